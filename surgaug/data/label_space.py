@@ -1,0 +1,111 @@
+"""Label spaces: which ids a label map may hold, what they are called, what they are, how they are drawn.
+
+A label map on disk and in memory holds **ids**; the network sees **indices** (0..K-1, in the order of `classes`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+Kind = Literal["anatomy", "instrument", "other"]
+IGNORE_INDEX = 255
+MAX_CLASSES = 255
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class. `depth` orders what lies above what (0 lowest); `handle_of` is the id of the tip it belongs to."""
+
+    id: int
+    name: str
+    kind: Kind = "other"
+    color: tuple[int, int, int] = (128, 128, 128)
+    depth: int = 0
+    handle_of: int | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """Classes with distinct ids, and the id (if any) of pixels that have no label."""
+
+    name: str
+    classes: tuple[LabelClass, ...]
+    ignore: int | None = None
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(c.id for c in self.classes)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.classes)
+
+    @cached_property
+    def _by_id(self) -> dict[int, LabelClass]:
+        return {c.id: c for c in self.classes}
+
+    def by_id(self, class_id: int) -> LabelClass:
+        """The class with that id; KeyError when there is none."""
+        return self._by_id[class_id]
+
+    @cached_property
+    def max_id(self) -> int:
+        return max((*self.ids, self.ignore or 0))
+
+    @cached_property
+    def index_table(self) -> np.ndarray:
+        """uint8 [max_id + 1]: id to index; `IGNORE_INDEX` for the ignore id and for ids that do not exist."""
+        table = np.full(self.max_id + 1, IGNORE_INDEX, np.uint8)
+        table[list(self.ids)] = np.arange(self.num_classes, dtype=np.uint8)
+        return table
+
+    @cached_property
+    def id_table(self) -> np.ndarray:
+        """[256] index to id, in the smallest unsigned type that holds every id; the ignore id for `IGNORE_INDEX`."""
+        table = np.full(256, self.ignore or 0, np.uint8 if self.max_id < 256 else np.uint16)
+        table[: self.num_classes] = self.ids
+        return table
+
+    @cached_property
+    def palette(self) -> np.ndarray:
+        """uint8 [256, 3]: colour by index, black for ignore."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: self.num_classes] = [c.color for c in self.classes]
+        return table
+
+    def to_index(self, label_map: np.ndarray) -> np.ndarray:
+        """Ids [H, W] to indices uint8 [H, W] (`IGNORE_INDEX` where there is no label). Ids must be known to exist."""
+        return self.index_table[label_map]
+
+    def to_ids(self, index_map: np.ndarray) -> np.ndarray:
+        """Indices [H, W] back to ids [H, W]."""
+        return self.id_table[index_map]
+
+    def unknown_ids(self, label_map: np.ndarray) -> dict[int, int]:
+        """Ids in `label_map` that the space lacks, with the number of their pixels."""
+        values, counts = np.unique(label_map, return_counts=True)
+        known = {*self.ids, self.ignore}
+        return {int(v): int(n) for v, n in zip(values, counts, strict=True) if int(v) not in known}
+
+    def colorize(self, label_map: np.ndarray) -> np.ndarray:
+        """Ids [H, W] to colours uint8 [H, W, 3]."""
+        return self.palette[self.to_index(label_map)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, as stored in checkpoints and `dataset.json`."""
+        return {"name": self.name, "ignore": self.ignore, "classes": [asdict(c) for c in self.classes]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LabelSpace:
+        """The inverse of `to_dict`."""
+        classes = tuple(LabelClass(**{**c, "color": tuple(c["color"])}) for c in data["classes"])
+        return cls(data["name"], classes, data.get("ignore"))
