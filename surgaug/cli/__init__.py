@@ -1,0 +1,195 @@
+"""The command line: which subcommands there are, what every one of them accepts, and how a failure becomes one line.
+
+Nothing heavy is imported here: a subcommand's file is imported when it is named, and what computes when it runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+import re
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from surgaug import __version__
+from surgaug.cli import defaults, screen
+from surgaug.errors import SurgaugError
+
+COMMANDS = {
+    "train": "Learn to paint images from label maps.",
+    "augment-masks": "Make new label maps from real ones.",
+    "synthesize": "Paint label maps: a folder of paired images and labels.",
+    "score": "Say how close painted images come to real ones.",
+    "demo": "Run the whole pipeline on rendered phantom scenes; needs no data.",
+}
+BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
+
+
+def main() -> None:
+    """Entry point of the `surgaug` command and of `python -m surgaug`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code: 0 done, 1 failed, 2 wrong usage, 3 gate not met, 130 interrupted.
+
+    Errors go to stderr as one line; only `--debug` adds a traceback.
+    """
+    group = typer.main.get_command(_app)
+    if "_SURGAUG_COMPLETE" in os.environ:
+        group(prog_name="surgaug")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    try:
+        with group.make_context("surgaug", list(argv)) as context:
+            group.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as stop:
+        return stop.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, typer.Abort):
+        screen.error(f"interrupted; to go on, type: {shlex.join(['surgaug', *argv])}", label="")
+        return 130
+    except SurgaugError as failure:
+        screen.error(str(failure))
+        return failure.exit_code
+    except Exception as failure:
+        return _explain(failure)
+    return 0
+
+
+def _explain(failure: Exception) -> int:
+    """One line for a failure that is not one of our own, and its exit code."""
+    if hasattr(failure, "format_message"):  # typer's own usage errors have no public base class
+        screen.error(_usage_message(failure))
+        return 2
+    if isinstance(failure, OSError) and failure.filename is not None and failure.strerror:
+        screen.error(f"{os.fsdecode(failure.filename)}: {failure.strerror}")
+        return 1
+    text = " ".join(str(failure).split())
+    screen.error(f"{type(failure).__name__}: {text}" + ("" if screen.debug() else " (--debug shows where)"))
+    return 1
+
+
+def _usage_message(failure: Any) -> str:
+    """Typer's message with the nearest known name, where the value came from, and where to look."""
+    message = failure.format_message().rstrip(".")
+    context = getattr(failure, "ctx", None)
+    option = getattr(failure, "param", None)
+    value, *choices = re.findall(r"'([^']*)'", message.split(": ", 1)[-1]) or [""]
+    message = message.split(" (Possible options:")[0]
+    if hasattr(failure.__cause__, "errors"):  # pydantic's: it knows the value, and typer leaves it out
+        message += f" (given: {failure.__cause__.errors()[0].get('input')})"
+    nearest = getattr(failure, "possibilities", None) or get_close_matches(value, choices, n=1)
+    if nearest:
+        message += f"; did you mean {nearest[0]}?"
+    if context is None:
+        return message
+    if option is not None and getattr(context.get_parameter_source(option.name), "name", "") == "DEFAULT_MAP":
+        message = f"{defaults.FILE_NAME}: [{context.info_name}]: {message}"
+    return f"{message} (see '{context.command_path} --help')"
+
+
+class _Command(TyperCommand):
+    """A subcommand whose help groups its options by panel, in plain text (rich would double the time of `--help`)."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+        for title in sorted(panels, key=lambda title: title == _EVERYWHERE):
+            with formatter.section(title):
+                formatter.write_dl(panels[title])
+
+
+class _Group(TyperGroup):
+    """Imports a subcommand's file only when that subcommand is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing or cmd_name.startswith("-"):
+                return None
+            nearest = get_close_matches(cmd_name, COMMANDS, n=1)
+            ctx.fail(f"no such command: {cmd_name}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+        name = cmd_name.replace("-", "_")
+        function = getattr(importlib.import_module(f"surgaug.cli.{name}"), name)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(cmd_name, cls=_Command, short_help=COMMANDS[cmd_name])(_with_common_options(function))
+        return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+_EVERYWHERE = "Everywhere"
+_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=_EVERYWHERE)]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show where a failure happened.", rich_help_panel=_EVERYWHERE)]
+
+_app = typer.Typer(
+    cls=_Group,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        screen.result(f"surgaug {__version__}")
+        raise typer.Exit
+
+
+@_app.callback(
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 quality gate not met, 130 interrupted. "
+    f"A {defaults.FILE_NAME} in the working folder supplies any flag."
+)
+def _root(
+    context: typer.Context,
+    quiet: _Quiet = False,
+    debug: _Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Annotated surgical images by diffusion: label maps in, paired images and labels out."""
+    screen.configure(quiet=quiet, debug=debug)
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    name = context.invoked_subcommand
+    command = context.command.get_command(context, name)
+    context.default_map = {name: defaults.load(name, command.params, list(COMMANDS))}
+
+
+def _with_common_options(function: Callable[..., None]) -> Callable[..., None]:
+    """`function` with `--quiet` and `--debug`, so that they may also stand after the subcommand."""
+
+    @functools.wraps(function)
+    def command(*, quiet: bool, debug: bool, **options: Any) -> None:
+        screen.configure(quiet=quiet or screen.quiet(), debug=debug or screen.debug())
+        function(**options)
+
+    signature = inspect.signature(function, eval_str=True)
+    common = [
+        inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
+        inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Debug),
+    ]
+    command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *common])  # type: ignore[attr-defined]
+    return command

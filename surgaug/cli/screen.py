@@ -1,0 +1,311 @@
+"""The terminal: progress, messages and tables on stderr, results on stdout.
+
+A terminal gets rich's bars and tables; a file or a pipe gets plain lines, ever rarer as a job goes on; `--quiet` gets
+nothing but results and errors. `feedback()` picks. rich is imported only when something is drawn with it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from surgaug.feedback import Feedback, Silent
+
+_settings = {"quiet": False, "debug": False}
+_terminal: Terminal | None = None
+NARROW = 72  # columns; below this a bar would leave no room for the figures
+
+
+def configure(*, quiet: bool, debug: bool) -> None:
+    """What `--quiet` and `--debug` set."""
+    _settings.update(quiet=quiet, debug=debug)
+
+
+def quiet() -> bool:
+    return _settings["quiet"]
+
+
+def debug() -> bool:
+    return _settings["debug"]
+
+
+def feedback() -> Feedback:
+    """The Feedback for this run: silent, a terminal's, or plain lines."""
+    global _terminal
+    if quiet():
+        return Silent()
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        _terminal = _terminal or Terminal()
+        return _terminal
+    return Lines()
+
+
+def result(line: object) -> None:
+    """Write one line of result (a path, or JSON) to stdout, at once, so that the next command in a pipe can start."""
+    if _terminal is not None and _terminal.drawing and sys.stdout.isatty():
+        _terminal.above(str(line))  # stdout and stderr are one screen here: the bar must make room
+        return
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def error(message: str, label: str = "error: ") -> None:
+    """Write `surgaug: error: message` to stderr, after the traceback of the current exception with `--debug`."""
+    if debug():
+        import traceback
+
+        traceback.print_exc()
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    label = f"\x1b[1;31m{label}\x1b[0m" if colour and label else label
+    sys.stderr.write(f"surgaug: {label}{message}\n")
+
+
+class Meter:
+    """How far a job is, how fast it goes lately, and how long it will take. Times in seconds, safe across threads."""
+
+    def __init__(self, total: float | None, done: float = 0, now: float | None = None, window: float = 30) -> None:
+        self.total, self.done, self.fields = total, done, {}
+        self.start = time.monotonic() if now is None else now
+        self._window = window
+        self._recent = deque([(self.start, done)])
+        self._lock = threading.Lock()
+
+    def advance(self, n: float, fields: dict[str, Any], now: float | None = None) -> None:
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            self.done += n
+            self.fields.update(fields)
+            self._recent.append((now, self.done))
+            while len(self._recent) > 2 and now - self._recent[1][0] > self._window:
+                self._recent.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Units a second over the last `window` seconds (more where the units are slower than that)."""
+        (t0, n0), (t1, n1) = self._recent[0], self._recent[-1]
+        return (n1 - n0) / (t1 - t0) if t1 > t0 and n1 > n0 else None
+
+    @property
+    def remaining(self) -> float | None:
+        return (self.total - self.done) / self.rate if self.total is not None and self.rate else None
+
+    def count(self, unit: str) -> str:
+        total = "" if self.total is None else f"/{number(self.total)}"
+        return f"{number(self.done)}{total}{' ' * bool(unit)}{unit}"
+
+    def speed(self, unit: str) -> str:
+        if self.rate is None:
+            return ""
+        if self.rate >= 1 or not unit:
+            return f"{number(self.rate)} {unit}/s".replace(" /", "/")
+        return f"{number(1 / self.rate)} s/{unit}"
+
+    def notes(self) -> str:
+        return " ".join(f"{key}={number(value)}" for key, value in self.fields.items())
+
+
+class Lines:
+    """Feedback where stderr is no terminal: whole lines, no control characters."""
+
+    def task(self, description: str, total: float | None, unit: str = "", done: float = 0) -> LinesTask:
+        return LinesTask(description, Meter(total, done), unit)
+
+    def info(self, message: str) -> None:
+        _write(message)
+
+    def warn(self, message: str) -> None:
+        _write(f"warning: {message}")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+        _write("\n".join(part for part in (title, plain_table(columns, rows), caption) if part))
+
+
+class LinesTask:
+    """A job that reports in lines: after three seconds, then whenever a twentieth of its time so far has passed."""
+
+    def __init__(self, description: str, meter: Meter, unit: str) -> None:
+        self._description, self._meter, self._unit = description, meter, unit
+        self._last = meter.start
+        self._lock = threading.Lock()
+
+    def advance(self, n: float = 1, **fields: Any) -> None:
+        self._meter.advance(n, fields)
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last < min(60.0, max(3.0, (now - self._meter.start) / 20)):
+                return
+            self._last = now
+        meter = self._meter
+        share = f"{100 * meter.done / meter.total:.0f}%" if meter.total else ""
+        left = "" if meter.remaining is None else f"{clock(meter.remaining)} left"
+        self._line(share, meter.speed(self._unit), left)
+
+    def __enter__(self) -> LinesTask:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self._line(f"{'done' if kind is None else 'stopped'} after {clock(time.monotonic() - self._meter.start)}")
+
+    def _line(self, *parts: str) -> None:
+        _write(
+            "  ".join(p for p in (self._description, self._meter.count(self._unit), *parts, self._meter.notes()) if p)
+        )
+
+
+class Terminal:
+    """Feedback on a terminal: bars that stay at the bottom while messages and tables scroll above them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._progress: Any = None
+        self._running = 0
+        self._lock = threading.Lock()
+
+    @property
+    def drawing(self) -> bool:
+        return self._running > 0
+
+    def task(self, description: str, total: float | None, unit: str = "", done: float = 0) -> TerminalTask:
+        return TerminalTask(self, description, Meter(total, done), unit)
+
+    def info(self, message: str) -> None:
+        self._console.print(message)
+
+    def warn(self, message: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text("warning: ", style="bold yellow").append(message, style="not bold default"))
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+        from rich import box
+        from rich.table import Table
+
+        table = Table(title=title, caption=caption or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        table.caption_justify = "left"
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if _numeric(rows, index) else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(number(value) for value in row))
+        self._console.print(table)
+
+    def above(self, line: str) -> None:
+        """Print one line above the bars, unwrapped."""
+        self._console.print(line, soft_wrap=True)
+
+    def enter(self, description: str, meter: Meter, unit: str) -> Any:
+        """Add a bar, and start drawing with the first."""
+        with self._lock:
+            if self._running == 0:
+                self._progress = _progress(self._console)
+                self._progress.start()
+            self._running += 1
+            return self._progress.add_task(description, total=meter.total, completed=meter.done, meter=meter, unit=unit)
+
+    def update(self, bar: Any, meter: Meter) -> None:
+        self._progress.update(bar, completed=meter.done)
+
+    def leave(self, bar: Any) -> None:
+        """Remove an inner bar; leave the last one on the screen as it ended."""
+        with self._lock:
+            self._running -= 1
+            if self._running:
+                self._progress.remove_task(bar)
+            else:
+                self._progress.stop()
+
+
+class TerminalTask:
+    """One bar of a Terminal."""
+
+    def __init__(self, terminal: Terminal, description: str, meter: Meter, unit: str) -> None:
+        self._terminal, self._description, self._meter, self._unit = terminal, description, meter, unit
+        self._bar: Any = None
+
+    def advance(self, n: float = 1, **fields: Any) -> None:
+        self._meter.advance(n, fields)
+        if self._bar is not None:
+            self._terminal.update(self._bar, self._meter)
+
+    def __enter__(self) -> TerminalTask:
+        self._bar = self._terminal.enter(self._description, self._meter, self._unit)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._terminal.leave(self._bar)
+        self._bar = None
+
+
+def _progress(console: Any) -> Any:
+    """A rich Progress whose figures come from each task's Meter."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Figures(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            meter, unit = task.fields["meter"], task.fields["unit"]
+            elapsed = time.monotonic() - meter.start
+            if task.finished:
+                parts = [meter.count(unit), f"in {clock(task.finished_time or elapsed)}"]
+            else:
+                left = "" if meter.remaining is None else f"{clock(meter.remaining)} left"
+                parts = [meter.count(unit), meter.speed(unit), left or clock(elapsed)]
+            return Text("  ".join(p for p in (*parts, meter.notes()) if p), no_wrap=True, overflow="ellipsis")
+
+    wide = console.width >= NARROW
+    return Progress(
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        *([BarColumn(bar_width=min(40, console.width // 5))] if wide else []),
+        Figures(table_column=Column(no_wrap=True, overflow="ellipsis")),
+        console=console,
+        redirect_stdout=False,  # rich would move stdout's results to stderr
+        refresh_per_second=8,
+    )
+
+
+def number(value: Any) -> str:
+    """A figure for people: whole numbers whole, others with four significant digits; None as '-', text as it is."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        return str(value)
+    as_float = float(value)
+    if as_float == int(as_float) if abs(as_float) < 1e15 else False:
+        return str(int(as_float))
+    return f"{as_float:.4g}" if abs(as_float) < 1e4 else f"{as_float:.0f}"
+
+
+def clock(seconds: float) -> str:
+    """`M:SS` or `H:MM:SS`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Columns two spaces apart, numbers to the right: for people and for awk. Never cut to a width."""
+    cells = [list(columns), *([number(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    right = [_numeric(rows, i) for i in range(len(columns))]
+    return "\n".join(
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def _numeric(rows: Sequence[Sequence[Any]], index: int) -> bool:
+    values = [row[index] for row in rows if row[index] is not None]
+    return bool(values) and all(hasattr(v, "__float__") or v.rstrip("%").replace(".", "", 1).isdigit() for v in values)
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
