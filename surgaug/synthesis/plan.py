@@ -1,0 +1,99 @@
+"""Which mask each sample is painted from, which samples are a shard's, and which are painted together. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from surgaug.errors import UsageError
+from surgaug.synthesis.noise import mask_order_rng
+
+ORDERS = ("even", "rare-first")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count`, counted from 1."""
+
+    index: int = 1
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """ "2/8" to Shard(2, 8); UsageError for anything else."""
+        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise UsageError(f"--shard {text}: expected I/N with I from 1 to N, for example 1/8")
+        return cls(int(match[1]), int(match[2]))
+
+
+def assign_masks(n: int, num_masks: int, seed: int, ranking: Sequence[int] | None = None) -> np.ndarray:
+    """The mask (its position in the list) of each sample, int64 [n]. Every mask comes once before any comes twice.
+
+    The masks are shuffled anew each lap, so that few samples of a long video are spread over it; with `ranking` (mask
+    positions, first to last) each lap follows it. Sample k's mask does not depend on n.
+    """
+    if num_masks < 1:
+        raise ValueError("no masks")
+    out = np.empty(n, np.int64)
+    for lap, start in enumerate(range(0, n, num_masks)):
+        order = mask_order_rng(seed, lap).permutation(num_masks) if ranking is None else np.asarray(ranking)
+        out[start : start + num_masks] = order[: n - start]
+    return out
+
+
+def rank_rare_first(presence: np.ndarray) -> np.ndarray:
+    """Mask positions int64 [N], those holding the rarest class first; `presence` bool [N, K] (class in mask).
+
+    Masks are compared by their rarest class, then their second rarest, and so on; a class's rarity is the number of
+    masks it is in.
+    """
+    counts = presence.sum(axis=0)
+    absent = len(presence) + 1
+    keys = np.sort(np.where(presence, counts, absent), axis=1)  # [N, K], rarest class of each mask first
+    return np.lexsort(keys.T[::-1]) if keys.shape[1] else np.arange(len(presence))
+
+
+def arrange(masks: np.ndarray, together: bool = True) -> np.ndarray:
+    """Sample indices int64 [n] in the order of work: all samples of a mask in a row, masks as they first come up.
+
+    With `together` false (every sample has a label map of its own) the order is that of the indices.
+    """
+    if not together:
+        return np.arange(len(masks))
+    _, first, inverse = np.unique(masks, return_index=True, return_inverse=True)
+    return np.argsort(first[inverse], kind="stable")
+
+
+def take_shard(indices: np.ndarray, shard: Shard) -> np.ndarray:
+    """The shard's contiguous part of `indices`; parts differ by one in length, are disjoint and cover everything."""
+    return np.array_split(indices, shard.count)[shard.index - 1]
+
+
+def batches(
+    indices: Sequence[int], sizes: Sequence[tuple[int, int]], limit: Callable[[tuple[int, int]], int]
+) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    """Cut `indices` into (size, batch): samples of one size (H, W) each, at most `limit(size)` of them.
+
+    `sizes[i]` is that of `indices[i]`. The limit is asked again for every batch, since it may fall on the way.
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for k, size in zip(indices, sizes, strict=True):
+        groups.setdefault(size, []).append(int(k))
+    for size, group in groups.items():
+        start = 0
+        while start < len(group):
+            batch = group[start : start + limit(size)]
+            yield size, batch
+            start += len(batch)
+
+
+def sample_name(stem: str, index: int) -> str:
+    """The file stem of a sample: the mask's name first, so that a name that tells the video still does."""
+    return f"{stem}_{index:06d}"

@@ -1,0 +1,66 @@
+"""Finished samples to disk, in threads, so that the device never waits for the disk."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgaug.data.atomic import write_png
+from surgaug.errors import DataError
+from surgaug.synthesis.manifest import Journal
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One finished sample: image uint8 [H, W, 3], label map of ids [H, W], and its manifest row."""
+
+    image: np.ndarray
+    label_map: np.ndarray
+    row: dict[str, Any]
+
+
+class Writer:
+    """Writes label, image and manifest row of each sample, in that order: a row means that both files are complete.
+
+    At most `capacity` samples wait; then `put` does. Use as a context manager: leaving it in peace waits for what is
+    on its way, leaving it by an exception drops what has not begun.
+    """
+
+    def __init__(self, out: Path, journal: Journal, workers: int, capacity: int):
+        self._out, self._journal, self._capacity = out, journal, capacity
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
+        self._pending: deque[Future[dict[str, Any]]] = deque()
+
+    def put(self, sample: Painted) -> list[dict[str, Any]]:
+        """Hand over one sample; returns the rows finished since the last call, and raises what a thread met."""
+        finished = []
+        while self._pending and (len(self._pending) >= self._capacity or self._pending[0].done()):
+            finished.append(self._pending.popleft().result())
+        self._pending.append(self._pool.submit(self._write, sample))
+        return finished
+
+    def drain(self) -> list[dict[str, Any]]:
+        """Wait until everything is written; returns the rows finished since the last call."""
+        finished = [future.result() for future in self._pending]
+        self._pending.clear()
+        return finished
+
+    def _write(self, sample: Painted) -> dict[str, Any]:
+        try:
+            write_png(self._out / sample.row["label"], sample.label_map)
+            write_png(self._out / sample.row["image"], sample.image)
+            self._journal.append(sample.row)
+        except OSError as error:
+            raise DataError(f"{self._out / sample.row['image']}: cannot be written ({error.strerror or error})") from error
+        return sample.row
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: object, *exc: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.synthesis.preview import contact_sheet, pick
+
+SPACE = LabelSpace(
+    "test", (LabelClass(0, "Pupil", color=(255, 0, 0)), LabelClass(7, "Cannula", color=(0, 200, 50))), ignore=255
+)
+
+
+@pytest.mark.parametrize("hw", [(16, 16), (64, 112), (540, 960), (300, 20)])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_pairs_stand_side_by_side_above_a_legend(hw, count):
+    label = np.zeros(hw, np.uint8)
+    label[: hw[0] // 2] = 7
+    image = np.full((*hw, 3), 90, np.uint8)
+    sheet = contact_sheet([(f"a name {i}", image, label) for i in range(count)], SPACE, "title")
+    assert sheet.dtype == np.uint8 and sheet.shape[1:] == (1600, 3)
+    for color in ((255, 0, 0), (0, 200, 50)):
+        place = np.argwhere((sheet == color).all(-1))
+        assert place[:, 0].max() > sheet.shape[0] - 60, "the legend at the bottom shows the class"
+        assert place[:, 0].min() < sheet.shape[0] - 60, "and so does the picture"
+    gray = np.argwhere((sheet == 90).all(-1))
+    red = np.argwhere((sheet == (255, 0, 0)).all(-1))
+    assert gray[:, 1].min() > red[:, 1].min(), "the image is to the right of its label map"
+
+
+def test_pick_is_spread_evenly():
+    assert pick(5) == [0, 1, 2, 3, 4]
+    assert pick(1000, 5) == [0, 250, 500, 749, 999] or pick(1000, 5) == [0, 250, 500, 749, 999][:5]
+    assert len(pick(5000)) == 24
