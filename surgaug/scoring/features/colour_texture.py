@@ -1,0 +1,104 @@
+"""A weight-free description of an image: colour moments, a colour histogram, local binary patterns, Haar energies.
+
+130 numbers, all of them of order 1, the same for every image size (at least 8x8 pixels):
+
+| columns | what | source |
+|---|---|---|
+| 0-8 | mean, standard deviation and cube root of the third central moment of L*, a*, b* over 100 | Stricker and Orengo 1995 |
+| 9-72 | square root of the joint RGB histogram, 4 bins a channel | Swain and Ballard 1991 |
+| 73-102 | square root of the histogram of rotation-invariant uniform patterns (8 neighbours) at full, half, quarter size | Ojala et al. 2002 |
+| 103-129 | log(1 + rms) / log(256) of the Haar details: luminance, red-green, yellow-blue; 3 levels; 3 orientations | Mallat 1989 |
+
+The square roots make the Euclidean distance between two histograms the Hellinger distance. It sees colours, contrast,
+grain and sharpness. It does not see what is depicted or where.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+DIMENSION = 130
+MIN_SIZE = 8
+GROUPS = {"moments": slice(0, 9), "histogram": slice(9, 73), "patterns": slice(73, 103), "haar": slice(103, 130)}
+LEVELS = 3
+
+
+def extract(image: np.ndarray) -> np.ndarray:
+    """The description of one image.
+
+    Args:
+        image: uint8 [H, W, 3], RGB; H, W >= 8.
+
+    Returns:
+        float32 [130].
+
+    Raises:
+        ValueError: the image is smaller than 8x8 pixels.
+    """
+    if min(image.shape[:2]) < MIN_SIZE:
+        raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels; colour and texture need at least {MIN_SIZE}x{MIN_SIZE}")
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    parts = (_moments(image), _histogram(image), _patterns(grey), _haar(image))
+    return np.concatenate(parts).astype(np.float32)
+
+
+_LAB_SCALE = np.array([1 / 255, 1 / 100, 1 / 100])
+_LAB_ZERO = np.array([0, 128, 128])
+
+
+def _moments(image: np.ndarray) -> np.ndarray:
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)
+    # A channel has 256 values: its histogram gives the moments exactly.
+    counts = [cv2.calcHist([lab], [channel], None, [256], [0, 256]).ravel() for channel in range(3)]
+    share = np.array(counts, np.float64) / lab[..., 0].size
+    value = (np.arange(256) - _LAB_ZERO[:, None]) * _LAB_SCALE[:, None]
+    mean = (share * value).sum(1)
+    centred = value - mean[:, None]
+    return np.concatenate([mean, np.sqrt((share * centred**2).sum(1)), np.cbrt((share * centred**3).sum(1))])
+
+
+def _histogram(image: np.ndarray) -> np.ndarray:
+    r, g, b = ((image[..., c] >> 6) for c in range(3))
+    counts = np.bincount(((r << 4) | (g << 2) | b).ravel(), minlength=64)
+    return np.sqrt(counts / counts.sum())
+
+
+def _pattern_bins() -> np.ndarray:
+    """uint8 [256]: pattern to the number of its ones where at most two neighbours differ around the circle, else 9."""
+    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    changes = (bits != np.roll(bits, 1, axis=1)).sum(1)
+    return np.where(changes <= 2, bits.sum(1), 9).astype(np.uint8)
+
+
+_PATTERN_BINS = _pattern_bins()
+_CIRCLE = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
+
+
+def _patterns(grey: np.ndarray) -> np.ndarray:
+    histograms = []
+    for level in range(LEVELS):
+        if level:
+            grey = cv2.resize(grey, (max(3, grey.shape[1] // 2), max(3, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA)
+        height, width = grey.shape[0] - 2, grey.shape[1] - 2
+        centre = grey[1:-1, 1:-1]
+        code = np.zeros((height, width), np.uint8)
+        for bit, (y, x) in enumerate(_CIRCLE):
+            code |= (grey[y : y + height, x : x + width] >= centre).view(np.uint8) << bit
+        counts = np.bincount(_PATTERN_BINS[code].ravel(), minlength=10)
+        histograms.append(np.sqrt(counts / counts.sum()))
+    return np.concatenate(histograms)
+
+
+def _haar(image: np.ndarray) -> np.ndarray:
+    r, g, b = cv2.split(image.astype(np.float32))
+    planes = cv2.merge(((r + g + b) / 3, r - g, (r + g) / 2 - b))
+    energies = []
+    for _ in range(LEVELS):
+        planes = planes[: planes.shape[0] // 2 * 2, : planes.shape[1] // 2 * 2]
+        even, odd = planes[0::2], planes[1::2]
+        low, high = (even + odd) / 2, (even - odd) / 2
+        details = ((low[:, 0::2] - low[:, 1::2]) / 2, (high[:, 0::2] + high[:, 1::2]) / 2, (high[:, 0::2] - high[:, 1::2]) / 2)
+        energies += [np.square(d).mean((0, 1), dtype=np.float64) for d in details]
+        planes = (low[:, 0::2] + low[:, 1::2]) / 2
+    return np.log1p(np.sqrt(np.concatenate(energies))) / np.log(256)

@@ -1,0 +1,32 @@
+"""Measures, one file each with a function `compute`. Names are listed without importing anything.
+
+`psnr` and `ssim` take two images of a pair; `frechet` and `kid` take two samples of feature vectors.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from surgaug.errors import UsageError
+
+
+def names() -> list[str]:
+    """The metrics there are, by file name."""
+    return sorted(m.name for m in iter_modules(__path__))
+
+
+def get(name: str) -> ModuleType:
+    """The module of a metric; UsageError with the nearest name where there is none."""
+    if name not in names():
+        raise UsageError(f"unknown metric {name!r}{suggestion(name, names())}; there are: {', '.join(names())}")
+    return import_module(f"{__name__}.{name}")
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """', did you mean ...?' when a known name is close, otherwise nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else ""

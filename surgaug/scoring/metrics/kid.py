@@ -1,0 +1,25 @@
+"""Kernel distance between two samples of feature vectors; with Inception's features it is KID (Binkowski et al. 2018)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surgaug.scoring.statistics import kernel_distance, membership
+
+CONVENTION = (
+    "unbiased squared MMD, kernel (x.y/d + 1)^3, all pairs of the two sets (no random subsets); not multiplied by any factor"
+)
+
+
+def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Unbiased estimate, around 0 for equal distributions, from features [n, d] and [m, d]; see `kernel_distance`."""
+    return float(kernel_distance(real, synthetic)[0])
+
+
+def compute_many(
+    real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Estimate of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
+    weights_real = membership(len(real), [i for i, _ in subsets])
+    weights_synthetic = membership(len(synthetic), [j for _, j in subsets])
+    return kernel_distance(real, synthetic, weights_real, weights_synthetic)
