@@ -278,7 +278,7 @@ def number(value: Any) -> str:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return str(value)
     as_float = float(value)
-    if as_float == int(as_float) if abs(as_float) < 1e15 else False:
+    if abs(as_float) < 1e15 and as_float == int(as_float):
         return str(int(as_float))
     return f"{as_float:.4g}" if abs(as_float) < 1e4 else f"{as_float:.0f}"
 
@@ -302,8 +302,13 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _numeric(rows: Sequence[Sequence[Any]], index: int) -> bool:
-    values = [row[index] for row in rows if row[index] is not None]
-    return bool(values) and all(hasattr(v, "__float__") or v.rstrip("%").replace(".", "", 1).isdigit() for v in values)
+    """Whether a column holds figures (percentages among them) and gaps only."""
+    values = [row[index] for row in rows if row[index] not in (None, "", "-")]
+    return bool(values) and all(hasattr(v, "__float__") or _is_figure(str(v)) for v in values)
+
+
+def _is_figure(text: str) -> bool:
+    return text.removesuffix("%").strip().lstrip("+-").replace(".", "", 1).isdigit()
 
 
 def _write(text: str) -> None:
