@@ -22,7 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from surgaug import __version__
 from surgaug.cli import defaults, screen
-from surgaug.errors import SurgaugError
+from surgaug.errors import Interrupted, SurgaugError
 
 COMMANDS = {
     "train": "Learn to paint images from label maps.",
@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> int:
         screen.error(f"interrupted; to go on, type: {shlex.join(['surgaug', *argv])}", label="")
         return 130
     except SurgaugError as failure:
-        screen.error(str(failure))
+        screen.error(str(failure), label="" if isinstance(failure, Interrupted) else "error: ")
         return failure.exit_code
     except Exception as failure:
         return _explain(failure)

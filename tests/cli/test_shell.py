@@ -61,13 +61,18 @@ def test_done_is_0_and_results_alone_go_to_stdout(calls, capsys):
         (ModelError("m.safetensors: no model"), 1),
         (UsageError("--shard 3/2: 1 <= I <= N"), 2),
         (GateError("fid 90 > 50"), 3),
-        (Interrupted("stopped; type 'surgaug train --resume'"), 130),
     ],
 )
 def test_errors_of_our_own_are_one_line_and_their_code(calls, capsys, failure, code):
     calls.failure = failure
     assert run(["train", "--data", "d"]) == code
     assert capsys.readouterr() == ("", f"surgaug: error: {failure}\n")
+
+
+def test_an_interruption_with_its_own_message_is_no_error(calls, capsys):
+    calls.failure = Interrupted("stopped after step 30; the same line goes on")
+    assert run(["train", "--data", "d"]) == 130
+    assert capsys.readouterr().err == "surgaug: stopped after step 30; the same line goes on\n"
 
 
 def test_unforeseen_error_is_one_line_that_names_type_and_debug(calls, capsys):
