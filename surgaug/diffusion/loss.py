@@ -1,0 +1,44 @@
+"""The training loss, one value a sample, and its weights over noise levels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from surgaug.errors import UsageError
+
+
+def min_snr_weight(kind: str, alpha_bar: Tensor, gamma: float = 5.0) -> Tensor:
+    """Min-SNR-gamma weight of the squared error in what the network predicts (Hang et al. 2023, section 3.4).
+
+    With SNR = alpha_bar / (1 - alpha_bar): min(SNR, gamma) for "x0", divided by SNR for "eps" and by SNR + 1 for "v".
+    All three weigh the error in x_0 by min(SNR, gamma). They are written without SNR itself, which is infinite at
+    alpha_bar = 1; at alpha_bar = 0 the weight is 1 for "eps" and 0 for the others.
+
+    alpha_bar: [B], in [0, 1]. Returns [B] of its dtype. Raises UsageError unless gamma > 0.
+    """
+    if not gamma > 0:
+        raise UsageError(f"min_snr_gamma: {gamma!r} is not positive")
+    noise = 1 - alpha_bar
+    if kind == "eps":
+        return torch.where(alpha_bar <= gamma * noise, 1.0, gamma * noise / alpha_bar)
+    if kind == "v":
+        return torch.minimum(alpha_bar, gamma * noise)
+    return torch.where(alpha_bar <= gamma * noise, alpha_bar / noise, gamma)
+
+
+def loss(out: Tensor, target: Tensor, weight: Tensor | None = None, norm: str = "l2") -> Tensor:
+    """The error of each sample, in float32 at least, so that it may be averaged or kept by noise level.
+
+    out, target: [B, ...]. weight: [B], of each sample; None for 1. norm: "l2", the mean square, or "l1", the mean
+    absolute error (SR3). Returns [B]. Raises UsageError for another norm.
+    """
+    error = out.to(torch.promote_types(out.dtype, torch.float32)) - target
+    if norm == "l2":
+        values = error.square()
+    elif norm == "l1":
+        values = error.abs()
+    else:
+        raise UsageError(f"loss: {norm!r} is not one of l1, l2")
+    values = values.flatten(1).mean(1)
+    return values if weight is None else values * weight.to(values)

@@ -1,0 +1,131 @@
+"""Noise schedules, one file a kind: `schedules/NAME.py` defines `betas(schedule) -> float64 [T]`."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surgaug.errors import UsageError
+
+# Sampling starts from pure noise. A schedule that ends with more of the image than this was trained for another start.
+MAX_TERMINAL_ALPHA_BAR = 0.01
+
+
+def names() -> list[str]:
+    """The kinds of schedule, without importing them."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A noise schedule: `timesteps` noise levels, and the continuous levels between them.
+
+    Stored in the checkpoint (`to_dict`, `from_dict`), since a network is good only for the levels it was trained on.
+
+    kind: one of `names()`.
+    timesteps: T, the length of the table.
+    beta_start, beta_end: of kind "linear" only; the defaults are SR3's for T = 2000.
+    zero_terminal_snr: stretch the table so that its last level holds no signal at all (Lin et al. 2023, algorithm 1).
+    shift: the size of the images over the size that the table suits; 2 for twice the height and width. Divides the
+        signal-to-noise ratio by shift ** 2 (Hoogeboom et al. 2023, section 3.1).
+
+    Raises UsageError for values out of range, and for a table whose last level still shows the image.
+    """
+
+    kind: str = "cosine"
+    timesteps: int = 1000
+    beta_start: float = 1e-6
+    beta_end: float = 1e-2
+    zero_terminal_snr: bool = False
+    shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in names():
+            raise UsageError(f"schedule.kind: {self.kind!r} is not one of {', '.join(names())}")
+        if isinstance(self.timesteps, bool) or not isinstance(self.timesteps, int) or self.timesteps < 2:
+            raise UsageError(f"schedule.timesteps: {self.timesteps!r} is not a whole number of at least 2")
+        if not isinstance(self.zero_terminal_snr, bool):
+            raise UsageError(f"schedule.zero_terminal_snr: {self.zero_terminal_snr!r} is neither true nor false")
+        if not 0 < self.beta_start <= self.beta_end < 1:
+            raise UsageError(
+                f"schedule.beta_start, schedule.beta_end: {self.beta_start!r}, {self.beta_end!r} "
+                "do not rise between 0 and 1"
+            )
+        if not (self.shift > 0 and math.isfinite(self.shift)):
+            raise UsageError(f"schedule.shift: {self.shift!r} is not a positive number")
+        last = float(self.alpha_bars[-1])
+        if last > MAX_TERMINAL_ALPHA_BAR:
+            raise UsageError(
+                f"schedule: its noisiest level keeps alpha_bar = {last:.3g} of the image, and sampling starts from "
+                f"pure noise (at most {MAX_TERMINAL_ALPHA_BAR}); raise beta_end or timesteps, or set zero_terminal_snr"
+            )
+        if not bool((self.alpha_bars[1:] < self.alpha_bars[:-1]).all()):
+            raise UsageError(
+                f"schedule.shift: {self.shift!r} makes neighbouring noise levels equal; nearer to 1 is better"
+            )
+
+    @cached_property
+    def alpha_bars(self) -> Tensor:
+        """float64 [T + 1] on the CPU, strictly decreasing from `alpha_bars[0] == 1`."""
+        kind = importlib.import_module(f"{__name__}.{self.kind}")
+        table = shift_snr(np.cumprod(1 - kind.betas(self)), self.shift)
+        if self.zero_terminal_snr:
+            table = rescale_to_zero_terminal_snr(table)
+        return torch.from_numpy(np.concatenate([[1.0], table]))
+
+    def sample_levels(self, u: Tensor) -> Tensor:
+        """Continuous noise levels for training (SR3, section 2.4).
+
+        u: [B], uniform in [0, 1): `u * T` picks two neighbours in the table and a place between them, uniform in
+        sqrt(alpha_bar). Returns alpha_bar, float64 [B] on the CPU, falling with u.
+        """
+        place = u.detach().to("cpu", torch.float64) * self.timesteps
+        below = place.floor().clamp(0, self.timesteps - 1)
+        roots = self.alpha_bars.sqrt()
+        index = below.long()
+        return torch.lerp(roots[index], roots[index + 1], place - below).square()
+
+    def sampling_levels(self, steps: int) -> Tensor:
+        """alpha_bar before each of `steps` sampler steps and after the last: float64 [steps + 1], rising to 1.
+
+        Spaced over the table as "trailing" in Lin et al. 2023, table 2: the noisiest level is always among them.
+        Raises UsageError unless 1 <= steps <= timesteps.
+        """
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= self.timesteps:
+            raise UsageError(
+                f"steps: {steps!r} is not a whole number from 1 to {self.timesteps}, the noise levels of this model"
+            )
+        index = np.round(self.timesteps - np.arange(steps) * (self.timesteps / steps)).astype(np.int64)
+        return self.alpha_bars[torch.from_numpy(np.append(index, 0))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Schedule:
+        """The inverse of `to_dict`. Raises UsageError for an unknown key; a missing one has its default."""
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise UsageError(f"schedule.{unknown[0]}: unknown; known are {', '.join(f.name for f in fields(cls))}")
+        return cls(**values)
+
+
+def shift_snr(alpha_bars: np.ndarray, shift: float) -> np.ndarray:
+    """alpha_bar after dividing the signal-to-noise ratio `alpha_bar / (1 - alpha_bar)` by shift ** 2."""
+    return alpha_bars / (alpha_bars + shift**2 * (1 - alpha_bars))
+
+
+def rescale_to_zero_terminal_snr(alpha_bars: np.ndarray) -> np.ndarray:
+    """Stretch sqrt(alpha_bar) linearly: the first value stays, the last becomes 0 (Lin et al. 2023, algorithm 1)."""
+    roots = np.sqrt(alpha_bars)
+    return ((roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))) ** 2
