@@ -1,0 +1,58 @@
+"""What the installed package carries, and that the version is said once."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+import surgaug
+
+ROOT = Path(__file__).resolve().parents[1]
+OTHER_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "skimage": "scikit-image"}
+tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_package_is_typed_and_carries_its_data():
+    files = resources.files("surgaug")
+    assert files.joinpath("py.typed").is_file()
+    assert files.joinpath("data/spaces/cadis.json").is_file()
+
+
+def test_one_version_everywhere():
+    assert f"\nversion: {surgaug.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {surgaug.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    try:
+        installed = metadata.version("surgaug")
+    except metadata.PackageNotFoundError:
+        pytest.skip("surgaug is not installed here, only importable")
+    assert installed == surgaug.__version__
+
+
+def test_every_imported_project_is_a_dependency():
+    """Optional ones must be declared as an extra; a heavy one that nothing imports is not asked for."""
+    every = [*PROJECT["dependencies"], *(d for extra in PROJECT["optional-dependencies"].values() for d in extra)]
+    declared = {re.match(r"[\w-]+", line).group().lower() for line in every}
+    imported = {
+        OTHER_NAMES.get(name, name)
+        for path in (ROOT / "surgaug").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _names(node)
+        if name not in sys.stdlib_module_names and name != "surgaug"
+    }
+    assert imported - declared == set()
+    required = {re.match(r"[\w-]+", line).group().lower() for line in PROJECT["dependencies"]}
+    assert required - imported == set()
+
+
+def _names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [node.module.split(".")[0]]
+    return []
