@@ -1,0 +1,93 @@
+"""The pieces of the U-Net: noise-level embedding, BigGAN residual block with SPADE, self-attention."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INV_SQRT2 = 1 / math.sqrt(2)
+
+
+def groups_for(channels: int) -> int:
+    """At most 32 groups, of at least 8 channels each, that divide `channels`."""
+    return next(g for g in range(min(32, max(1, channels // 8)), 0, -1) if channels % g == 0)
+
+
+def zero_init(module: nn.Conv2d) -> nn.Conv2d:
+    """Start a residual branch (or the output) at zero, so that the untrained network is the identity (Goyal 2017)."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+class NoiseLevelEmbedding(nn.Module):
+    """Sinusoids of the continuous noise level sqrt(alpha_bar), then an MLP (WaveGrad, Chen 2020; SR3, Saharia 2021).
+
+    noise_level [B] in [0, 1] to [B, width].
+    """
+
+    # WaveGrad's factor: it makes neighbouring levels of a 1000-step schedule distinguishable near level 1.
+    SCALE = 5000.0
+
+    def __init__(self, dim: int, width: int):
+        super().__init__()
+        half = dim // 2
+        self.register_buffer("freqs", torch.exp(-math.log(1e4) * torch.arange(half) / half), persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(2 * half, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+
+    def forward(self, noise_level: Tensor) -> Tensor:
+        angles = self.SCALE * noise_level.float()[:, None] * self.freqs
+        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=1).to(self.mlp[0].weight.dtype))
+
+
+class ResBlock(nn.Module):
+    """BigGAN residual block of SR3: norm, SiLU, 3x3, norm, noise level's scale and shift, SiLU, 3x3; sum / sqrt(2).
+
+    With `spade`, the norms have no parameters of their own: scale and shift come with the call, from the label map.
+    x [B, C_in, h, w] to [B, C_out, h, w].
+    """
+
+    def __init__(self, in_channels: int, channels: int, embed_dim: int, dropout: float = 0.0, spade: bool = False):
+        super().__init__()
+        self.spade = spade
+        self.norm1 = nn.GroupNorm(groups_for(in_channels), in_channels, affine=not spade)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.noise = nn.Linear(embed_dim, 2 * channels)
+        self.norm2 = nn.GroupNorm(groups_for(channels), channels)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
+        self.skip = nn.Identity() if in_channels == channels else nn.Conv2d(in_channels, channels, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor, modulation: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        h = self.norm1(x)
+        if self.spade:
+            scale, shift = modulation
+            h = torch.addcmul(shift, h, scale)
+        h = self.conv1(F.silu(h))
+        scale, shift = self.noise(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = torch.addcmul(shift, self.norm2(h), 1 + scale)
+        h = self.conv2(self.dropout(F.silu(h)))
+        return (self.skip(x) + h) * INV_SQRT2
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the positions of a feature map; x [B, C, h, w] to the same shape."""
+
+    def __init__(self, channels: int, head_dim: int):
+        super().__init__()
+        self.heads = max(1, channels // head_dim)
+        self.norm = nn.GroupNorm(groups_for(channels), channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zero_init(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        qkv = self.qkv(self.norm(x)).flatten(2).transpose(1, 2)  # [B, hw, 3C]
+        q, k, v = qkv.reshape(b, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v)  # [B, heads, hw, C / heads]
+        attended = attended.transpose(1, 2).reshape(b, h, w, c).permute(0, 3, 1, 2)
+        return (x + self.out(attended)) * INV_SQRT2

@@ -1,0 +1,197 @@
+"""The semantic U-Net: SR3's, with the label map joined at the input and by SPADE in the middle and the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surgaug.data.label_space import IGNORE_INDEX
+from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, groups_for, zero_init
+from surgaug.models.spade import LevelFeatures, Modulation, class_shares, pyramid
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Sizes of the network, finest level first.
+
+    `patch`: space-to-depth factor at the entry (and its inverse at the exit), so that no convolution runs at full
+    resolution. `spade`: levels whose decoder blocks are SPADE blocks (the middle always is). `join`: a decoder level
+    takes the encoder's features by "concat" (SR3) or by "sum" (half the arithmetic).
+    """
+
+    patch: int = 2
+    channels: tuple[int, ...] = (64, 128, 192)
+    encoder_blocks: tuple[int, ...] = (1, 2, 2)
+    decoder_blocks: tuple[int, ...] = (2, 2, 2)
+    attention: tuple[bool, ...] = (False, False, True)
+    spade: tuple[bool, ...] = (True, True, True)
+    spade_hidden: int = 64
+    spade_kernel: int = 1
+    label_channels: int = 16
+    join: str = "sum"
+    head_dim: int = 32
+    noise_dim: int = 256
+    dropout: float = 0.0
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded inside to a multiple of this."""
+        return self.patch * 2 ** (len(self.channels) - 1)
+
+
+@dataclass
+class Conditioning:
+    """What a batch of label maps contributes: the entry's features and the scale and shift of every SPADE norm."""
+
+    entry: Tensor
+    modulation: list[tuple[Tensor, Tensor]]
+    size: tuple[int, int]
+
+    def select(self, indices: Tensor | slice) -> Conditioning:
+        """The label maps at `indices` (may repeat)."""
+        return Conditioning(self.entry[indices], [(a[indices], b[indices]) for a, b in self.modulation], self.size)
+
+    def expand(self, batch: int) -> Conditioning:
+        """One label map for `batch` samples, without copying it."""
+
+        def spread(t: Tensor) -> Tensor:
+            return t.expand(batch, -1, -1, -1)
+
+        return Conditioning(spread(self.entry), [(spread(a), spread(b)) for a, b in self.modulation], self.size)
+
+    def repeat_interleave(self, n: int) -> Conditioning:
+        """Every label map `n` times in a row."""
+        return self.select(torch.arange(self.entry.shape[0], device=self.entry.device).repeat_interleave(n))
+
+    @staticmethod
+    def cat(parts: list[Conditioning]) -> Conditioning:
+        """Batches of the same size one behind the other."""
+        modulation = [
+            (torch.cat([p.modulation[i][0] for p in parts]), torch.cat([p.modulation[i][1] for p in parts]))
+            for i in range(len(parts[0].modulation))
+        ]
+        return Conditioning(torch.cat([p.entry for p in parts]), modulation, parts[0].size)
+
+
+class SemanticUNet(nn.Module):
+    """Noisy image, noise level and label map in; the prediction (eps, v or x_0, as trained) out.
+
+    `cond = net.encode(index_map)` once a label map, then `net(x_t, noise_level, cond)` at every step.
+    Any height and width; it is padded inside.
+    """
+
+    def __init__(self, config: UNetConfig, num_classes: int):
+        super().__init__()
+        self.config, self.num_classes = config, num_classes
+        channels, patch = config.channels, config.patch
+        embed, last = config.noise_dim, len(channels) - 1
+        self.embedding = NoiseLevelEmbedding(config.noise_dim // 2, embed)
+
+        # The label's part of the first convolution is a convolution of its own: it can be computed once.
+        self.label_embedding = nn.Conv2d(num_classes, config.label_channels, 1, bias=False)
+        self.label_entry = nn.Conv2d(config.label_channels * patch**2, channels[0], 3, padding=1, bias=False)
+        self.image_entry = nn.Conv2d(3 * patch**2, channels[0], 3, padding=1)
+
+        self.encoder = nn.ModuleList()
+        width = channels[0]
+        for level, (c, n) in enumerate(zip(channels, config.encoder_blocks, strict=True)):
+            stage = nn.ModuleList()
+            for _ in range(n):
+                stage.append(ResBlock(width, c, embed, config.dropout))
+                width = c
+                if config.attention[level]:
+                    stage.append(SelfAttention(c, config.head_dim))
+            self.encoder.append(stage)
+
+        self.middle = nn.ModuleList(
+            [
+                ResBlock(width, width, embed, config.dropout, spade=True),
+                SelfAttention(width, config.head_dim),
+                ResBlock(width, width, embed, config.dropout, spade=True),
+            ]
+        )
+
+        self.decoder, self.narrow = nn.ModuleList(), nn.ModuleList()
+        for level in range(last, -1, -1):
+            c, spade = channels[level], config.spade[level]
+            # Narrowed before it is enlarged: a quarter of the positions.
+            self.narrow.append(nn.Identity() if width == c else nn.Conv2d(width, c, 1))
+            width = c if config.join == "sum" else 2 * c
+            stage = nn.ModuleList()
+            for _ in range(config.decoder_blocks[level]):
+                stage.append(ResBlock(width, c, embed, config.dropout, spade=spade))
+                width = c
+                if config.attention[level]:
+                    stage.append(SelfAttention(c, config.head_dim))
+            self.decoder.append(stage)
+
+        self.out_norm = nn.GroupNorm(groups_for(width), width)
+        self.out = zero_init(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
+
+        used = {last} | {level for level in range(last + 1) if config.spade[level]}
+        self.level_features = nn.ModuleDict(
+            {str(level): LevelFeatures(num_classes, config.spade_hidden) for level in sorted(used)}
+        )
+        self.modulation = nn.ModuleList(
+            Modulation(config.spade_hidden, block.norm1.num_channels, config.spade_kernel)
+            for _, block in self._spade_blocks()
+        )
+
+    def _spade_blocks(self) -> list[tuple[int, ResBlock]]:
+        """(level, block) of every SPADE block, in the order of the forward pass."""
+        last = len(self.config.channels) - 1
+        stages = [(last, self.middle), *((last - i, stage) for i, stage in enumerate(self.decoder))]
+        return [(lv, b) for lv, stage in stages for b in stage if isinstance(b, ResBlock) and b.spade]
+
+    def _pad(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        m = self.config.multiple
+        return (0, -size[1] % m, 0, -size[0] % m)
+
+    def encode(self, index_map: Tensor) -> Conditioning:
+        """Label maps as indices uint8 [B, H, W] (255 or any value not below K: no label) to their `Conditioning`."""
+        size = tuple(index_map.shape[-2:])
+        index_map = F.pad(index_map, self._pad(size), value=IGNORE_INDEX)
+        weight = self.label_entry.weight
+        shares = class_shares(index_map, self.num_classes, weight.dtype)
+        entry = self.label_entry(F.pixel_unshuffle(self.label_embedding(shares), self.config.patch))
+        levels = pyramid(shares, self.config.patch, len(self.config.channels))
+        features = {int(k): f(levels[int(k)]) for k, f in self.level_features.items()}
+        blocks = self._spade_blocks()
+        modulation = [m(features[level]) for m, (level, _) in zip(self.modulation, blocks, strict=True)]
+        return Conditioning(entry, modulation, size)
+
+    def forward(self, x_t: Tensor, noise_level: Tensor, cond: Conditioning) -> Tensor:
+        """x_t float [B, 3, H, W]; noise_level = sqrt(alpha_bar) [B]; the prediction [B, 3, H, W]."""
+        height, width = cond.size
+        x = F.pixel_unshuffle(F.pad(x_t, self._pad(cond.size)), self.config.patch)
+        h = self.image_entry(x) + cond.entry
+        e = self.embedding(noise_level)
+        modulation = iter(cond.modulation)
+
+        def run(stage: nn.ModuleList, h: Tensor) -> Tensor:
+            for block in stage:
+                if isinstance(block, SelfAttention):
+                    h = block(h)
+                else:
+                    h = block(h, e, next(modulation) if block.spade else None)
+            return h
+
+        skips = []
+        for level, stage in enumerate(self.encoder):
+            if level:
+                h = F.avg_pool2d(h, 2)
+            h = run(stage, h)
+            skips.append(h)
+        h = run(self.middle, h)
+        for i, (narrow, stage) in enumerate(zip(self.narrow, self.decoder, strict=True)):
+            h = narrow(h)
+            if i:
+                h = F.interpolate(h, scale_factor=2, mode="nearest")
+            skip = skips.pop() * INV_SQRT2
+            h = h * INV_SQRT2 + skip if self.config.join == "sum" else torch.cat([h, skip], dim=1)
+            h = run(stage, h)
+        h = F.pixel_shuffle(self.out(F.silu(self.out_norm(h))), self.config.patch)
+        return h[:, :, :height, :width]

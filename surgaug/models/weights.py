@@ -1,0 +1,156 @@
+"""The model file: safetensors with everything that sampling needs in its JSON metadata.
+
+One file holds the EMA weights, the network's configuration, the label space, the noise schedule, the parameterisation
+(eps, v or x0), the training size and the class statistics. No sampler can be run on another schedule than the one
+trained on, because the schedule comes with the weights. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from surgaug.data.atomic import write_bytes
+from surgaug.data.label_space import LabelSpace
+from surgaug.errors import ModelError
+from surgaug.models.unet import SemanticUNet, UNetConfig
+
+FORMAT = "surgaug-model-1"
+
+
+@dataclass
+class LoadedModel:
+    """A trained model, ready to sample from: `net` in eval mode with the EMA weights, in float32."""
+
+    net: SemanticUNet
+    space: LabelSpace
+    schedule: dict[str, Any]
+    prediction: str
+    size: tuple[int, int]
+    hash: str
+    defaults: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def unet_config(data: dict[str, Any]) -> UNetConfig:
+    """The inverse of `dataclasses.asdict` after a trip through JSON. Unknown keys: ModelError."""
+    known = {f.name for f in dataclasses.fields(UNetConfig)}
+    if unknown := set(data) - known:
+        raise ModelError(f"unknown network settings {sorted(unknown)}: the file was written by another version")
+    return UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of the file, hexadecimal."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(f)
+
+
+def _digest(f: Any) -> str:  # Python 3.10
+    h = hashlib.sha256()
+    while chunk := f.read(1 << 20):
+        h.update(chunk)
+    return h.hexdigest()
+
+
+def save_model(
+    path: Path,
+    weights: dict[str, Tensor],
+    *,
+    config: UNetConfig,
+    space: LabelSpace,
+    schedule: dict[str, Any],
+    prediction: str,
+    size: tuple[int, int],
+    defaults: dict[str, Any],
+    meta: dict[str, Any],
+    half: bool = False,
+) -> None:
+    """Write a model file atomically; `half` stores the weights in float16 (half the bytes)."""
+    header = {
+        "config": dataclasses.asdict(config),
+        "space": space.to_dict(),
+        "schedule": schedule,
+        "prediction": prediction,
+        "size": list(size),
+        "defaults": defaults,
+        "meta": meta,
+    }
+    tensors = {
+        k: v.detach().to("cpu", torch.float16 if half and v.is_floating_point() else v.dtype).contiguous()
+        for k, v in weights.items()
+    }
+    write_bytes(path, save(tensors, metadata={"format": FORMAT, "surgaug": json.dumps(header)}))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The metadata of a model file. ModelError when it is not one, is cut short or cannot be read."""
+    try:
+        with safe_open(str(path), framework="pt") as f:
+            metadata = f.metadata() or {}
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such model file") from None
+    except (SafetensorError, OSError) as e:
+        raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
+    if metadata.get("format") != FORMAT:
+        raise ModelError(f"{path}: a safetensors file, but not a surgaug model (no '{FORMAT}' in its metadata)")
+    return json.loads(metadata["surgaug"])
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a model file, in float32. ModelError when they cannot be read."""
+    try:
+        with safe_open(str(path), framework="pt") as f:
+            return {k: f.get_tensor(k).float() for k in f.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError) as e:
+        raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
+
+
+def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """Read a model file. ModelError names what is wrong with it."""
+    path = Path(path)
+    header = read_header(path)
+    space = LabelSpace.from_dict(header["space"])
+    net = SemanticUNet(unet_config(header["config"]), space.num_classes)
+    try:
+        net.load_state_dict(read_weights(path))
+    except RuntimeError as e:
+        raise ModelError(f"{path}: the weights do not fit the network that the file describes ({e})") from None
+    net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    size = (int(header["size"][0]), int(header["size"][1]))
+    return LoadedModel(
+        net, space, header["schedule"], header["prediction"], size, file_hash(path), header["defaults"], header["meta"]
+    )
+
+
+def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
+    """Start `net` from another model's weights; columns of classes are matched by class name.
+
+    Returns the names of the tensors that could not be taken over (other shape or absent).
+    """
+    header, source = read_header(path), read_weights(path)
+    source_names = {c["name"].lower(): i for i, c in enumerate(header["space"]["classes"])}
+    pairs = [(i, source_names[n.lower()]) for i, n in enumerate(space.names) if n.lower() in source_names]
+    own = net.state_dict()
+    left = []
+    for name, tensor in own.items():
+        given = source.get(name)
+        per_class = name == "label_embedding.weight" or name.startswith("level_features") and name.endswith("weight")
+        if given is not None and per_class and given.shape[0] == tensor.shape[0] and given.shape[2:] == tensor.shape[2:]:
+            for mine, theirs in pairs:
+                tensor[:, mine] = given[:, theirs]
+        elif given is not None and given.shape == tensor.shape:
+            tensor.copy_(given)
+        else:
+            left.append(name)
+    net.load_state_dict(own)
+    return left

@@ -1,0 +1,191 @@
+"""Everything that decides a training run, in one frozen dataclass, stored whole in the run and in the model file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from surgaug.diffusion.schedules import Schedule
+from surgaug.errors import UsageError
+from surgaug.models.presets import PRESETS
+from surgaug.models.unet import UNetConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Sizes are (H, W). `steps` and `minutes`: whichever ends first; the learning rate falls over it."""
+
+    data: str = ""
+    val: str | None = None
+    out: str = ""
+    classes: str = "auto"
+    exclude_known_errors: bool = False
+    size: tuple[int, int] = (64, 64)
+    preset: str = "tiny"
+    init: str | None = None
+
+    network: UNetConfig = field(default_factory=UNetConfig)
+    schedule: Schedule = field(default_factory=Schedule)
+    prediction: str = "v"
+    loss: str = "l2"
+    min_snr_gamma: float | None = 5.0
+    drop_map: float = 0.1
+    drop_class: float = 0.05
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 16
+    accumulate: int = 1
+    lr: float = 6e-4
+    warmup: int = 200
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema_power: float = 16.0
+    balance: float = 0.05
+    flip: str = "h"
+    zoom: float = 0.1
+
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    save_minutes: float = 2.0
+    sample_minutes: float = 5.0
+    validate_frames: int = 32
+
+
+# Settings that may differ between the run that stopped and the one that goes on: none of them changes the result.
+FREE_ON_RESUME = {"out", "device", "save_minutes", "sample_minutes", "steps", "minutes"}
+
+_RECIPES: dict[str, dict[str, Any]] = {
+    "tiny": {"steps": 20_000},
+    "small": {"size": (128, 128), "steps": 100_000, "lr": 3e-4},
+    "base": {"size": (256, 448), "steps": 300_000, "lr": 1e-4},
+    # Published: DDPM training with T = 2000 and SR3's linear schedule, eps.
+    "thesis": {
+        "size": (256, 448),
+        "steps": 500_000,
+        "lr": 1e-4,
+        "prediction": "eps",
+        "min_snr_gamma": None,
+        "schedule": Schedule(kind="linear", timesteps=2000),
+        "drop_map": 0.0,
+        "drop_class": 0.0,
+        "balance": 0.0,
+    },
+}
+
+
+def preset(name: str, **given: Any) -> TrainConfig:
+    """The configuration of a preset, with `given` (not None) on top."""
+    if name not in PRESETS:
+        raise UsageError(f"--preset {name}: there is no such preset; choose one of {', '.join(PRESETS)}")
+    recipe = dict(_RECIPES[name])
+    if given.get("minutes") is not None:
+        recipe.pop("steps")  # the user's bound replaces the preset's
+    chosen = {k: v for k, v in given.items() if v is not None}
+    return TrainConfig(**{**recipe, "preset": name, "network": PRESETS[name], **chosen})
+
+
+def override(config: Any, path: str, value: Any, _shown: str = "") -> Any:
+    """`config` with the field at the dotted `path` set; text is converted to the field's type.
+
+    UsageError for an unknown key (with its dotted path and the closest one) or a value of another type.
+    """
+    shown = _shown or path
+    name, _, rest = path.partition(".")
+    hints = typing.get_type_hints(type(config))
+    names = [f.name for f in dataclasses.fields(config)]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"; did you mean '{shown[: len(shown) - len(path)]}{near[0]}'?" if near else f"; known: {', '.join(names)}"
+        raise UsageError(f"'{shown}': there is no such setting{hint}")
+    if rest:
+        inner = getattr(config, name)
+        if not dataclasses.is_dataclass(inner):
+            raise UsageError(f"'{shown}': '{name}' is a single value and has no '{rest}'")
+        return dataclasses.replace(config, **{name: override(inner, rest, value, shown)})
+    if isinstance(value, dict):
+        inner = getattr(config, name)
+        for k, v in value.items():
+            inner = override(inner, k, v, f"{shown}.{k}")
+        return dataclasses.replace(config, **{name: inner})
+    return dataclasses.replace(config, **{name: convert(value, hints[name], shown)})
+
+
+def convert(value: Any, kind: Any, shown: str) -> Any:
+    """`value` (text from `--set`, or a TOML value) as `kind`. UsageError names the setting, the value and the type."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    try:
+        if origin in (typing.Union, types.UnionType):
+            if value is None or (isinstance(value, str) and value.lower() in ("none", "null", "")):
+                return None
+            return convert(value, next(a for a in args if a is not type(None)), shown)
+        if origin is tuple:
+            items = value.replace("x", ",").split(",") if isinstance(value, str) else list(value)
+            if args[-1] is not Ellipsis and len(items) != len(args):
+                raise ValueError
+            return tuple(convert(v, args[0], shown) for v in items)
+        if kind is bool:
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "false": False, "1": True, "0": False}[str(value).strip().lower()]
+        if kind is int and isinstance(value, float) and not value.is_integer():
+            raise ValueError
+        return kind(value)
+    except (ValueError, TypeError, KeyError):
+        name = getattr(kind, "__name__", str(kind))
+        raise UsageError(f"'{shown}': {value!r} is not a valid {name}") from None
+
+
+def check(config: TrainConfig) -> None:
+    """Refuse what cannot be meant, before anything long starts. UsageError names the flag and the value."""
+
+    def must(ok: bool, message: str) -> None:
+        if not ok:
+            raise UsageError(message)
+
+    must(min(config.size) >= 8, f"--size {config.size[0]}x{config.size[1]}: at least 8x8")
+    must(config.batch >= 1, f"--batch {config.batch}: at least 1")
+    must(config.accumulate >= 1, f"accumulate {config.accumulate}: at least 1")
+    must(config.batch % config.accumulate == 0, f"--batch {config.batch} is not a multiple of accumulate")
+    must(config.lr > 0, f"--lr {config.lr}: must be above 0")
+    must(bool(config.steps or config.minutes), "give --steps or --minutes")
+    must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
+    must(config.minutes is None or config.minutes > 0, f"--minutes {config.minutes}: must be above 0")
+    must(config.loss in ("l1", "l2"), f"loss {config.loss}: l1 or l2")
+    must(set(config.flip) <= {"h", "v"}, f"flip {config.flip}: any of h and v, or empty")
+    must(0 <= config.zoom < 0.9, f"zoom {config.zoom}: from 0 to below 0.9")
+    for name in ("drop_map", "drop_class"):
+        must(0 <= getattr(config, name) < 1, f"{name} {getattr(config, name)}: from 0 to below 1")
+    lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
+    must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
+    must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain JSON types."""
+
+    def plain(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: plain(x) for k, x in v.items()}
+        return list(v) if isinstance(v, tuple) else v
+
+    return plain(dataclasses.asdict(config))
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Lines `a.b: old -> new` for every setting that differs and may not on resuming."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        if not prefix and key in FREE_ON_RESUME:
+            continue
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} -> {b}")
+    return lines

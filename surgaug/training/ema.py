@@ -1,0 +1,25 @@
+"""Exponential moving average of the weights with a power-function profile.
+
+The averaging window is a fixed share of the training so far (Karras et al. 2024, "Analyzing and improving the training
+dynamics of diffusion models", eq. 121): it is short while the weights are still noise and grows by itself, so that no
+length has to be chosen for a training bounded by minutes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def decay(step: int, power: float) -> float:
+    """The share of the old average kept at `step` (1, 2, ...): (1 - 1/step)^power. 0 at the first step."""
+    return (1 - 1 / step) ** power
+
+
+@torch.no_grad()
+def update(average: nn.Module, net: nn.Module, step: int, power: float) -> None:
+    """Move `average` towards `net` after optimizer step number `step`; buffers are copied."""
+    own, new = list(average.parameters()), list(net.parameters())
+    torch._foreach_lerp_(own, new, 1 - decay(step, power))
+    for a, b in zip(average.buffers(), net.buffers(), strict=True):
+        a.copy_(b)

@@ -1,0 +1,138 @@
+"""Training frames: kept in memory near the training size, drawn in a balanced order, flipped and zoomed with their maps.
+
+Every random choice is a function of (seed, position), never of a generator's history: the order and the pictures after
+a resume are those of an uninterrupted run, and any number of processes sees the same global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+from surgaug.data.dataset import PairedFrames
+from surgaug.data.resize import resize_image, resize_label_map
+from surgaug.feedback import Feedback
+
+# Frames are kept at up to twice the training size: a box filter over that equals one over the original, and zooming
+# in by as much loses nothing.
+OVERSIZE = 2.0
+MEMORY_LIMIT = 6 * 2**30
+
+
+class Frames:
+    """Images uint8 [h, w, 3] and index maps uint8 [h, w], in memory (or decoded at each use, if they do not fit)."""
+
+    def __init__(self, paired: PairedFrames, size: tuple[int, int], feedback: Feedback, task: str):
+        self.paired, self.size = paired, size
+        self.names = [item.name for item in paired.items]
+        first = self._load(0)
+        self.cached = first[0].nbytes * 4 // 3 * len(paired) <= MEMORY_LIMIT
+        self.store: list[tuple[np.ndarray, np.ndarray]] = []
+        if not self.cached:
+            feedback.info(f"{len(paired)} frames do not fit into {MEMORY_LIMIT >> 30} GiB: decoded again at each use")
+            return
+        with feedback.task(task, len(paired), "frames") as bar, ThreadPoolExecutor(4) as pool:
+            for pair in pool.map(self._load, range(len(paired))):
+                self.store.append(pair)
+                bar.advance()
+
+    def _load(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        image, label_map = self.paired.load_image(i), self.paired.load_label(i)
+        h, w = image.shape[:2]
+        ratio = OVERSIZE * max(self.size[0] / h, self.size[1] / w)
+        if ratio < 1:
+            hw = (round(h * ratio), round(w * ratio))
+            image = resize_image(image, hw)
+            label_map = resize_label_map(label_map, hw, self.paired.space)
+        return image, self.paired.space.to_index(label_map)
+
+    def __len__(self) -> int:
+        return len(self.paired)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.store[i] if self.cached else self._load(i)
+
+    def view(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frame `i` whole (centred where the shape differs) at the training size: image and index map."""
+        image, index_map = self[i]
+        return self._cut(image, index_map, 1.0, 0.5, 0.5)
+
+    def draw(self, i: int, rng: np.random.Generator, flip: str, zoom: float) -> tuple[np.ndarray, np.ndarray]:
+        """Frame `i` with a random window and flips, the same for both; image [H, W, 3] and index map [H, W]."""
+        image, index_map = self[i]
+        # Half of the frames stay whole: what belongs to the border (black corners) must be learnt too.
+        scale = 1.0 - zoom * max(0.0, 2 * rng.random() - 1)
+        image, index_map = self._cut(image, index_map, scale, rng.random(), rng.random())
+        if "h" in flip and rng.random() < 0.5:
+            image, index_map = image[:, ::-1], index_map[:, ::-1]
+        if "v" in flip and rng.random() < 0.5:
+            image, index_map = image[::-1], index_map[::-1]
+        return image, index_map
+
+    def _cut(self, image: np.ndarray, index_map: np.ndarray, scale: float, y: float, x: float) -> tuple:
+        (h, w), (height, width) = image.shape[:2], self.size
+        ratio = scale * min(h / height, w / width)
+        ch, cw = max(1, min(h, round(height * ratio))), max(1, min(w, round(width * ratio)))
+        top, left = round(y * (h - ch)), round(x * (w - cw))
+        window = np.s_[top : top + ch, left : left + cw]
+        image, index_map = image[window], index_map[window]
+        if (ch, cw) != (height, width):
+            image = resize_image(image, self.size)
+            space = self.paired.space
+            index_map = space.to_index(resize_label_map(space.to_ids(index_map), self.size, space))
+        return image, index_map
+
+
+def repeat_factors(presence: np.ndarray, threshold: float) -> np.ndarray:
+    """How often each frame is seen an epoch (LVIS, Gupta 2019): max over its classes of sqrt(threshold / frequency).
+
+    presence bool [N, K] to float [N], at least 1. `threshold` 0: all ones.
+    """
+    frequency = presence.mean(axis=0)
+    with np.errstate(divide="ignore"):
+        per_class = np.maximum(1.0, np.sqrt(threshold / np.where(frequency > 0, frequency, np.inf)))
+    return np.where(presence, per_class, 1.0).max(axis=1, initial=1.0)
+
+
+def order(factors: np.ndarray, seed: int, start: int = 0) -> Iterator[int]:
+    """Frame numbers for ever, epoch by epoch in a fresh order, from position `start` on.
+
+    A fractional factor is rounded up with the probability of its fraction, anew each epoch.
+    """
+    epoch, skipped = 0, 0
+    while True:
+        rng = np.random.default_rng([seed, 1, epoch])
+        copies = np.floor(factors + rng.random(len(factors))).astype(int)
+        epoch_order = rng.permutation(np.repeat(np.arange(len(factors)), copies))
+        first = max(0, min(start - skipped, len(epoch_order)))
+        yield from epoch_order[first:].tolist()
+        skipped += len(epoch_order)
+        epoch += 1
+
+
+def batches(
+    frames: Frames, factors: np.ndarray, *, seed: int, batch: int, step: int, part: slice, flip: str, zoom: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images uint8 [b, H, W, 3] and index maps uint8 [b, H, W] from `step` on; `part` of each global batch.
+
+    The next batch is made in a thread while the current one is trained on.
+    """
+    cv2.setNumThreads(1)
+    numbers = order(factors, seed, step * batch)
+
+    def make(step: int, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        made = []
+        for k in range(batch)[part]:
+            rng = np.random.default_rng([seed, 2, step * batch + k])
+            made.append(frames.draw(chosen[k], rng, flip, zoom))
+        return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(make, step, [next(numbers) for _ in range(batch)])
+        while True:
+            step += 1
+            ready, ahead = ahead, pool.submit(make, step, [next(numbers) for _ in range(batch)])
+            yield ready.result()

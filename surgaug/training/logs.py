@@ -1,0 +1,53 @@
+"""The run's record: `metrics.csv` always, TensorBoard when it is installed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+FIELDS = ["step", "minutes", "images", "loss", "lr", "grad_norm", "images_per_s", "val_loss", "val_by_level"]
+
+
+class Logs:
+    """Rows of `FIELDS`; after a resume, rows beyond the step resumed from are dropped, so that no step stands twice."""
+
+    def __init__(self, run: Path, step: int):
+        self.path = run / "metrics.csv"
+        kept: list[dict[str, str]] = []
+        if step and self.path.exists():
+            with self.path.open(newline="") as f:
+                kept = [row for row in csv.DictReader(f) if row["step"].isdigit() and int(row["step"]) <= step]
+        self.file = self.path.open("w", newline="")
+        self.writer = csv.DictWriter(self.file, FIELDS, restval="")
+        self.writer.writeheader()
+        self.writer.writerows(kept)
+        self.file.flush()
+        self.board = _tensorboard(run, step)
+
+    def row(self, **values: Any) -> None:
+        """One row; numbers go to TensorBoard as well."""
+        self.writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in values.items()})
+        self.file.flush()
+        if self.board:
+            for name, value in values.items():
+                if name != "step" and isinstance(value, (int, float)):
+                    self.board.add_scalar(name, value, values["step"])
+
+    def image(self, name: str, sheet: Any, step: int) -> None:
+        """A contact sheet uint8 [H, W, 3] to TensorBoard."""
+        if self.board:
+            self.board.add_image(name, sheet, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self.file.close()
+        if self.board:
+            self.board.close()
+
+
+def _tensorboard(run: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)

@@ -1,0 +1,235 @@
+"""The training loop, top to bottom: frames in, a run folder with model files out."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from surgaug import __version__
+from surgaug.data.atomic import clean_leftovers, write_png
+from surgaug.device import pick_device, pick_precision
+from surgaug.diffusion import parameterisation
+from surgaug.errors import Interrupted, ModelError
+from surgaug.feedback import Feedback, Silent
+from surgaug.interrupt import graceful
+from surgaug.lock import folder_lock
+from surgaug.models.unet import SemanticUNet
+from surgaug.models.weights import save_model, transfer
+from surgaug.training import ema
+from surgaug.training.config import TrainConfig, check, to_dict
+from surgaug.training.data import load_data
+from surgaug.training.distributed import World, join, leave
+from surgaug.training.frames import batches, repeat_factors
+from surgaug.training.logs import Logs
+from surgaug.training.state import prepare, save_state, write_status
+from surgaug.training.step import Trained, apply, gradient, lr_factor, make_batch
+from surgaug.training.validation import Validation
+
+LOG_SECONDS = 5.0
+SAMPLING = {"sampler": "ddim", "steps": 40, "guidance": 1.0}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where the model lies and how far it was trained."""
+
+    model: Path
+    step: int
+    minutes: float
+    val_loss: float
+
+
+def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:
+    """Train as configured into `config.out`; goes on where an earlier run of the same settings stopped.
+
+    UsageError and DataError come before anything long starts. ModelError: the loss is no longer finite (the last save
+    is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
+    """
+    check(config)
+    parameterisation.check(config.prediction, config.schedule)
+    device = pick_device(config.device)
+    world = join(device.type)
+    try:
+        if config.device in ("auto", "cuda"):
+            device = pick_device(config.device, world.local_rank)
+        run = Path(config.out)
+        if not world.leads:
+            return _train(config, Silent(), run, device, world, resume)
+        run.mkdir(parents=True, exist_ok=True)
+        with folder_lock(run, feedback or Silent()):
+            return _train(config, feedback or Silent(), run, device, world, resume)
+    finally:
+        leave()
+
+
+def finished(config: TrainConfig, step: int, minutes: float) -> bool:
+    """Whether either bound is reached."""
+    return step >= (config.steps or math.inf) or minutes >= (config.minutes or math.inf)
+
+
+def _train(
+    config: TrainConfig, feedback: Feedback, run: Path, device: torch.device, world: World, resume: bool
+) -> TrainResult:
+    saved = world.share(lambda: prepare(run, config, resume))
+    step, minutes_before, best = (saved["step"], saved["minutes"], saved["best"]) if saved else (0, 0.0, math.inf)
+    if finished(config, step, minutes_before):
+        feedback.info(f"{run} is trained already ({step} steps, {minutes_before:.1f} min)")
+        return TrainResult(run / "last.safetensors", step, minutes_before, best)
+
+    frames, val_frames, statistics, presence = load_data(config, feedback)
+    space = frames.paired.space
+    dtype = pick_precision(config.precision, device)
+    torch.manual_seed(config.seed)
+    net = SemanticUNet(config.network, space.num_classes)
+    if config.init and not saved:
+        fresh = transfer(net, space, Path(config.init))
+        feedback.info(f"weights from {config.init}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
+    net = net.to(device, memory_format=torch.channels_last)
+    average = copy.deepcopy(net).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=device.type != "mps"
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+    parts = {"net": net, "average": average, "optimizer": optimizer, "scaler": scaler}
+    if saved:
+        for name, owner in parts.items():
+            owner.load_state_dict(saved[name])
+        feedback.info(f"going on at step {step} ({minutes_before:.1f} min trained)")
+    model: nn.Module = Trained(net)
+    if world.size > 1:
+        model = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+    feedback.info(
+        f"{config.preset}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters; {len(frames)} frames at "
+        f"{config.size[0]}x{config.size[1]}, {space.num_classes} classes; {device}, {str(dtype or torch.float32)[6:]}"
+    )
+
+    validation = Validation(val_frames, config.validate_frames, config.schedule, config.prediction, device, dtype)
+    logs = Logs(run, step) if world.leads else None
+    start = time.monotonic()
+
+    def minutes() -> float:
+        return minutes_before + (time.monotonic() - start) / 60
+
+    def save(status: str, names: tuple[str, ...] = ("last",)) -> None:
+        """Model files first, then the state that resuming reads, then the status: a kill in between loses nothing."""
+        meta = {
+            "surgaug": __version__,
+            "step": step,
+            "minutes": minutes(),
+            "images": step * config.batch,
+            "val_loss": best if math.isfinite(best) else None,
+            "train": to_dict(config),
+            "statistics": statistics,
+        }
+        for name in names:
+            save_model(
+                run / f"{name}.safetensors",
+                average.state_dict(),
+                config=config.network,
+                space=space,
+                schedule=config.schedule.to_dict(),
+                prediction=config.prediction,
+                size=config.size,
+                defaults=SAMPLING,
+                meta=meta,
+            )
+        position = {"step": step, "minutes": minutes(), "best": best}
+        save_state(run / "state.pt", position | {name: owner.state_dict() for name, owner in parts.items()})
+        write_status(run, status=status, step=step, minutes=minutes())
+
+    def look(status: str) -> None:
+        """Validation loss and sample sheet with the averaged weights; then save, also as the best if it is."""
+        nonlocal best
+        by_level = validation.losses(average, config.batch)
+        value = float(np.mean(by_level))
+        better, best = value < best, min(best, value)
+        logs.row(step=step, minutes=minutes(), val_loss=value, val_by_level=" ".join(f"{v:.4f}" for v in by_level))
+        sheet = validation.sheet(average)
+        write_png(run / "samples" / f"step_{step:07d}.png", sheet)
+        logs.image("samples", sheet, step)
+        save(status, ("last", "best") if better else ("last",))
+
+    if world.leads:
+        clean_leftovers(run)
+        (run / "samples").mkdir(exist_ok=True)
+        write_status(run, status="running", step=step, minutes=minutes())
+    part = world.part(config.batch)
+    stream = batches(
+        frames, factors=repeat_factors(presence, config.balance), seed=config.seed, batch=config.batch, step=step,
+        part=part, flip=config.flip, zoom=config.zoom,
+    )  # fmt: skip
+    by_time = config.steps is None
+    bar_total, unit = (config.minutes, "min") if by_time else (config.steps, "steps")
+    saved_at = looked_at = logged_at = time.monotonic()
+    logged_step, window = step, []
+
+    with graceful() as stop, feedback.task("training", bar_total, unit, minutes() if by_time else step) as bar:
+        shown = minutes() if by_time else step
+        while not world.agree(finished(config, step, minutes())):
+            progress = max(step / (config.steps or math.inf), minutes() / (config.minutes or math.inf))
+            lr = config.lr * lr_factor(step, progress, config.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
+            try:
+                batch = make_batch(config, *next(stream), space.num_classes, step, part, device)
+                value = gradient(model, batch, config, scaler, dtype)
+            except RuntimeError as e:
+                raise _out_of_memory(e, config) or e from None
+            norm = apply(net, optimizer, scaler, config.clip)
+            if world.agree(not math.isfinite(value) or (not scaler.is_enabled() and not math.isfinite(norm))):
+                raise ModelError(
+                    f"the loss is {value} and the gradient {norm} at step {step}: training cannot go on. {run} keeps "
+                    f"the last save. Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
+                )
+            step += 1
+            ema.update(average, net, step, config.ema_power)
+
+            now = time.monotonic()
+            window.append((value, norm))
+            fields = {}
+            if now - logged_at > LOG_SECONDS:
+                mean_loss, mean_norm = np.mean(window, axis=0).tolist()
+                rate = (step - logged_step) * config.batch / (now - logged_at)
+                fields = {"loss": f"{mean_loss:.4f}", "images/s": f"{rate:.1f}"}
+                if logs:
+                    logs.row(
+                        step=step, minutes=minutes(), images=step * config.batch, loss=mean_loss, lr=lr,
+                        grad_norm=mean_norm, images_per_s=rate,
+                    )  # fmt: skip
+                logged_at, logged_step, window = now, step, []
+            bar.advance((minutes() if by_time else step) - shown, **fields)
+            shown = minutes() if by_time else step
+
+            stopping = world.agree(stop.requested)
+            if world.leads and stopping:
+                save("stopped")
+            elif world.leads and now - looked_at > 60 * config.sample_minutes:
+                look("running")
+                saved_at = looked_at = time.monotonic()
+            elif world.leads and now - saved_at > 60 * config.save_minutes:
+                save("running")
+                saved_at = time.monotonic()
+            if stopping:
+                raise Interrupted(f"stopped at step {step} and saved in {run}; type the same line again to go on")
+    if world.leads:
+        look("finished")
+        logs.close()
+    return TrainResult(run / "last.safetensors", step, minutes(), best)
+
+
+def _out_of_memory(error: RuntimeError, config: TrainConfig) -> ModelError | None:
+    if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+        return None
+    return ModelError(
+        f"out of memory with --batch {config.batch} at {config.size[0]}x{config.size[1]}: try --batch "
+        f"{max(1, config.batch // 2)}, or --set accumulate={2 * config.accumulate} for the same batch in smaller pieces"
+    )

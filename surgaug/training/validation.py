@@ -1,0 +1,81 @@
+"""What is looked at during training: the validation loss by noise level, and a fixed sheet of samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surgaug.device import autocast
+from surgaug.diffusion.loss import loss
+from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, target
+from surgaug.diffusion.samplers import get
+from surgaug.diffusion.schedules import Schedule
+from surgaug.models.unet import SemanticUNet
+from surgaug.training.frames import Frames
+
+LEVELS = 8
+SHEET = 8
+SHEET_STEPS = 20
+
+
+def to_images(x: Tensor) -> np.ndarray:
+    """[-1, 1] float [B, 3, H, W] to uint8 [B, H, W, 3]."""
+    return ((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 [B, H, W, 3] to [-1, 1] float [B, 3, H, W], channels last."""
+    x = torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
+    return x.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
+
+
+class Validation:
+    """Fixed frames, fixed noise, fixed levels: values are comparable over a run."""
+
+    def __init__(self, frames: Frames, count: int, schedule: Schedule, prediction: str, device: torch.device, dtype):
+        self.schedule, self.prediction, self.device, self.dtype = schedule, prediction, device, dtype
+        chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+        views = [frames.view(i) for i in chosen]
+        self.images = np.stack([v[0] for v in views])
+        self.index_maps = np.stack([v[1] for v in views])
+        generator = torch.Generator().manual_seed(0)
+        height, width = frames.size
+        self.eps = torch.randn(len(views), 3, height, width, generator=generator)
+        self.levels = schedule.sample_levels((torch.arange(LEVELS) + 0.5) / LEVELS)
+        self.palette = frames.paired.space.palette
+
+    @torch.inference_mode()
+    def losses(self, net: SemanticUNet, batch: int) -> list[float]:
+        """Mean squared error of the prediction at each of `LEVELS` noise levels, least noise first."""
+        totals = torch.zeros(LEVELS, dtype=torch.float64)
+        for i in range(0, len(self.images), batch):
+            x_0 = to_tensor(self.images[i : i + batch], self.device)
+            eps = self.eps[i : i + batch].to(self.device)
+            with autocast(self.device, self.dtype):
+                cond = net.encode(torch.from_numpy(self.index_maps[i : i + batch]).to(self.device))
+            for k, level in enumerate(self.levels):
+                level = level.expand(len(x_0))
+                x_t = add_noise(x_0, eps, level)
+                with autocast(self.device, self.dtype):
+                    out = net(x_t, level.sqrt().to(self.device, torch.float32), cond)
+                totals[k] += loss(out, target(self.prediction, x_0, eps, level)).double().sum().cpu()
+        return (totals / len(self.images)).tolist()
+
+    @torch.inference_mode()
+    def sheet(self, net: SemanticUNet) -> np.ndarray:
+        """Rows of label map, real frame and sample (DDIM, the same noise each time); uint8 [3H, nW, 3]."""
+        n = min(SHEET, len(self.images))
+        index_maps, eps = self.index_maps[:n], self.eps[:n].to(self.device)
+        with autocast(self.device, self.dtype):
+            cond = net.encode(torch.from_numpy(index_maps).to(self.device))
+
+        def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
+            with autocast(self.device, self.dtype):
+                return net(x_t, noise_level, cond)
+
+        denoise = clip_x0(denoiser(self.prediction, network))
+        steps = min(SHEET_STEPS, self.schedule.timesteps)
+        x_0 = get("ddim")(denoise, eps, self.schedule.sampling_levels(steps), lambda step: eps)
+        rows = [self.palette[index_maps], self.images[:n], to_images(x_0)]
+        return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
