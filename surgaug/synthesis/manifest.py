@@ -90,11 +90,6 @@ def _ends_with_newline(path: Path) -> bool:
         return handle.read() == b"\n"
 
 
-def highest_index(out: Path) -> int:
-    """The highest sample index that the folder holds a row of; -1 when there is none."""
-    return max((row["index"] for path in part_paths(out) for _, row in read_rows(path)), default=-1)
-
-
 def complete_samples(out: Path, n: int, names: Callable[[int], tuple[str, str]]) -> np.ndarray:
     """bool [n]: which samples have a row and both files; `names(k)` gives the image's and the label's path in `out`."""
     done = np.zeros(n, bool)

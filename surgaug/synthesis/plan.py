@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from surgaug.errors import UsageError
 from surgaug.synthesis.noise import mask_order_rng
 
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 ORDERS = ("even", "rare-first")
 
 
@@ -60,13 +63,11 @@ def rank_rare_first(presence: np.ndarray) -> np.ndarray:
     return np.lexsort(keys.T[::-1]) if keys.shape[1] else np.arange(len(presence))
 
 
-def arrange(masks: np.ndarray, together: bool = True) -> np.ndarray:
+def arrange(masks: np.ndarray) -> np.ndarray:
     """Sample indices int64 [n] in the order of work: all samples of a mask in a row, masks as they first come up.
 
-    With `together` false (every sample has a label map of its own) the order is that of the indices.
+    So a mask is read once, and what the network makes of it is computed once.
     """
-    if not together:
-        return np.arange(len(masks))
     _, first, inverse = np.unique(masks, return_index=True, return_inverse=True)
     return np.argsort(first[inverse], kind="stable")
 
@@ -76,22 +77,18 @@ def take_shard(indices: np.ndarray, shard: Shard) -> np.ndarray:
     return np.array_split(indices, shard.count)[shard.index - 1]
 
 
-def batches(
-    indices: Sequence[int], sizes: Sequence[tuple[int, int]], limit: Callable[[tuple[int, int]], int]
-) -> Iterator[tuple[tuple[int, int], list[int]]]:
-    """Cut `indices` into (size, batch): samples of one size (H, W) each, at most `limit(size)` of them.
+def batches(items: Iterable[T], key: Callable[[T], K], limit: Callable[[K], int]) -> Iterator[list[T]]:
+    """Cut a stream of items into batches of one key (a size, say), at most `limit(key)` items each.
 
-    `sizes[i]` is that of `indices[i]`. The limit is asked again for every batch, since it may fall on the way.
+    Order is kept within a key. The limit is asked again at every item, since it may fall on the way.
     """
-    groups: dict[tuple[int, int], list[int]] = {}
-    for k, size in zip(indices, sizes, strict=True):
-        groups.setdefault(size, []).append(int(k))
-    for size, group in groups.items():
-        start = 0
-        while start < len(group):
-            batch = group[start : start + limit(size)]
-            yield size, batch
-            start += len(batch)
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        group = groups.setdefault(key(item), [])
+        group.append(item)
+        if len(group) >= limit(key(item)):
+            yield groups.pop(key(item))
+    yield from groups.values()
 
 
 def sample_name(stem: str, index: int) -> str:

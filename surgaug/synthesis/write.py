@@ -56,7 +56,9 @@ class Writer:
             write_png(self._out / sample.row["image"], sample.image)
             self._journal.append(sample.row)
         except OSError as error:
-            raise DataError(f"{self._out / sample.row['image']}: cannot be written ({error.strerror or error})") from error
+            raise DataError(
+                f"{self._out / sample.row['image']}: cannot be written ({error.strerror or error})"
+            ) from error
         return sample.row
 
     def __enter__(self) -> Writer:

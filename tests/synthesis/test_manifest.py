@@ -7,7 +7,6 @@ import pytest
 from surgaug.synthesis.manifest import (
     Journal,
     complete_samples,
-    highest_index,
     join_parts,
     part_path,
     part_paths,
@@ -62,7 +61,6 @@ def test_a_sample_is_complete_with_its_row_and_both_files(tmp_path):
     (tmp_path / names(1)[0]).unlink()
     (tmp_path / names(2)[1]).unlink()
     assert complete_samples(tmp_path, 6, names).tolist() == [True, False, False, True, False, False]
-    assert highest_index(tmp_path) == 9
 
 
 def test_parts_are_joined_sorted_and_removed(tmp_path):
@@ -80,4 +78,3 @@ def test_parts_are_joined_sorted_and_removed(tmp_path):
     assert (tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines() == lines
     with pytest.raises(ValueError, match="1 samples have no row, the first is 6"):
         join_parts(tmp_path, 7)
-    assert highest_index(tmp_path / "nowhere") == -1

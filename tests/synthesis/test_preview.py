@@ -30,5 +30,5 @@ def test_pairs_stand_side_by_side_above_a_legend(hw, count):
 
 def test_pick_is_spread_evenly():
     assert pick(5) == [0, 1, 2, 3, 4]
-    assert pick(1000, 5) == [0, 250, 500, 749, 999] or pick(1000, 5) == [0, 250, 500, 749, 999][:5]
+    assert pick(1000, 5) == [0, 250, 500, 749, 999]
     assert len(pick(5000)) == 24

@@ -9,13 +9,13 @@ import pytest
 
 from surgaug.errors import DataError
 from surgaug.feedback import Silent
-from surgaug.synthesis.lock import folder_lock
+from surgaug.lock import folder_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from surgaug.feedback import Silent
-from surgaug.synthesis.lock import folder_lock
+from surgaug.lock import folder_lock
 with folder_lock(Path(sys.argv[1]), Silent(), sys.argv[2] or None):
     print("held", flush=True)
     time.sleep(60)

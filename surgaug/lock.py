@@ -36,12 +36,19 @@ def folder_lock(folder: Path, feedback: Feedback, part: str | None = None) -> It
 
 
 @contextmanager
-def _hold(path: Path, feedback: Feedback, *, shared: bool) -> Iterator[None]:
+def in_turn(folder: Path, feedback: Feedback) -> Iterator[None]:
+    """Wait until no other shard is in the same passage."""
+    with _hold(folder / ".lock-turn", feedback, shared=False, wait=True):
+        yield
+
+
+@contextmanager
+def _hold(path: Path, feedback: Feedback, *, shared: bool, wait: bool = False) -> Iterator[None]:
     # Not inherited by child processes (PEP 446), so that none keeps it beyond our death.
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            _lock(handle, shared)
+            _lock(handle, shared, wait)
         except OSError as error:
             if error.errno in _NO_LOCKS_HERE:
                 feedback.warn(f"{path.parent}: this file system has no locks; let no second run write here")
@@ -62,11 +69,11 @@ def _hold(path: Path, feedback: Feedback, *, shared: bool) -> Iterator[None]:
         os.close(handle)
 
 
-def _lock(handle: int, shared: bool) -> None:
+def _lock(handle: int, shared: bool, wait: bool) -> None:
     if fcntl is not None:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     elif not shared:
         # A byte far behind the text, since Windows forbids others to read what is locked.
         os.lseek(handle, 1 << 20, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
         os.lseek(handle, 0, os.SEEK_SET)

@@ -1,0 +1,115 @@
+"""`surgaug synthesize`: label maps and a model in, a folder of paired images and labels out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surgaug.cli import screen
+from surgaug.errors import UsageError
+
+_What = partial(typer.Option, rich_help_panel="What")
+_How = partial(typer.Option, rich_help_panel="How")
+_Where = partial(typer.Option, rich_help_panel="Where and with what")
+
+
+def synthesize(
+    masks: Annotated[
+        str,
+        _What(metavar="DIR|-", help="Folder of label maps, or a data set that has them; -: paths on standard input."),
+    ],
+    n: Annotated[int, _What("--n", help="Samples, over the masks in equal shares.")] = 5000,
+    model: Annotated[
+        str | None,
+        _What(
+            metavar="RUN|FILE",
+            envvar="SURGAUG_MODEL",
+            help="Default: the newest finished run under runs/, else the phantom model that ships.",
+        ),
+    ] = None,
+    classes: Annotated[
+        str,
+        _What(
+            metavar="auto|cadis|cadis-task1|cadis-task2|cadis-task3|FILE",
+            help="Label space of the masks; auto: the ids in them are the model's.",
+        ),
+    ] = "auto",
+    order: Annotated[str, _What(metavar="even|rare-first", help="Which masks come first.")] = "even",
+    augment: Annotated[
+        str, _What(metavar="LIST", help="Perturb each sample's label map: names of operations, comma-separated.")
+    ] = "",
+    sampler: Annotated[str | None, _How(metavar="ddim|ddpm|dpmpp", help="Default: the model's.")] = None,
+    steps: Annotated[int | None, _How(help="Of the sampler. Default: the model's.")] = None,
+    guidance: Annotated[
+        float | None, _How(help="How strongly the label map is followed; 1: plainly, at half the work.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        _How(
+            metavar="HxW|mask",
+            help="Of the images. Default: the model's size in the mask's proportions; mask: that of each mask.",
+        ),
+    ] = None,
+    seed: Annotated[int, _How(help="Sample K depends on the seed and K alone.")] = 0,
+    set_: Annotated[
+        list[str] | None, _How("--set", metavar="KEY=VALUE", help="Of the sampler: eta=0.5, variance=large.")
+    ] = None,
+    out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("synthetic"),
+    layout: Annotated[str, _Where(metavar="folders", help="Of the output.")] = "folders",
+    shard: Annotated[str, _Where(metavar="I/N", help="Only part I of N, counted from 1.")] = "1/1",
+    batch: Annotated[str, _Where(metavar="auto|N", help="Images painted at once; changes no image.")] = "auto",
+    device: Annotated[str, _Where(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to compute.")] = "auto",
+    precision: Annotated[str, _Where(metavar="auto|fp32|bf16|fp16", help="auto: bf16 on GPUs, else fp32.")] = "auto",
+) -> None:
+    """Paint label maps: a folder of paired images and labels.
+
+    Writes OUT/images, OUT/labels, OUT/manifest.jsonl, OUT/dataset.json and the contact sheet OUT/preview.png.
+    Stopped or killed, the same line goes on where it was. Prints the images' paths when its output is piped.
+    """
+    from surgaug.synthesis.config import SynthesizeConfig, parse_options, parse_size
+    from surgaug.synthesis.plan import Shard
+    from surgaug.synthesis.run import synthesize as run
+
+    config = SynthesizeConfig(
+        masks=_read_paths() if masks == "-" else Path(masks),
+        n=n,
+        model=None if model is None else Path(model),
+        out=out,
+        classes=classes,
+        size=None if size is None else parse_size(size),
+        order=order,
+        augment=tuple(name.strip() for name in augment.split(",") if name.strip()),
+        sampler=sampler,
+        steps=steps,
+        guidance=guidance,
+        options=parse_options(set_ or []),
+        layout=layout,
+        shard=Shard.parse(shard),
+        batch=_parse_batch(batch),
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    again = shlex.join(["surgaug", *sys.argv[1:]]) + (" (with the same paths on its input)" if masks == "-" else "")
+    if sys.stdout.isatty():
+        screen.result(run(config, screen.feedback(), again=again).out)
+    else:
+        run(config, screen.feedback(), emit=screen.result, again=again)
+
+
+def _read_paths() -> tuple[Path, ...]:
+    paths = tuple(Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
+    if not paths:
+        raise UsageError("--masks -: no path came on standard input")
+    return paths
+
+
+def _parse_batch(text: str) -> int | None:
+    if text != "auto" and not text.isdecimal():
+        raise UsageError(f"--batch {text}: auto or a whole number")
+    return None if text == "auto" else int(text)

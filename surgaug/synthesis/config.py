@@ -1,0 +1,93 @@
+"""What decides a synthetic data set, and what of it must stay the same when a run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from surgaug.errors import UsageError
+from surgaug.synthesis.noise import MAX_SEED
+from surgaug.synthesis.plan import ORDERS, Shard
+
+LAYOUTS = ("folders",)
+
+
+@dataclass(frozen=True)
+class SynthesizeConfig:
+    """One synthetic data set. Sizes are (H, W). None: what the model file says.
+
+    masks: a folder of label maps (or a data set with them), or the files themselves. size: of the images; None for the
+    training size in the mask's proportions, "mask" for that of each mask. classes: the masks' label space; "auto" for
+    the ids found in them. augment: perturbations applied to each sample's label map. batch: None to find it.
+    """
+
+    masks: Path | tuple[Path, ...]
+    n: int = 5000
+    model: Path | None = None
+    out: Path = Path("synthetic")
+    classes: str = "auto"
+    size: tuple[int, int] | str | None = None
+    order: str = "even"
+    augment: tuple[str, ...] = ()
+    sampler: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    layout: str = "folders"
+    shard: Shard = field(default_factory=Shard)
+    batch: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+
+
+def check(config: SynthesizeConfig) -> None:
+    """Refuse what cannot be meant. UsageError names the flag and the value."""
+
+    def must(ok: bool, message: str) -> None:
+        if not ok:
+            raise UsageError(message)
+
+    must(config.n >= 1, f"--n {config.n}: at least 1")
+    must(config.batch is None or config.batch >= 1, f"--batch {config.batch}: at least 1")
+    must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
+    must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")
+    must(config.order in ORDERS, f"--order {config.order}: one of {', '.join(ORDERS)}")
+    must(config.layout in LAYOUTS, f"--layout {config.layout}: not there yet; there is {', '.join(LAYOUTS)}")
+    if isinstance(config.size, tuple):
+        must(min(config.size) >= 8, f"--size {config.size[0]}x{config.size[1]}: at least 8x8")
+    else:
+        must(config.size in (None, "mask"), f"--size {config.size}: HxW (64x112) or mask")
+
+
+def parse_size(text: str) -> tuple[int, int] | str:
+    """ "64x112" to (64, 112); "mask" stays. UsageError for anything else."""
+    parts = text.lower().split("x")
+    if text == "mask":
+        return text
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        return int(parts[0]), int(parts[1])
+    raise UsageError(f"--size {text}: expected HxW, for example 64x112, or mask")
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """["eta=0.5", "variance=large"] to {"eta": 0.5, "variance": "large"}. UsageError for what is no KEY=VALUE."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"--set {pair}: expected KEY=VALUE, for example eta=0.5")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`key: old there, new now` for every setting that differs."""
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return [f"{key}: {old.get(key)} there, {new.get(key)} now" for key in changed]

@@ -1,0 +1,82 @@
+"""The label maps to paint from: opened, held against the model's classes, brought to the images' size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.resize import fit_size, resize_label_map
+from surgaug.errors import ModelError
+
+_FILES_NAMED = 5
+_CLASSES_NAMED = 12
+
+
+def refuse_unknown(
+    presence: np.ndarray, space: LabelSpace, files: Sequence[Path], model_space: LabelSpace, model: Path
+) -> None:
+    """Raise ModelError naming ids, class names and files when masks hold what the model was not trained on.
+
+    presence: bool [N, K], class k of the masks' label space `space` in file n. The same id must mean the same class,
+    unless one of the two spaces was discovered from label maps and knows no names.
+    """
+    anonymous = "auto" in (space.name, model_space.name)
+    known = {c.id: c.name for c in model_space.classes}
+    wrong = []
+    for k, c in enumerate(space.classes):
+        if not presence[:, k].any():
+            continue
+        if c.id not in known:
+            wrong.append((c.id, f"{c.id} ({c.name})", k))
+        elif not anonymous and known[c.id].lower() != c.name.lower():
+            wrong.append((c.id, f"{c.id} ({c.name}; to the model it is {known[c.id]})", k))
+    if not wrong:
+        return
+    lines = []
+    for _, text, k in wrong[:_CLASSES_NAMED]:
+        holders = [files[i] for i in np.flatnonzero(presence[:, k])]
+        more = f" and {len(holders) - _FILES_NAMED} more" if len(holders) > _FILES_NAMED else ""
+        lines.append(f"{text} in {', '.join(map(str, holders[:_FILES_NAMED]))}{more}")
+    rest = f"; and {len(wrong) - _CLASSES_NAMED} more classes" if len(wrong) > _CLASSES_NAMED else ""
+    raise ModelError(
+        f"the masks hold classes that the model {model} does not know: {'; '.join(lines)}{rest}. "
+        f"It knows {len(known)} classes of '{model_space.name}' (ids {_ranges(sorted(known))}); "
+        "train a model with these classes, or give the masks' label space with --classes"
+    )
+
+
+def _ranges(ids: Sequence[int]) -> str:
+    """[0, 1, 2, 5] to "0-2, 5"."""
+    parts: list[list[int]] = []
+    for i in ids:
+        if parts and i == parts[-1][1] + 1:
+            parts[-1][1] = i
+        else:
+            parts.append([i, i])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def digest(files: Sequence[Path]) -> str:
+    """A hash of the label maps' names and contents, in their order, wherever the folder lies."""
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def output_size(
+    mask: tuple[int, int], wanted: tuple[int, int] | str | None, trained: tuple[int, int]
+) -> tuple[int, int]:
+    """(H, W) of the image for a mask of that size; `wanted` as in `SynthesizeConfig.size`."""
+    if wanted == "mask":
+        return mask
+    return fit_size(mask, trained) if wanted is None else wanted
+
+
+def to_size(label_map: np.ndarray, hw: tuple[int, int], space: LabelSpace) -> np.ndarray:
+    """Ids [H, W] at another size; itself where the size is right already."""
+    return label_map if label_map.shape == hw else resize_label_map(label_map, hw, space)

@@ -1,0 +1,320 @@
+"""`synthesize`: label maps and a model in, a folder of paired images and labels out.
+
+Everything is checked before the first sample. A stopped run goes on with the same line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from surgaug.data.dataset import LabelMaps, open_masks, survey
+from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
+from surgaug.device import pick_device, pick_precision
+from surgaug.errors import Interrupted, ModelError
+from surgaug.feedback import Feedback, Silent
+from surgaug.interrupt import graceful
+from surgaug.lock import folder_lock, in_turn
+from surgaug.models.weights import LoadedModel, load_model
+from surgaug.perturb.mixer import perturb_one
+from surgaug.synthesis import noise, plan
+from surgaug.synthesis.config import SynthesizeConfig, check
+from surgaug.synthesis.manifest import Journal, complete_samples, part_path
+from surgaug.synthesis.masks import digest, output_size, refuse_unknown, to_size
+from surgaug.synthesis.output import claim, describe, finish, image_and_label
+from surgaug.synthesis.resolve import resolve_model
+from surgaug.synthesis.sample import CHANNELS, BatchLimit, Painter, Recipe, is_out_of_memory
+from surgaug.synthesis.write import Painted, Writer
+
+T = TypeVar("T")
+WRITERS, WAITING = 2, 64
+# An image whose grey levels spread less than this shows nothing.
+FLAT = 2.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left: its folder, the images painted now, how many its shard has, and whether the set is complete."""
+
+    out: Path
+    painted: int
+    total: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample ready to be painted: label map of ids and of the model's indices [H, W], and what was done to it."""
+
+    index: int
+    mask: int
+    label_map: np.ndarray
+    index_map: np.ndarray
+    key: int
+    perturbations: list[dict[str, Any]]
+    classes_kept: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.index_map.shape
+
+
+def synthesize(
+    config: SynthesizeConfig,
+    feedback: Feedback | None = None,
+    *,
+    emit: Callable[[Path], None] = lambda path: None,
+    again: str = "the same line",
+) -> Result:
+    """Paint `config.n` samples (or a shard of them) into `config.out`; those that lie there already are kept.
+
+    emit: called with the path of each image, those that lie there already first. again: what to type to go on, for the
+    message when interrupted.
+
+    Raises UsageError, DataError or ModelError before the first sample when something does not fit, and Interrupted
+    after SIGINT or SIGTERM, once the batch in hand is on disk.
+    """
+    feedback = feedback or Silent()
+    check(config)
+    job = _Job.open(config, feedback)
+    out, shard = config.out, config.shard
+    out.mkdir(parents=True, exist_ok=True)
+    part = None if shard.count == 1 else f"{shard.index}-of-{shard.count}"
+    with folder_lock(out, feedback, part):
+        description = describe(config, job.file, job.model, job.space, job.settings, len(job.maps.items))
+        claim(out, description, alone=part is None)
+        mine = plan.take_shard(plan.arrange(job.plan), shard)
+        done = complete_samples(out, config.n, job.names)
+        todo = [int(k) for k in mine if not done[k]]
+        if len(todo) < len(mine):
+            for k in mine[done[mine]]:
+                emit(out / job.names(k)[0])
+            feedback.info(f"{out}: {len(mine) - len(todo)} of {len(mine)} images are there already")
+        if todo:
+            _paint_all(job, todo, len(mine), feedback, emit, again)
+        with in_turn(out, feedback):
+            complete = bool(complete_samples(out, config.n, job.names).all())
+            if complete:
+                finish(out, description, job.space)
+    if not complete:
+        feedback.info(f"shard {shard} is done; the manifest is joined when the other shards are")
+    return Result(out, len(todo), len(mine), complete)
+
+
+@dataclass
+class _Job:
+    """The opened and checked inputs of a run."""
+
+    config: SynthesizeConfig
+    file: Path
+    model: LoadedModel
+    recipe: Recipe
+    painter: Painter
+    device: torch.device
+    maps: LabelMaps
+    space: LabelSpace
+    plan: np.ndarray
+    settings: dict[str, Any]
+
+    @classmethod
+    def open(cls, config: SynthesizeConfig, feedback: Feedback) -> _Job:
+        device = pick_device(config.device)
+        precision = pick_precision(config.precision, device)
+        file = resolve_model(config.model, feedback)
+        model = load_model(file, device)
+        recipe = _recipe(config, model)
+        painter = Painter(model, recipe, device, precision)
+
+        maps = _open(config, model)
+        found = survey(maps, feedback, need_images=False)
+        files = [item.label for item in maps.items]
+        refuse_unknown(found.presence_by_item, maps.space, files, model.space, file)
+        ranking = plan.rank_rare_first(found.presence_by_item) if config.order == "rare-first" else None
+        settings = {
+            "model": model.hash,
+            "masks": digest(files),
+            "classes": maps.space.name,
+            "seed": config.seed,
+            "order": config.order,
+            "size": "x".join(map(str, config.size)) if isinstance(config.size, tuple) else config.size or "fit",
+            "augment": ",".join(config.augment),
+            "sampler": recipe.sampler,
+            "steps": recipe.steps,
+            "guidance": recipe.guidance,
+            "options": recipe.options,
+            "precision": "fp32" if precision is None else str(precision).removeprefix("torch."),
+            "layout": config.layout,
+        }
+        masks = plan.assign_masks(config.n, len(maps.items), config.seed, ranking)
+        space = _joint_space(maps.space, model.space)
+        return cls(config, file, model, recipe, painter, device, maps, space, masks, settings)
+
+    def names(self, k: int) -> tuple[str, str]:
+        """The image's and the label's path of sample k, within the output folder."""
+        return image_and_label(plan.sample_name(self.maps.items[self.plan[k]].name, k))
+
+    def samples(self, indices: list[int]) -> Iterator[Sample]:
+        """The samples with their label maps, made one by one; samples of one mask come in a row and share it."""
+        lookup = np.full(max(self.space.max_id, self.maps.space.max_id) + 1, IGNORE_INDEX, np.uint8)
+        lookup[list(self.model.space.ids)] = np.arange(self.model.space.num_classes)
+        config = self.config
+
+        @lru_cache(maxsize=1)
+        def load(mask: int) -> np.ndarray:
+            return self.maps.load(mask)
+
+        @lru_cache(maxsize=1)
+        def plain(mask: int) -> tuple[np.ndarray, np.ndarray, bool]:
+            return fitted(load(mask))
+
+        def fitted(source: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+            label_map = to_size(source, output_size(source.shape, config.size, self.model.size), self.space)
+            return label_map, lookup[label_map], set(np.unique(source)) <= set(np.unique(label_map))
+
+        for k in indices:
+            mask = int(self.plan[k])
+            if config.augment:
+                rng = noise.perturbation_rng(config.seed, k)
+                source, records = perturb_one(load(mask), self.space, config.augment, rng)
+                label_map, index_map, kept = fitted(source)
+                yield Sample(k, mask, label_map, index_map, -1 - k, records, kept)
+            else:
+                label_map, index_map, kept = plain(mask)
+                yield Sample(k, mask, label_map, index_map, mask, [], kept)
+
+    def paint(self, batch: list[Sample], on_step: Callable[[], None]) -> list[Painted]:
+        """The batch's images, with their manifest rows."""
+        indices, seed = [s.index for s in batch], self.config.seed
+        shape = (CHANNELS, *batch[0].size)
+        try:
+            images = self.painter.paint(
+                [s.index_map for s in batch],
+                [s.key for s in batch],
+                noise.batch_noise(seed, indices, 0, shape),
+                lambda step: noise.batch_noise(seed, indices, step + 1, shape),
+                on_step,
+            )
+        except FloatingPointError as error:
+            raise ModelError(
+                f"{self.file}: {error} (samples {indices[0]} to {indices[-1]}); "
+                "try --precision fp32, and if that does not help, train again: the weights are spoilt"
+            ) from None
+        return [Painted(image, s.label_map, self.row(s, image)) for s, image in zip(batch, images, strict=True)]
+
+    def row(self, sample: Sample, image: np.ndarray) -> dict[str, Any]:
+        """The manifest row of a painted sample."""
+        item, (image_name, label_name) = self.maps.items[sample.mask], self.names(sample.index)
+        ids, counts = np.unique(sample.label_map, return_counts=True)
+        classes = {str(i): int(n) for i, n in zip(ids, counts, strict=True) if int(i) in self.space.ids}
+        return {
+            "index": sample.index,
+            "image": image_name,
+            "label": label_name,
+            "mask": item.name,
+            "mask_file": str(item.label),
+            "size": list(sample.size),
+            "perturbations": sample.perturbations,
+            "seed": self.config.seed,
+            "sampler": self.recipe.sampler,
+            "steps": self.recipe.steps,
+            "guidance": self.recipe.guidance,
+            **({"options": self.recipe.options} if self.recipe.options else {}),
+            "model": self.model.hash,
+            "classes": classes,
+            "checks": {"not_flat": bool(image.std() >= FLAT), "classes_kept": sample.classes_kept},
+        }
+
+
+def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
+    defaults = model.defaults
+
+    def chosen(name: str, fallback: Any) -> Any:
+        given = getattr(config, name)
+        return defaults.get(name, fallback) if given is None else given
+
+    return Recipe(
+        chosen("sampler", Recipe.sampler),
+        chosen("steps", Recipe.steps),
+        float(chosen("guidance", Recipe.guidance)),
+        config.options,
+    )
+
+
+def _open(config: SynthesizeConfig, model: LoadedModel) -> LabelMaps:
+    source = list(config.masks) if isinstance(config.masks, tuple) else config.masks
+    return open_masks(source, classes=config.classes)
+
+
+def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:
+    """The model's classes (the masks' where the model was trained without names), and the masks' ignore value."""
+    named = masks if model.name == "auto" and set(masks.ids) >= set(model.ids) else model
+    return LabelSpace(named.name, named.classes, model.ignore if masks.ignore is None else masks.ignore)
+
+
+def _paint_all(
+    job: _Job, todo: list[int], total: int, feedback: Feedback, emit: Callable[[Path], None], again: str
+) -> None:
+    """Paint and write `todo`. A batch too large for the memory is halved, and so are those after it."""
+    out, limit = job.config.out, BatchLimit(job.config.batch, job.device)
+    finished, announced = total - len(todo), False
+
+    def announce_stop() -> None:
+        nonlocal announced
+        if stop.requested and not announced:
+            announced = True
+            feedback.warn("stopping after this batch; Ctrl-C again stops at once")
+
+    def report(rows: list[dict[str, Any]]) -> None:
+        nonlocal finished
+        for row in rows:
+            emit(out / row["image"])
+        finished += len(rows)
+        bar.advance(len(rows))
+
+    def paint(batch: list[Sample]) -> None:
+        try:
+            painted = job.paint(batch, announce_stop)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            painted = None
+        if painted is None:  # outside the handler, whose traceback holds on to what filled the memory
+            job.painter.forget()
+            limit.halve(batch[0].size, len(batch))
+            half = (len(batch) + 1) // 2
+            paint(batch[:half])
+            paint(batch[half:])
+            return
+        for sample in painted:
+            report(writer.put(sample))
+
+    with (
+        graceful() as stop,
+        feedback.task("painting", total, "images", done=finished) as bar,
+        Journal(part_path(out, job.config.shard)) as journal,
+        Writer(out, journal, WRITERS, WAITING) as writer,
+    ):
+        for batch in _ahead(plan.batches(job.samples(todo), lambda s: s.size, limit)):
+            paint(batch)
+            if stop.requested:
+                break
+        report(writer.drain())
+    if finished < total:
+        raise Interrupted(f"stopped after {finished} of {total} images; to go on, type: {again}")
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items; the next one is made in a thread while one is used."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item

@@ -1,0 +1,160 @@
+"""From label maps and noise to images: what the label map contributes is computed once a map, not once a step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surgaug.data.label_space import IGNORE_INDEX
+from surgaug.device import autocast
+from surgaug.diffusion import samplers
+from surgaug.diffusion.guidance import guided
+from surgaug.diffusion.parameterisation import clip_x0, denoiser
+from surgaug.diffusion.schedules import Schedule
+from surgaug.errors import ModelError, UsageError
+from surgaug.models.unet import Conditioning
+from surgaug.models.weights import LoadedModel
+
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image is drawn from noise. `guidance` 1 is none; `options` go to the sampler (eta, variance)."""
+
+    sampler: str = "ddim"
+    steps: int = 40
+    guidance: float = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Painter:
+    """Paints batches of label maps of one size with one model and recipe.
+
+    Raises UsageError for a recipe that the model's schedule does not allow.
+    """
+
+    def __init__(self, model: LoadedModel, recipe: Recipe, device: torch.device, precision: torch.dtype | None):
+        self._model, self._recipe, self._device, self._precision = model, recipe, device, precision
+        self._net = model.net.to(device)
+        self._sample = samplers.get(recipe.sampler)
+        _check_options(recipe, self._sample)
+        self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(recipe.steps)
+        self._encoded: dict[Hashable, Conditioning] = {}
+        self._null: Conditioning | None = None
+
+    @torch.inference_mode()
+    def paint(
+        self,
+        index_maps: Sequence[np.ndarray],
+        keys: Sequence[Hashable],
+        x_t: np.ndarray,
+        noise: Callable[[int], np.ndarray],
+        on_step: Callable[[], None] = lambda: None,
+    ) -> np.ndarray:
+        """Images uint8 [B, H, W, 3].
+
+        index_maps: B maps of class indices uint8 [H, W] (255: no label). keys: equal keys mean equal maps; those of
+        the last batch are remembered. x_t: the start, unit Gaussian noise float32 [B, 3, H, W]. noise(step): the same
+        for step 0, 1, ..., if the sampler asks. on_step: called before every evaluation of the network.
+
+        Raises FloatingPointError when an image is not finite.
+        """
+        cond = self._condition(index_maps, keys)
+        predict = self._denoiser(cond, on_step)
+        if self._recipe.guidance != 1:
+            if self._null is None or self._null.size != cond.size:
+                self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
+            both = Conditioning.cat([cond, self._null.expand(len(keys))])
+            predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance)
+        x_0 = self._sample(
+            clip_x0(predict),
+            self._to_device(x_t),
+            self._alpha_bars,
+            lambda step: self._to_device(noise(step)),
+            **self._recipe.options,
+        )
+        if not bool(torch.isfinite(x_0).all()):
+            raise FloatingPointError("an image holds values that are not numbers")
+        images = ((x_0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def forget(self) -> None:
+        """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
+        self._encoded, self._null = {}, None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Callable[[Tensor, float], Tensor]:
+        def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
+            on_step()
+            with autocast(self._device, self._precision):
+                return self._net(x_t, noise_level, cond)
+
+        return denoiser(self._model.prediction, network)
+
+    def _condition(self, index_maps: Sequence[np.ndarray], keys: Sequence[Hashable]) -> Conditioning:
+        """The batch's conditioning: a map is encoded once, and is not even copied if the whole batch shares it."""
+        maps = dict(zip(keys, index_maps, strict=True))
+        known = {key: cond for key, cond in self._encoded.items() if key in maps}
+        if missing := [key for key in maps if key not in known]:
+            cond = self._encode([maps[key] for key in missing])
+            known |= {key: cond.select(slice(i, i + 1)) for i, key in enumerate(missing)}
+        self._encoded = known
+        parts = [known[key].expand(len(list(run))) for key, run in groupby(keys)]
+        return parts[0] if len(parts) == 1 else Conditioning.cat(parts)
+
+    def _encode(self, index_maps: Sequence[np.ndarray]) -> Conditioning:
+        with autocast(self._device, self._precision):
+            return self._net.encode(torch.from_numpy(np.stack(index_maps)).to(self._device))
+
+    def _to_device(self, values: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(values)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
+
+
+def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:
+    parameters = inspect.signature(sample).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    for name in recipe.options:
+        if name not in known:
+            raise UsageError(f"--set {name}: sampler {recipe.sampler} has {', '.join(known) or 'no options'}")
+
+
+class BatchLimit:
+    """How many images of a size are painted at once: as told, or as many as keep the device busy, halved on failure."""
+
+    # Pixels a batch. More gains nothing: a CPU's caches overflow, a GPU is busy.
+    PIXELS: ClassVar[dict[str, int]] = {"cpu": 1 << 16, "cuda": 1 << 21, "mps": 1 << 19}
+    MOST = 256
+
+    def __init__(self, fixed: int | None, device: torch.device):
+        self._fixed, self._pixels = fixed, self.PIXELS[device.type]
+        self._halved: dict[tuple[int, int], int] = {}
+
+    def __call__(self, size: tuple[int, int]) -> int:
+        found = self._fixed or min(self.MOST, max(1, self._pixels // (size[0] * size[1])))
+        return min(found, self._halved.get(size, found))
+
+    def halve(self, size: tuple[int, int], failed: int) -> None:
+        """Note that `failed` images of a size were too many. Raises ModelError when one is."""
+        if failed == 1:
+            raise ModelError(
+                f"out of memory with a single image of {size[0]}x{size[1]}; "
+                "give a smaller --size or a lower --precision"
+            )
+        self._halved[size] = failed // 2
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
