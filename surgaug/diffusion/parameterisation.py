@@ -75,7 +75,7 @@ def denoiser(kind: str, network: Callable[[Tensor, Tensor], Tensor]) -> Callable
     """
 
     def denoise(x_t: Tensor, alpha_bar: Level) -> Tensor:
-        level = torch.as_tensor(alpha_bar, dtype=torch.float64).sqrt().to(x_t.device, torch.float32)
+        level = _tensor(alpha_bar).sqrt().to(torch.float32).to(x_t.device)
         out = network(x_t, level.expand(x_t.shape[0])).to(x_t.dtype)
         return to_x0(kind, out, x_t, alpha_bar)
 
@@ -89,6 +89,9 @@ def clip_x0(denoise: Callable[[Tensor, Level], Tensor]) -> Callable[[Tensor, Lev
 
 def _coefficients(alpha_bar: Level, like: Tensor) -> tuple[Tensor, Tensor]:
     """sqrt(alpha_bar) and sqrt(1 - alpha_bar), shaped to multiply `like`."""
-    level = torch.as_tensor(alpha_bar, dtype=None if isinstance(alpha_bar, Tensor) else torch.float64)
-    shape = (-1, *[1] * (like.dim() - 1))
-    return level.sqrt().to(like).reshape(shape), (1 - level).sqrt().to(like).reshape(shape)
+    level = _tensor(alpha_bar).reshape(-1, *[1] * (like.dim() - 1))
+    return level.sqrt().to(like.dtype).to(like.device), (1 - level).sqrt().to(like.dtype).to(like.device)
+
+
+def _tensor(alpha_bar: Level) -> Tensor:
+    return alpha_bar if isinstance(alpha_bar, Tensor) else torch.tensor(alpha_bar, dtype=torch.float64)

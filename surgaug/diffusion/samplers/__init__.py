@@ -13,10 +13,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from surgaug.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def names() -> list[str]:

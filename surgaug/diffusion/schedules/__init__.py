@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +16,7 @@ from torch import Tensor
 from surgaug.errors import UsageError
 
 # Sampling starts from pure noise. A schedule that ends with more of the image than this was trained for another start.
-MAX_TERMINAL_ALPHA_BAR = 0.01
+MAX_TERMINAL_ALPHA_BAR = 0.005
 
 
 def names() -> list[str]:
@@ -60,18 +59,17 @@ class Schedule:
                 f"schedule.beta_start, schedule.beta_end: {self.beta_start!r}, {self.beta_end!r} "
                 "do not rise between 0 and 1"
             )
-        if not (self.shift > 0 and math.isfinite(self.shift)):
-            raise UsageError(f"schedule.shift: {self.shift!r} is not a positive number")
+        if not 0.01 <= self.shift <= 100:
+            raise UsageError(f"schedule.shift: {self.shift!r} is not from 0.01 to 100")
         last = float(self.alpha_bars[-1])
         if last > MAX_TERMINAL_ALPHA_BAR:
             raise UsageError(
-                f"schedule: its noisiest level keeps alpha_bar = {last:.3g} of the image, and sampling starts from "
-                f"pure noise (at most {MAX_TERMINAL_ALPHA_BAR}); raise beta_end or timesteps, or set zero_terminal_snr"
+                f"schedule: its noisiest level keeps alpha_bar = {last:.3g} of the image, yet sampling starts from "
+                f"noise alone; raise timesteps, beta_end or shift until it is at most {MAX_TERMINAL_ALPHA_BAR}, or set "
+                "zero_terminal_snr"
             )
         if not bool((self.alpha_bars[1:] < self.alpha_bars[:-1]).all()):
-            raise UsageError(
-                f"schedule.shift: {self.shift!r} makes neighbouring noise levels equal; nearer to 1 is better"
-            )
+            raise UsageError("schedule: neighbouring noise levels are equal; raise beta_start")
 
     @cached_property
     def alpha_bars(self) -> Tensor:
