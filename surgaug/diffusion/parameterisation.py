@@ -21,10 +21,11 @@ Level = float | Tensor
 
 
 def check(kind: str, schedule: Schedule) -> None:
-    """Raise UsageError if `kind` is unknown, or cannot be sampled with `schedule`."""
+    """Raise UsageError if `kind` is unknown, or if a network trained so cannot be sampled. Call it before training."""
     if kind not in KINDS:
         raise UsageError(f"prediction: {kind!r} is not one of {', '.join(KINDS)}")
-    if kind == "eps" and float(schedule.alpha_bars[-1]) == 0:
+    schedule.check()
+    if kind == "eps" and schedule.zero_terminal_snr:
         raise UsageError(
             "prediction: 'eps' cannot go with zero_terminal_snr: at the last noise level x_t is the noise itself, so "
             "predicting it says nothing about the image; use 'v' or 'x0', or turn zero_terminal_snr off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -27,6 +28,7 @@ any_schedule = st.builds(
 @given(any_schedule)
 @settings(max_examples=50, deadline=None)
 def test_alpha_bars_fall_from_one(schedule):
+    schedule.check()
     table = schedule.alpha_bars
     assert table.dtype == torch.float64
     assert table.shape == (schedule.timesteps + 1,)
@@ -53,11 +55,11 @@ def test_continuous_levels_are_uniform_in_sqrt_alpha_bar():
 
 
 def test_continuous_levels_of_float32_draws():
-    draws = torch.tensor([0.0, 0.5, 1 - 2**-24], dtype=torch.float32)
+    draws = torch.tensor([0.0, 0.5, 1 - 2**-24, 1.0], dtype=torch.float32)
     levels = Schedule(timesteps=1000).sample_levels(draws)
     assert levels.dtype == torch.float64
     torch.testing.assert_close(levels[:2], Schedule(timesteps=1000).alpha_bars[[0, 500]])
-    assert levels[2] > Schedule(timesteps=1000).alpha_bars[-1]
+    assert levels[2] > levels[3] == Schedule(timesteps=1000).alpha_bars[-1]
 
 
 @pytest.mark.parametrize(
@@ -140,18 +142,30 @@ def test_unknown_keys_are_refused():
         ({"timesteps": 1}, "timesteps"),
         ({"timesteps": 1000.0}, "timesteps"),
         ({"zero_terminal_snr": "no"}, "zero_terminal_snr"),
-        ({"beta_start": 0.5, "beta_end": 0.1}, "beta_start"),
+        ({"beta_start": 1e-300}, "beta_start"),
         ({"beta_end": 1.0}, "beta_end"),
         ({"shift": 0.0}, "shift"),
         ({"shift": float("nan")}, "shift"),
         ({"shift": 1e-20}, "shift"),
-        ({"kind": "linear", "timesteps": 2000, "beta_start": 1e-300}, "raise beta_start"),
-        ({"kind": "linear", "timesteps": 1000}, "raise timesteps, beta_end or shift"),
     ],
 )
 def test_values_out_of_range_are_refused(values, message):
     with pytest.raises(UsageError, match=message):
         Schedule(**values)
+
+
+def test_an_image_still_visible_at_the_noisiest_level_is_refused():
+    schedule = Schedule("linear", 1000)  # SR3's betas are meant for T = 2000
+    with pytest.raises(UsageError, match=r"keeps alpha_bar = 0.00662 .* raise timesteps, beta_end or shift"):
+        schedule.check()
+    dataclasses.replace(schedule, timesteps=2000).check()
+    dataclasses.replace(schedule, shift=2.0).check()
+    dataclasses.replace(schedule, zero_terminal_snr=True).check()
+
+
+def test_levels_that_underflow_are_refused():
+    with pytest.raises(UsageError, match="lower timesteps or beta_end"):
+        Schedule("linear", 4000, beta_end=0.9).check()
 
 
 def test_kinds_are_listed():

@@ -17,6 +17,8 @@ from surgaug.errors import UsageError
 
 # Sampling starts from pure noise. A schedule that ends with more of the image than this was trained for another start.
 MAX_TERMINAL_ALPHA_BAR = 0.005
+# Below this, neighbouring levels may be equal in float64.
+MIN_BETA = 1e-9
 
 
 def names() -> list[str]:
@@ -37,7 +39,7 @@ class Schedule:
     shift: the size of the images over the size that the table suits; 2 for twice the height and width. Divides the
         signal-to-noise ratio by shift ** 2 (Hoogeboom et al. 2023, section 3.1).
 
-    Raises UsageError for values out of range, and for a table whose last level still shows the image.
+    Raises UsageError for a value out of range.
     """
 
     kind: str = "cosine"
@@ -54,13 +56,17 @@ class Schedule:
             raise UsageError(f"schedule.timesteps: {self.timesteps!r} is not a whole number of at least 2")
         if not isinstance(self.zero_terminal_snr, bool):
             raise UsageError(f"schedule.zero_terminal_snr: {self.zero_terminal_snr!r} is neither true nor false")
-        if not 0 < self.beta_start <= self.beta_end < 1:
-            raise UsageError(
-                f"schedule.beta_start, schedule.beta_end: {self.beta_start!r}, {self.beta_end!r} "
-                "do not rise between 0 and 1"
-            )
+        for name in ("beta_start", "beta_end"):
+            if not MIN_BETA <= getattr(self, name) < 1:
+                raise UsageError(f"schedule.{name}: {getattr(self, name)!r} is not from {MIN_BETA} to below 1")
         if not 0.01 <= self.shift <= 100:
             raise UsageError(f"schedule.shift: {self.shift!r} is not from 0.01 to 100")
+
+    def check(self) -> None:
+        """Raise UsageError unless a network trained on these levels can be sampled.
+
+        Apart from the checks of single values, so that these may be changed one after the other.
+        """
         last = float(self.alpha_bars[-1])
         if last > MAX_TERMINAL_ALPHA_BAR:
             raise UsageError(
@@ -69,11 +75,11 @@ class Schedule:
                 "zero_terminal_snr"
             )
         if not bool((self.alpha_bars[1:] < self.alpha_bars[:-1]).all()):
-            raise UsageError("schedule: neighbouring noise levels are equal; raise beta_start")
+            raise UsageError("schedule: its noisiest levels are all 0; lower timesteps or beta_end")
 
     @cached_property
     def alpha_bars(self) -> Tensor:
-        """float64 [T + 1] on the CPU, strictly decreasing from `alpha_bars[0] == 1`."""
+        """float64 [T + 1] on the CPU, decreasing from `alpha_bars[0] == 1`."""
         kind = importlib.import_module(f"{__name__}.{self.kind}")
         table = shift_snr(np.cumprod(1 - kind.betas(self)), self.shift)
         if self.zero_terminal_snr:
@@ -83,7 +89,7 @@ class Schedule:
     def sample_levels(self, u: Tensor) -> Tensor:
         """Continuous noise levels for training (SR3, section 2.4).
 
-        u: [B], uniform in [0, 1): `u * T` picks two neighbours in the table and a place between them, uniform in
+        u: [B], uniform in [0, 1]: `u * T` picks two neighbours in the table and a place between them, uniform in
         sqrt(alpha_bar). Returns alpha_bar, float64 [B] on the CPU, falling with u.
         """
         place = u.detach().to("cpu", torch.float64) * self.timesteps
