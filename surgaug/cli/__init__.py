@@ -107,12 +107,21 @@ class _Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
+            panel = (
+                _EVERYWHERE if parameter.name == "help" else getattr(parameter, "rich_help_panel", None) or "Options"
+            )
             record = parameter.get_help_record(ctx)
             if record is not None:
-                panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+                panels.setdefault(panel, []).append((_plain_types(record[0]), record[1]))
         for title in sorted(panels, key=lambda title: title == _EVERYWHERE):
             with formatter.section(title):
                 formatter.write_dl(panels[title])
+
+
+def _plain_types(flags: str) -> str:
+    """`--n <int range>` as `--n INT`: typer's names of types are Python's."""
+    names = {"str": "TEXT", "list[str]": "TEXT", "list[Path]": "PATH"}
+    return re.sub(r"<([^<>]+)>", lambda type_: names.get(type_[1], type_[1].split(" ")[0].upper()), flags)
 
 
 class _Group(TyperGroup):

@@ -8,14 +8,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-from pathlib import Path
 
 import pytest
 
 from surgaug.cli import screen
 from surgaug.feedback import Silent
 
-REPO = Path(__file__).resolve().parents[2]
 JOB = """
     import time
     from surgaug.cli import screen
@@ -35,7 +33,7 @@ JOB = """
 
 
 def test_without_a_terminal_plain_lines_on_stderr_and_results_on_stdout():
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(JOB)], capture_output=True, text=True, cwd=REPO)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(JOB)], capture_output=True, text=True)
     assert done.stdout == "runs/a/last.safetensors\nruns/a\n"
     assert re.sub(r"after \d:\d\d", "after T", done.stderr).splitlines() == [
         "warning: the model [phantom] is small",
@@ -62,9 +60,7 @@ def test_on_a_terminal_bars_below_and_results_still_on_stdout(tmp_path, columns,
     results = tmp_path / "paths.txt"
     shown = bytearray()
     with results.open("w") as out:
-        job = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(JOB)], stdout=out, stderr=follower, env=env, cwd=REPO
-        )
+        job = subprocess.Popen([sys.executable, "-c", textwrap.dedent(JOB)], stdout=out, stderr=follower, env=env)
     reader = threading.Thread(target=_drain, args=(leader, shown))
     reader.start()
     assert job.wait(60) == 0

@@ -140,6 +140,8 @@ def test_version_and_help(calls, capsys):
     assert run(["train", "-h"]) == 0
     text = capsys.readouterr().out
     assert text.index("Options:") < text.index("Sampling:") < text.index("Everywhere:")
+    assert "--data DIR" in text
+    assert "--steps INT" in text
     assert "--quiet" in text
 
 

@@ -1,0 +1,75 @@
+"""The program as the shell starts it: real processes, real exit codes, real pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from surgaug.cli import COMMANDS
+
+SURGAUG = [sys.executable, "-m", "surgaug"]
+# Other working folders than this one must find the same package.
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)}
+HEAVY = ("torch", "cv2", "pandas", "skimage", "scipy", "numpy", "rich")
+
+
+def surgaug(*argv, cwd, **options):
+    return subprocess.run([*SURGAUG, *argv], capture_output=True, text=True, cwd=cwd, env=ENV, timeout=120, **options)
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+def test_help_answers_without_heavy_libraries(tmp_path, argv):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "surgaug", *argv],
+        capture_output=True, text=True, cwd=tmp_path, env=ENV, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stdout
+    imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported & set(HEAVY) == set()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        ([], 2),
+        (["sing"], 2),
+        (["train"], 2),
+        (["train", "--data", "nowhere"], 1),
+        (["augment-masks", "--masks", "nowhere"], 1),
+        (["synthesize", "--masks", "nowhere"], 1),
+        (["score", "--real", "nowhere", "--synth", "nowhere"], 1),
+        (["score", "--real", "nowhere", "--synth", "nowhere", "--metrics", "psrn"], 2),
+    ],
+)
+def test_exit_codes_and_a_clean_stdout(tmp_path, argv, code):
+    done = surgaug(*argv, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    if argv:
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("surgaug: error: ")
+        assert "--debug shows where" not in last
+
+
+def test_a_closed_pipe_is_quiet(tmp_path):
+    """`surgaug ... | head -0`."""
+    job = subprocess.Popen(
+        [*SURGAUG, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=ENV, text=True
+    )
+    job.stdout.close()
+    assert job.wait(60) == 141
+    assert job.stderr.read() == ""
+    job.stderr.close()
+
+
+def test_file_names_that_are_no_text_come_through(tmp_path):
+    code = "from surgaug.cli import screen, run; run(['--version']); screen.result('out/\\udcff.png')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, env=ENV, timeout=60)
+    assert done.stdout.endswith(b"out/\xff.png\n"), done.stderr
