@@ -38,14 +38,6 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return distance if distance > rounding else 0.0
 
 
-def frechet_from_moments(mean_x: np.ndarray, cov_x: np.ndarray, mean_y: np.ndarray, cov_y: np.ndarray) -> float:
-    """`frechet_distance` of two Gaussians given by mean [d] and covariance [d, d] (symmetric, positive semi-definite)."""
-    root_x, root_y = _square_root(cov_x), _square_root(cov_y)
-    cross = float(svdvals(root_x @ root_y).sum())
-    shift = float(np.square(np.asarray(mean_x, np.float64) - mean_y).sum())
-    return max(0.0, shift + float(np.trace(cov_x) + np.trace(cov_y)) - 2 * cross)
-
-
 def kernel_distance(
     x: np.ndarray, y: np.ndarray, weights_x: np.ndarray | None = None, weights_y: np.ndarray | None = None
 ) -> np.ndarray:
@@ -95,23 +87,27 @@ def membership(n: int, subsets: list[np.ndarray]) -> np.ndarray:
 
 
 def bootstrap_interval(
-    values: np.ndarray, rng: np.random.Generator, resamples: int = 2000, level: float = 0.95
+    values: np.ndarray, groups: np.ndarray, rng: np.random.Generator, resamples: int = 2000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` [n] (Efron 1979); n >= 2."""
-    values = np.asarray(values, np.float64)
-    means = np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)])
+    """Percentile bootstrap interval of the mean of `values` [n], resampling whole groups (Efron 1979; cluster form).
+
+    Args:
+        values: float [n].
+        groups: int [n]: values of one group belong together and are drawn together; at least two groups.
+    """
+    _, index = np.unique(groups, return_inverse=True)
+    sums, counts = np.bincount(index, values), np.bincount(index)
+    means = np.empty(resamples)
+    for i in range(resamples):
+        drawn = rng.integers(len(sums), size=len(sums))
+        means[i] = sums[drawn].sum() / counts[drawn].sum()
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def _triangle(a: np.ndarray) -> np.ndarray:
-    """A matrix of at most d rows with the same a'a: R of the QR decomposition where there are more rows than columns."""
+    """A matrix of at most d rows with the same a'a: R of the QR decomposition of one that has more."""
     return qr(a, mode="r", check_finite=True)[0][: a.shape[1]] if len(a) > a.shape[1] else a
-
-
-def _square_root(cov: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(np.asarray(cov, np.float64))
-    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
 def _kernel_sums(x: np.ndarray, y: np.ndarray, w_x: np.ndarray, w_y: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 130 numbers, all of them of order 1, the same for every image size (at least 8x8 pixels):
 
-| columns | what | source |
-|---|---|---|
-| 0-8 | mean, standard deviation and cube root of the third central moment of L*, a*, b* over 100 | Stricker and Orengo 1995 |
-| 9-72 | square root of the joint RGB histogram, 4 bins a channel | Swain and Ballard 1991 |
-| 73-102 | square root of the histogram of rotation-invariant uniform patterns (8 neighbours) at full, half, quarter size | Ojala et al. 2002 |
-| 103-129 | log(1 + rms) / log(256) of the Haar details: luminance, red-green, yellow-blue; 3 levels; 3 orientations | Mallat 1989 |
+- 0-8: mean, standard deviation and cube root of the third central moment of L*, a*, b*, over 100
+  (Stricker and Orengo 1995);
+- 9-72: square root of the joint RGB histogram, 4 bins a channel (Swain and Ballard 1991);
+- 73-102: square root of the histogram of rotation-invariant uniform patterns of 8 neighbours, at full, half and
+  quarter size (Ojala et al. 2002);
+- 103-129: log(1 + rms) / log(256) of the Haar details: 3 levels x 3 orientations x (luminance, red-green, yellow-blue)
+  (Mallat 1989).
 
 The square roots make the Euclidean distance between two histograms the Hellinger distance. It sees colours, contrast,
 grain and sharpness. It does not see what is depicted or where.
@@ -37,7 +38,9 @@ def extract(image: np.ndarray) -> np.ndarray:
         ValueError: the image is smaller than 8x8 pixels.
     """
     if min(image.shape[:2]) < MIN_SIZE:
-        raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels; colour and texture need at least {MIN_SIZE}x{MIN_SIZE}")
+        raise ValueError(
+            f"{image.shape[0]}x{image.shape[1]} pixels; colour and texture need at least {MIN_SIZE}x{MIN_SIZE}"
+        )
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     parts = (_moments(image), _histogram(image), _patterns(grey), _haar(image))
     return np.concatenate(parts).astype(np.float32)
@@ -79,7 +82,9 @@ def _patterns(grey: np.ndarray) -> np.ndarray:
     histograms = []
     for level in range(LEVELS):
         if level:
-            grey = cv2.resize(grey, (max(3, grey.shape[1] // 2), max(3, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA)
+            grey = cv2.resize(
+                grey, (max(3, grey.shape[1] // 2), max(3, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA
+            )
         height, width = grey.shape[0] - 2, grey.shape[1] - 2
         centre = grey[1:-1, 1:-1]
         code = np.zeros((height, width), np.uint8)
@@ -98,7 +103,11 @@ def _haar(image: np.ndarray) -> np.ndarray:
         planes = planes[: planes.shape[0] // 2 * 2, : planes.shape[1] // 2 * 2]
         even, odd = planes[0::2], planes[1::2]
         low, high = (even + odd) / 2, (even - odd) / 2
-        details = ((low[:, 0::2] - low[:, 1::2]) / 2, (high[:, 0::2] + high[:, 1::2]) / 2, (high[:, 0::2] - high[:, 1::2]) / 2)
+        details = (
+            (low[:, 0::2] - low[:, 1::2]) / 2,
+            (high[:, 0::2] + high[:, 1::2]) / 2,
+            (high[:, 0::2] - high[:, 1::2]) / 2,
+        )
         energies += [np.square(d).mean((0, 1), dtype=np.float64) for d in details]
         planes = (low[:, 0::2] + low[:, 1::2]) / 2
     return np.log1p(np.sqrt(np.concatenate(energies))) / np.log(256)

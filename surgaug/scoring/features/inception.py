@@ -2,8 +2,8 @@
 
 Szegedy et al. 2016 in the version of 5 December 2015, as Heusel et al. 2017 used it. It differs from torchvision's
 Inception v3: a classifier of 1008 classes, average pools that do not count the padding, and a max pool in the pool
-branch of the last block. The weights are those of the TensorFlow graph, converted in the pytorch-fid project: one file of
-566 tensors, identified here by its checksum. Other weights give other numbers, and those are not FID.
+branch of the last block. The weights are those of the TensorFlow graph, converted in the pytorch-fid project: one file
+of 566 tensors, identified here by its checksum. Other weights give other numbers, and those are not FID.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ def download(folder: Path, feedback: Feedback, url: str = URL, sha256: str = SHA
             raise ModelError(f"{url}: what was sent has sha256 {digest.hexdigest()}, not {sha256}; nothing was kept")
         part.replace(path)
     except (urllib.error.URLError, OSError) as reason:
-        raise ModelError(f"{url}: cannot be downloaded ({reason}); get it elsewhere and give --inception-weights FILE") from reason
+        raise ModelError(
+            f"{url}: cannot be downloaded ({reason}); get it elsewhere and give --inception-weights FILE"
+        ) from reason
     finally:
         part.unlink(missing_ok=True)
     return path
@@ -301,7 +303,7 @@ class Mixed7(nn.Module):
 
 
 class InceptionV3(nn.Module):
-    """[B, 3, 299, 299] in [-1, 1) to [B, 2048] (the last average pool). Attribute names are those of the weight file."""
+    """[B, 3, 299, 299] in [-1, 1) to [B, 2048], the last average pool. Attributes are named as in the weight file."""
 
     def __init__(self) -> None:
         super().__init__()

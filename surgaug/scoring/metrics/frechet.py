@@ -6,6 +6,8 @@ import numpy as np
 
 from surgaug.scoring.statistics import frechet_distance
 
+MINIMUM = 0.0
+HAS_RATIO = True
 CONVENTION = (
     "squared Fréchet distance of Gaussians fitted with sample covariance (n - 1), float64, by singular values; "
     "biased upwards in small samples: compare only at equal size"
@@ -17,8 +19,6 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
     return frechet_distance(real, synthetic)
 
 
-def compute_many(
-    real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]
-) -> np.ndarray:
+def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Distance of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
     return np.array([frechet_distance(real[i], synthetic[j]) for i, j in subsets])

@@ -1,4 +1,4 @@
-"""Kernel distance between two samples of feature vectors; with Inception's features it is KID (Binkowski et al. 2018)."""
+"""Kernel distance between two samples of feature vectors; with Inception's features, KID (Binkowski et al. 2018)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from surgaug.scoring.statistics import kernel_distance, membership
 
-CONVENTION = (
-    "unbiased squared MMD, kernel (x.y/d + 1)^3, all pairs of the two sets (no random subsets); not multiplied by any factor"
-)
+MINIMUM = -np.inf
+HAS_RATIO = False  # equal distributions give about 0, of either sign
+CONVENTION = "unbiased squared MMD, kernel (x.y/d + 1)^3, all pairs of the two sets (no random subsets), no factor"
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -16,9 +16,7 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
     return float(kernel_distance(real, synthetic)[0])
 
 
-def compute_many(
-    real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]
-) -> np.ndarray:
+def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Estimate of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
     weights_real = membership(len(real), [i for i, _ in subsets])
     weights_synthetic = membership(len(synthetic), [j for _, j in subsets])

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 CONVENTION = (
-    "10 log10(255^2 / MSE) over all pixels and RGB channels, mean over pairs of dB; identical pairs (infinite) are counted apart"
+    "10 log10(255^2 / MSE) over all pixels and RGB channels; mean over pairs of dB; "
+    "identical pairs (infinite) are counted apart"
 )
 
 

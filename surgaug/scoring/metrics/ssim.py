@@ -7,8 +7,8 @@ import numpy as np
 
 WINDOW = 11
 CONVENTION = (
-    "Wang et al. 2004: 11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, L 255, population covariance; each RGB channel, "
-    "mean over channels and over windows that lie inside the image (as scikit-image with channel_axis); mean over pairs"
+    "Wang et al. 2004: 11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, L 255, population covariance; "
+    "mean over RGB channels and over windows that lie inside the image (as scikit-image); mean over pairs"
 )
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _RADIUS = WINDOW // 2

@@ -1,0 +1,106 @@
+"""`surgaug score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    real: Annotated[Path, typer.Option(help="Real frames: a data set or a folder of images.")],
+    synth: Annotated[
+        list[Path],
+        typer.Option(
+            help="Painted images: an output of synthesize, a data set, or a folder of images; may be repeated."
+        ),
+    ],
+    metrics: Annotated[
+        str,
+        typer.Option(help="Comma-separated: psnr, ssim, frechet, kid, and fid (with Inception's weights)."),
+    ] = "psnr,ssim,frechet,kid",
+    classes: Annotated[str, typer.Option(help="Label space of the labels: auto, a built-in name, or a FILE.")] = "auto",
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON; - for standard output.")
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXPR", help="Exit with 3 if it holds, as in 'kid>0.02' or 'fid.ratio>3'; may be repeated."
+        ),
+    ] = None,
+    inception_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The published pt_inception-2015-12-05-6726825d.pth; turns Fréchet into FID, and adds KID.",
+            rich_help_panel="Inception",
+        ),
+    ] = None,
+    download_inception: Annotated[
+        bool,
+        typer.Option(
+            "--download-inception",
+            help="Fetch those weights (95 MB, checksum verified) once into the cache folder.",
+            rich_help_panel="Inception",
+        ),
+    ] = False,
+    inception_resize: Annotated[
+        str,
+        typer.Option(
+            help="legacy (TensorFlow's, as in published FIDs) or clean (antialiased).", rich_help_panel="Inception"
+        ),
+    ] = "legacy",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel="Inception")] = "auto",
+    draws: Annotated[
+        int, typer.Option(min=2, help="Random halves behind intervals and baselines.", rich_help_panel="Uncertainty")
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of those halves.", rich_help_panel="Uncertainty")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Decoding threads; 0 for as many as there are cores.")] = 0,
+) -> None:
+    """Say how close painted images come to real ones, with intervals and beside what real frames reach themselves."""
+    import json
+
+    from surgaug.cli import screen
+    from surgaug.data.atomic import write_text
+    from surgaug.errors import GateError, UsageError
+    from surgaug.scoring import gates
+    from surgaug.scoring.features import inception
+    from surgaug.scoring.report import tables
+    from surgaug.scoring.run import ScoreConfig, run_score
+
+    feedback = screen.feedback()
+    if download_inception:
+        if inception_weights is not None:
+            raise UsageError("--download-inception and --inception-weights: give one of them")
+        inception_weights = inception.download(inception.cache_folder(), feedback)
+    config = ScoreConfig(
+        real=real,
+        synth=tuple(synth),
+        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()),
+        classes=classes,
+        inception_weights=inception_weights,
+        inception_resize=inception_resize,
+        device=device,
+        draws=draws,
+        seed=seed,
+        workers=workers,
+        fail_if=tuple(fail_if or ()),
+    )
+    report = run_score(config, feedback)
+    for title, columns, rows, caption in tables(report):
+        feedback.table(title, columns, rows, caption)
+    for row in report.rows:
+        for note in row.notes:
+            feedback.info(f"{row.name}: {note}")
+    if json_file is not None:
+        text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        if json_file == "-":
+            screen.result(text)
+        else:
+            write_text(Path(json_file), f"{text}\n")
+            screen.result(json_file)
+    failed = gates.failures(report.gates)
+    if failed:
+        raise GateError("quality gate not met: " + "; ".join(failed))

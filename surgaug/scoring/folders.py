@@ -1,0 +1,156 @@
+"""What a folder given to `score` holds, and which synthetic image goes with which real frame."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.data.dataset import PairedFrames, open_pairs
+from surgaug.errors import DataError
+from surgaug.scoring.images import SUFFIXES
+
+IMAGE_FOLDERS = ("images", "imgs", "frames")
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a painted image came from, by its manifest row: stem of the mask, and whether the mask was changed."""
+
+    source: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Images of one folder, in order of name; `frames` where they have labels, otherwise `no_labels` says why not."""
+
+    root: Path
+    names: tuple[str, ...]
+    images: tuple[Path, ...]
+    label_stems: tuple[str | None, ...]
+    origins: dict[str, Origin] = field(default_factory=dict)
+    frames: PairedFrames | None = None
+    no_labels: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """`partner[i]` is the real frame of synthetic image i, -1 where it has none."""
+
+    partner: np.ndarray
+    by: str
+    changed: int
+
+    @property
+    def count(self) -> int:
+        return int((self.partner >= 0).sum())
+
+
+def open_folder(root: Path, classes: str = "auto") -> Folder:
+    """Images, and labels where there are any: a data set, an output of `synthesize`, or just a folder of images.
+
+    Raises:
+        DataError: no such folder, no image in it, two images of one name, a damaged manifest.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    try:
+        frames = open_pairs(root, classes=classes)
+    except DataError as reason:
+        return _plain_folder(root, str(reason))
+    items = [item for item in frames.items if item.image is not None]
+    if not items:
+        return _plain_folder(root, f"{root}: labels without images")
+    return Folder(
+        root,
+        tuple(item.name for item in items),
+        tuple(item.image for item in items),
+        tuple(item.label.stem if item.label else None for item in items),
+        read_origins(root / MANIFEST),
+        frames,
+    )
+
+
+def pair(synth: Folder, real: Folder) -> Pairing:
+    """The real frame of each synthetic image: that of the same name, or that whose mask it was painted from.
+
+    Images painted from a changed mask show another scene than the frame and are left out (and counted).
+    """
+    by_name = {name: i for i, name in enumerate(real.names)}
+    by_stem = {**_unique(stem for stem in real.label_stems), **_unique(path.stem for path in real.images)}
+    partner = np.full(len(synth), -1, np.int64)
+    ways: Counter[str] = Counter()
+    changed = 0
+    for i, name in enumerate(synth.names):
+        origin = synth.origins.get(name)
+        key, way = (origin.source, "source in the manifest") if origin else (name, "name")
+        match = by_name.get(key, by_stem.get(key, -1))
+        if match >= 0 and origin and origin.changed:
+            changed += 1
+        elif match >= 0:
+            partner[i] = match
+            ways[way] += 1
+    return Pairing(partner, " and ".join(sorted(ways)), changed)
+
+
+def read_origins(path: Path) -> dict[str, Origin]:
+    """Origins by image stem from a manifest of `synthesize`; empty where there is no such file.
+
+    Raises:
+        DataError: a line that is not a JSON object.
+    """
+    if not path.is_file():
+        return {}
+    origins = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            source = row.get("source")
+            if source:
+                origins[Path(row["image"]).stem] = Origin(_stem(source), bool(row.get("perturbations")))
+        except (ValueError, KeyError, AttributeError, TypeError) as reason:
+            raise DataError(f"{path}:{number}: not a manifest row ({reason})") from reason
+    return origins
+
+
+def _plain_folder(root: Path, no_labels: str) -> Folder:
+    places = [root, *(root / name for name in IMAGE_FOLDERS)]
+    for place in places:
+        if place.is_dir() and (images := image_files(place)):
+            break
+    else:
+        raise DataError(f"{root}: no image (looked in it and in {', '.join(IMAGE_FOLDERS)}; {no_labels})")
+    twice = [name for name, n in Counter(path.stem for path in images).items() if n > 1]
+    if twice:
+        raise DataError(f"{place}: several images of one name: {', '.join(twice[:10])}")
+    names = tuple(path.stem for path in images)
+    return Folder(root, names, tuple(images), (None,) * len(images), read_origins(root / MANIFEST), None, no_labels)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files directly in a folder, by name; hidden ones and a contact sheet `preview.png` are left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.name != "preview.png"
+    )
+
+
+def _unique(stems) -> dict[str, int]:
+    """Position by stem, of the stems that occur once."""
+    stems = list(stems)
+    counts = Counter(stems)
+    return {stem: i for i, stem in enumerate(stems) if stem is not None and counts[stem] == 1}
+
+
+def _stem(source: str) -> str:
+    name = source.replace("\\", "/").rsplit("/", 1)[-1]
+    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name

@@ -1,0 +1,193 @@
+"""What `score` found, as tables and as JSON. Pure: nothing is computed and nothing is written here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+FORMAT = "surgaug-score-1"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a distance over random draws of two sets of `size` images each."""
+
+    mean: float
+    sd: float
+    size: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of one synthetic folder.
+
+    `value` is None where it could not be had, and then `reason` says why. `low` and `high` bound the 95 % interval.
+    `n` counts images or pairs. For distances, `matched` is synthetic against half of the real frames, and `baseline`
+    one random half of the real frames against the other, all at equal size; `ratio` is the one over the other (1 means
+    as close as real frames are to each other). `identical` counts pairs without any difference (their PSNR is infinite
+    and is not in the mean).
+    """
+
+    value: float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+    matched: Spread | None = None
+    baseline: Spread | None = None
+    ratio: float | None = None
+    identical: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a measure is called, which way is better, and by what convention it is computed."""
+
+    title: str
+    better: Literal["higher", "lower"]
+    unit: str
+    convention: str
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """One class: share of all labelled pixels, and share of frames that show it, in the real and the synthetic set."""
+
+    id: int
+    name: str
+    real_pixels: float
+    synth_pixels: float
+    real_frames: float
+    synth_frames: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One synthetic folder."""
+
+    name: str
+    path: str
+    images: int
+    size: tuple[int, int]
+    pairs: int
+    pairs_by: str
+    measures: dict[str, Measure]
+    classes: tuple[ClassShare, ...] | None
+    classes_reason: str | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that `score` found."""
+
+    real_path: str
+    real_images: int
+    real_sizes: dict[str, int]
+    definitions: dict[str, Definition]
+    rows: tuple[Row, ...]
+    features: dict[str, dict[str, Any]]
+    versions: dict[str, str]
+    seed: int
+    draws: int
+    gates: tuple[dict[str, Any], ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""
+        return _finite({"format": FORMAT, **asdict(self)})
+
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
+
+
+def tables(report: Report) -> list[Table]:
+    """(title, columns, rows, caption) of each table, for `Feedback.table`."""
+    out = [_comparison(report)] if len(report.rows) > 1 else []
+    return [*out, _details(report), *(_class_table(row) for row in report.rows if row.classes)]
+
+
+def best_rows(report: Report) -> dict[str, int]:
+    """The row with the best value of each measure, where at least two rows have one."""
+    best = {}
+    for key, definition in report.definitions.items():
+        values = [
+            (row.measures[key].value, i) for i, row in enumerate(report.rows) if row.measures[key].value is not None
+        ]
+        if len(values) > 1:
+            pick = max if definition.better == "higher" else min
+            best[key] = pick(values, key=lambda pair: pair[0])[1]
+    return best
+
+
+def _comparison(report: Report) -> Table:
+    best = best_rows(report)
+    columns = ["folder", "images", "pairs", *(_titled(d) for d in report.definitions.values())]
+    rows = []
+    for i, row in enumerate(report.rows):
+        values = [figure(row.measures[key].value) + " *" * (best.get(key) == i) for key in report.definitions]
+        rows.append([row.name, row.images, row.pairs, *values])
+    return "comparison", columns, rows, "* best of its column"
+
+
+def _details(report: Report) -> Table:
+    many = len(report.rows) > 1
+    columns = ["folder"] * many + ["measure", "value", "95 % interval", "n"]
+    columns += ["at size", "synthetic vs real", "real vs real", "ratio"]
+    rows = []
+    for row in report.rows:
+        for key, definition in report.definitions.items():
+            m = row.measures[key]
+            line = [row.name] * many + [_titled(definition), figure(m.value), _interval(m), m.n]
+            line += [m.baseline.size if m.baseline else None, _spread(m.matched), _spread(m.baseline), figure(m.ratio)]
+            rows.append(line)
+    synth = f"{len(report.rows)} folders" if many else f"{report.rows[0].path} ({report.rows[0].images} images)"
+    title = f"{synth} against {report.real_path} ({report.real_images} images)"
+    return (
+        title,
+        columns,
+        rows,
+        "synthetic vs real, real vs real: random halves of equal size, mean ± sd; ratio 1: as real as real",
+    )
+
+
+def _titled(definition: Definition) -> str:
+    return f"{definition.title} {'↑' if definition.better == 'higher' else '↓'}"
+
+
+def _class_table(row: Row) -> Table:
+    columns = ["id", "class", "pixels real %", "pixels synthetic %", "frames real %", "frames synthetic %"]
+    rows = [
+        [
+            c.id,
+            c.name,
+            *(f"{100 * share:.2f}" for share in (c.real_pixels, c.synth_pixels, c.real_frames, c.synth_frames)),
+        ]
+        for c in row.classes or ()
+    ]
+    return f"class balance: {row.name}", columns, rows, ""
+
+
+def figure(value: float | None) -> str:
+    """Four significant digits, '-' for None."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _interval(measure: Measure) -> str:
+    return "-" if measure.low is None else f"{figure(measure.low)} .. {figure(measure.high)}"
+
+
+def _spread(spread: Spread | None) -> str:
+    return "-" if spread is None else f"{figure(spread.mean)} ± {spread.sd:.2g}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a report holds no {value}")
+    return value

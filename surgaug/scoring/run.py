@@ -1,0 +1,253 @@
+"""`score`: folders of images in, a report out. A synthetic folder is decoded once, the real one once a size."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from surgaug import __version__
+from surgaug.errors import DataError, UsageError
+from surgaug.feedback import Feedback, Silent
+from surgaug.scoring import gates, metrics
+from surgaug.scoring.balance import ClassCounts, class_shares, count_classes
+from surgaug.scoring.compare import pair_measure, set_measure
+from surgaug.scoring.features import colour_texture, inception
+from surgaug.scoring.folders import Folder, Pairing, open_folder, pair
+from surgaug.scoring.images import image_size, in_order
+from surgaug.scoring.passes import Extraction, Pass, Size, run_pass
+from surgaug.scoring.plan import DEFAULT_METRICS, PlannedMeasure, plan_measures
+from surgaug.scoring.report import ClassShare, Measure, Report, Row
+
+_CPU_BATCH, _GPU_BATCH = 16, 64
+FEW_IMAGES = 2048  # below this many, a covariance of Inception's 2048 features is singular
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What to score and how.
+
+    `metrics`: see `plan_measures`. `inception_weights`: a file that holds the published weights; `inception_resize`:
+    "legacy" or "clean". `draws`: random halves behind intervals and baselines. `workers`: decoding threads (0: as many
+    as there are cores). `fail_if`: see `gates.parse`.
+    """
+
+    real: Path
+    synth: tuple[Path, ...]
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    classes: str = "auto"
+    inception_weights: Path | None = None
+    inception_resize: str = "legacy"
+    device: str = "auto"
+    draws: int = 10
+    seed: int = 0
+    workers: int = 0
+    fail_if: tuple[str, ...] = ()
+
+
+def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
+    """Score every synthetic folder against the real one.
+
+    Raises:
+        UsageError: an unknown metric, gate or device; FID asked for without weights. All before an image is read.
+        DataError: a folder without images, a file that cannot be read.
+        ModelError: weights that are not the published ones.
+    """
+    feedback = feedback or Silent()
+    if config.inception_resize not in inception.RESIZES:
+        known = ", ".join(inception.RESIZES)
+        raise UsageError(f"unknown Inception resize {config.inception_resize!r}; there are: {known}")
+    measures = plan_measures(config.metrics, config.inception_weights is not None, config.inception_resize)
+    conditions = gates.parse(config.fail_if, list(measures))
+    real = open_folder(config.real, config.classes)
+    folders = [open_folder(path, config.classes) for path in config.synth]
+    scorer = _Scorer(config, measures, real, feedback)
+    rows = tuple(scorer.row(folder, name) for folder, name in zip(folders, _names(config.synth), strict=True))
+    report = Report(
+        real_path=str(config.real),
+        real_images=len(real),
+        real_sizes={_text(size): n for size, n in scorer.real_sizes.most_common()},
+        definitions={key: measure.definition for key, measure in measures.items()},
+        rows=rows,
+        features=scorer.feature_facts(),
+        versions=_versions(),
+        seed=config.seed,
+        draws=config.draws,
+    )
+    return replace(report, gates=gates.check(report, conditions))
+
+
+class _Scorer:
+    """Holds what all rows share: the network, the real folder's features by size, its classes."""
+
+    def __init__(self, config: ScoreConfig, measures: dict[str, PlannedMeasure], real: Folder, feedback: Feedback):
+        self._config, self._measures, self._real, self._feedback = config, measures, real, feedback
+        self._workers = config.workers or cores()
+        features = {measure.feature for measure in measures.values()}
+        self._pair_metrics = {m.metric: metrics.get(m.metric) for m in measures.values() if m.feature is None}
+        device = pick_device(config.device)
+        network = None
+        if "inception" in features:
+            weights = inception.load(inception.verified(config.inception_weights))
+            network = inception.Extractor(weights, config.inception_resize, device)
+        batch = _CPU_BATCH if device.type == "cpu" else _GPU_BATCH
+        self._extraction = Extraction("colour_texture" in features, network, batch, self._workers)
+        self._real_passes: dict[Size, Pass] = {}
+
+    @cached_property
+    def real_sizes(self) -> Counter[Size]:
+        return Counter(in_order(image_size, self._real.images, self._workers))
+
+    def row(self, folder: Folder, name: str) -> Row:
+        """One synthetic folder against the real one."""
+        sizes = Counter(in_order(image_size, folder.images, self._workers))
+        size = max(sizes, key=lambda s: (sizes[s], s))
+        pairing = pair(folder, self._real) if self._pair_metrics else None
+        seen = self._synthetic_pass(folder, name, size, pairing)
+        real = self._real_pass(size) if self._extraction.colour_texture or self._extraction.network else Pass()
+        classes, no_classes = self._balance(folder)
+        return Row(
+            name=name,
+            path=str(folder.root),
+            images=len(folder),
+            size=size,
+            pairs=pairing.count if pairing else 0,
+            pairs_by=pairing.by if pairing else "",
+            measures={key: self._measure(m, seen, real, pairing) for key, m in self._measures.items()},
+            classes=classes,
+            classes_reason=no_classes,
+            notes=tuple(self._notes(folder, sizes, size, seen, pairing)),
+        )
+
+    def feature_facts(self) -> dict[str, dict[str, Any]]:
+        """What the features were, for the report."""
+        facts: dict[str, dict[str, Any]] = {}
+        if self._extraction.colour_texture:
+            facts["colour_texture"] = {"dimension": colour_texture.DIMENSION, "weights": None}
+        if self._extraction.network:
+            facts["inception"] = {
+                "dimension": inception.DIMENSION,
+                "weights": inception.FILE_NAME,
+                "sha256": inception.SHA256,
+                "resize": self._config.inception_resize,
+            }
+        return facts
+
+    def _synthetic_pass(self, folder: Folder, name: str, size: Size, pairing: Pairing | None) -> Pass:
+        if pairing is None or not pairing.count:
+            return run_pass(folder.images, size, self._extraction, self._feedback, name)
+        partners = tuple(self._real.images[i] if i >= 0 else None for i in pairing.partner)
+        return run_pass(
+            folder.images, size, self._extraction, self._feedback, name, partners, pairing.partner, self._pair_metrics
+        )
+
+    def _real_pass(self, size: Size) -> Pass:
+        if size not in self._real_passes:
+            description = f"real frames at {_text(size)}"
+            self._real_passes[size] = run_pass(self._real.images, size, self._extraction, self._feedback, description)
+        return self._real_passes[size]
+
+    def _measure(self, planned: PlannedMeasure, seen: Pass, real: Pass, pairing: Pairing | None) -> Measure:
+        metric = metrics.get(planned.metric)
+        if planned.feature:
+            pair_of_sets = real.features[planned.feature], seen.features[planned.feature]
+            return set_measure(metric, *pair_of_sets, self._config.draws, self._config.seed)
+        values, sources = seen.pairs.get(planned.metric, (np.empty(0), np.empty(0)))
+        if len(values):
+            return pair_measure(values, sources, np.random.default_rng(self._config.seed))
+        return Measure(None, 0, reason=seen.pair_errors.get(planned.metric) or _no_pairs(pairing))
+
+    def _balance(self, folder: Folder) -> tuple[tuple[ClassShare, ...] | None, str | None]:
+        for side in (self._real, folder):
+            if side.frames is None:
+                return None, side.no_labels
+        try:
+            return class_shares(self._real_classes, count_classes(folder.frames, self._feedback)), None
+        except DataError as reason:
+            self._feedback.warn(f"no class balance: {reason}")
+            return None, str(reason)
+
+    @cached_property
+    def _real_classes(self) -> ClassCounts:
+        return count_classes(self._real.frames, self._feedback)
+
+    def _notes(
+        self, folder: Folder, sizes: Counter[Size], size: Size, seen: Pass, pairing: Pairing | None
+    ) -> list[str]:
+        """What a reader must know about how these figures came about."""
+        notes = []
+        others = len(folder) - sizes[size]
+        if others:
+            notes.append(
+                f"{others} of {len(folder)} synthetic images were resized to {_text(size)}, the most frequent size"
+            )
+        resized = sum(n for s, n in self.real_sizes.items() if s != size)
+        if resized:
+            largest = self.real_sizes.most_common(1)[0][0]
+            notes.append(
+                f"{resized} of {len(self._real)} real frames ({_text(largest)}) were resized to {_text(size)}, "
+                "the synthetic size, with antialiasing"
+            )
+        if pairing and pairing.changed:
+            notes.append(
+                f"{pairing.changed} images of changed masks are in no pair: they show another scene than the frame"
+            )
+        if pairing and pairing.count:
+            notes.append(
+                f"{pairing.count} pairs by {pairing.by}; PSNR and SSIM measure reconstruction and punish diversity"
+            )
+        notes += [f"{name}: some pairs have no value, such as {error}" for name, error in seen.pair_errors.items()]
+        fewest = min(len(self._real), len(folder))
+        if self._extraction.network and fewest < FEW_IMAGES:
+            notes.append(
+                f"FID of {fewest} images (fewer than {FEW_IMAGES}) is biased upwards; compare it at equal size only"
+            )
+        return notes
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" is CUDA, then MPS, then the CPU. UsageError for a device that this machine has not."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as reason:
+        raise UsageError(f"--device {name}: not available here ({str(reason).splitlines()[0]})") from reason
+    return device
+
+
+def _no_pairs(pairing: Pairing | None) -> str:
+    if pairing and pairing.changed:
+        return "every paired image was painted from a changed mask"
+    return "no pair: no image has the name of a real frame, and no manifest names one as source"
+
+
+def _names(paths: tuple[Path, ...]) -> list[str]:
+    """Short names that tell the folders apart: the last part, or as many as it takes."""
+    for parts in range(1, 20):
+        names = ["/".join(path.resolve().parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    raise UsageError("--synth: the same folder is given twice")
+
+
+def _text(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "scipy", "torch")
+    return {"surgaug": __version__, **{name: importlib.metadata.version(name) for name in packages}}
