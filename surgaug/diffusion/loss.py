@@ -9,7 +9,7 @@ from surgaug.errors import UsageError
 
 
 def min_snr_weight(kind: str, alpha_bar: Tensor, gamma: float = 5.0) -> Tensor:
-    """Min-SNR-gamma weight of the squared error in what the network predicts (Hang et al. 2023, section 3.4).
+    """Min-SNR-gamma weight of the squared error in what the network predicts (Hang et al. 2023).
 
     With SNR = alpha_bar / (1 - alpha_bar): min(SNR, gamma) for "x0", divided by SNR for "eps" and by SNR + 1 for "v".
     All three weigh the error in x_0 by min(SNR, gamma). They are written without SNR itself, which is infinite at

@@ -87,7 +87,7 @@ class Schedule:
         return torch.from_numpy(np.concatenate([[1.0], table]))
 
     def sample_levels(self, u: Tensor) -> Tensor:
-        """Continuous noise levels for training (SR3, section 2.4).
+        """Continuous noise levels for training (SR3, Saharia et al. 2021, section 2.4; WaveGrad, Chen et al. 2020).
 
         u: [B], uniform in [0, 1]: `u * T` picks two neighbours in the table and a place between them, uniform in
         sqrt(alpha_bar). Returns alpha_bar, float64 [B] on the CPU, falling with u.
