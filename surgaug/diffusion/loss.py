@@ -31,7 +31,7 @@ def loss(out: Tensor, target: Tensor, weight: Tensor | None = None, norm: str = 
     """The error of each sample, in float32 at least, so that it may be averaged or kept by noise level.
 
     out, target: [B, ...]. weight: [B], of each sample; None for 1. norm: "l2", the mean square, or "l1", the mean
-    absolute error (SR3). Returns [B]. Raises UsageError for another norm.
+    absolute error (SR3 allows both). Returns [B]. Raises UsageError for another norm.
     """
     error = out.to(torch.promote_types(out.dtype, torch.float32)) - target
     if norm == "l2":
