@@ -25,6 +25,8 @@ from surgaug.errors import ModelError
 from surgaug.models.unet import SemanticUNet, UNetConfig
 
 FORMAT = "surgaug-model-1"
+# The small model that comes with the package, trained on phantom scenes (docs/model-card.md).
+SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
 
 
 @dataclass

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
 from surgaug.models.presets import PRESETS
 from surgaug.models.unet import UNetConfig
+from surgaug.models.weights import SHIPPED
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SPLIT_NAMES = {"train", "training", "images", "data"}
 
 
 @dataclass(frozen=True)
@@ -189,3 +199,36 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         elif a != b:
             lines.append(f"{prefix}{key}: {a} -> {b}")
     return lines
+
+
+def from_command_line(
+    preset_name: str, given: dict[str, Any], file: Path | None, assignments: list[str]
+) -> TrainConfig:
+    """The preset, then the TOML `file`, then what was `given` on the line, then `KEY=VALUE` assignments.
+
+    UsageError names the key, the value and where it stood.
+    """
+    table: dict[str, Any] = {}
+    if file is not None:
+        try:
+            table = tomllib.loads(file.read_text())
+        except (OSError, ValueError) as e:
+            raise UsageError(f"--config {file}: {e}") from None
+    preset_name = table.pop("preset", preset_name)
+    given = {k: v for k, v in given.items() if v is not None}
+    settings = dict(a.partition("=")[::2] for a in assignments)
+    if bad := [a for a in assignments if "=" not in a]:
+        raise UsageError(f"--set {bad[0]}: must be KEY=VALUE")
+    timed = any(x.get("minutes") is not None for x in (given, table, settings))
+    config = preset(preset_name, minutes=1.0 if timed else None)
+    for source in (table, given, settings):
+        for key, value in source.items():
+            config = override(config, key, value)
+    if config.init == "phantom":
+        config = dataclasses.replace(config, init=str(SHIPPED))
+    if not config.out:
+        height, width = config.size
+        folder = Path(config.data).resolve()
+        name = folder.name if folder.name not in SPLIT_NAMES else f"{folder.parent.name}-{folder.name}"
+        config = dataclasses.replace(config, out=str(Path("runs") / f"{name}-{preset_name}-{height}x{width}"))
+    return config

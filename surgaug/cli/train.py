@@ -1,0 +1,128 @@
+"""`surgaug train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surgaug.cli import screen
+from surgaug.errors import UsageError
+
+Panel = dict[str, str]
+DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of frames with label maps: images/ with labels/, train/ and val/ subfolders, or CaDIS.",
+            rich_help_panel=DATA,
+        ),
+    ],
+    val: Annotated[
+        Path | None,
+        typer.Option(help="Folder of validation frames [default: the data's own split, or some held out]",
+                     rich_help_panel=DATA, show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder [default: runs/DATA-PRESET-SIZE]", rich_help_panel=DATA, show_default=False),
+    ] = None,
+    classes: Annotated[
+        str,
+        typer.Option(help="auto, cadis, cadis-task1, -task2, -task3, or a class file.", rich_help_panel=DATA),
+    ] = "auto",
+    exclude_known_errors: Annotated[
+        bool,
+        typer.Option("--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.",
+                     rich_help_panel=DATA),
+    ] = False,
+    model: Annotated[str, typer.Option(help="diffusion", rich_help_panel=MODEL)] = "diffusion",
+    preset: Annotated[str, typer.Option(help="tiny, small, base or thesis.", rich_help_panel=MODEL)] = "tiny",
+    size: Annotated[
+        str | None,
+        typer.Option(help="Training size HxW, e.g. 64x112 [default: the preset's]", rich_help_panel=MODEL,
+                     show_default=False),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Start from a model file's weights; 'phantom' is the one that ships with surgaug.",
+                     rich_help_panel=MODEL, show_default=False),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Optimizer steps [default: the preset's, without --minutes]", rich_help_panel=LENGTH,
+                     show_default=False),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Minutes of training; with --steps, whichever ends first.", rich_help_panel=LENGTH,
+                     show_default=False),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Frames an optimizer step [default: 16]", rich_help_panel=LENGTH,
+                                 show_default=False)
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate [default: the preset's]", rich_help_panel=LENGTH,
+                                   show_default=False)
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Insist on going on. (A stopped run goes on with the same line anyway.)",
+                     rich_help_panel=LENGTH),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.", rich_help_panel=MACHINE)] = 0,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)
+    ] = "auto",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of settings; a flag on the line wins.", rich_help_panel=MACHINE,
+                     show_default=False),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, e.g. network.channels=64,128,192.",
+                     rich_help_panel=MACHINE, show_default=False),
+    ] = None,
+) -> None:
+    """Train a model that paints frames from label maps.
+
+    The run folder gets last.safetensors and best.safetensors, metrics.csv, and samples/ to look at. A run that was
+    stopped or killed goes on when the same line is typed again.
+
+    Example:  surgaug train --data frames --size 64x64 --minutes 60
+    """
+    from surgaug.training.config import from_command_line
+    from surgaug.training.loop import train as run
+
+    if model != "diffusion":
+        raise UsageError(f"--model {model}: this version trains 'diffusion' only")
+    given = {
+        "data": str(data),
+        "val": None if val is None else str(val),
+        "out": None if out is None else str(out),
+        "classes": classes,
+        "exclude_known_errors": exclude_known_errors,
+        "size": size,
+        "init": init,
+        "steps": steps,
+        "minutes": minutes,
+        "batch": batch,
+        "lr": lr,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    feedback = screen.feedback()
+    settings = from_command_line(preset, given, config, set_ or [])
+    done = run(settings, feedback, resume=resume)
+    feedback.info(f"{done.step} steps in {done.minutes:.1f} min; validation loss {done.val_loss:.4f}")
+    screen.result(done.model)

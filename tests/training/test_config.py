@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from surgaug.errors import UsageError
+from surgaug.training.config import check, differences, from_command_line, override, preset, to_dict
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text('lr = 0.5\nbatch = 4\n[network]\nchannels = [8, 16, 24]\n[schedule]\nkind = "linear"\n')
+    config = from_command_line("tiny", {"data": "x/train", "batch": 8, "size": "32x48"}, file, ["network.dropout=0.3"])
+    assert (config.lr, config.batch, config.size) == (0.5, 8, (32, 48))
+    assert config.network.channels == (8, 16, 24)
+    assert config.network.dropout == 0.3
+    assert config.schedule.kind == "linear"
+    assert config.out.endswith("x-train-tiny-32x48")
+
+
+def test_minutes_replace_the_presets_steps_and_both_may_be_given():
+    assert from_command_line("tiny", {"data": "d", "minutes": 5.0}, None, []).steps is None
+    both = from_command_line("tiny", {"data": "d", "minutes": 5.0, "steps": 7}, None, [])
+    assert (both.steps, both.minutes) == (7, 5.0)
+    assert from_command_line("tiny", {"data": "d"}, None, []).steps == preset("tiny").steps
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("network.chanels=1", "network.channels"),
+        ("lrr=1", "'lr'"),
+        ("lr.x=1", "single value"),
+        ("batch=many", "'many'"),
+        ("batch=1.5", "1.5"),
+        ("size=64", "'64'"),
+        ("nothing", "KEY=VALUE"),
+        ("schedule.kind=square", "square"),
+    ],
+)
+def test_what_is_wrong_is_named(assignment, says):
+    with pytest.raises(UsageError, match=says.replace("'", ".")):
+        from_command_line("tiny", {"data": "d"}, None, [assignment])
+
+
+def test_unknown_preset():
+    with pytest.raises(UsageError, match="tiny, small, base, thesis"):
+        preset("huge")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch": 0}, {"lr": 0.0}, {"minutes": -1.0}, {"flip": "x"}, {"zoom": 1.0}, {"drop_map": 1.0}, {"loss": "l3"},
+        {"batch": 6, "accumulate": 4}, {"network": {"channels": (8, 8)}}, {"size": (4, 64)},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(change):
+    config = preset("tiny")
+    for k, v in change.items():
+        config = override(config, k, v)
+    with pytest.raises(UsageError):
+        check(config)
+
+
+def test_differences_survive_json_and_name_the_setting():
+    config = preset("tiny", data="d", out="a")
+    stored = json.loads(json.dumps(to_dict(config)))
+    assert differences(stored, to_dict(override(config, "out", "b"))) == []
+    changed = override(config, "network.dropout", 0.5)
+    assert differences(stored, to_dict(changed)) == ["network.dropout: 0.0 -> 0.5"]
