@@ -1,0 +1,60 @@
+"""Label spaces by name: those that ship (`spaces/*.json`), and those of class files."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.data.class_file import SUFFIXES, label_space, read_class_file
+from surgaug.data.label_space import Kind, LabelSpace
+from surgaug.errors import DataError
+
+_FOLDER = Path(__file__).with_name("spaces")
+
+
+def builtin_spaces() -> list[str]:
+    """Names of the label spaces that ship, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def load_space(spec: str | Path) -> LabelSpace:
+    """A built-in label space by name, or that of a class file (see `class_file.read_class_file`).
+
+    Raises DataError for an unknown name or a bad file. "auto" is no space: it is found from label maps.
+    """
+    name = str(spec)
+    if name in builtin_spaces():
+        return _builtin(name)
+    if Path(name).suffix.lower() in SUFFIXES or Path(name).is_file():
+        return read_class_file(Path(name))
+    raise DataError(
+        f"{name}: no label space of that name ({', '.join(['auto', *builtin_spaces()])}) and no class file "
+        f"({', '.join(SUFFIXES)})"
+    )
+
+
+@lru_cache(maxsize=16)
+def remap_of(space: LabelSpace) -> tuple[LabelSpace, np.ndarray] | None:
+    """For a built-in space that regroups another: that other one, and its ids' new ids (uint8 [max id + 1])."""
+    if space.name not in builtin_spaces() or _builtin(space.name) != space:
+        return None
+    remap = _parsed(space.name).get("remap")
+    return (_builtin(remap["of"]), np.array(remap["to"], np.uint8)) if remap else None
+
+
+@lru_cache(maxsize=1)
+def known_kinds() -> dict[str, Kind]:
+    """Kind by lower-case class name, over all built-in spaces."""
+    return {c.name.lower(): c.kind for name in builtin_spaces() for c in _builtin(name).classes}
+
+
+@lru_cache(maxsize=16)
+def _builtin(name: str) -> LabelSpace:
+    return label_space(_parsed(name), name, where=name)
+
+
+def _parsed(name: str) -> dict:
+    return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
