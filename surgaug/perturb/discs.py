@@ -1,0 +1,118 @@
+"""Pupil, iris and cornea as closed shapes, also where something covers them.
+
+An ellipse is fitted to the outline that is visible (Fitzgibbon, Pilu, Fisher 1999, direct least squares), and the
+outline's deviation from it is kept as a factor by angle, interpolated over the angles that are covered. So a completed
+outline meets the visible one without a step, and a pupil that iris hooks pull into a polygon stays one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_BINS = 360
+_VISIBLE = 0.3  # of the outline's angles; with less there is nothing to complete
+_DEVIATION = 0.25  # of the radius; a shape farther from an ellipse is not one of these discs
+_MIN_POINTS = 24
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A closed shape by its radius over the angle, from `centre` (y, x); `class_ids` make it up with what lies inside.
+
+    radius: float32 [360] in pixels, at angles 0, 1, ... degrees from +x towards +y.
+    """
+
+    class_ids: tuple[int, ...]
+    centre: tuple[float, float]
+    radius: np.ndarray
+
+    def contains(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """bool, like y and x: whether these positions lie inside."""
+        dy, dx = (y - self.centre[0]).astype(np.float32), (x - self.centre[1]).astype(np.float32)
+        length, angle = cv2.cartToPolar(dx, dy, angleInDegrees=True)
+        at = self.radius[np.minimum(angle.astype(np.int32), _BINS - 1)]
+        return (length <= at).reshape(np.shape(y))
+
+    @property
+    def mean_radius(self) -> float:
+        return float(self.radius.mean())
+
+
+def find_discs(
+    label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden: np.ndarray
+) -> tuple[Disc, ...]:
+    """The discs of a label map [H, W], inner to outer.
+
+    levels: class ids, inner to outer; each disc is its level and those within. hidden: uint8 [H, W], nonzero where
+    something lies above the eye or nothing is known, so that the outline there is not the disc's own.
+    """
+    table = np.full(int(np.iinfo(label_map.dtype).max) + 1, 255, np.uint8)
+    for level, ids in enumerate(levels):
+        table[list(ids)] = level
+    depth = cv2.LUT(label_map, table[None, :256]) if label_map.dtype == np.uint8 else table[label_map]
+    near_hidden = cv2.dilate(hidden, np.ones((5, 5), np.uint8))
+    found = []
+    for level, ids in enumerate(levels):
+        if (depth == level).any():
+            disc = _complete(tuple(ids), (depth <= level).view(np.uint8), near_hidden)
+            if disc is not None:
+                found.append(disc)
+    return tuple(found)
+
+
+def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndarray) -> Disc | None:
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return None
+    outline = np.concatenate(contours)[:, 0]  # (x, y)
+    height, width = mask.shape
+    x, y = outline.T
+    seen = (near_hidden[y, x] == 0) & (x > 0) & (y > 0) & (x < width - 1) & (y < height - 1)
+    outline = outline[seen].astype(np.float32)
+    if len(outline) < _MIN_POINTS:
+        return None
+    fitted = _ellipse(outline)
+    if fitted is None:
+        return None
+    centre, axes, turn = fitted
+    dx, dy = outline[:, 0] - centre[0], outline[:, 1] - centre[1]
+    length, angle = cv2.cartToPolar(dx, dy, angleInDegrees=True)
+    bins = np.minimum(angle.ravel().astype(np.int32), _BINS - 1)
+    ratio = length.ravel() / _ellipse_radius(axes, turn, np.deg2rad(angle.ravel()))
+    # Of several crossings at one angle (a notch, a speck) the one nearest to the ellipse is the outline.
+    ratio_at = np.full(_BINS, np.nan, np.float32)
+    order = np.argsort(-np.abs(ratio - 1), kind="stable")
+    ratio_at[bins[order]] = ratio[order]
+    known = np.flatnonzero(~np.isnan(ratio_at))
+    if len(known) < _VISIBLE * _BINS or np.median(np.abs(ratio_at[known] - 1)) > _DEVIATION:
+        return None
+    factor = np.interp(np.arange(_BINS), known, ratio_at[known], period=_BINS)
+    angles = np.deg2rad(np.arange(_BINS) + 0.5)
+    # Half a pixel out: the outline runs through the centres of the outermost pixels.
+    radius = _ellipse_radius(axes, turn, angles) * np.clip(factor, 0.5, 1.5) + 0.5
+    return Disc(class_ids, (float(centre[1]), float(centre[0])), radius.astype(np.float32))
+
+
+def _ellipse(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], float] | None:
+    """Centre (x, y), half axes and rotation (radians) from float32 [N, 2] points (x, y), outliers left out once."""
+    for _ in range(2):
+        if len(points) < _MIN_POINTS:
+            return None
+        (cx, cy), axes, degrees = cv2.fitEllipseDirect(points)
+        half, turn = (axes[0] / 2, axes[1] / 2), np.deg2rad(degrees)
+        extent = float(np.ptp(points, axis=0).max())
+        if not np.isfinite([cx, cy, *half, turn]).all() or not 2 < min(half) <= max(half) < 2 * extent:
+            return None
+        length, angle = cv2.cartToPolar(points[:, 0] - np.float32(cx), points[:, 1] - np.float32(cy))
+        off = np.abs(length.ravel() / _ellipse_radius(half, turn, angle.ravel()) - 1)
+        points = points[off <= max(3 * float(np.median(off)), 0.02)]
+    return (cx, cy), half, turn
+
+
+def _ellipse_radius(half: tuple[float, float], turn: float, angle: np.ndarray) -> np.ndarray:
+    c, s = np.cos(angle - turn), np.sin(angle - turn)
+    return half[0] * half[1] / np.sqrt((half[1] * c) ** 2 + (half[0] * s) ** 2)

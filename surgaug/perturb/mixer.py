@@ -1,0 +1,153 @@
+"""Draws operations, tries again what the constraints refuse, and keeps count of why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from surgaug.data.label_space import LabelSpace
+from surgaug.errors import UsageError
+from surgaug.perturb import ops as registry
+from surgaug.perturb.constraints import map_is_sound
+from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.scene import Scene
+
+DEFAULT_OPS = "shift:0.6,rotate:0.5,scale:0.3,swap:0.2,flip:0.5"
+TRIES = 20
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation of a mix: how likely it is drawn for a map, and its settings by name."""
+
+    name: str
+    probability: float = 1.0
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def params(self) -> Any:
+        """The operation's `Params`."""
+        return registry.get(self.name).Params(**dict(self.settings))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A new label map [H, W] and what was done to get it; no records: nothing could be done.
+
+    tries: how often an operation was tried, the successful ones included. refused: "op: reason" to how often.
+    """
+
+    label_map: np.ndarray
+    records: list[dict[str, Any]]
+    tries: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def parse_ops(text: str | Iterable[str]) -> tuple[Op, ...]:
+    """ "shift:0.5,swap:0.2,flip" (or the parts of it) to operations; without a number: always.
+
+    Raises UsageError for an unknown name or a probability outside (0, 1].
+    """
+    parts = [part.strip() for piece in ([text] if isinstance(text, str) else text) for part in piece.split(",")]
+    found: dict[str, Op] = {}
+    for part in filter(None, parts):
+        name, _, number = part.partition(":")
+        name = name.strip().replace("-", "_")
+        if name not in registry.names():
+            nearest = get_close_matches(name, registry.names(), n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise UsageError(f"--ops {part}: no such operation{hint} (there are {', '.join(registry.names())})")
+        try:
+            probability = float(number) if number else 1.0
+        except ValueError:
+            raise UsageError(f"--ops {part}: expected NAME:PROBABILITY, for example shift:0.5") from None
+        if not 0 < probability <= 1:
+            raise UsageError(f"--ops {part}: a probability lies above 0 and is at most 1")
+        if name in found:
+            raise UsageError(f"--ops {part}: {name} is named twice")
+        found[name] = Op(name, probability)
+    if not found:
+        raise UsageError(f"--ops: names no operation (there are {', '.join(registry.names())})")
+    return tuple(sorted(found.values(), key=_stage))
+
+
+def _stage(op: Op) -> tuple[int, str]:
+    return registry.get(op.name).STAGE, op.name
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """What can be set for an operation, with the defaults."""
+    params = registry.get(name).Params
+    return {f.name: f.default for f in fields(params)}
+
+
+def perturb_one(
+    label_map: np.ndarray, space: LabelSpace, ops: str | Iterable[str] | Iterable[Op], rng: np.random.Generator
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """A perturbed copy of `label_map` [H, W] and a record (a dict of plain JSON types) for each operation done to it.
+
+    Every operation is drawn with its probability, so the list may be empty; an operation that is refused `TRIES` times
+    is left out. The same for the same rng state.
+    """
+    outcome = mix(Scene(label_map, space), _as_ops(ops), rng, must_change=False)
+    return outcome.label_map, outcome.records
+
+
+def _as_ops(ops: str | Iterable[str] | Iterable[Op]) -> tuple[Op, ...]:
+    if isinstance(ops, str):
+        return parse_ops(ops)
+    ops = tuple(ops)
+    return ops if all(isinstance(op, Op) for op in ops) else parse_ops(ops)
+
+
+def mix(
+    scene: Scene, ops: Iterable[Op], rng: np.random.Generator, *, must_change: bool = True, tries: int = TRIES
+) -> Outcome:
+    """Draw from `ops` and apply them to `scene`. With `must_change` at least one is applied if any can be."""
+    ops = tuple(ops)
+    drawn = [op for op in ops if rng.random() < op.probability]
+    refused: Counter[str] = Counter()
+    records: list[dict[str, Any]] = []
+    count = 0
+    start = scene
+    for op in drawn:
+        scene, record, used = _attempt(scene, op, rng, tries, refused)
+        count += used
+        records += [record] if record else []
+    if must_change and not records:
+        spare = [op for op in ops if op not in drawn]
+        weights = np.array([op.probability for op in spare])
+        order = rng.choice(len(spare), len(spare), replace=False, p=weights / weights.sum()) if spare else []
+        for i in order:
+            scene, record, used = _attempt(scene, spare[i], rng, tries, refused)
+            count += used
+            if record:
+                records.append(record)
+                break
+    label_map = scene.label_map.copy() if scene is start else scene.label_map
+    return Outcome(label_map, records, count, refused)
+
+
+def _attempt(
+    scene: Scene, op: Op, rng: np.random.Generator, tries: int, refused: Counter[str]
+) -> tuple[Scene, dict[str, Any] | None, int]:
+    """The scene after the operation (itself if it failed), the operation's record, and the number of tries."""
+    perturb, params = registry.get(op.name).perturb, op.params()
+    for count in range(1, tries + 1):
+        try:
+            label_map, record = perturb(scene, rng, params)
+        except NotApplicable as reason:
+            refused[f"{op.name}: {reason}"] += 1
+            return scene, None, count
+        except Rejected as reason:
+            refused[f"{op.name}: {reason}"] += 1
+            continue
+        reason = map_is_sound(scene.label_map, label_map, scene.space)
+        if reason is None:
+            return Scene(label_map, scene.space), {"op": op.name, **record, "tries": count}, count
+        refused[f"{op.name}: {reason}"] += 1
+    return scene, None, tries

@@ -1,0 +1,31 @@
+"""Make an object larger or smaller: the microscope's focus and the instrument's size differ between operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.place import move, pick_object
+from surgaug.perturb.scene import Scene
+from surgaug.perturb.sprites import turn_matrix
+
+STAGE = 30
+
+
+@dataclass(frozen=True)
+class Params:
+    """factor: the greatest enlargement; its inverse is the smallest."""
+
+    factor: float = 1.25
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """One object scaled, an instrument about its tip, another object about its centre."""
+    index = pick_object(scene, rng)
+    thing = scene.objects[index]
+    factor = float(np.exp(rng.uniform(-1, 1) * np.log(params.factor)))
+    about = thing.tip if thing.kind == "instrument" and thing.entry else thing.centre
+    label_map = move(scene, index, turn_matrix(0.0, about, factor), params.factor * scene.diagonal)
+    return label_map, {"classes": list(thing.class_ids), "factor": round(factor, 3)}

@@ -1,0 +1,61 @@
+"""Give an instrument another class that could be in its place; a tip and its handle change together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.data.label_space import LabelSpace
+from surgaug.perturb.objects import SceneObject
+from surgaug.perturb.place import pick_object
+from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.scene import Scene
+
+STAGE = 40
+
+
+@dataclass(frozen=True)
+class Params:
+    """Nothing to set: what may stand for what is said by the label space's groups."""
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """One object's class ids changed within its group, to a class that the map does not hold yet."""
+    index = pick_object(scene, rng)
+    options = {i: found for i, thing in enumerate(scene.objects) if (found := _options(scene, thing))}
+    if not options:
+        raise NotApplicable("no class to swap with")
+    if index not in options:
+        raise Rejected("no class to swap this one with")
+    thing = scene.objects[index]
+    changes = options[index][rng.integers(len(options[index]))]
+    y0, x0, y1, x1 = thing.box
+    out = scene.label_map.copy()
+    for old, new in changes.items():
+        out[y0:y1, x0:x1][thing.mask & (thing.ids == old)] = new
+    return out, {"from": list(changes), "to": list(changes.values())}
+
+
+def _options(scene: Scene, thing: SceneObject) -> list[dict[int, int]]:
+    """Every way to change the object's classes, as {old id: new id}."""
+    space, handles = scene.space, scene.roles.handles
+    tips = [i for i in thing.class_ids if i not in handles]
+    if len(tips) != 1 or space.by_id(tips[0]).group is None:
+        return []
+    tip = tips[0]
+    worn = [i for i in thing.class_ids if i in handles]
+    found = []
+    for new in _group(space, space.by_id(tip).group):
+        if new == tip or new in handles or new not in scene.roles.movable or scene.counts[new]:
+            continue
+        own_handles = [handle for handle, owner in handles.items() if owner == new]
+        if worn and not own_handles:
+            continue
+        found.append({tip: new, **{old: own_handles[0] for old in worn}})
+    return found
+
+
+def _group(space: LabelSpace, group: str) -> list[int]:
+    return [c.id for c in space.classes if c.group == group]

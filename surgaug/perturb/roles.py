@@ -1,0 +1,58 @@
+"""What each class of a label space is to the perturbations: a thing that moves, a disc of the eye, or surroundings.
+
+The label space's `kind` decides. A space that names no instrument is read by its class names; one that has no telling
+names either (`auto`) is judged by each label map itself, in `surgaug.perturb.objects`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from surgaug.data.label_space import LabelSpace
+
+# A tool's name often holds an organ's ("lens injector"), so tools are looked for first.
+_TOOLS = re.compile(
+    r"instrument|tool|forceps|knife|cannula|cystotome|handpiece|handle|injector|manipulator|needle|holder|gauge|spatula"
+    r"|phaco|aspiration|irrigat|vitrect|scissor|grasper|hook|probe|clip|stapler|cauter|suction|catheter|trocar|scalpel"
+    r"|tweezer|spreader|retract|speculum|suture|thread|drill|scope|wire|blade|chopper|marker|cotton|swab"
+)
+_DISCS = (r"lens|\biol\b", r"pupil", r"iris", r"cornea|limbus")  # inner to outer
+# Instruments that are fastened to the anatomy and so stay where it is.
+FASTENED = frozenset({"fastened", "hooks", "ring"})
+_FASTENED_NAMES = re.compile(r"iris hooks?|\bring\b|marker|retract|speculum|spreader|suture|thread|clip")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Class ids by role.
+
+    movable: instruments that can be moved. handles: handle id to the id of the tip it belongs to. discs: ids of the
+    concentric parts of the eye by level, inner to outer. known: False where nothing tells what moves.
+    """
+
+    movable: frozenset[int]
+    handles: dict[int, int]
+    discs: tuple[tuple[int, ...], ...]
+    known: bool
+
+
+@lru_cache(maxsize=64)
+def roles(space: LabelSpace) -> Roles:
+    """The roles of the classes of `space`."""
+    stated = any(c.kind == "instrument" for c in space.classes)
+    tools = frozenset(
+        c.id
+        for c in space.classes
+        if (c.kind == "instrument" if stated else c.kind == "other" and _TOOLS.search(c.name.lower()))
+    )
+    movable = frozenset(
+        i for i in tools if space.by_id(i).group not in FASTENED and not _FASTENED_NAMES.search(space.by_id(i).name.lower())
+    )
+    levels = tuple(
+        tuple(c.id for c in space.classes if c.id not in tools and re.search(words, c.name.lower())) for words in _DISCS
+    )
+    discs = tuple(level for level in levels if level)
+    handles = {c.id: c.handle_of for c in space.classes if c.handle_of is not None}
+    return Roles(movable, handles, discs, known=bool(movable) or bool(discs))

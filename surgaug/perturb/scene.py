@@ -1,0 +1,134 @@
+"""A label map as the operations see it: its objects, the discs of the eye, and the map without an object.
+
+Everything is found when it is first asked for and kept, so that drawing a rejected try again costs little.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from surgaug.data.label_space import LabelSpace
+from surgaug.perturb.discs import Disc, find_discs
+from surgaug.perturb.fill import fill
+from surgaug.perturb.objects import SceneObject, find_objects
+from surgaug.perturb.roles import Roles, roles
+from surgaug.perturb.sprites import Sprite, cut
+
+BEYOND = 0.6  # of the diagonal: how far an instrument is continued outside the frame
+NOTHING_ABOVE = 1 << 14
+
+
+class Scene:
+    """label_map: ids [H, W], uint8 or uint16, whose ids all are in `space` (or its ignore value). It is not changed."""
+
+    def __init__(self, label_map: np.ndarray, space: LabelSpace):
+        self.label_map = label_map
+        self.space = space
+        self._without: dict[int, np.ndarray] = {}
+        self._sprites: dict[int, Sprite] = {}
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """(H, W)"""
+        return self.label_map.shape
+
+    @property
+    def diagonal(self) -> float:
+        """Of the frame, in pixels: the unit in which the operations' distances are given."""
+        return float(np.hypot(*self.frame))
+
+    @property
+    def roles(self) -> Roles:
+        return roles(self.space)
+
+    @cached_property
+    def objects(self) -> tuple[SceneObject, ...]:
+        return find_objects(self.label_map, self.roles, self.space.ignore)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """int64 [max id + 1]: pixels by id."""
+        return count_ids(self.label_map)
+
+    @cached_property
+    def discs(self) -> tuple[Disc, ...]:
+        return find_discs(self.label_map, self.roles.discs, self._lookup(self._covers).view(np.uint8))
+
+    @cached_property
+    def ignored(self) -> np.ndarray | None:
+        """bool [H, W]: pixels without a label; None where there are none."""
+        if self.space.ignore is None:
+            return None
+        ignored = self.label_map == self.space.ignore
+        return ignored if ignored.any() else None
+
+    def without(self, index: int) -> np.ndarray:
+        """The label map [H, W] without `objects[index]`, its place filled. Not to be changed."""
+        if index not in self._without:
+            thing = self.objects[index]
+            y0, x0, y1, x1 = thing.box
+            out = self.label_map.copy()
+            out[y0:y1, x0:x1] = fill(self.label_map, thing.mask, (y0, x0), self.sources, self.discs)
+            self._without[index] = out
+        return self._without[index]
+
+    def sprite(self, index: int) -> Sprite:
+        """`objects[index]` cut out and continued beyond the frame."""
+        if index not in self._sprites:
+            self._sprites[index] = cut(self.objects[index], self.frame, BEYOND * self.diagonal)
+        return self._sprites[index]
+
+    @cached_property
+    def depths(self) -> np.ndarray:
+        """int16 by id: what has more lies above; ignored pixels above everything."""
+        table = np.zeros(int(np.iinfo(self.label_map.dtype).max) + 1, np.int16)
+        for c in self.space.classes:
+            table[c.id] = c.depth
+        if self.space.ignore is not None:
+            table[self.space.ignore] = NOTHING_ABOVE
+        return table
+
+    @cached_property
+    def sources(self) -> np.ndarray:
+        """bool by id: classes that may spread into a hole, which are neither objects nor ignored."""
+        table = self._table()
+        for c in self.space.classes:
+            table[c.id] = c.kind != "instrument"
+        for thing in self.objects:
+            table[list(thing.class_ids)] = False
+        if self.space.ignore is not None:
+            table[self.space.ignore] = False
+        return table
+
+    @cached_property
+    def _covers(self) -> np.ndarray:
+        """bool by id: what can lie above the eye's discs, or is not known."""
+        table = self._table()
+        discs = {i for level in self.roles.discs for i in level}
+        deepest = max((self.space.by_id(i).depth for i in discs), default=0)
+        for c in self.space.classes:
+            table[c.id] = c.id not in discs and (c.kind == "instrument" or c.depth > deepest)
+        table[list(self.roles.movable)] = True
+        if self.space.ignore is not None:
+            table[self.space.ignore] = True
+        return table
+
+    def _table(self) -> np.ndarray:
+        return np.zeros(int(np.iinfo(self.label_map.dtype).max) + 1, bool)
+
+    def _lookup(self, table: np.ndarray) -> np.ndarray:
+        """`table[label_map]` for a bool table."""
+        if self.label_map.dtype == np.uint8:
+            return cv2.LUT(self.label_map, table.view(np.uint8)[None]).view(bool)
+        return table[self.label_map]
+
+
+def count_ids(label_map: np.ndarray) -> np.ndarray:
+    """int64 [max of the dtype + 1]: pixels by id."""
+    size = int(np.iinfo(label_map.dtype).max) + 1
+    if label_map.dtype == np.uint8:
+        return cv2.calcHist([label_map], [0], None, [size], [0, size]).ravel().astype(np.int64)
+    return np.bincount(label_map.ravel(), minlength=size)

@@ -1,0 +1,160 @@
+"""An object cut out of its map, continued beyond the frame, and put down anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from surgaug.perturb.objects import SceneObject
+
+_SMOOTH_FROM = 4.0  # pixels of width; thinner things would break apart if their edge were smoothed
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """Layers of one object, (class id, uint8 [h, w] of 0 and 255), whose top left pixel lies at `origin` (y, x).
+
+    The origin is in the frame that the object was cut from and may be negative.
+    """
+
+    origin: tuple[int, int]
+    layers: tuple[tuple[int, np.ndarray], ...]
+    smooth: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.layers[0][1].shape
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A sprite inside a frame: class ids [h, w] in `box` (y0, x0, y1, x1), `mask` bool [h, w] where it is."""
+
+    box: tuple[int, int, int, int]
+    ids: np.ndarray
+    mask: np.ndarray
+
+
+def cut(thing: SceneObject, frame: tuple[int, int], reach: float) -> Sprite:
+    """The sprite of an object; what the frame (H, W) cuts off is continued for `reach` pixels.
+
+    An instrument goes on straight along its own axis. A blob is mirrored at the border.
+    """
+    smooth = thing.width >= _SMOOTH_FROM
+    if not thing.entries:
+        layers = tuple((i, ((thing.ids == i) & thing.mask).view(np.uint8) * 255) for i in thing.class_ids)
+        return Sprite(thing.box[:2], layers, smooth)
+    return _extruded(thing, frame, reach, smooth) if thing.kind == "instrument" else _mirrored(thing, frame, smooth)
+
+
+def _extruded(thing: SceneObject, frame: tuple[int, int], reach: float, smooth: bool) -> Sprite:
+    y0, x0, y1, x1 = thing.box
+    corners = [(y0, x0), (y1, x1)]
+    for entry in thing.entries:
+        end = np.array(entry.point) + reach * np.array(entry.direction)
+        corners += [end - entry.length, end + entry.length]
+    low = np.floor(np.min(corners, 0)).astype(int)
+    high = np.ceil(np.max(corners, 0)).astype(int)
+    # Beyond the frame only as far as something may be moved.
+    low = np.maximum(low, [-int(reach), -int(reach)])
+    high = np.minimum(high, [frame[0] + int(reach), frame[1] + int(reach)])
+    layers = []
+    for class_id in thing.class_ids:
+        own = (thing.ids == class_id) & thing.mask
+        canvas = np.zeros(high - low, np.uint8)
+        canvas[y0 - low[0] : y1 - low[0], x0 - low[1] : x1 - low[1]] = own.view(np.uint8) * 255
+        for a, b in _border_runs(own, thing.box, frame):
+            middle = (np.array(a) + b) / 2
+            entry = min(thing.entries, key=lambda e: float(((np.array(e.point) - middle) ** 2).sum()))
+            way = reach * np.array(entry.direction)
+            polygon = np.array([a, b, np.array(b) + way, np.array(a) + way]) - low
+            cv2.fillConvexPoly(canvas, np.round(polygon[:, ::-1] * 16).astype(np.int32), 255, shift=4)
+        layers.append((class_id, canvas))
+    return Sprite((int(low[0]), int(low[1])), tuple(layers), smooth)
+
+
+def _border_runs(
+    mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int, int]
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """First and last pixel (y, x) of every run of the mask along the frame's four sides."""
+    y0, x0, y1, x1 = box
+    runs = []
+    if y0 == 0:
+        runs += [((0, x0 + a), (0, x0 + b)) for a, b in _runs(mask[0])]
+    if y1 == frame[0]:
+        runs += [((y1 - 1, x0 + a), (y1 - 1, x0 + b)) for a, b in _runs(mask[-1])]
+    if x0 == 0:
+        runs += [((y0 + a, 0), (y0 + b, 0)) for a, b in _runs(mask[:, 0])]
+    if x1 == frame[1]:
+        runs += [((y0 + a, x1 - 1), (y0 + b, x1 - 1)) for a, b in _runs(mask[:, -1])]
+    return runs
+
+
+def _runs(line: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], line.view(np.int8), [0]])))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
+
+
+def _mirrored(thing: SceneObject, frame: tuple[int, int], smooth: bool) -> Sprite:
+    y0, x0, y1, x1 = thing.box
+    h, w = thing.mask.shape
+    pads = (h if y0 == 0 else 0, h if y1 == frame[0] else 0, w if x0 == 0 else 0, w if x1 == frame[1] else 0)
+    layers = tuple(
+        (
+            i,
+            cv2.copyMakeBorder(((thing.ids == i) & thing.mask).view(np.uint8) * 255, *pads, cv2.BORDER_REFLECT),
+        )
+        for i in thing.class_ids
+    )
+    return Sprite((y0 - pads[0], x0 - pads[2]), layers, smooth)
+
+
+def put(sprite: Sprite, matrix: np.ndarray, frame: tuple[int, int], dtype: np.dtype) -> Placed | None:
+    """The sprite under the affine `matrix` [2, 3] ((x, y) in the old frame to (x, y) in the new), None if out of sight."""
+    h, w = sprite.size
+    oy, ox = sprite.origin
+    corners = np.array([[ox - 1, oy - 1], [ox + w, oy - 1], [ox - 1, oy + h], [ox + w, oy + h]], float)
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
+    x0, y0 = np.maximum(np.floor(corners.min(0)).astype(int), 0)
+    x1, y1 = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, [frame[1], frame[0]])
+    if x1 <= x0 or y1 <= y0:
+        return None
+    local = matrix.astype(np.float64).copy()
+    local[:, 2] += matrix[:, :2] @ [ox, oy] - [x0, y0]
+    flags = cv2.INTER_LINEAR if sprite.smooth else cv2.INTER_NEAREST
+    warped = [cv2.warpAffine(layer, local, (int(x1 - x0), int(y1 - y0)), flags=flags) for _, layer in sprite.layers]
+    total = warped[0]
+    ids = np.full(total.shape, sprite.layers[0][0], dtype)
+    if len(warped) > 1:
+        best = total
+        for (class_id, _), layer in zip(sprite.layers[1:], warped[1:], strict=True):
+            ids[layer > best] = class_id
+            best = cv2.max(best, layer)
+            total = cv2.add(total, layer)
+    bx, by, bw, bh = cv2.boundingRect((total >= 128).view(np.uint8))
+    if not bw:
+        return None
+    box = (int(y0) + by, int(x0) + bx, int(y0) + by + bh, int(x0) + bx + bw)
+    inside = np.s_[by : by + bh, bx : bx + bw]
+    return Placed(box, ids[inside], total[inside] >= 128)
+
+
+def shift_matrix(dy: float, dx: float) -> np.ndarray:
+    """[2, 3] for `put`: moved by (dy, dx) pixels."""
+    return np.array([[1, 0, dx], [0, 1, dy]], float)
+
+
+def turn_matrix(degrees: float, about: tuple[float, float], scale: float = 1.0) -> np.ndarray:
+    """[2, 3] for `put`: turned (positive is clockwise on the screen) and scaled about the point (y, x)."""
+    angle = np.deg2rad(degrees)
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    y, x = about
+    return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y]])
+
+
+def apply(matrix: np.ndarray, point: tuple[float, float]) -> tuple[float, float]:
+    """Where the point (y, x) goes."""
+    x, y = matrix @ [point[1], point[0], 1.0]
+    return float(y), float(x)
