@@ -31,9 +31,9 @@ def hold(folder, part=""):
 def test_a_second_run_is_refused_until_the_first_dies(tmp_path):
     process = hold(tmp_path)
     try:
-        with pytest.raises(DataError, match=f"another run is writing here .*{process.pid}.*another --out"):
-            with folder_lock(tmp_path, Silent()):
-                pass
+        refusal = f"another run is writing here .*{process.pid}.*another --out"
+        with pytest.raises(DataError, match=refusal), folder_lock(tmp_path, Silent()):
+            pass
         with pytest.raises(DataError, match="another run"), folder_lock(tmp_path, Silent(), "1-of-2"):
             pass
     finally:

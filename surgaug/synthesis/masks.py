@@ -65,7 +65,7 @@ def digest(files: Sequence[Path]) -> str:
     total = hashlib.sha256()
     for file in files:
         total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+    return total.hexdigest()[:16]
 
 
 def output_size(

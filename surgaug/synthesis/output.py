@@ -50,11 +50,11 @@ def describe(
     }
 
 
-def claim(out: Path, description: dict[str, Any], *, alone: bool) -> None:
+def claim(out: Path, description: dict[str, Any]) -> None:
     """Make the folder ready for this data set: subfolders, `dataset.json`, no leftovers of a killed run.
 
-    With `alone` false other shards may be at work in the folder, whose files are left alone. Raises DataError when
-    something else lies there, and UsageError, with the differences, when it is another configuration's data set.
+    Raises DataError when something else lies there, and UsageError, with the differences, when it is another
+    configuration's data set.
     """
     file = out / DATASET
     if file.exists():
@@ -66,9 +66,8 @@ def claim(out: Path, description: dict[str, Any], *, alone: bool) -> None:
         )
     for name in (IMAGES, LABELS):
         (out / name).mkdir(exist_ok=True)
-    if alone:
-        for folder in (out, out / IMAGES, out / LABELS):
-            clean_leftovers(folder)
+    for folder in (out, out / IMAGES, out / LABELS):
+        clean_leftovers(folder)
     _write(file, description)
 
 
@@ -100,8 +99,6 @@ def finish(out: Path, description: dict[str, Any], space: LabelSpace) -> None:
     ]
     draw_preview(out, n, space, description)
     _write(out / DATASET, {**description, "complete": True, "counts": {"images": n, "classes": classes}})
-    for folder in (out, out / IMAGES, out / LABELS):
-        clean_leftovers(folder)
 
 
 def draw_preview(out: Path, n: int, space: LabelSpace, description: dict[str, Any]) -> None:

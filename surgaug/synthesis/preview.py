@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from surgaug.data.label_space import LabelSpace
 
 PAIRS = 24
-_MARGIN, _CAPTION, _BACKGROUND, _INK = 10, 18, (250, 250, 250), (20, 20, 20)
+_MARGIN, _CAPTION, _GAP = 10, 18, 4
+_BACKGROUND, _INK = (250, 250, 250), (20, 20, 20)
 
 
 def pick(n: int, count: int = PAIRS) -> list[int]:
@@ -45,20 +46,16 @@ def contact_sheet(
 
 
 def _pair(image: np.ndarray, colors: np.ndarray, width: int) -> Image.Image:
-    half = (width - 4) // 2
+    """Label map and image side by side, each within a square of half the width."""
+    box = (width - _GAP) // 2
     height, source = image.shape[:2]
-    if source <= half:
-        factor = half // source
-        size = (source * factor, height * factor)
-    else:
-        size = (half, max(1, round(height * half / source)))
-    tile = Image.new("RGB", (2 * size[0] + 4, size[1]), _BACKGROUND)
+    fit = box / max(height, source)
+    factor = int(fit) or fit
+    size = max(1, round(source * factor)), max(1, round(height * factor))
+    tile = Image.new("RGB", (2 * size[0] + _GAP, size[1]), _BACKGROUND)
+    smooth = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.LANCZOS
     tile.paste(Image.fromarray(colors).resize(size, Image.Resampling.NEAREST), (0, 0))
-    shrunk = size[0] < source
-    tile.paste(
-        Image.fromarray(image).resize(size, Image.Resampling.LANCZOS if shrunk else Image.Resampling.NEAREST),
-        (size[0] + 4, 0),
-    )
+    tile.paste(Image.fromarray(image).resize(size, smooth), (size[0] + _GAP, 0))
     return tile
 
 

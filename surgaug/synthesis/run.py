@@ -89,7 +89,7 @@ def synthesize(
     part = None if shard.count == 1 else f"{shard.index}-of-{shard.count}"
     with folder_lock(out, feedback, part):
         description = describe(config, job.file, job.model, job.space, job.settings, len(job.maps.items))
-        claim(out, description, alone=part is None)
+        claim(out, description)
         mine = plan.take_shard(plan.arrange(job.plan), shard)
         done = complete_samples(out, config.n, job.names)
         todo = [int(k) for k in mine if not done[k]]
