@@ -67,7 +67,7 @@ def score(
     from surgaug.errors import GateError, UsageError
     from surgaug.scoring import gates
     from surgaug.scoring.features import inception
-    from surgaug.scoring.report import tables
+    from surgaug.scoring.report import notes, tables
     from surgaug.scoring.run import ScoreConfig, run_score
 
     feedback = screen.feedback()
@@ -91,9 +91,8 @@ def score(
     report = run_score(config, feedback)
     for title, columns, rows, caption in tables(report):
         feedback.table(title, columns, rows, caption)
-    for row in report.rows:
-        for note in row.notes:
-            feedback.info(f"{row.name}: {note}")
+    for note in notes(report):
+        feedback.info(note)
     if json_file is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         if json_file == "-":

@@ -67,7 +67,8 @@ def check(report: Report, gates: Sequence[Gate]) -> tuple[dict[str, Any], ...]:
         for row in report.rows:
             measure = row.measures[gate.measure]
             value = getattr(measure, gate.field)
-            failed = value is None or _COMPARE[gate.comparison](value, gate.bound)
+            compared = measure.rank_value if gate.field == "value" else value
+            failed = compared is None or _COMPARE[gate.comparison](compared, gate.bound)
             reason = (measure.reason or f"no {gate.field}") if value is None else None
             results.append({"gate": gate.text, "row": row.name, "value": value, "failed": failed, "reason": reason})
     return tuple(results)

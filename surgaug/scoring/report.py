@@ -41,6 +41,11 @@ class Measure:
     identical: int | None = None
     reason: str | None = None
 
+    @property
+    def rank_value(self) -> float | None:
+        """`value` for comparisons: infinite where every pair is identical."""
+        return math.inf if self.value is None and self.identical else self.value
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -113,9 +118,8 @@ def best_rows(report: Report) -> dict[str, int]:
     """The row with the best value of each measure, where at least two rows have one."""
     best = {}
     for key, definition in report.definitions.items():
-        values = [
-            (row.measures[key].value, i) for i, row in enumerate(report.rows) if row.measures[key].value is not None
-        ]
+        values = [(row.measures[key].rank_value, i) for i, row in enumerate(report.rows)]
+        values = [pair for pair in values if pair[0] is not None]
         if len(values) > 1:
             pick = max if definition.better == "higher" else min
             best[key] = pick(values, key=lambda pair: pair[0])[1]
@@ -127,7 +131,7 @@ def _comparison(report: Report) -> Table:
     columns = ["folder", "images", "pairs", *(_titled(d) for d in report.definitions.values())]
     rows = []
     for i, row in enumerate(report.rows):
-        values = [figure(row.measures[key].value) + " *" * (best.get(key) == i) for key in report.definitions]
+        values = [figure(row.measures[key].rank_value) + " *" * (best.get(key) == i) for key in report.definitions]
         rows.append([row.name, row.images, row.pairs, *values])
     return "comparison", columns, rows, "* best of its column"
 
@@ -140,7 +144,7 @@ def _details(report: Report) -> Table:
     for row in report.rows:
         for key, definition in report.definitions.items():
             m = row.measures[key]
-            line = [row.name] * many + [_titled(definition), figure(m.value), _interval(m), m.n]
+            line = [row.name] * many + [_titled(definition), figure(m.rank_value), _interval(m), m.n]
             line += [m.baseline.size if m.baseline else None, _spread(m.matched), _spread(m.baseline), figure(m.ratio)]
             rows.append(line)
     synth = f"{len(report.rows)} folders" if many else f"{report.rows[0].path} ({report.rows[0].images} images)"
@@ -168,6 +172,16 @@ def _class_table(row: Row) -> Table:
         for c in row.classes or ()
     ]
     return f"class balance: {row.name}", columns, rows, ""
+
+
+def notes(report: Report) -> list[str]:
+    """What a reader must know, each remark once, with the folders that it is about where it is not about all."""
+    about: dict[str, list[str]] = {}
+    for row in report.rows:
+        for note in row.notes:
+            about.setdefault(note, []).append(row.name)
+    everything = len(report.rows)
+    return [note if len(names) == everything else f"{', '.join(names)}: {note}" for note, names in about.items()]
 
 
 def figure(value: float | None) -> str:

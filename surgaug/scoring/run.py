@@ -20,7 +20,7 @@ from surgaug.scoring import gates, metrics
 from surgaug.scoring.balance import ClassCounts, class_shares, count_classes
 from surgaug.scoring.compare import pair_measure, set_measure
 from surgaug.scoring.features import colour_texture, inception
-from surgaug.scoring.folders import Folder, Pairing, open_folder, pair
+from surgaug.scoring.folders import IMAGE_FOLDERS, Folder, Pairing, open_folder, pair
 from surgaug.scoring.images import image_size, in_order
 from surgaug.scoring.passes import Extraction, Pass, Size, run_pass
 from surgaug.scoring.plan import DEFAULT_METRICS, PlannedMeasure, plan_measures
@@ -236,9 +236,12 @@ def _no_pairs(pairing: Pairing | None) -> str:
 
 
 def _names(paths: tuple[Path, ...]) -> list[str]:
-    """Short names that tell the folders apart: the last part, or as many as it takes."""
+    """Short names that tell the folders apart: the last part that says something, or as many as it takes."""
+    said = [
+        path.parent if path.name in IMAGE_FOLDERS and len(path.parts) > 1 else path for path in map(Path.resolve, paths)
+    ]
     for parts in range(1, 20):
-        names = ["/".join(path.resolve().parts[-parts:]) for path in paths]
+        names = ["/".join(path.parts[-parts:]) for path in said]
         if len(set(names)) == len(names):
             return names
     raise UsageError("--synth: the same folder is given twice")
