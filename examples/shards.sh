@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The same synthetic data set painted by several processes, a shard each: on one machine here, on a cluster by giving
+# every node its own I of --shard I/N. What sample K shows does not depend on who paints it.
+#
+#   examples/shards.sh MASKS MODEL [OUT] [SHARDS]
+set -euo pipefail
+
+masks=${1:?usage: $0 MASKS MODEL [OUT] [SHARDS]}
+model=${2:?usage: $0 MASKS MODEL [OUT] [SHARDS]}
+out=${3:-synthetic}
+shards=${4:-2}
+
+for shard in $(seq "$shards"); do
+  surgaug synthesize --masks "$masks" --model "$model" --n "${N:-1000}" --out "$out" --shard "$shard/$shards" >/dev/null &
+  jobs[shard]=$!
+done
+for job in "${jobs[@]}"; do
+  wait "$job"
+done
+ls "$out/manifest.jsonl"
