@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.data.dataset import PairedFrames, open_pairs
+from surgaug.data.raster import SUFFIXES, is_image_file
 from surgaug.errors import DataError
-from surgaug.scoring.images import SUFFIXES
 
 IMAGE_FOLDERS = ("images", "imgs", "frames")
 MANIFEST = "manifest.jsonl"
@@ -136,12 +136,8 @@ def _plain_folder(root: Path, no_labels: str) -> Folder:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files directly in a folder, by name; hidden ones and a contact sheet `preview.png` are left out."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.name != "preview.png"
-    )
+    """The image files directly in a folder, by name; a contact sheet `preview.png` is left out."""
+    return sorted(path for path in folder.iterdir() if is_image_file(path) and path.name != "preview.png")
 
 
 def _unique(stems) -> dict[str, int]:

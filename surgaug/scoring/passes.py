@@ -10,11 +10,12 @@ from types import ModuleType
 
 import numpy as np
 
+from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback
 from surgaug.scoring.features import colour_texture
-from surgaug.scoring.images import in_order, read_rgb
+from surgaug.scoring.images import in_order
 
 Size = tuple[int, int]
 
@@ -72,7 +73,7 @@ def run_pass(
     pair_metrics = pair_metrics or {}
 
     def look(i: int) -> _Look:
-        image = read_rgb(images[i])
+        image = read_image(images[i])
         own = image.shape[:2]
         partner = partners[i] if pair_metrics and partners else None
         values, resized = _pair_values(image, partner, pair_metrics) if partner else ({}, False)
@@ -112,7 +113,7 @@ def run_pass(
 
 def _pair_values(image: np.ndarray, partner: Path, pair_metrics: dict[str, ModuleType]) -> tuple[dict, bool]:
     """Value, or why there is none, of each metric; and whether the real frame was resized."""
-    real = read_rgb(partner)
+    real = read_image(partner)
     resized = real.shape != image.shape
     if resized:
         real = resize_image(real, image.shape[:2])

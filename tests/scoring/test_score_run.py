@@ -54,7 +54,7 @@ def test_a_table_of_two_folders(folders):
     assert "no pair" in fresh.measures["psnr"].reason
     assert blurred.pairs == 12
     near, far = (row.measures["frechet_colour_texture"] for row in report.rows)
-    assert near.ratio < 1.5 < 2 < far.ratio
+    assert near.ratio < 1.2 < 1.5 < far.ratio
     assert far.low < far.value < far.high
     assert far.baseline.size == far.matched.size == 6
     assert best_rows(report) == {"frechet_colour_texture": 0, "kid_colour_texture": 0}
@@ -143,27 +143,17 @@ def test_odd_images_are_read(folders):
     assert plain.rows[0].measures["psnr"].n == 6
 
 
-def test_rgba_and_16_bit_are_the_same_picture(folders):
-    from surgaug.scoring.images import read_rgb
-
-    base = scene(3)
-    cv2.imwrite(str(folders / "a.png"), np.dstack([base[..., ::-1], np.full((48, 64), 9, np.uint8)]))
-    cv2.imwrite(str(folders / "b.png"), base[..., ::-1].astype(np.uint16) * 257)
-    assert (read_rgb(folders / "a.png") == base).all()
-    assert (read_rgb(folders / "b.png") == base).all()
-
-
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nbroken"])
 def test_damaged_files_are_named(folders, content):
     (folders / "fresh/new5.png").write_bytes(content)
-    with pytest.raises(DataError, match="new5.png"):
+    with pytest.raises(DataError, match="new5"):
         run(folders, "fresh")
 
 
 def test_a_truncated_file_is_named(folders):
     path = folders / "fresh/new5.png"
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(DataError, match="new5.png"):
+    with pytest.raises(DataError, match="new5"):
         run(folders, "fresh")
 
 
