@@ -41,7 +41,7 @@ def synthesize(
     ] = "auto",
     order: Annotated[str, _What(metavar="even|rare-first", help="Which masks come first.")] = "even",
     augment: Annotated[
-        str, _What(metavar="LIST", help="Perturb each sample's label map: names of operations, comma-separated.")
+        str, _What(metavar="LIST", help="Perturb each sample's label map: flip:0.5,shift (operation:probability).")
     ] = "",
     sampler: Annotated[str | None, _How(metavar="ddim|ddpm|dpmpp", help="Default: the model's.")] = None,
     steps: Annotated[int | None, _How(help="Of the sampler. Default: the model's.")] = None,

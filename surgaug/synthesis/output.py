@@ -50,28 +50,32 @@ def describe(
     }
 
 
-def claim(out: Path, description: dict[str, Any]) -> None:
-    """Make the folder ready for this data set: subfolders, `dataset.json`, no leftovers of a killed run.
-
-    Raises DataError when something else lies there, and UsageError, with the differences, when it is another
-    configuration's data set.
-    """
+def refuse_other(out: Path, description: dict[str, Any]) -> None:
+    """Raise DataError when the folder holds something else, UsageError, with the differences, another data set."""
     file = out / DATASET
     if file.exists():
-        _refuse_other(file, description)
-    elif strangers := sorted(p.name for p in out.iterdir() if not p.name.startswith(".")):
+        _refuse_difference(file, description)
+    elif out.exists() and (strangers := sorted(p.name for p in out.iterdir() if not p.name.startswith("."))):
         raise DataError(
             f"{out}: the folder is not empty and holds no data set of surgaug ({', '.join(strangers[:5])}); "
             "give another --out"
         )
+
+
+def claim(out: Path, description: dict[str, Any]) -> None:
+    """Make the folder ready for this data set: subfolders, `dataset.json`, no leftovers of a killed run.
+
+    Raises as `refuse_other` does.
+    """
+    refuse_other(out, description)
     for name in (IMAGES, LABELS):
         (out / name).mkdir(exist_ok=True)
     for folder in (out, out / IMAGES, out / LABELS):
         clean_leftovers(folder)
-    _write(file, description)
+    _write(out / DATASET, description)
 
 
-def _refuse_other(file: Path, description: dict[str, Any]) -> None:
+def _refuse_difference(file: Path, description: dict[str, Any]) -> None:
     try:
         old = json.loads(file.read_text(encoding="utf-8"))
         settings, samples = old["settings"], old["samples"]

@@ -93,4 +93,4 @@ def batches(items: Iterable[T], key: Callable[[T], K], limit: Callable[[K], int]
 
 def sample_name(stem: str, index: int) -> str:
     """The file stem of a sample: the mask's name first, so that a name that tells the video still does."""
-    return f"{stem}_{index:06d}"
+    return f"{stem.replace('/', '_')}_{index:06d}"

@@ -23,12 +23,12 @@ from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock, in_turn
 from surgaug.models.weights import LoadedModel, load_model
-from surgaug.perturb.mixer import perturb_one
+from surgaug.perturb.mixer import parse_ops, perturb_one
 from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
 from surgaug.synthesis.masks import digest, output_size, refuse_unknown, to_size
-from surgaug.synthesis.output import claim, describe, finish, image_and_label
+from surgaug.synthesis.output import claim, describe, finish, image_and_label, refuse_other
 from surgaug.synthesis.resolve import resolve_model
 from surgaug.synthesis.sample import CHANNELS, BatchLimit, Painter, Recipe, is_out_of_memory
 from surgaug.synthesis.write import Painted, Writer
@@ -85,10 +85,11 @@ def synthesize(
     check(config)
     job = _Job.open(config, feedback)
     out, shard = config.out, config.shard
+    description = describe(config, job.file, job.model, job.space, job.settings, len(job.maps.items))
+    refuse_other(out, description)
     out.mkdir(parents=True, exist_ok=True)
     part = None if shard.count == 1 else f"{shard.index}-of-{shard.count}"
     with folder_lock(out, feedback, part):
-        description = describe(config, job.file, job.model, job.space, job.settings, len(job.maps.items))
         claim(out, description)
         mine = plan.take_shard(plan.arrange(job.plan), shard)
         done = complete_samples(out, config.n, job.names)
@@ -125,6 +126,8 @@ class _Job:
 
     @classmethod
     def open(cls, config: SynthesizeConfig, feedback: Feedback) -> _Job:
+        if config.augment:
+            parse_ops(config.augment)
         device = pick_device(config.device)
         precision = pick_precision(config.precision, device)
         file = resolve_model(config.model, feedback)
@@ -218,7 +221,7 @@ class _Job:
             "image": image_name,
             "label": label_name,
             "mask": item.name,
-            "mask_file": str(item.label),
+            "source": str(item.label),
             "size": list(sample.size),
             "perturbations": sample.perturbations,
             "seed": self.config.seed,

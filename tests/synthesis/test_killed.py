@@ -97,7 +97,7 @@ def test_paths_in_and_out(model_file, masks, tmp_path):
     assert sorted(done.stdout.splitlines()) == sorted(map(str, (tmp_path / "out" / "images").iterdir()))
     assert not done.stderr
     rows = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
-    assert {row["mask_file"] for row in rows} == set(map(str, paths))
+    assert {row["source"] for row in rows} == set(map(str, paths))
 
 
 @pytest.mark.slow

@@ -71,3 +71,4 @@ def test_a_wrong_shard_says_what_is_expected(text):
 def test_shard_and_name():
     assert Shard.parse("2/8") == Shard(2, 8) and str(Shard(2, 8)) == "2/8"
     assert sample_name("Video1_frame000030", 7) == "Video1_frame000030_000007"
+    assert sample_name("case_1/0001", 7) == "case_1_0001_000007"
