@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
-    {"surgaug", "surgaug.errors", "surgaug.feedback", "surgaug.interrupt"},
+    {"surgaug", "surgaug.errors", "surgaug.feedback"},
+    {"surgaug.device", "surgaug.interrupt", "surgaug.lock"},
     {"surgaug.data"},
     {"surgaug.models", "surgaug.diffusion"},
     {"surgaug.training", "surgaug.synthesis", "surgaug.scoring", "surgaug.perturb"},
