@@ -1,0 +1,255 @@
+"""Data sets opened: the files found and paired, their encoding and label space known, each frame a call away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.data import layouts
+from surgaug.data.codecs import Codec, detect
+from surgaug.data.discover import cadis_named, class_file_space, declared_space, discover
+from surgaug.data.item import Item
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.layouts import cadis
+from surgaug.data.pairing import LABEL_FOLDERS, files_by_stem, find_folder
+from surgaug.data.polygons import PolygonCodec, space_of_titles, titles_in
+from surgaug.data.raster import read_image
+from surgaug.data.scan import Scan, scan_files
+from surgaug.data.spaces import load_space, remap_of
+from surgaug.data.survey import Survey, survey
+from surgaug.errors import DataError, UsageError
+from surgaug.feedback import Feedback, Silent
+
+__all__ = ["Item", "LabelMaps", "PairedFrames", "Survey", "open_masks", "open_pairs", "survey"]
+
+_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMaps:
+    """Label maps of one label space. `scans`: what each label file holds; `notes`: what a user should hear of it."""
+
+    items: tuple[Item, ...]
+    space: LabelSpace
+    codec: Codec | PolygonCodec
+    root: Path | None
+    scans: dict[Path, Scan] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def load(self, i: int) -> np.ndarray:
+        """Ids [H, W] of item i, uint8 (uint16 where the space has ids above 255). DataError names file and value."""
+        label = self.items[i].label
+        if label is None:
+            raise DataError(f"{self.items[i].image}: no label map of that stem")
+        return self.codec.decode(label)
+
+    load_label = load
+
+
+@dataclass(frozen=True, eq=False)
+class PairedFrames(LabelMaps):
+    """Label maps with their images."""
+
+    layout: str = ""
+
+    def load_image(self, i: int) -> np.ndarray:
+        """RGB uint8 [H, W, 3] of item i. DataError names the file."""
+        image = self.items[i].image
+        if image is None:
+            raise DataError(f"{self.items[i].label}: no image of that stem")
+        return read_image(image)
+
+
+def open_pairs(
+    root: Path,
+    *,
+    classes: str | Path | LabelSpace = "auto",
+    split: str | None = None,
+    images: Path | None = None,
+    labels: Path | None = None,
+    exclude_known_errors: bool = False,
+    feedback: Feedback | None = None,
+) -> PairedFrames:
+    """Open a data set of images with label maps; every label map is read once, in threads.
+
+    classes: "auto", a built-in name, a class file, or a label space. split: "train", "val" or "test"; all if None.
+    images, labels: the folders, relative to `root`, where their names do not tell. exclude_known_errors: leave out the
+    frames of CaDIS that are known to be labelled wrongly. Images without label and labels without image stay among the
+    items: `survey` refuses and lists them.
+
+    Raises:
+        DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `codecs.detect`).
+        UsageError: `exclude_known_errors` for frames that are not CaDIS's.
+    """
+    root = Path(root)
+    split = _SPLIT_NAMES.get(split or "", split)
+    layout = "folders" if images or labels else _layout_of(root)
+    module = layouts.get(layout)
+    given = {"images": images, "labels": labels} if images or labels else {}
+    everything = module.read(root, **given)
+    items = [item for item in everything if split in (None, item.split)]
+    if not items:
+        items = module.read(root, split=split, **given)  # says why there is none
+    if exclude_known_errors:
+        items = _without_known_errors(items, root)
+    # Found classes must be the same for every split of a data set, so all of its maps are looked at.
+    whole = everything if _is_auto(classes) else items
+    space, codec, scans, notes = _understand(whole, classes, [root], getattr(module, "SPACE", None), feedback)
+    return PairedFrames(tuple(items), space, codec, root, scans, tuple(notes), layout)
+
+
+def open_masks(
+    source: Path | Sequence[Path],
+    *,
+    classes: str | Path | LabelSpace = "auto",
+    feedback: Feedback | None = None,
+) -> LabelMaps:
+    """Open label maps: a folder of them, a data set (its labels), or a list of files and folders.
+
+    Names are the stems; files of one stem from different folders of a list get the folder's name before it.
+
+    Raises:
+        DataError: as `open_pairs`; an empty list; a path that is not there.
+    """
+    if isinstance(source, (str, Path)):
+        root, listed = Path(source), None
+        items, layout = _mask_items(root)
+    else:
+        root, listed, layout = None, [Path(p) for p in source], None
+        items = _listed_items(listed)
+    known_space = getattr(layouts.get(layout), "SPACE", None) if layout else None
+    space, codec, scans, notes = _understand(items, classes, [root] if root else [], known_space, feedback)
+    return LabelMaps(tuple(items), space, codec, root, scans, tuple(notes))
+
+
+def _understand(
+    items: Sequence[Item],
+    classes: str | Path | LabelSpace,
+    roots: Sequence[Path],
+    layout_space: str | None,
+    feedback: Feedback | None,
+) -> tuple[LabelSpace, Codec | PolygonCodec, dict[Path, Scan], list[str]]:
+    """Label space, codec and scans of the items' label maps, and notes for the user."""
+    feedback = feedback or Silent()
+    paths = [item.label for item in items if item.label is not None]
+    if not paths:
+        raise DataError(f"{roots[0] if roots else items[0].image}: no label map")
+    given = None if _is_auto(classes) else classes if isinstance(classes, LabelSpace) else load_space(classes)
+    folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
+    if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
+        space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
+        polygons = PolygonCodec(space)
+        return space, polygons, _by_path(scan_files(paths, feedback, polygons.scan)), []
+
+    scans = scan_files(paths, feedback)
+    declared = declared_space(folders)
+    looks_like_cadis = layout_space == "cadis" or cadis_named(path.stem for path in paths)
+    notes: list[str] = []
+    if given is None and declared:
+        space = declared[0]
+    elif given is None and layout_space:
+        space = load_space(layout_space)
+    elif given is None:
+        space, notes = discover(scans, class_file_space(folders), looks_like_cadis)
+    else:
+        space = given
+        if declared:
+            _refuse_other_classes(given, *declared)
+    prefer_remap = declared[0] != space if declared else looks_like_cadis
+    codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
+    if codec.remapped:
+        notes.append(f"label maps hold the ids of '{codec.remapped}': regrouped to '{space.name}'")
+    return space, codec, _by_path(scans), notes
+
+
+def _refuse_other_classes(given: LabelSpace, declared: LabelSpace, path: Path) -> None:
+    remap = remap_of(given)
+    if "auto" in (given.name, declared.name) or (remap and remap[0].names == declared.names):
+        return
+    for c in declared.classes:
+        if c.id in given.ids and given.by_id(c.id).name.lower() != c.name.lower():
+            raise DataError(
+                f"{path}: its label maps are in the label space '{declared.name}', where {c.id} is {c.name}; in "
+                f"'{given.name}' it is {given.by_id(c.id).name}. Leave --classes out"
+            )
+
+
+def _layout_of(root: Path) -> str:
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    found = [name for name in layouts.names() if layouts.get(name).matches(root)]
+    if len(found) > 1:
+        raise DataError(f"{root}: could be read as {' and as '.join(found)}; name the inner folder instead")
+    if not found:
+        raise DataError(
+            f"{root}: no images with label maps: expected images|imgs|frames beside labels|masks|gt, the same in "
+            f"train and val folders, CaDIS's VideoNN/Images and VideoNN/Labels, or Supervisely's ann; {_holds(root)}"
+        )
+    return found[0]
+
+
+def _holds(root: Path) -> str:
+    inside = sorted(p.name + "/" * p.is_dir() for p in root.iterdir() if not p.name.startswith("."))
+    return f"it holds {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}" if inside else "it is empty"
+
+
+def _mask_items(root: Path) -> tuple[list[Item], str | None]:
+    """The label maps of a folder: of a data set, of its one label folder, or the files in it; and the layout if any."""
+    if root.is_file():
+        return _listed_items([root]), None
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    if any(layouts.get(name).matches(root) for name in layouts.names()):
+        layout = _layout_of(root)
+        items = [replace(item, image=None) for item in layouts.get(layout).read(root) if item.label is not None]
+        if not items:
+            raise DataError(f"{root}: no label map, only images")
+        return items, layout
+    folder = find_folder(root, LABEL_FOLDERS) or root
+    return [Item(stem, None, path) for stem, path in files_by_stem(folder).items()], None
+
+
+def _listed_items(paths: Sequence[Path]) -> list[Item]:
+    items: list[Item] = []
+    for path in paths:
+        if path.is_dir():
+            items += _mask_items(path)[0]
+        elif path.is_file():
+            items.append(Item(path.stem, None, path))
+        else:
+            raise DataError(f"{path}: no such file")
+    if not items:
+        raise DataError("no label map named")
+    items = list({item.label: item for item in items}.values())
+    counts = Counter(item.name for item in items)
+    items = [i if counts[i.name] == 1 else replace(i, name=f"{i.label.parent.name}_{i.name}") for i in items]
+    if len({i.name for i in items}) < len(items):
+        first = next(i for i in items if sum(other.name == i.name for other in items) > 1)
+        second = next(i for i in items if i.name == first.name and i is not first)
+        raise DataError(f"{first.label} and {second.label}: two files of one name; rename one of them")
+    return items
+
+
+def _without_known_errors(items: Sequence[Item], root: Path) -> list[Item]:
+    files = {item: (item.image or item.label).stem for item in items}
+    if not cadis_named(files.values()):
+        raise UsageError(f"{root}: frames with known label errors are listed for CaDIS only (VideoN_frameNNNNNN.png)")
+    kept = [item for item in items if files[item] not in cadis.known_errors()]
+    if not kept:
+        raise DataError(f"{root}: all {len(items)} frames are known to be labelled wrongly")
+    return kept
+
+
+def _by_path(scans: Iterable[Scan]) -> dict[Path, Scan]:
+    return {scan.path: scan for scan in scans}
+
+
+def _is_auto(classes: object) -> bool:
+    return isinstance(classes, str) and classes == "auto"

@@ -1,0 +1,177 @@
+"""What a data set holds, and the refusal of what it must not hold, before anything long starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.raster import check_image
+from surgaug.data.scan import Scan, in_threads
+from surgaug.errors import DataError
+from surgaug.feedback import Feedback
+
+if TYPE_CHECKING:
+    from surgaug.data.dataset import LabelMaps
+
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Counts over a data set, classes in the order of its label space.
+
+    pixels: int64 [K]. presence_by_item: bool [N, K]. sizes: frames by (H, W). splits: frames by split.
+    """
+
+    space: LabelSpace
+    pixels: np.ndarray
+    presence_by_item: np.ndarray
+    ignored: int
+    sizes: Counter[tuple[int, int]]
+    splits: Counter[str]
+    videos: int
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.presence_by_item)
+
+    @property
+    def presence(self) -> np.ndarray:
+        """Frames that show each class, int64 [K]."""
+        return self.presence_by_item.sum(axis=0)
+
+    def tables(self) -> list[tuple[str, list[str], list[list[Any]]]]:
+        """(title, columns, rows) of the frames and of the classes."""
+        sizes = ", ".join(f"{h}x{w}" + (f" ({n})" if len(self.sizes) > 1 else "") for (h, w), n in self._common_sizes())
+        frames = [["frames", f"{self.count:,}"], ["size", sizes]]
+        if self.splits:
+            frames.append(["split", ", ".join(f"{split} {n:,}" for split, n in self.splits.items())])
+        if self.videos:
+            frames.append(["videos", str(self.videos)])
+        if self.ignored:
+            frames.append(["pixels without label", _percent(self.ignored, self._total)])
+        rows = [
+            [c.id, c.name, c.kind, f"{seen:,}", _percent(seen, self.count), _percent(n, self._total)]
+            for c, n, seen in zip(self.space.classes, self.pixels.tolist(), self.presence.tolist(), strict=True)
+        ]
+        columns = ["id", "class", "kind", "frames", "of frames", "of pixels"]
+        return [("Frames", ["", ""], frames), (f"Classes ({self.space.name})", columns, rows)]
+
+    @property
+    def _total(self) -> int:
+        return int(self.pixels.sum()) + self.ignored
+
+    def _common_sizes(self) -> list[tuple[tuple[int, int], int]]:
+        return self.sizes.most_common(6)
+
+
+def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
+    """Count classes and sizes of all items, and check every file; images too where `need_images`.
+
+    The label maps were read when the data set was opened; the images are checked here, in threads. What was found out
+    about the encoding is said through `feedback`.
+
+    Raises:
+        DataError: listing the first ten of each: images without label, labels without image, files that cannot be
+            read, sizes that differ between image and label map, values that are no id of the label space.
+    """
+    items = frames.items
+    without_label = [item.image for item in items if item.label is None]
+    without_image = [item.label for item in items if need_images and item.image is None]
+    scans = [frames.scans[item.label] for item in items if item.label is not None]
+    faults = {
+        "images without label": [str(p) for p in without_label],
+        "labels without image": [str(p) for p in without_image],
+        "files that cannot be used": [s.problem for s in scans if s.problem],
+    }
+    counted = {s.path: frames.codec.count_ids(s) for s in scans if not s.problem}
+    faults["label maps with values that are no class"] = [
+        f"{path}: {frames.codec.explain(unknown)}" for path, (_, unknown) in counted.items() if unknown
+    ]
+    if need_images:
+        unreadable, mismatches = _check_images(frames, feedback)
+        faults["files that cannot be used"] += unreadable
+        faults["images and label maps of different size"] = mismatches
+    _refuse(faults, len(items))
+    for note in _notes(frames, scans):
+        feedback.warn(note)
+
+    space = frames.space
+    by_item = np.zeros((len(items), space.num_classes), np.int64)
+    ignored = 0
+    for i, item in enumerate(items):
+        for class_id, n in counted[item.label][0].items():
+            index = space.index_table[class_id]
+            if class_id == space.ignore:
+                ignored += n
+            else:
+                by_item[i, index] += n
+    return Survey(
+        space,
+        by_item.sum(axis=0),
+        by_item > 0,
+        ignored,
+        Counter(frames.scans[item.label].hw for item in items),
+        Counter(item.split for item in items if item.split),
+        len({item.video for item in items if item.video}),
+    )
+
+
+def _check_images(frames: LabelMaps, feedback: Feedback) -> tuple[list[str], list[str]]:
+    """Problems of image files, and of sizes."""
+    unreadable, mismatches = [], []
+    items = [item for item in frames.items if item.image is not None]
+    checked = in_threads(_try_image, [item.image for item in items], feedback, "checking images")
+    for item, found in zip(items, checked, strict=True):
+        if isinstance(found, str):
+            unreadable.append(found)
+            continue
+        label_hw = frames.scans[item.label].hw if item.label is not None else (0, 0)
+        if label_hw != (0, 0) and label_hw != found:
+            sizes = f"{found[0]}x{found[1]}, its label map {item.label.name} {label_hw[0]}x{label_hw[1]}"
+            mismatches.append(f"{item.image}: {sizes}")
+    return unreadable, mismatches
+
+
+def _try_image(path: Path) -> tuple[int, int] | str:
+    try:
+        return check_image(path)
+    except DataError as error:
+        return str(error)
+
+
+def _refuse(faults: dict[str, Sequence[str]], count: int) -> None:
+    found = {title: lines for title, lines in faults.items() if lines}
+    if not found:
+        return
+    parts = []
+    for title, lines in found.items():
+        more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+        parts.append("\n  ".join([f"{len(lines)} {title}:", *lines[:_LISTED], *more]))
+    raise DataError("\n".join(parts))
+
+
+def _notes(frames: LabelMaps, scans: Sequence[Scan]) -> list[str]:
+    notes = list(frames.notes)
+    if frames.codec.encoding == "two-class":
+        between, doubtful = frames.codec.ambiguous_pixels(scans)
+        pixels = sum(s.hw[0] * s.hw[1] for s in scans)
+        lossy = sum(s.lossy for s in scans)
+        what = f"{lossy} masks are JPEG or WebP" if lossy else "the masks have soft edges"
+        notes.append(
+            f"{what}: {between:,} pixels ({_percent(between, pixels)}) lie between 0 and 255 and were snapped to the "
+            f"nearer of two classes, {doubtful:,} of them near the middle"
+        )
+    return notes
+
+
+def _percent(part: float, whole: float) -> str:
+    share = 100 * part / whole if whole else 0.0
+    return f"{share:.1f} %" if share >= 0.1 or share == 0 else f"{share:.2g} %"
