@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from surgaug.data.phantom.frequencies import FRAMES, FRAMES_BY_CLASS, INSTRUMENT_SETS, joint_frequencies
@@ -87,11 +88,10 @@ def _compose(seed: int, rng: np.random.Generator, style: Style, ids: tuple[int, 
     reach = np.hypot(away[:, 0], away[:, 1])
     pupil = centre + away * np.minimum(1, 0.95 * radius / np.maximum(reach, 1e-9))[:, None]
 
-    anchors = np.array(style.anchors) * [flip, 1] * radius + rng.normal(0, 0.02, (6, 2))
+    anchors = np.array(style.anchors) * [flip, 1] * radius + rng.normal(0, 0.03, (6, 2))
     if flip < 0:
         anchors = anchors[[3, 2, 1, 0, 5, 4]]
     anchors = _rotate(anchors, roll) + centre + rng.normal(0, 0.02, 2)
-    opening = _chaikin(anchors, 4, 0.25 * style.lid_curve)
 
     def wanted(class_id: int) -> bool:
         return rng.random() < FRAMES_BY_CLASS[class_id] / FRAMES
@@ -99,6 +99,7 @@ def _compose(seed: int, rng: np.random.Generator, style: Style, ids: tuple[int, 
     tapes = _tapes(rng, style, centre, radius, flip) if wanted(TAPE) else ()
     retractors = _retractors(rng, style, centre, radius, anchors) if wanted(RETRACTORS) else ()
     hands = _hands(rng, centre, radius, flip) if wanted(HAND) else ()
+    opening = _opening(rng, style, centre, anchors, tapes)
     instruments: list[Stroke] = []
     if MARKER in ids:
         instruments += _ink(rng, centre, radius, roll)
@@ -167,9 +168,30 @@ def _wobbly(rng: np.random.Generator, amount: float) -> np.ndarray:
 
 def _pupil(rng: np.random.Generator, centre: np.ndarray, radius: float, hooks: np.ndarray | None) -> np.ndarray:
     if hooks is None:
-        return centre + radius * _wobbly(rng, 0.02 if rng.random() < 0.85 else 0.06)
+        return centre + radius * _wobbly(rng, 0.012 if rng.random() < 0.85 else 0.04)
     corners = np.stack([np.cos(hooks), np.sin(hooks)], 1) * radius * rng.uniform(1.15, 1.3, (4, 1))
     return centre + _chaikin(corners, 4, 0.16)
+
+
+def _opening(
+    rng: np.random.Generator, style: Style, centre: np.ndarray, anchors: np.ndarray, tapes: tuple[np.ndarray, ...]
+) -> np.ndarray:
+    """The lid opening: the anchors' hexagon with rounded, uneven edges, small enough that skin shows in some corner."""
+    corners = np.array([[0.09, 0.09], [ASPECT - 0.09, 0.09], [0.09, 0.91], [ASPECT - 0.09, 0.91]])
+    free = [c for c in corners if not any(_contains(t, c) for t in tapes)] or list(corners)
+    for _ in range(12):
+        if any(not _contains(anchors, c) for c in free):
+            break
+        anchors = centre + 0.94 * (anchors - centre)
+    outline = _chaikin(anchors, 4, 0.25 * style.lid_curve)
+    phase = np.linspace(0, 2 * np.pi, len(outline), endpoint=False)
+    k = np.arange(3, 10)[:, None]
+    uneven = (rng.normal(0, 0.035, (7, 1)) / np.sqrt(k / 3) * np.cos(k * phase + rng.uniform(0, 6.3, (7, 1)))).sum(0)
+    return centre + (outline - centre) * (1 + uneven)[:, None]
+
+
+def _contains(polygon: np.ndarray, point: np.ndarray) -> bool:
+    return cv2.pointPolygonTest(polygon.astype(np.float32), (float(point[0]), float(point[1])), False) >= 0
 
 
 def _tapes(
@@ -183,7 +205,7 @@ def _tapes(
         a = angle + rng.normal(0, 0.05)
         n = np.array([flip * np.cos(a), np.sin(a)])
         reach = ((corners - centre) @ n).max()
-        depth = 0.08 + 0.34 * rng.random() ** 1.5 * (0.6 + 0.4 * abs(n[0] * n[1]) * 2)
+        depth = 0.1 + 0.44 * rng.random() ** 1.1 * (0.6 + 0.8 * abs(n[0] * n[1]))
         near = max(reach - depth, 1.12 * radius)
         if near > reach - 0.05:
             near = reach - 0.05
@@ -204,11 +226,12 @@ def _retractors(
     strokes = []
     pulls = anchors[[1, 2, 4, 5]]
     inside = ((pulls > [0.03, 0.04]) & (pulls < [ASPECT - 0.03, 0.96])).all(axis=1)
-    if not inside.any():  # the lid is held beyond the frame: the hook that reaches in furthest
+    if not inside.any():  # the lid is held beyond the frame: the hooks that reach in furthest
         outside = np.abs(pulls - np.clip(pulls, [0.03, 0.04], [ASPECT - 0.03, 0.96])).sum(axis=1)
-        inside[outside.argmin()] = True
+        inside[outside.argsort()[: rng.integers(1, 3)]] = True
     for k in np.flatnonzero(inside):
-        tip = np.clip(pulls[k], [0.05, 0.06], [ASPECT - 0.05, 0.94])
+        reach = rng.uniform(0.07, 0.2)
+        tip = np.clip(pulls[k], reach, [ASPECT - reach, 1 - reach])
         out = tip - centre
         out /= np.hypot(*out)
         out = out * [0.45, 1.0]
@@ -240,11 +263,11 @@ def _hands(rng: np.random.Generator, centre: np.ndarray, radius: float, flip: fl
     strokes = []
     point, heading = np.array(base), np.radians(heading)
     for k in range(1 + (rng.random() < 0.6)):
-        w = u(0.085, 0.15)
+        w = u(0.1, 0.18)
         a = heading + k * u(0.1, 0.35)
         forward = np.array([np.cos(a), np.sin(a)])
         start = point + k * np.array([-forward[1], forward[0]]) * u(0.17, 0.26)
-        length = u(0.25, 0.5)
+        length = u(0.3, 0.62)
         while length > 0.16 and np.hypot(*(start + forward * length - centre)) < radius + 0.06 + w:
             length -= 0.03
         s = np.array([0, 0.02, 0.06, 0.12, 0.2]) * w / 0.13
@@ -334,7 +357,7 @@ def _tools(
         stop = tool.free[0][1] * zoom if tool.free else FAR
         if with_handle:
             leaves = _leaves_frame(line)
-            joint = max(leaves * rng.uniform(0.45, 0.8), min(0.12, 0.7 * leaves))
+            joint = max(leaves * rng.uniform(0.32, 0.7), min(0.12, 0.7 * leaves))
             stop = joint + 0.01
             handles += [
                 s
@@ -370,7 +393,7 @@ def _tip(
     elif where == "limbus_in":
         r, a = rng.uniform(0.3, 1.0) * radius, out + rng.normal(0, 0.4)
     elif where == "limbus_cut":
-        r, a = rng.uniform(0.72, 1.04) * radius, out + rng.normal(0, 0.25)
+        r, a = rng.uniform(0.5, 1.0) * radius, out + rng.normal(0, 0.25)
     else:
         r, a = rng.uniform(1.0, 1.22) * radius, out + rng.normal(0, 0.35)
     tip = centre + r * np.array([np.cos(a), np.sin(a)])

@@ -51,7 +51,7 @@ class Tool:
 
 TOOLS: dict[int, Tool] = {
     7: Tool(  # Hydrodissection Cannula: fine, one blunt bend, widening to its hub
-        (Part(((0, 0.005), (0.01, 0.009), (0.22, 0.0095), (0.34, 0.015), (FAR, 0.024))),),
+        (Part(((0, 0.005), (0.01, 0.009), (0.22, 0.0105), (0.3, 0.02), (FAR, 0.034))),),
         ((0.2, 34),),
         handle=(Part(((0, 0.016), (0.012, 0.03), (0.05, 0.032), (0.06, 0.026), (FAR, 0.04)), "hub"),),
         handle_id=32,
@@ -75,59 +75,59 @@ TOOLS: dict[int, Tool] = {
         (Part(((0, 0.005), (0.01, 0.0085), (0.25, 0.009), (0.4, 0.012), (FAR, 0.016)), "dark_steel"),),
         ((0.19, 47),),
         bend_radius=0.015,
-        handle=(Part(((0, 0.016), (0.02, 0.042), (0.16, 0.046), (0.17, 0.055), (FAR, 0.058)), "hub"),),
+        handle=(Part(((0, 0.018), (0.02, 0.055), (0.16, 0.06), (0.17, 0.07), (FAR, 0.075)), "hub"),),
         handle_id=20,
         where="limbus_in",
         heading=(125, 28),
     ),
     11: Tool(  # Bonn Forceps: two broad grained prongs that meet in a fine point
         (
-            Part(((0, 0.003), (0.04, 0.005), (0.35, 0.018), (0.75, 0.027), (FAR, 0.03)), "grained",
-                 ((0, 0.003), (0.04, 0.006), (0.7, 0.058), (FAR, 0.075))),
-            Part(((0, 0.003), (0.04, 0.005), (0.35, 0.018), (0.75, 0.027), (FAR, 0.03)), "grained",
-                 ((0, -0.003), (0.04, -0.006), (0.7, -0.058), (FAR, -0.075))),
+            Part(((0, 0.003), (0.04, 0.005), (0.35, 0.024), (0.75, 0.036), (FAR, 0.04)), "grained",
+                 ((0, 0.003), (0.04, 0.006), (0.7, 0.066), (FAR, 0.085))),
+            Part(((0, 0.003), (0.04, 0.005), (0.35, 0.024), (0.75, 0.036), (FAR, 0.04)), "grained",
+                 ((0, -0.003), (0.04, -0.006), (0.7, -0.066), (FAR, -0.085))),
         ),
         where="limbus_out",
         heading=(165, 20),
     ),
     12: Tool(  # Primary Knife: broad keratome, flat blade, then a shank
-        (Part(((0, 0.001), (0.055, 0.034), (0.15, 0.034), (0.2, 0.016), (0.26, 0.019), (FAR, 0.024)), "blade"),),
+        (Part(((0, 0.001), (0.06, 0.04), (0.16, 0.041), (0.22, 0.022), (0.3, 0.032), (FAR, 0.05)), "blade"),),
         ((0.17, 14),),
-        handle=(Part(((0, 0.02), (0.02, 0.038), (FAR, 0.044)), "knife_handle"),),
+        handle=(Part(((0, 0.024), (0.03, 0.045), (FAR, 0.05)), "knife_handle"),),
         handle_id=28,
         where="limbus_cut",
-        heading=(85, 18),
+        heading=(75, 32),
     ),
     13: Tool(  # Phacoemulsifier Handpiece: bell-ended needle in a pale silicone sleeve
         (
             Part(((0.0, 0.016), (0.07, 0.02), (FAR, 0.022)), "steel"),
             Part(((0.05, 0.018), (0.08, 0.027), (0.3, 0.029), (0.5, 0.036), (FAR, 0.048)), "sleeve"),
         ),
-        handle=(Part(((0, 0.036), (0.02, 0.06), (0.1, 0.064), (0.11, 0.074), (FAR, 0.08)), "titanium"),),
+        handle=(Part(((0, 0.04), (0.02, 0.075), (0.1, 0.08), (0.11, 0.09), (FAR, 0.1)), "titanium"),),
         handle_id=21,
         heading=(88, 14),
     ),
     14: Tool(  # Lens Injector: translucent cartridge that widens from its nozzle
-        (Part(((0, 0.022), (0.01, 0.03), (0.14, 0.036), (0.34, 0.062), (0.5, 0.076), (FAR, 0.085)), "cartridge"),),
-        handle=(Part(((0, 0.076), (0.03, 0.1), (0.14, 0.1), (0.16, 0.086), (FAR, 0.09)), "pale_plastic"),),
+        (Part(((0, 0.03), (0.01, 0.044), (0.1, 0.052), (0.28, 0.1), (0.45, 0.115), (FAR, 0.125)), "cartridge"),),
+        handle=(Part(((0, 0.1), (0.03, 0.14), (0.14, 0.14), (0.16, 0.12), (FAR, 0.13)), "pale_plastic"),),
         handle_id=24,
         where="limbus_cut",
-        heading=(88, 16),
+        heading=(88, 26),
     ),
     15: Tool(  # I/A Handpiece: polished round-ended tube with a port, thickening
         (Part(((0, 0.009), (0.008, 0.018), (0.025, 0.022), (0.3, 0.025), (0.5, 0.036), (FAR, 0.04)), "ported"),),
         ((0.2, 7), (0.15, 7)),
-        handle=(Part(((0, 0.034), (0.015, 0.05), (0.06, 0.054), (0.07, 0.048), (FAR, 0.06)), "titanium"),),
+        handle=(Part(((0, 0.036), (0.015, 0.062), (0.06, 0.066), (0.07, 0.058), (FAR, 0.075)), "titanium"),),
         handle_id=18,
         heading=(92, 18),
     ),
     16: Tool(  # Secondary Knife: slim leaf blade on a thin neck
-        (Part(((0, 0.001), (0.03, 0.012), (0.09, 0.02), (0.16, 0.017), (0.27, 0.009), (FAR, 0.014)), "blade"),),
+        (Part(((0, 0.001), (0.03, 0.017), (0.1, 0.028), (0.18, 0.023), (0.28, 0.015), (FAR, 0.026)), "blade"),),
         ((0.12, 16),),
-        handle=(Part(((0, 0.012), (0.02, 0.038), (0.08, 0.046), (FAR, 0.048)), "knife_handle"),),
+        handle=(Part(((0, 0.018), (0.03, 0.05), (0.1, 0.062), (FAR, 0.062)), "knife_handle"),),
         handle_id=23,
         where="limbus_cut",
-        heading=(70, 26),
+        heading=(65, 30),
     ),
     17: Tool(  # Micromanipulator: thin curved rod, small hook at its end
         (Part(((0, 0.004), (0.006, 0.0085), (0.03, 0.0075), (0.3, 0.011), (0.6, 0.016), (FAR, 0.024))),),
@@ -147,17 +147,17 @@ TOOLS: dict[int, Tool] = {
         heading=(100, 34),
     ),
     25: Tool(  # Suture Needle: a free arc
-        (Part(((0, 0.002), (0.02, 0.0065), (0.19, 0.0075), (0.2, 0.006)), "steel"),),
+        (Part(((0, 0.002), (0.02, 0.0045), (0.19, 0.006), (0.2, 0.005)), "steel"),),
         ((0.03, 35), (0.03, 35), (0.03, 35), (0.03, 35), (0.03, 20)),
         where="limbus_out",
         free=((0.0, 0.2),),
     ),
     26: Tool(  # Needle Holder: short stout jaws, then two arms
         (
-            Part(((0, 0.012), (0.02, 0.021), (0.24, 0.034), (0.3, 0.03), (FAR, 0.034)), "steel",
-                 ((0, 0.009), (0.2, 0.012), (0.34, 0.04), (FAR, 0.11))),
-            Part(((0, 0.012), (0.02, 0.021), (0.24, 0.034), (0.3, 0.03), (FAR, 0.034)), "steel",
-                 ((0, -0.009), (0.2, -0.012), (0.34, -0.04), (FAR, -0.11))),
+            Part(((0, 0.02), (0.02, 0.034), (0.24, 0.055), (0.3, 0.048), (FAR, 0.055)), "steel",
+                 ((0, 0.016), (0.2, 0.02), (0.34, 0.06), (FAR, 0.15))),
+            Part(((0, 0.02), (0.02, 0.034), (0.24, 0.055), (0.3, 0.048), (FAR, 0.055)), "steel",
+                 ((0, -0.016), (0.2, -0.02), (0.34, -0.06), (FAR, -0.15))),
         ),
         where="limbus_out",
         heading=(40, 22),
@@ -177,10 +177,10 @@ TOOLS: dict[int, Tool] = {
     ),
     33: Tool(  # Troutman Forceps: dark, two curved prongs apart
         (
-            Part(((0, 0.004), (0.03, 0.009), (0.4, 0.022), (FAR, 0.03)), "black_steel",
-                 ((0, 0.02), (0.25, 0.045), (0.7, 0.04), (FAR, 0.05))),
-            Part(((0, 0.004), (0.03, 0.009), (0.4, 0.022), (FAR, 0.03)), "black_steel",
-                 ((0, -0.02), (0.25, -0.045), (0.7, -0.04), (FAR, -0.05))),
+            Part(((0, 0.005), (0.03, 0.014), (0.4, 0.036), (FAR, 0.05)), "black_steel",
+                 ((0, 0.02), (0.25, 0.055), (0.7, 0.06), (FAR, 0.08))),
+            Part(((0, 0.005), (0.03, 0.014), (0.4, 0.036), (FAR, 0.05)), "black_steel",
+                 ((0, -0.02), (0.25, -0.055), (0.7, -0.06), (FAR, -0.08))),
         ),
         ((0.12, 12), (0.12, 12), (0.12, 10)),
         where="limbus_out",
@@ -189,7 +189,7 @@ TOOLS: dict[int, Tool] = {
     34: Tool(  # Cotton: a woolly swab on a stick
         (
             Part(((0.12, 0.012), (FAR, 0.014)), "pale_plastic"),
-            Part(((0, 0.02), (0.025, 0.055), (0.09, 0.074), (0.2, 0.066), (0.28, 0.045), (0.33, 0.02)), "cotton"),
+            Part(((0, 0.03), (0.025, 0.07), (0.1, 0.1), (0.22, 0.09), (0.32, 0.06), (0.38, 0.025)), "cotton"),
         ),
         where="limbus_out",
         heading=(120, 60),
@@ -200,7 +200,7 @@ TIP_OF_HANDLE: dict[int, int] = {t.handle_id: i for i, t in TOOLS.items() if t.h
 
 
 def centre_line(tool: Tool, zoom: float, side: int) -> np.ndarray:
-    """[n, 2] points of the centre line from the tip (0, 0) outwards, along +x in the end. `side` (+1, -1) flips the bends."""
+    """[n, 2] points of the centre line from the tip (0, 0) outwards, along +x in the end. `side` ±1 flips the bends."""
     heading = -sum(a for _, a in tool.bends) * side
     points = [np.zeros(2)]
     radius = tool.bend_radius * zoom

@@ -64,7 +64,7 @@ def _blade(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style:
 
 
 def _grained(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Painted:
-    level = 0.36 - 0.1 * v * v + 0.24 * _bump(v, -0.55, 0.3) + 0.15 * grain * (0.6 + np.maximum(grain, 0) * 0.5)
+    level = 0.46 - 0.12 * v * v + 0.3 * _bump(v, -0.55, 0.3) + 0.13 * grain * (0.6 + np.maximum(grain, 0) * 0.5)
     level = level - 0.22 * np.clip((v - 0.7) / 0.2, 0, 1)
     return _tinted(np.maximum(level, 0.05), (0.97, 0.95, 0.84)), 1.0
 
@@ -97,9 +97,9 @@ def _sleeve(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style
 
 def _hand(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Painted:
     round_off = np.sqrt(np.maximum(1 - 0.85 * v * v, 0)) * (1 - 0.25 * v)
-    tone = np.array((0.72, 0.56, 0.42) if style.gloved else style.skin, np.float32) * (0.75 + 0.25 * phase)
+    tone = np.array((0.84, 0.62, 0.42) if style.gloved else style.skin, np.float32) * (0.85 + 0.25 * phase)
     fold = 0.05 * np.sin(s * 40 + phase * 9) * np.exp(-((s - 0.22) ** 2) / 0.003) + 0.012 * grain
-    return tone * (0.3 + 0.62 * round_off + fold)[:, None] + (0.06 * _bump(v, -0.35, 0.25))[:, None], 1.0
+    return tone * (0.4 + 0.6 * round_off + fold)[:, None] + (0.06 * _bump(v, -0.35, 0.25))[:, None], 1.0
 
 
 def _cotton(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Painted:
@@ -124,13 +124,13 @@ def _graduated(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, st
 
 
 MATERIALS: dict[str, Callable[..., Painted]] = {
-    "steel": _rod(0.38, 0.55, (0.98, 0.97, 0.93)),
-    "dark_steel": _rod(0.24, 0.38, (0.95, 0.95, 0.92)),
+    "steel": _rod(0.42, 0.6, (0.98, 0.97, 0.93)),
+    "dark_steel": _rod(0.3, 0.46, (0.95, 0.95, 0.92)),
     "black_steel": _rod(0.1, 0.26, (0.9, 0.95, 1.0)),
     "titanium": _rod(0.42, 0.34, (0.9, 0.93, 1.0)),
     "brass": _rod(0.36, 0.5, (1.0, 0.86, 0.58)),
-    "bronze": _rod(0.28, 0.42, (1.0, 0.9, 0.66)),
-    "retractor": _rod(0.36, 0.5, (1.0, 0.93, 0.76)),
+    "bronze": _rod(0.33, 0.5, (1.0, 0.9, 0.66)),
+    "retractor": _rod(0.44, 0.62, (1.0, 0.93, 0.76)),
     "nylon": _rod(0.16, 0.2, (0.8, 0.75, 1.0)),
     "hub": _plastic((0.72, 0.74, 0.72), 0.88),
     "amber": _plastic((0.72, 0.46, 0.12), 0.95),

@@ -125,13 +125,13 @@ def _surroundings(frame: Frame, scene: Scene, textures: Textures, rng: np.random
     whole[window] = alpha
     whole *= np.float32(1 / 255)
     depth = _soft(whole, 0.045 * frame.scale)  # 0.5 at the lid margin, 1 well inside the opening
-    margin = np.exp(-(((depth - 0.36) / 0.13) ** 2))
-    crease = np.exp(-(((depth - 0.06) / 0.06) ** 2))
-    frame.image *= (1 - 0.16 * crease)[..., None]
-    frame.image += margin[..., None] * np.array([0.10, -0.02, -0.01], np.float32)
+    margin = np.exp(-(((depth - 0.4) / 0.16) ** 2))
+    crease = np.exp(-(((depth - 0.07) / 0.06) ** 2))
+    frame.image *= (1 - 0.14 * crease)[..., None]
+    frame.image += (0.5 * (frame.image + sclera * [1.0, 0.72, 0.7]) - frame.image) * (0.75 * margin)[..., None]
     _lashes(frame, scene, rng)
     near = np.clip((1 - depth) * 2, 0, 1)[..., None]
-    sclera = sclera * (1 - near * (0.25 + np.array([0.0, 0.4, 0.42]) * style.redness))
+    sclera = sclera * (1 - near * (0.12 + np.array([0.02, 0.3, 0.32]) * (0.3 + 0.7 * style.redness)))
     lay = sclera.astype(np.float32)[window]
     _lay(frame, window, alpha, CORNEA, lay)
 
@@ -271,14 +271,17 @@ def _wet_light(frame: Frame, scene: Scene, rng: np.random.Generator) -> None:
         )
 
     main = centre + radius * (np.array(scene.style.reflex_at) + rng.normal(0, 0.06, 2))
-    for _ in range(int(rng.integers(2, 5))):
-        spot(main + rng.normal(0, 0.014, 2), u(0.006, 0.017), u(0.5, 1), u(0, 3), 1.0)
+    spot(main, u(0.008, 0.014), u(0.6, 1), u(0, 3), 1.0)
+    for at in main + rng.normal(0, 0.02, (int(rng.integers(6, 16)), 2)) * [0.7, 1.1]:
+        spot(at, u(0.0015, 0.006), u(0.5, 1), u(0, 3), u(0.3, 1))
     second = centre - radius * (np.array(scene.style.reflex_at) * u(0.8, 1.6)) + [0, 0.3 * radius]
-    spot(second, u(0.008, 0.028), u(0.15, 0.5), u(-0.6, 0.6), u(0.5, 1))
-    for _ in range(int(rng.integers(2, 9))):
-        a = rng.normal(1.5, 1.1)
-        at = centre + radius * u(0.95, 1.35) * np.array([np.cos(a), np.sin(a)])
-        spot(at, u(0.004, 0.022), u(0.15, 0.6), a + np.pi / 2, u(0.3, 1))
+    spot(second, u(0.008, 0.028), u(0.1, 0.35), u(-0.6, 0.6), u(0.4, 0.9))
+    for k in range(int(rng.integers(1, 4))):  # the wet rim: rows of short glints
+        a, out, n = rng.normal(1.5, 1.2), u(0.98, 1.3), int(rng.integers(2, 7))
+        for j in range(n):
+            b = a + j * u(0.04, 0.09)
+            at = centre + radius * (out + u(-0.02, 0.02)) * np.array([np.cos(b), np.sin(b)])
+            spot(at, u(0.003, 0.014), u(0.12, 0.4), b + np.pi / 2 + u(-0.3, 0.3), u(0.2, 0.9) / (1 + 0.3 * k))
     glow = layer.astype(np.float32) * np.float32(1 / 255)
     glow += 0.45 * _soft(glow, 0.012 * s)
     frame.image += glow[..., None] * np.array([1.0, 0.97, 0.86], np.float32)
@@ -311,7 +314,7 @@ def _grain() -> np.ndarray:
 
 def _stroke(frame: Frame, stroke: Stroke, style: Style) -> None:
     """One stroke with its shadow."""
-    least = 0.55 / frame.scale
+    least = 0.42 / frame.scale
     edge = outline(stroke, least)
     _shadow(frame, edge, float(np.median(stroke.half_width)))
     found = coverage(frame, edge)

@@ -13,10 +13,10 @@ import numpy as np
 Colour = tuple[float, float, float]
 
 IRIS_COLOURS: tuple[Colour, ...] = (
-    (0.36, 0.37, 0.34),  # grey
-    (0.30, 0.37, 0.42),  # blue grey
-    (0.33, 0.38, 0.30),  # green
-    (0.42, 0.33, 0.20),  # hazel
+    (0.36, 0.35, 0.32),  # grey
+    (0.31, 0.36, 0.40),  # blue grey
+    (0.35, 0.37, 0.29),  # green
+    (0.37, 0.29, 0.19),  # hazel
     (0.30, 0.19, 0.11),  # brown
     (0.20, 0.13, 0.09),  # dark brown
 )
@@ -78,18 +78,18 @@ def video_style(video: int) -> Style:
     """The style of a video, any integer >= 0; the same number always gives the same style."""
     rng = np.random.default_rng([video, 0x5747])
     u = rng.uniform
-    radius = float(np.clip(rng.normal(0.385, 0.05), 0.28, 0.47))
+    radius = float(np.clip(rng.normal(0.392, 0.05), 0.28, 0.47))
     # Lid margin as a hexagon: left canthus, two points where the upper lid is held, right canthus, two below.
     anchors = (
-        (-u(1.9, 2.9), u(-0.3, 0.3)),
-        (-u(0.55, 1.35), -u(1.12, 1.62)),
-        (u(0.45, 1.25), -u(1.12, 1.62)),
-        (u(1.9, 2.9), u(-0.4, 0.25)),
-        (u(0.5, 1.35), u(1.15, 1.65)),
-        (-u(0.5, 1.35), u(1.15, 1.65)),
+        (-u(2.1, 3.3), u(-0.45, 0.35)),
+        (-u(0.7, 1.9), -u(1.2, 2.0)),
+        (u(0.6, 1.8), -u(1.2, 2.0)),
+        (u(2.1, 3.3), u(-0.5, 0.3)),
+        (u(0.7, 1.9), u(1.2, 1.95)),
+        (-u(0.7, 1.9), u(1.2, 1.95)),
     )
-    warm = rng.normal(0.0, 1.0)
-    gain = (1.03 + 0.05 * warm, 0.97 + u(-0.05, 0.05), 0.84 - 0.11 * warm + u(-0.04, 0.04))
+    warm = float(np.clip(rng.normal(0.0, 1.0), -1.6, 1.5))
+    gain = (1.05 + 0.05 * warm, 0.94 - 0.03 * warm + u(-0.03, 0.03), 0.80 - 0.10 * warm + u(-0.04, 0.04))
     iris = _vary(rng, IRIS_COLOURS[rng.integers(len(IRIS_COLOURS))], 0.2)
     return Style(
         video=video,
@@ -104,12 +104,12 @@ def video_style(video: int) -> Style:
             np.radians(rng.choice([25, 60, 95, 120, 150, 205, 335], size=2, replace=False) + u(-12, 12, 2))
         ),
         tape_kind=str(rng.choice(["gauze", "gauze", "film"])),
-        retractor_width=u(0.013, 0.02),
+        retractor_width=u(0.016, 0.023),
         retractor_bend=np.radians(u(60, 105)) * rng.choice([-1, 1]),
         gloved=bool(rng.random() < 0.6),
         gain=tuple(float(np.clip(g, 0.6, 1.15)) for g in gain),  # type: ignore[arg-type]
-        exposure=u(0.85, 1.2),
-        vignette=u(0.12, 0.5),
+        exposure=u(0.85, 1.25),
+        vignette=u(0.1, 0.4),
         light_centre=(16 / 18 + u(-0.2, 0.2), 0.48 + u(-0.15, 0.15)),
         blur=u(0.0008, 0.0024),
         noise=u(0.004, 0.011),
@@ -118,8 +118,8 @@ def video_style(video: int) -> Style:
         limbus_soft=u(0.4, 1.0),
         lens=_vary(rng, PUPIL_COLOURS[rng.integers(len(PUPIL_COLOURS))], 0.2),
         reflex=_vary(rng, PUPIL_COLOURS[rng.integers(3)], 0.2),
-        skin=_vary(rng, (0.60, 0.40, 0.31), 0.18),
-        sclera=_vary(rng, (0.80, 0.70, 0.58), 0.1),
+        skin=_vary(rng, (0.67, 0.44, 0.34), 0.16),
+        sclera=_vary(rng, (0.82, 0.69, 0.57), 0.1),
         redness=u(0.25, 1.0),
         vessels=u(0.3, 1.0),
         knife_handle=_vary(rng, KNIFE_HANDLES[rng.integers(len(KNIFE_HANDLES))], 0.15),

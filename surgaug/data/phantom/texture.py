@@ -74,7 +74,7 @@ def video_textures(video: int, scale: int) -> Textures:
         sclera=_sclera(style, hw, scale),
         tape=_tape(style, hw),
         iris=_iris(style, disk),
-        lens=_pupil(style, disk, style.lens, 0.26, 11),
+        lens=_pupil(style, disk, style.lens, 0.22, 11),
         reflex=_pupil(style, disk, style.reflex, 0.14, 12),
     )
 
@@ -94,12 +94,12 @@ def _sclera(style: Style, hw: tuple[int, int], scale: int) -> np.ndarray:
     key = [style.video, 2]
     broad = octaves([*key, 1], hw, CANVAS, [2, 4, 8])
     fine = octaves([*key, 2], hw, CANVAS, [16, 32, 64, 128], 0.7)
-    base = _colour(style.sclera) * (1 + 0.05 * broad + 0.02 * fine)[..., None]
+    base = _colour(style.sclera) * (1 + 0.07 * broad + 0.025 * fine)[..., None]
     base[..., 2] -= 0.03 * np.clip(broad, 0, 2)  # yellowish patches
     y, x = np.mgrid[: hw[0], : hw[1]].astype(np.float32)
     r = np.hypot((x / hw[1] - 0.5) * CANVAS[1], (y / hw[0] - 0.5) * CANVAS[0]) / style.radius
-    red = np.clip(0.3 * broad + 0.55 * octaves([*key, 3], hw, CANVAS, [1.2, 3, 7]) + 0.5 * (r - 1.6), 0, 1)
-    red = (style.redness * 0.65 * red)[..., None]
+    red = np.clip(0.25 * broad + 0.6 * octaves([*key, 3], hw, CANVAS, [1.2, 3, 7, 15]) + 0.55 * (r - 1.5), 0, 1)
+    red = (style.redness * 0.75 * red)[..., None]
     base = base * (1 - red * [0.12, 0.48, 0.5])
     vessels = _vessels(style, hw, scale)[..., None]
     return _to_uint8(base * (1 - vessels * [0.16, 0.62, 0.64]))
@@ -165,8 +165,8 @@ def _tape(style: Style, hw: tuple[int, int]) -> np.ndarray:
     weave = octaves([*key, 3], hw, CANVAS, [40, 80, 160, 320], 0.85)
     glint = np.clip(weave - 1.1, 0, 1.5)
     wet = np.clip(0.4 + 0.6 * octaves([*key, 5], hw, CANVAS, [1.5, 4, 9, 20]), 0, 1)[..., None]
-    dry = np.array([0.66, 0.60, 0.50], np.float32)
-    soaked = np.array([0.44, 0.34, 0.24], np.float32)
+    dry = np.array([0.80, 0.71, 0.58], np.float32)
+    soaked = np.array([0.60, 0.47, 0.34], np.float32)
     tone = dry * (1 - wet) + soaked * wet
     return _to_uint8(tone * (1 + 0.12 * broad + 0.12 * weave)[..., None] + (0.17 * ridge + 0.2 * glint)[..., None])
 
@@ -183,18 +183,18 @@ def _polar(key: list[int], size: int, spokes: int, rings: int) -> np.ndarray:
 def _iris(style: Style, size: int) -> np.ndarray:
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / (size / 2) - 1
     r = np.hypot(x, y)
-    fibres = 0.6 * _polar([style.video, 5, 1], size, 90, 5) + 0.5 * _polar([style.video, 5, 2], size, 220, 7)
+    fibres = 0.6 * _polar([style.video, 5, 1], size, 90, 5) + 0.6 * _polar([style.video, 5, 2], size, 220, 7)
     patches = octaves([style.video, 5, 3], (size, size), (2, 2), [2, 4, 8])
     inner = np.clip((0.86 - r) / 0.2 + 0.25 * patches, 0, 1)[..., None]
     tone = _colour(style.iris) * (1 - inner) + _colour(style.iris_inner) * inner
-    return _to_uint8(tone * (1 + 0.2 * fibres + 0.08 * patches)[..., None])
+    return _to_uint8(tone * (1 + 0.11 * fibres + 0.1 * patches)[..., None])
 
 
 def _pupil(style: Style, size: int, colour: tuple[float, float, float], contrast: float, tag: int) -> np.ndarray:
     key = [style.video, tag]
-    cloud = octaves([*key, 1], (size, size), (2, 2), [1.5, 3, 6, 12, 24], 0.7)
-    streaks = octaves([*key, 2], (size, size), (5, 2), [2, 5, 12], 0.8)
+    cloud = octaves([*key, 1], (size, size), (2, 2), [1, 2, 4, 8, 16, 32], 0.72)
+    streaks = octaves([*key, 2], (size, size), (6, 2), [2, 4, 8, 16], 0.85)
     spokes = _polar([*key, 3], size, 36, 4)
-    shade = 1 + contrast * (0.55 * cloud + 0.4 * streaks + 0.35 * spokes)
+    shade = 1 + contrast * (0.45 * cloud + 0.45 * streaks + 0.3 * spokes)
     warm = np.clip(cloud * 0.5 + streaks * 0.4, -1, 1)[..., None] * contrast * np.array([0.1, 0.16, 0.1], np.float32)
     return _to_uint8(_colour(colour) * np.clip(shade, 0.2, 2.2)[..., None] + warm)

@@ -41,7 +41,7 @@ def write_cadis(
     """Write n frames under `root`, with `splits.txt` (CaDIS's official split by video) and `classes.csv`.
 
     Frame k depends on (seed, k) alone. Files appear complete or not at all, and those that are there already are kept:
-    the same call goes on where it was stopped, one with a larger n adds frames. `phantom.json` says what the frames are.
+    the same call goes on where it was stopped, a larger n adds frames. `phantom.json` says what the frames are.
     Raises DataError where `root` holds phantom frames of another seed, size or renderer.
     """
     feedback = feedback or Silent()
