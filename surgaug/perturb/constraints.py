@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import cv2
+from collections.abc import Sequence
+
 import numpy as np
 
 from surgaug.data.label_space import LabelSpace
+from surgaug.perturb.discs import Disc
 from surgaug.perturb.objects import MIN_PIXELS, SceneObject
 from surgaug.perturb.scene import Scene, count_ids
 from surgaug.perturb.sprites import Placed
 
 MIN_VISIBLE = 0.35  # of the object's pixels before
-MAX_OVERLAP = 0.35  # of another instrument's pixels that it may newly cover
+MAX_OVERLAP = 0.08  # of another instrument's pixels that it may newly cover
 MIN_LEFT = 0.3  # of a class's pixels that must stay visible
-_SPECK = 0.02  # of the object's pixels: a part below this is dropped rather than refused
+EYE_MARGIN = 1.15  # radii of the eye's outermost disc
+_SPECK = 0.02  # of the object's pixels
 _COMMON = 64  # pixels from which a class counts as visible
 
 
@@ -34,34 +37,35 @@ def tip_near(before: tuple[float, float], after: tuple[float, float], limit: flo
     return "tip too far from where it was" if np.hypot(before[0] - after[0], before[1] - after[1]) > limit else None
 
 
-def reaches_border(thing: SceneObject, placed: Placed, frame: tuple[int, int]) -> str | None:
-    """Every part of an instrument that came in from the frame's border still does. Specks are taken off `placed.mask`."""
-    if not thing.entries:
+def tip_stays_on_eye(discs: Sequence[Disc], before: tuple[float, float], after: tuple[float, float]) -> str | None:
+    """What worked inside the eye may come out of it a little, no more. `discs`: inner to outer."""
+    if not discs:
         return None
-    y0, x0, y1, x1 = placed.box
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(placed.mask.view(np.uint8), connectivity=8)
-    for part in range(1, count):
-        x, y, w, h, area = stats[part]
-        if y0 + y == 0 or x0 + x == 0 or y0 + y + h == frame[0] or x0 + x + w == frame[1]:
-            continue
-        if area > max(_SPECK * thing.area, MIN_PIXELS):
-            return "no longer reaches the border"
-        placed.mask[parts == part] = False
-    return None
+    eye = discs[-1]
+    left = eye.nearness(before) <= 1 and eye.nearness(after) > EYE_MARGIN
+    return "tip leaves the eye" if left else None
 
 
-def hides_too_much(scene: Scene, background: np.ndarray, placed: Placed) -> str | None:
-    """No class may (nearly) vanish below the object. `background`: the label map without it."""
-    y0, x0, y1, x1 = placed.box
-    covered = np.bincount(background[y0:y1, x0:x1][placed.mask], minlength=1)
-    counts = scene.counts
-    for class_id in np.flatnonzero(covered):
-        total = max(int(counts[class_id]), int(covered[class_id]))
-        if class_id == scene.space.ignore or total < _COMMON:
-            continue
-        is_object = any(class_id in thing.class_ids for thing in scene.objects)
-        if covered[class_id] > (MAX_OVERLAP if is_object else 1 - MIN_LEFT) * total:
-            return "covers another instrument" if is_object else "hides a class"
+def reaches_border(thing: SceneObject, stray: int) -> str | None:
+    """What came in from the frame's border still does. `stray`: pixels of its parts that do not reach it any more."""
+    if not thing.entries or thing.kind != "instrument":
+        return None
+    return "no longer reaches the border" if stray > thing.stray + speck(thing) else None
+
+
+def speck(thing: SceneObject) -> float:
+    """Pixels up to which a part of the object is a speck."""
+    return max(_SPECK * thing.area, MIN_PIXELS)
+
+
+def hides_too_much(scene: Scene, before: np.ndarray, after: np.ndarray) -> str | None:
+    """No class may (nearly) vanish. `before`, `after`: pixels by id that the change touches, then and now."""
+    left = scene.counts - before + after
+    common = (scene.counts >= _COMMON) & (left < scene.counts)
+    for class_id in np.flatnonzero(common):
+        is_instrument = scene.instruments[class_id]
+        if left[class_id] < (1 - MAX_OVERLAP if is_instrument else MIN_LEFT) * scene.counts[class_id]:
+            return "covers another instrument" if is_instrument else "hides a class"
     return None
 
 

@@ -17,6 +17,7 @@ _BINS = 360
 _VISIBLE = 0.3  # of the outline's angles; with less there is nothing to complete
 _DEVIATION = 0.25  # of the radius; a shape farther from an ellipse is not one of these discs
 _MIN_POINTS = 24
+_POINTS = 1000  # of an outline that are looked at
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,17 @@ class Disc:
         at = self.radius[np.minimum(angle.astype(np.int32), _BINS - 1)]
         return (length <= at).reshape(np.shape(y))
 
+    def nearness(self, point: tuple[float, float]) -> float:
+        """Distance of (y, x) from the centre, in radii at that angle: at most 1 inside."""
+        dy, dx = point[0] - self.centre[0], point[1] - self.centre[1]
+        return float(np.hypot(dy, dx) / self.radius[int(np.degrees(np.arctan2(dy, dx)) % 360)])
+
     @property
     def mean_radius(self) -> float:
         return float(self.radius.mean())
 
 
-def find_discs(
-    label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden: np.ndarray
-) -> tuple[Disc, ...]:
+def find_discs(label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden: np.ndarray) -> tuple[Disc, ...]:
     """The discs of a label map [H, W], inner to outer.
 
     levels: class ids, inner to outer; each disc is its level and those within. hidden: uint8 [H, W], nonzero where
@@ -69,6 +73,7 @@ def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndar
     if not contours:
         return None
     outline = np.concatenate(contours)[:, 0]  # (x, y)
+    outline = outline[:: max(1, len(outline) // _POINTS)]
     height, width = mask.shape
     x, y = outline.T
     seen = (near_hidden[y, x] == 0) & (x > 0) & (y > 0) & (x < width - 1) & (y < height - 1)

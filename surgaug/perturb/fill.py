@@ -17,8 +17,9 @@ from surgaug.perturb.discs import Disc
 from surgaug.perturb.rejection import NotApplicable
 
 _MARGIN = 6
-_GRID = 8  # half width of a hole, in cells of the grid on which the heat spreads
-_SWEEPS = 40
+_THIN = 3.0  # pixels from the hole's rim to its middle: below, the nearest label is as good
+_GRID = 6  # half width of a hole, in cells of the grid on which the heat spreads
+_SWEEPS = 30
 
 
 def fill(
@@ -80,7 +81,7 @@ def _spread(
     if len(ids) == 1:
         out[hole] = ids[0]
         return
-    out[hole] = _harmonic(around, known, inside, ids)[iy : iy + hh, ix : ix + hw][hole[hy : hy + hh, hx : hx + hw]]
+    out[hole] = _harmonic(around, known, inside)[iy : iy + hh, ix : ix + hw][hole[hy : hy + hh, hx : hx + hw]]
 
 
 def _commonest(label_map: np.ndarray, sources: np.ndarray, hole: np.ndarray, origin: tuple[int, int]) -> int:
@@ -92,33 +93,46 @@ def _commonest(label_map: np.ndarray, sources: np.ndarray, hole: np.ndarray, ori
     return int(counts.argmax())
 
 
-def _harmonic(around: np.ndarray, known: np.ndarray, hole: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Ids [h, w] from the shares of `ids`, spread from `known` on a grid as coarse as the hole is wide."""
+def _harmonic(around: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Ids [h, w]: the nearest known one, and in the hole, where classes meet, the one with the largest share."""
     distance, labels = cv2.distanceTransformWithLabels(
         (~known).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     seeds = np.zeros(labels.max() + 1, around.dtype)
     seeds[labels[known]] = around[known]
     nearest = seeds[labels]
-    reach = float(distance[hole].max())
-    if reach <= 2:
+    meet = np.zeros(hole.shape, bool)
+    meet[1:] |= nearest[1:] != nearest[:-1]
+    meet[:, 1:] |= nearest[:, 1:] != nearest[:, :-1]
+    meet &= hole
+    reach = float(distance[meet].max()) if meet.any() else 0.0
+    if reach <= _THIN:
         return nearest
-    step = max(1.0, reach / _GRID)
-    h, w = around.shape
+    x, y, w, h = cv2.boundingRect(meet.view(np.uint8))
+    margin = int(np.ceil(2 * reach))
+    part = np.s_[max(y - margin, 0) : y + h + margin, max(x - margin, 0) : x + w + margin]
+    nearest[part] = _shares(nearest[part], known[part], max(1.0, reach / _GRID))
+    return nearest
+
+
+def _shares(nearest: np.ndarray, known: np.ndarray, step: float) -> np.ndarray:
+    """Ids [h, w] by the largest share, after the shares have spread from `known` on a grid of `step` pixels."""
+    h, w = nearest.shape
+    ids = np.flatnonzero(np.bincount(nearest.ravel()))
     size = (max(2, round(w / step)), max(2, round(h / step)))
     weight = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    fixed = weight > 0.3
-    shares = []
+    free = (weight <= 0.3).astype(np.float32)
+    start, held = [], []
     for class_id in ids:
         own = nearest == class_id
-        share = cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        fixed_share = cv2.resize((own & known).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        shares.append(np.where(fixed, fixed_share / np.maximum(weight, 1e-6), share))
-    start = np.stack(shares, -1)
-    field = start
-    for _ in range(_SWEEPS):
-        field = cv2.blur(field, (3, 3), borderType=cv2.BORDER_REPLICATE)
-        field = field.reshape(start.shape)
-        field[fixed] = start[fixed]
-    winner = np.stack([cv2.resize(field[..., k], (w, h), interpolation=cv2.INTER_LINEAR) for k in range(len(ids))])
-    return ids[winner.argmax(0)].astype(around.dtype)
+        start.append(cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+        share = cv2.resize((own & known).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        held.append(share / np.maximum(weight, 1e-6) * (1 - free))
+    winner, best = np.zeros((h, w), np.uint16), np.full((h, w), -1, np.float32)
+    for class_id, field, fixed in zip(ids, start, held, strict=True):
+        for _ in range(_SWEEPS):
+            field = cv2.add(cv2.multiply(cv2.blur(field, (3, 3), borderType=cv2.BORDER_REPLICATE), free), fixed)
+        share = cv2.resize(field, (w, h), interpolation=cv2.INTER_LINEAR)
+        winner[share > best] = class_id
+        best = cv2.max(best, share)
+    return winner.astype(nearest.dtype)

@@ -128,7 +128,11 @@ def mix(
             if record:
                 records.append(record)
                 break
-    label_map = scene.label_map.copy() if scene is start else scene.label_map
+    reason = map_is_sound(start.label_map, scene.label_map, start.space) if records else None
+    if reason is not None:
+        refused[f"the whole map: {reason}"] += 1
+        scene, records = start, []
+    label_map = start.label_map.copy() if scene is start else scene.label_map
     return Outcome(label_map, records, count, refused)
 
 
@@ -136,18 +140,16 @@ def _attempt(
     scene: Scene, op: Op, rng: np.random.Generator, tries: int, refused: Counter[str]
 ) -> tuple[Scene, dict[str, Any] | None, int]:
     """The scene after the operation (itself if it failed), the operation's record, and the number of tries."""
-    perturb, params = registry.get(op.name).perturb, op.params()
+    module, params = registry.get(op.name), op.params()
     for count in range(1, tries + 1):
         try:
-            label_map, record = perturb(scene, rng, params)
+            label_map, record = module.perturb(scene, rng, params)
         except NotApplicable as reason:
             refused[f"{op.name}: {reason}"] += 1
             return scene, None, count
         except Rejected as reason:
             refused[f"{op.name}: {reason}"] += 1
             continue
-        reason = map_is_sound(scene.label_map, label_map, scene.space)
-        if reason is None:
-            return Scene(label_map, scene.space), {"op": op.name, **record, "tries": count}, count
-        refused[f"{op.name}: {reason}"] += 1
+        discs = scene.discs if module.KEEPS_EYE else None
+        return Scene(label_map, scene.space, discs), {"op": op.name, **record, "tries": count}, count
     return scene, None, tries

@@ -33,9 +33,10 @@ class Entry:
 class SceneObject:
     """One object. `ids`: [h, w] class ids inside `box`; `mask`: bool [h, w], true where the object is.
 
-    kind: "instrument" goes on beyond the frame where it is cut; "blob" is closed there (a polyp, say).
+    kind: "instrument" goes on beyond the frame where it is cut; "blob" is closed there (a polyp, say). frame: (H, W).
     """
 
+    frame: tuple[int, int]
     box: tuple[int, int, int, int]
     ids: np.ndarray
     mask: np.ndarray
@@ -78,7 +79,8 @@ class SceneObject:
             dy, dx = self.tip[0] - self.entry.point[0], self.tip[1] - self.entry.point[1]
             norm = float(np.hypot(dy, dx))
             return (dy / norm, dx / norm) if norm > 0 else (-self.entry.direction[0], -self.entry.direction[1])
-        return _long_axis(self._points)
+        dy, dx = _long_axis(self._points)[0]
+        return float(dy), float(dx)
 
     @cached_property
     def length(self) -> float:
@@ -86,10 +88,26 @@ class SceneObject:
         along = self._points @ np.array(self.axis)
         return float(along.max() - along.min() + 1)
 
+    @cached_property
+    def stray(self) -> int:
+        """Pixels of its parts that do not reach the frame's border."""
+        return sum(int(np.count_nonzero(part)) for part in stray_parts(self.mask, self.box, self.frame))
+
     @property
     def width(self) -> float:
         """Mean extent across the axis."""
         return self.area / self.length
+
+
+def stray_parts(mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int, int]) -> list[np.ndarray]:
+    """bool [h, w] of every connected part of a mask in `box` that does not reach the border of the frame (H, W)."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    stray = []
+    for part in range(1, count):
+        x, y, w, h, _ = stats[part]
+        if min(box[0] + y, box[1] + x) > 0 and box[0] + y + h < frame[0] and box[1] + x + w < frame[1]:
+            stray.append(parts == part)
+    return stray
 
 
 def find_objects(label_map: np.ndarray, roles: Roles, ignore: int | None) -> tuple[SceneObject, ...]:
@@ -161,9 +179,9 @@ def _split(mask: np.ndarray, offset: tuple[int, int], label_map: np.ndarray, kin
         y0, x0 = offset[0] + gy, offset[1] + gx
         box = (y0, x0, y0 + gh, x0 + gw)
         ids = np.where(own, label_map[y0 : y0 + gh, x0 : x0 + gw], 0)
-        thing = SceneObject(box, ids, own, "instrument", _entries(own, box, frame))
+        thing = SceneObject(frame, box, ids, own, "instrument", _entries(own, box, frame))
         if kind_of is not None and kind_of(thing) != thing.kind:
-            thing = SceneObject(box, ids, own, kind_of(thing), thing.entries)
+            thing = SceneObject(frame, box, ids, own, kind_of(thing), thing.entries)
         found.append(thing)
     return found
 
@@ -204,22 +222,30 @@ def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
     reach = max(2.0 * len(run), 16.0)
     low = np.maximum(np.floor(point - origin - reach).astype(int), 0)
     high = np.ceil(point - origin + reach).astype(int) + 1
-    near = np.argwhere(mask[low[0] : high[0], low[1] : high[1]]) + low + origin
-    near = near[((near - point) ** 2).sum(1) < reach**2]
-    way = point - near.mean(0)
-    norm = np.hypot(*way)
-    # A sheet that lies along the border has no way of its own; never less than some 17 degrees outward.
-    way = way / norm if norm > 1 else out
+    part = mask[low[0] : high[0], low[1] : high[1]].view(np.uint8)
+    _, labels = cv2.connectedComponents(part, connectivity=8)
+    first = run[0, :2].astype(int) - origin - low
+    near = np.argwhere(labels == labels[first[0], first[1]]) + low + origin
+    near = near[((near - point) ** 2).sum(1) < reach**2].astype(float)
+    way, elongation = _long_axis(near)
+    inward = near.mean(0) - point
+    # What is round here has no axis that one could trust, so there the way is that to the middle of what is seen.
+    if elongation < 2.0:
+        way = -inward / max(float(np.hypot(*inward)), 1e-9) if np.hypot(*inward) > 1 else out
+    elif way @ (inward if abs(way @ out) < 0.1 else -out) > 0:
+        way = -way
     lean = float(way @ out)
     if lean < 0.3:
         side = way - lean * out
         side = side / max(np.hypot(*side), 1e-9) * np.sqrt(1 - 0.09)
-        way = 0.3 * out + side if norm > 1 else out
+        way = 0.3 * out + side
     return Entry((float(point[0]), float(point[1])), len(run), (float(way[0]), float(way[1])))
 
 
-def _long_axis(points: np.ndarray) -> tuple[float, float]:
+def _long_axis(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Unit vector (dy, dx) along float [N, 2] points, upward or leftward, and how much longer than wide they lie."""
     centred = points - points.mean(0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    dy, dx = vectors[:, -1]
-    return (float(dy), float(dx)) if (dy, dx) < (0, 0) else (float(-dy), float(-dx))
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    way = vectors[:, -1]
+    ratio = float(np.sqrt(max(values[1], 0.0) / max(values[0], 1e-9)))
+    return (way if tuple(way) < (0, 0) else -way), ratio

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from surgaug.perturb import constraints
+from surgaug.perturb.objects import stray_parts
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene import Scene, count_ids
 from surgaug.perturb.sprites import Placed, apply, put
 
 
@@ -23,25 +24,41 @@ def move(scene: Scene, index: int, matrix: np.ndarray, max_tip: float) -> np.nda
     max_tip: how far the tip may go, in pixels. Raises Rejected with the constraint that it would break.
     """
     thing = scene.objects[index]
-    if thing.entry is not None or thing.kind == "instrument":
+    if thing.kind == "instrument":
         tip = apply(matrix, thing.tip)
         _require(constraints.tip_in_frame(tip, scene.frame))
+        _require(constraints.tip_stays_on_eye(scene.discs, thing.tip, tip))
         _require(constraints.tip_near(thing.tip, tip, max_tip))
     placed = put(scene.sprite(index), matrix, scene.frame, scene.label_map.dtype)
     _require(constraints.visible_enough(thing, placed))
-    _require(constraints.reaches_border(thing, placed, scene.frame))
-    return lay(scene, scene.without(index), placed)
+    if thing.entries and thing.kind == "instrument":
+        stray = stray_parts(placed.mask, placed.box, scene.frame)
+        _require(constraints.reaches_border(thing, sum(int(np.count_nonzero(part)) for part in stray)))
+        if not thing.stray:
+            for part in stray:
+                placed.mask[part] = False
+    label_map = lay(scene.without(index), placed, scene.depths)
+    before, after = _changed_counts(scene.label_map, label_map, thing.box, placed.box)
+    before[list(thing.class_ids)] = after[list(thing.class_ids)] = 0
+    _require(constraints.hides_too_much(scene, before, after))
+    return label_map
 
 
-def lay(scene: Scene, background: np.ndarray, placed: Placed) -> np.ndarray:
-    """`background` [H, W] with `placed` on it, below what has a greater depth and outside what is ignored."""
+def lay(background: np.ndarray, placed: Placed, depths: np.ndarray) -> np.ndarray:
+    """`background` [H, W] with `placed` on it, below what has a greater depth (`depths` by id)."""
     y0, x0, y1, x1 = placed.box
     below = background[y0:y1, x0:x1]
-    np.logical_and(placed.mask, scene.depths[placed.ids] >= scene.depths[below], out=placed.mask)
-    _require(constraints.hides_too_much(scene, background, placed))
+    seen = placed.mask & (depths[placed.ids] >= depths[below])
     out = background.copy()
-    out[y0:y1, x0:x1][placed.mask] = placed.ids[placed.mask]
+    out[y0:y1, x0:x1][seen] = placed.ids[seen]
     return out
+
+
+def _changed_counts(before: np.ndarray, after: np.ndarray, *boxes: tuple[int, int, int, int]) -> list[np.ndarray]:
+    """Pixels by id, then and now, in the region that holds the boxes."""
+    y0, x0 = np.min(boxes, 0)[:2]
+    y1, x1 = np.max(boxes, 0)[2:]
+    return [count_ids(np.ascontiguousarray(label_map[y0:y1, x0:x1])) for label_map in (before, after)]
 
 
 def _require(reason: str | None) -> None:

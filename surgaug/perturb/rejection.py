@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Rejected(Exception):
-    """This try breaks a constraint; another draw may not. The message is the reason, the same words for the same reason."""
+    """This try breaks a constraint; another draw may not. The message is the reason, always in the same words."""
 
 
 class NotApplicable(Rejected):

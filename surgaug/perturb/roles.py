@@ -48,7 +48,9 @@ def roles(space: LabelSpace) -> Roles:
         if (c.kind == "instrument" if stated else c.kind == "other" and _TOOLS.search(c.name.lower()))
     )
     movable = frozenset(
-        i for i in tools if space.by_id(i).group not in FASTENED and not _FASTENED_NAMES.search(space.by_id(i).name.lower())
+        i
+        for i in tools
+        if space.by_id(i).group not in FASTENED and not _FASTENED_NAMES.search(space.by_id(i).name.lower())
     )
     levels = tuple(
         tuple(c.id for c in space.classes if c.id not in tools and re.search(words, c.name.lower())) for words in _DISCS

@@ -5,12 +5,14 @@ Everything is found when it is first asked for and kept, so that drawing a rejec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import cv2
 import numpy as np
 
 from surgaug.data.label_space import LabelSpace
+from surgaug.perturb.bridge import bridge
 from surgaug.perturb.discs import Disc, find_discs
 from surgaug.perturb.fill import fill
 from surgaug.perturb.objects import SceneObject, find_objects
@@ -24,11 +26,13 @@ NOTHING_ABOVE = 1 << 14
 class Scene:
     """label_map: ids [H, W], uint8 or uint16, whose ids all are in `space` (or its ignore value). It is not changed."""
 
-    def __init__(self, label_map: np.ndarray, space: LabelSpace):
+    def __init__(self, label_map: np.ndarray, space: LabelSpace, discs: tuple[Disc, ...] | None = None):
+        """discs: of the eye, where they are known from the scene that this one came from."""
         self.label_map = label_map
         self.space = space
         self._without: dict[int, np.ndarray] = {}
         self._sprites: dict[int, Sprite] = {}
+        self._discs = discs
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -53,9 +57,12 @@ class Scene:
         """int64 [max id + 1]: pixels by id."""
         return count_ids(self.label_map)
 
-    @cached_property
+    @property
     def discs(self) -> tuple[Disc, ...]:
-        return find_discs(self.label_map, self.roles.discs, self._lookup(self._covers).view(np.uint8))
+        """Inner to outer."""
+        if self._discs is None:
+            self._discs = find_discs(self.label_map, self.roles.discs, self._lookup(self._covers).view(np.uint8))
+        return self._discs
 
     @cached_property
     def ignored(self) -> np.ndarray | None:
@@ -72,14 +79,48 @@ class Scene:
             y0, x0, y1, x1 = thing.box
             out = self.label_map.copy()
             out[y0:y1, x0:x1] = fill(self.label_map, thing.mask, (y0, x0), self.sources, self.discs)
+            self._reveal(out, thing)
             self._without[index] = out
         return self._without[index]
 
     def sprite(self, index: int) -> Sprite:
-        """`objects[index]` cut out and continued beyond the frame."""
+        """`objects[index]` cut out, and continued behind what crosses it and beyond the frame."""
         if index not in self._sprites:
-            self._sprites[index] = cut(self.objects[index], self.frame, BEYOND * self.diagonal)
+            self._sprites[index] = cut(self._uncovered(index), BEYOND * self.diagonal)
         return self._sprites[index]
+
+    def _reveal(self, out: np.ndarray, thing: SceneObject) -> None:
+        """Join in `out` the parts of other instruments between which `thing` lay."""
+        y0, x0, y1, x1 = _grown(thing.box, self.frame)
+        around = self.label_map[y0:y1, x0:x1]
+        hole = np.zeros(around.shape, bool)
+        by, bx = thing.box[0] - y0, thing.box[1] - x0
+        hole[by : by + thing.mask.shape[0], bx : bx + thing.mask.shape[1]] = thing.mask
+        for class_id in np.flatnonzero(np.bincount(around.ravel())):
+            if self.instruments[class_id] and class_id not in thing.class_ids:
+                out[y0:y1, x0:x1][bridge(around == class_id, hole)] = class_id
+
+    def _uncovered(self, index: int) -> SceneObject:
+        """`objects[index]` joined behind what lies across it."""
+        thing = self.objects[index]
+        if not thing.stray:
+            return thing
+        y0, x0, y1, x1 = thing.box
+        over = self.instruments[self.label_map[y0:y1, x0:x1]] & ~thing.mask
+        hidden = bridge(thing.mask, over)
+        ids = thing.ids.copy()
+        ids[hidden] = thing.class_ids[0]
+        return replace(thing, ids=ids, mask=thing.mask | hidden)
+
+    @cached_property
+    def instruments(self) -> np.ndarray:
+        """bool by id: instruments, those that stay where they are included, and what else can be moved."""
+        table = self._table()
+        table[[c.id for c in self.space.classes if c.kind == "instrument"]] = True
+        table[sorted(self.roles.movable)] = True
+        for thing in self.objects:
+            table[list(thing.class_ids)] = True
+        return table
 
     @cached_property
     def depths(self) -> np.ndarray:
@@ -95,10 +136,8 @@ class Scene:
     def sources(self) -> np.ndarray:
         """bool by id: classes that may spread into a hole, which are neither objects nor ignored."""
         table = self._table()
-        for c in self.space.classes:
-            table[c.id] = c.kind != "instrument"
-        for thing in self.objects:
-            table[list(thing.class_ids)] = False
+        table[list(self.space.ids)] = True
+        table &= ~self.instruments
         if self.space.ignore is not None:
             table[self.space.ignore] = False
         return table
@@ -111,7 +150,7 @@ class Scene:
         deepest = max((self.space.by_id(i).depth for i in discs), default=0)
         for c in self.space.classes:
             table[c.id] = c.id not in discs and (c.kind == "instrument" or c.depth > deepest)
-        table[list(self.roles.movable)] = True
+        table[sorted(self.roles.movable)] = True
         if self.space.ignore is not None:
             table[self.space.ignore] = True
         return table
@@ -124,6 +163,11 @@ class Scene:
         if self.label_map.dtype == np.uint8:
             return cv2.LUT(self.label_map, table.view(np.uint8)[None]).view(bool)
         return table[self.label_map]
+
+
+def _grown(box: tuple[int, int, int, int], frame: tuple[int, int], margin: int = 16) -> tuple[int, int, int, int]:
+    y0, x0, y1, x1 = box
+    return max(y0 - margin, 0), max(x0 - margin, 0), min(y1 + margin, frame[0]), min(x1 + margin, frame[1])
 
 
 def count_ids(label_map: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from surgaug.perturb.objects import SceneObject
 
 _SMOOTH_FROM = 4.0  # pixels of width; thinner things would break apart if their edge were smoothed
+_CUT = 0.4  # of a blob's extent that lies along the border, from which the border is taken to cut it
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,20 @@ class Placed:
     mask: np.ndarray
 
 
-def cut(thing: SceneObject, frame: tuple[int, int], reach: float) -> Sprite:
-    """The sprite of an object; what the frame (H, W) cuts off is continued for `reach` pixels.
+def cut(thing: SceneObject, reach: float) -> Sprite:
+    """The sprite of an object; what the frame cuts off is continued for `reach` pixels.
 
-    An instrument goes on straight along its own axis. A blob is mirrored at the border.
+    An instrument goes on straight along its own axis. A blob is mirrored at a border that cuts it.
     """
     smooth = thing.width >= _SMOOTH_FROM
     if not thing.entries:
         layers = tuple((i, ((thing.ids == i) & thing.mask).view(np.uint8) * 255) for i in thing.class_ids)
         return Sprite(thing.box[:2], layers, smooth)
-    return _extruded(thing, frame, reach, smooth) if thing.kind == "instrument" else _mirrored(thing, frame, smooth)
+    return _extruded(thing, reach, smooth) if thing.kind == "instrument" else _mirrored(thing, smooth)
 
 
-def _extruded(thing: SceneObject, frame: tuple[int, int], reach: float, smooth: bool) -> Sprite:
+def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
+    frame = thing.frame
     y0, x0, y1, x1 = thing.box
     corners = [(y0, x0), (y1, x1)]
     for entry in thing.entries:
@@ -97,10 +99,17 @@ def _runs(line: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 
-def _mirrored(thing: SceneObject, frame: tuple[int, int], smooth: bool) -> Sprite:
+def _mirrored(thing: SceneObject, smooth: bool) -> Sprite:
+    frame = thing.frame
     y0, x0, y1, x1 = thing.box
     h, w = thing.mask.shape
-    pads = (h if y0 == 0 else 0, h if y1 == frame[0] else 0, w if x0 == 0 else 0, w if x1 == frame[1] else 0)
+    sides = (
+        (y0 == 0, thing.mask[0], w, h),
+        (y1 == frame[0], thing.mask[-1], w, h),
+        (x0 == 0, thing.mask[:, 0], h, w),
+        (x1 == frame[1], thing.mask[:, -1], h, w),
+    )
+    pads = [far if at and np.count_nonzero(line) > _CUT * extent else 0 for at, line, extent, far in sides]
     layers = tuple(
         (
             i,
@@ -112,7 +121,7 @@ def _mirrored(thing: SceneObject, frame: tuple[int, int], smooth: bool) -> Sprit
 
 
 def put(sprite: Sprite, matrix: np.ndarray, frame: tuple[int, int], dtype: np.dtype) -> Placed | None:
-    """The sprite under the affine `matrix` [2, 3] ((x, y) in the old frame to (x, y) in the new), None if out of sight."""
+    """The sprite under the affine `matrix` [2, 3], old (x, y) to new (x, y); None if nothing of it is in sight."""
     h, w = sprite.size
     oy, ox = sprite.origin
     corners = np.array([[ox - 1, oy - 1], [ox + w, oy - 1], [ox - 1, oy + h], [ox + w, oy + h]], float)

@@ -12,8 +12,8 @@ from surgaug.perturb.scene import Scene
 def keep_ignored(scene: Scene, changed: np.ndarray) -> np.ndarray:
     """`changed` [H, W] with the ignored pixels where `scene` has them.
 
-    What is ignored belongs to the picture (a vignette, a caption), not to what it shows: it does not move with it. Where
-    ignored pixels were moved away from, the map is filled from the surroundings.
+    What is ignored belongs to the picture (a vignette, a caption), not to what it shows: it does not move with it.
+    Where ignored pixels were moved away from, the map is filled from the surroundings.
     """
     ignore = scene.space.ignore
     if scene.ignored is None:

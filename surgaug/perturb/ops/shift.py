@@ -12,6 +12,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
 STAGE = 20
+KEEPS_EYE = True
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import numpy as np
 
 from surgaug.data.label_space import LabelSpace
 from surgaug.perturb.objects import SceneObject
-from surgaug.perturb.place import pick_object
-from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.scene import Scene
 
 STAGE = 40
+KEEPS_EYE = True
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,10 @@ class Params:
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
     """One object's class ids changed within its group, to a class that the map does not hold yet."""
-    index = pick_object(scene, rng)
     options = {i: found for i, thing in enumerate(scene.objects) if (found := _options(scene, thing))}
     if not options:
-        raise NotApplicable("no class to swap with")
-    if index not in options:
-        raise Rejected("no class to swap this one with")
+        raise NotApplicable("no instrument with another class of its group to become")
+    index = int(rng.choice(list(options)))
     thing = scene.objects[index]
     changes = options[index][rng.integers(len(options[index]))]
     y0, x0, y1, x1 = thing.box
@@ -51,9 +49,8 @@ def _options(scene: Scene, thing: SceneObject) -> list[dict[int, int]]:
         if new == tip or new in handles or new not in scene.roles.movable or scene.counts[new]:
             continue
         own_handles = [handle for handle, owner in handles.items() if owner == new]
-        if worn and not own_handles:
-            continue
-        found.append({tip: new, **{old: own_handles[0] for old in worn}})
+        if own_handles or not worn:
+            found.append({tip: new, **{old: own_handles[0] for old in worn}})  # noqa: C420 (there may be none)
     return found
 
 
