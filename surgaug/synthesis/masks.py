@@ -8,22 +8,49 @@ from pathlib import Path
 
 import numpy as np
 
+from surgaug.data.dataset import LabelMaps, Survey, open_masks, survey
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.resize import fit_size, resize_label_map
-from surgaug.errors import ModelError
+from surgaug.errors import DataError, ModelError
+from surgaug.feedback import Feedback, Silent
 
 _FILES_NAMED = 5
 _CLASSES_NAMED = 12
 
 
-def refuse_unknown(
-    presence: np.ndarray, space: LabelSpace, files: Sequence[Path], model_space: LabelSpace, model: Path
-) -> None:
+def open_for(
+    model_space: LabelSpace, model: Path, source: Path | Sequence[Path], classes: str, feedback: Feedback
+) -> tuple[LabelMaps, Survey]:
+    """The label maps at `source`, every one of them read and found to hold nothing but classes of the model's.
+
+    classes: their label space; "auto": the model's, which also tells colour-coded maps and those to be regrouped.
+    Raises ModelError for classes that the model does not know, DataError for what cannot be read.
+    """
+    if classes != "auto":
+        maps = open_masks(source, classes=classes, feedback=feedback)
+        found = survey(maps, feedback, need_images=False)
+        refuse_unknown(found.presence_by_item, maps, model_space, model)
+        return maps, found
+    try:
+        maps = open_masks(source, classes=model_space, feedback=feedback)
+        return maps, survey(maps, feedback, need_images=False)
+    except DataError as error:
+        try:
+            maps = open_masks(source)
+            presence = survey(maps, Silent(), need_images=False).presence_by_item
+        except DataError:
+            raise error from None
+        refuse_unknown(presence, maps, model_space, model)  # which can name the classes
+        raise
+
+
+def refuse_unknown(presence: np.ndarray, maps: LabelMaps, model_space: LabelSpace, model: Path) -> None:
     """Raise ModelError naming ids, class names and files when masks hold what the model was not trained on.
 
-    presence: bool [N, K], class k of the masks' label space `space` in file n. The same id must mean the same class,
-    unless one of the two spaces was discovered from label maps and knows no names.
+    presence: bool [N, K], class k of the masks' label space in mask n. The same id must mean the same class, unless
+    one of the two spaces was discovered from label maps and knows no names.
     """
+    space, files = maps.space, [item.label for item in maps.items]
     anonymous = "auto" in (space.name, model_space.name)
     known = {c.id: c.name for c in model_space.classes}
     wrong = []

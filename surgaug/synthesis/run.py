@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from surgaug.data.dataset import LabelMaps, open_masks, survey
+from surgaug.data.dataset import LabelMaps
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.device import pick_device, pick_precision
 from surgaug.errors import Interrupted, ModelError
@@ -27,7 +27,7 @@ from surgaug.perturb.mixer import parse_ops, perturb_one
 from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
-from surgaug.synthesis.masks import digest, output_size, refuse_unknown, to_size
+from surgaug.synthesis.masks import digest, open_for, output_size, to_size
 from surgaug.synthesis.output import claim, describe, finish, image_and_label, refuse_other
 from surgaug.synthesis.resolve import resolve_model
 from surgaug.synthesis.sample import CHANNELS, BatchLimit, Painter, Recipe, is_out_of_memory
@@ -98,6 +98,7 @@ def synthesize(
             for k in mine[done[mine]]:
                 emit(out / job.names(k)[0])
             feedback.info(f"{out}: {len(mine) - len(todo)} of {len(mine)} images are there already")
+        feedback.info(job.summary())
         if todo:
             _paint_all(job, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
@@ -135,10 +136,8 @@ class _Job:
         recipe = _recipe(config, model)
         painter = Painter(model, recipe, device, precision)
 
-        maps = _open(config, model)
-        found = survey(maps, feedback, need_images=False)
+        maps, found = open_for(model.space, file, config.masks, config.classes, feedback)
         files = [item.label for item in maps.items]
-        refuse_unknown(found.presence_by_item, maps.space, files, model.space, file)
         ranking = plan.rank_rare_first(found.presence_by_item) if config.order == "rare-first" else None
         settings = {
             "model": model.hash,
@@ -158,6 +157,16 @@ class _Job:
         masks = plan.assign_masks(config.n, len(maps.items), config.seed, ranking)
         space = _joint_space(maps.space, model.space)
         return cls(config, file, model, recipe, painter, device, maps, space, masks, settings)
+
+    def summary(self) -> str:
+        """What is about to be done, in one line."""
+        recipe, model = self.recipe, self.model
+        guidance = "" if recipe.guidance == 1 else f", guidance {recipe.guidance:g}"
+        trained = f"{model.space.num_classes} classes, {model.size[0]}x{model.size[1]}"
+        return (
+            f"{self.config.n} images from {len(self.maps)} label maps by {self.file} ({trained}), "
+            f"{recipe.sampler} {recipe.steps} steps{guidance}, on {self.device}"
+        )
 
     def names(self, k: int) -> tuple[str, str]:
         """The image's and the label's path of sample k, within the output folder."""
@@ -248,11 +257,6 @@ def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
         float(chosen("guidance", Recipe.guidance)),
         config.options,
     )
-
-
-def _open(config: SynthesizeConfig, model: LoadedModel) -> LabelMaps:
-    source = list(config.masks) if isinstance(config.masks, tuple) else config.masks
-    return open_masks(source, classes=config.classes)
 
 
 def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:

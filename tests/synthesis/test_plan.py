@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surgaug.errors import UsageError
 from surgaug.synthesis.plan import Shard, arrange, assign_masks, batches, rank_rare_first, sample_name, take_shard
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(1, 40), st.integers(0, 2**63 - 1))
 def test_masks_are_used_equally_and_do_not_depend_on_n(n, num_masks, seed):
     masks = assign_masks(n, num_masks, seed)
@@ -35,6 +36,7 @@ def test_rare_first():
     assert rank_rare_first(np.zeros((3, 0), bool)).tolist() == [0, 1, 2]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 30), st.integers(1, 9))
 def test_shards_partition_the_samples_and_keep_masks_together(n, num_masks, count):
     masks = assign_masks(n, num_masks, 3)
