@@ -85,9 +85,9 @@ class Codec:
         between = sum(n for v, n in counts if 0 < v < 255)
         return between, sum(n for v, n in counts if DOUBTFUL <= v <= 255 - DOUBTFUL)
 
-    def explain(self, unknown: dict[int, int]) -> str:
-        """Why these values (to pixels) are no ids of the space, and the cure."""
-        colored = self.encoding == "colors" or any(v > 65535 for v in unknown)
+    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
+        """Why these values (to pixels; colours 0xRRGGBB where `color`) are no ids of the space, and the cure."""
+        colored = color or self.encoding == "colors"
         named = [f"{_color_text(v) if colored else v} ({n:,} pixels)" for v, n in sorted(unknown.items())[:8]]
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
         what = ("colour" if colored else "value") + ("s" if len(unknown) > 1 else "")
@@ -95,7 +95,7 @@ class Codec:
         if self.encoding == "colors":
             cure = f"is no colour of the {space}; correct the map, or give its classes and colours with --classes FILE"
         elif colored:
-            cure = f"stands for no id: the channels differ, and the other maps hold ids of the {space}; save it as ids"
+            cure = "stands for no id: the channels differ, and the other maps hold ids; save it as ids like them"
         elif self.encoding in ("binary", "two-class"):
             cure = "is neither 0 nor 255, and the other masks hold only those; save it like the others"
         else:
@@ -125,7 +125,7 @@ class Codec:
             if raw.color:
                 values, counts = np.unique(raw.values, return_counts=True)
                 unknown = dict(zip(values.tolist(), counts.tolist(), strict=True))
-                raise DataError(f"{path}: {self.explain(unknown)}")
+                raise DataError(f"{path}: {self.explain(unknown, color=True)}")
             return raw.values
         if raw.palette is not None:
             return raw.palette[np.minimum(raw.values, len(raw.palette) - 1)]
@@ -165,12 +165,15 @@ def detect(
     if not good:
         raise DataError(scans[0].problem if scans else "no label map")
     remap = remap_of(space)
-    if any(s.color for s in good):
+    known = {*space.ids, *_ignore(space)}
+    colored, grey = [s for s in good if s.color], [s for s in good if not s.color]
+    if colored:
+        if grey and union(grey) <= known and not union(colored) <= color_table(space).keys():
+            return Codec("ids", space, {i: i for i in known})  # the coloured ones are strays, refused as such
         return _color_codec(space, good)
     values = union(good)
     if any(s.lossy for s in good):
         return _two_class(space, good)
-    known = {*space.ids, *_ignore(space)}
     if remap and values <= set(remap[0].ids) and (prefer_remap or not values <= known):
         source, table = remap
         return Codec("ids", space, {i: int(table[i]) for i in source.ids}, remapped=source.name)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.data import layouts
-from surgaug.data.codecs import Codec, detect
-from surgaug.data.discover import cadis_named, class_file_space, declared_space, discover
+from surgaug.data.codecs import Codec
+from surgaug.data.discover import cadis_named
 from surgaug.data.item import Item
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.layouts import cadis
 from surgaug.data.pairing import LABEL_FOLDERS, files_by_stem, find_folder
-from surgaug.data.polygons import PolygonCodec, space_of_titles, titles_in
+from surgaug.data.polygons import PolygonCodec
 from surgaug.data.raster import read_image
-from surgaug.data.scan import Scan, scan_files
-from surgaug.data.spaces import load_space, remap_of
+from surgaug.data.scan import Scan
 from surgaug.data.survey import Survey, survey
+from surgaug.data.understand import is_auto, understand
 from surgaug.errors import DataError, UsageError
-from surgaug.feedback import Feedback, Silent
+from surgaug.feedback import Feedback
 
 __all__ = ["Item", "LabelMaps", "PairedFrames", "Survey", "open_masks", "open_pairs", "survey"]
 
+# Films in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
+_FILM = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 
 
@@ -100,9 +103,9 @@ def open_pairs(
     if exclude_known_errors:
         items = _without_known_errors(items, root)
     # Found classes must be the same for every split of a data set, so all of its maps are looked at.
-    whole = everything if _is_auto(classes) else items
-    space, codec, scans, notes = _understand(whole, classes, [root], getattr(module, "SPACE", None), feedback)
-    return PairedFrames(tuple(items), space, codec, root, scans, tuple(notes), layout)
+    whole = everything if is_auto(classes) else items
+    space, codec, scans, notes = understand(whole, classes, [root], getattr(module, "SPACE", None), feedback)
+    return PairedFrames(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes), layout)
 
 
 def open_masks(
@@ -125,60 +128,8 @@ def open_masks(
         root, listed, layout = None, [Path(p) for p in source], None
         items = _listed_items(listed)
     known_space = getattr(layouts.get(layout), "SPACE", None) if layout else None
-    space, codec, scans, notes = _understand(items, classes, [root] if root else [], known_space, feedback)
-    return LabelMaps(tuple(items), space, codec, root, scans, tuple(notes))
-
-
-def _understand(
-    items: Sequence[Item],
-    classes: str | Path | LabelSpace,
-    roots: Sequence[Path],
-    layout_space: str | None,
-    feedback: Feedback | None,
-) -> tuple[LabelSpace, Codec | PolygonCodec, dict[Path, Scan], list[str]]:
-    """Label space, codec and scans of the items' label maps, and notes for the user."""
-    feedback = feedback or Silent()
-    paths = [item.label for item in items if item.label is not None]
-    if not paths:
-        raise DataError(f"{roots[0] if roots else items[0].image}: no label map")
-    given = None if _is_auto(classes) else classes if isinstance(classes, LabelSpace) else load_space(classes)
-    folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
-    if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
-        space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
-        polygons = PolygonCodec(space)
-        return space, polygons, _by_path(scan_files(paths, feedback, polygons.scan)), []
-
-    scans = scan_files(paths, feedback)
-    declared = declared_space(folders)
-    looks_like_cadis = layout_space == "cadis" or cadis_named(path.stem for path in paths)
-    notes: list[str] = []
-    if given is None and declared:
-        space = declared[0]
-    elif given is None and layout_space:
-        space = load_space(layout_space)
-    elif given is None:
-        space, notes = discover(scans, class_file_space(folders), looks_like_cadis)
-    else:
-        space = given
-        if declared:
-            _refuse_other_classes(given, *declared)
-    prefer_remap = declared[0] != space if declared else looks_like_cadis
-    codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
-    if codec.remapped:
-        notes.append(f"label maps hold the ids of '{codec.remapped}': regrouped to '{space.name}'")
-    return space, codec, _by_path(scans), notes
-
-
-def _refuse_other_classes(given: LabelSpace, declared: LabelSpace, path: Path) -> None:
-    remap = remap_of(given)
-    if "auto" in (given.name, declared.name) or (remap and remap[0].names == declared.names):
-        return
-    for c in declared.classes:
-        if c.id in given.ids and given.by_id(c.id).name.lower() != c.name.lower():
-            raise DataError(
-                f"{path}: its label maps are in the label space '{declared.name}', where {c.id} is {c.name}; in "
-                f"'{given.name}' it is {given.by_id(c.id).name}. Leave --classes out"
-            )
+    space, codec, scans, notes = understand(items, classes, [root] if root else [], known_space, feedback)
+    return LabelMaps(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes))
 
 
 def _layout_of(root: Path) -> str:
@@ -237,6 +188,12 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
     return items
 
 
+def _with_film(item: Item) -> Item:
+    """`item` with the video that its name begins with, if it has none: frames of one film must stay together."""
+    film = _FILM.match(item.name) if item.video is None else None
+    return replace(item, video=film.group(1)) if film else item
+
+
 def _without_known_errors(items: Sequence[Item], root: Path) -> list[Item]:
     files = {item: (item.image or item.label).stem for item in items}
     if not cadis_named(files.values()):
@@ -245,11 +202,3 @@ def _without_known_errors(items: Sequence[Item], root: Path) -> list[Item]:
     if not kept:
         raise DataError(f"{root}: all {len(items)} frames are known to be labelled wrongly")
     return kept
-
-
-def _by_path(scans: Iterable[Scan]) -> dict[Path, Scan]:
-    return {scan.path: scan for scan in scans}
-
-
-def _is_auto(classes: object) -> bool:
-    return isinstance(classes, str) and classes == "auto"

@@ -78,7 +78,10 @@ def discover(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: 
     if not good:
         raise DataError(scans[0].problem if scans else "no label map")
     if named is not None:
-        if named.ignore is None and IGNORE in union(good) - set(named.ids) and not any(s.color for s in good):
+        values = union(good)
+        ids_only = not any(s.color or s.lossy for s in good) and not is_soft(good)
+        two_class = named.num_classes == 2 and values <= {0, IGNORE}
+        if named.ignore is None and IGNORE in values - set(named.ids) and ids_only and not two_class:
             return replace(named, ignore=IGNORE), [f"{IGNORE} is not among the named classes: taken as ignore"]
         return named, []
     if any(s.color for s in good):
@@ -87,7 +90,7 @@ def discover(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: 
     cadis = load_space("cadis")
     if looks_like_cadis and values <= set(cadis.ids):
         return cadis, ["file names as in CaDIS: its 36 classes"]
-    if any(s.lossy for s in good) or values in ({0, 255}, {0, 65535}, {0, 1}) or is_soft(good):
+    if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, 255, 65535)) or is_soft(good):
         return _anonymous((0, 1), ("background", "foreground"), None), []
     if few := next((s for s in good if len(s.counts) > _MOST_VALUES), None):
         raise DataError(

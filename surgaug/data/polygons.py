@@ -58,6 +58,10 @@ class PolygonCodec:
         """As `codecs.Codec.count_ids`; what is drawn is always of the space."""
         return dict(scan.counts or {}), {}
 
+    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
+        """As `codecs.Codec.explain`; never needed, since unknown titles are refused when the file is drawn."""
+        raise AssertionError(unknown)
+
     def ambiguous_pixels(self, scans: Iterable[Scan]) -> tuple[int, int]:
         """As `codecs.Codec.ambiguous_pixels`: none."""
         return 0, 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 
 from surgaug.data.raster import Raw, read_raw
@@ -73,7 +74,11 @@ def count_values(raw: Raw) -> dict[int, int]:
     """Pixels by value."""
     flat = raw.values.ravel()
     if not raw.color:
-        counts = np.bincount(flat)
+        if raw.values.dtype == np.uint8:
+            counts = cv2.calcHist([raw.values], [0], None, [256], [0, 256]).ravel()  # exact up to 2**24 pixels a bin
+            counts = counts if flat.size < 2**24 else np.bincount(flat)
+        else:
+            counts = np.bincount(flat)
         return {int(v): int(counts[v]) for v in np.flatnonzero(counts)}
     # Label maps are long runs of one colour: sorting the runs takes a hundredth of sorting the pixels.
     starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))

@@ -93,15 +93,19 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     }
     counted = {s.path: frames.codec.count_ids(s) for s in scans if not s.problem}
     faults["label maps with values that are no class"] = [
-        f"{path}: {frames.codec.explain(unknown)}" for path, (_, unknown) in counted.items() if unknown
+        f"{path}: {frames.codec.explain(unknown, frames.scans[path].color)}"
+        for path, (_, unknown) in counted.items()
+        if unknown
     ]
     if need_images:
         unreadable, mismatches = _check_images(frames, feedback)
         faults["files that cannot be used"] += unreadable
         faults["images and label maps of different size"] = mismatches
     _refuse(faults, len(items))
-    for note in _notes(frames, scans):
-        feedback.warn(note)
+    for note in frames.notes:
+        feedback.info(note)
+    if frames.codec.encoding == "two-class":
+        feedback.warn(_snapped(frames, scans))
 
     space = frames.space
     by_item = np.zeros((len(items), space.num_classes), np.int64)
@@ -158,18 +162,14 @@ def _refuse(faults: dict[str, Sequence[str]], count: int) -> None:
     raise DataError("\n".join(parts))
 
 
-def _notes(frames: LabelMaps, scans: Sequence[Scan]) -> list[str]:
-    notes = list(frames.notes)
-    if frames.codec.encoding == "two-class":
-        between, doubtful = frames.codec.ambiguous_pixels(scans)
-        pixels = sum(s.hw[0] * s.hw[1] for s in scans)
-        lossy = sum(s.lossy for s in scans)
-        what = f"{lossy} masks are JPEG or WebP" if lossy else "the masks have soft edges"
-        notes.append(
-            f"{what}: {between:,} pixels ({_percent(between, pixels)}) lie between 0 and 255 and were snapped to the "
-            f"nearer of two classes, {doubtful:,} of them near the middle"
-        )
-    return notes
+def _snapped(frames: LabelMaps, scans: Sequence[Scan]) -> str:
+    between, doubtful = frames.codec.ambiguous_pixels(scans)
+    lossy = sum(s.lossy for s in scans)
+    what = f"{lossy} masks are JPEG or WebP" if lossy else "the masks have soft edges"
+    return (
+        f"{what}: {between:,} pixels ({_percent(between, sum(s.hw[0] * s.hw[1] for s in scans))}) lie between 0 and "
+        f"255 and were snapped to the nearer of two classes, {doubtful:,} of them near the middle"
+    )
 
 
 def _percent(part: float, whole: float) -> str:

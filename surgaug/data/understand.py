@@ -1,0 +1,86 @@
+"""What a set of label maps means: its label space and its encoding, from one reading of all of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from surgaug.data.codecs import Codec, detect, union
+from surgaug.data.discover import cadis_named, class_file_space, declared_space, discover
+from surgaug.data.item import Item
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.polygons import PolygonCodec, space_of_titles, titles_in
+from surgaug.data.scan import Scan, scan_files
+from surgaug.data.spaces import load_space, remap_of
+from surgaug.errors import DataError
+from surgaug.feedback import Feedback, Silent
+
+
+def understand(
+    items: Sequence[Item],
+    classes: str | Path | LabelSpace,
+    roots: Sequence[Path],
+    layout_space: str | None,
+    feedback: Feedback | None,
+) -> tuple[LabelSpace, Codec | PolygonCodec, dict[Path, Scan], list[str]]:
+    """Label space and codec of the items' label maps, the scan of each file, and notes for the user.
+
+    classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
+    above them. layout_space: the label space that the layout implies.
+    Raises DataError as `codecs.detect`, `discover.discover` and `spaces.load_space` do.
+    """
+    feedback = feedback or Silent()
+    paths = [item.label for item in items if item.label is not None]
+    if not paths:
+        raise DataError(f"{roots[0] if roots else items[0].image}: no label map")
+    given = None if is_auto(classes) else classes if isinstance(classes, LabelSpace) else load_space(classes)
+    folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
+    if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
+        space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
+        polygons = PolygonCodec(space)
+        return space, polygons, _by_path(scan_files(paths, feedback, polygons.scan)), []
+
+    scans = scan_files(paths, feedback)
+    declared = declared_space(folders)
+    looks_like_cadis = layout_space == "cadis" or cadis_named(path.stem for path in paths)
+    notes: list[str] = []
+    if given is None and declared:
+        space = declared[0]
+    elif given is None and layout_space:
+        space = load_space(layout_space)
+    elif given is None:
+        space, notes = discover(scans, class_file_space(folders), looks_like_cadis)
+    else:
+        space = given
+        if declared:
+            _refuse_other_classes(given, *declared)
+    prefer_remap = declared[0] != space if declared else looks_like_cadis
+    codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
+    if codec.remapped:
+        notes.append(f"label maps hold the ids of '{codec.remapped}': regrouped to '{space.name}'")
+    elif not declared and (remap := remap_of(space)) and codec.encoding == "ids":
+        source, table = remap
+        if all(v in source.ids for v in union(scans)) and any(table[v] != v for v in union(scans)):
+            notes.append(f"label maps taken to hold the ids of '{space.name}', which could be those of '{source.name}'")
+    return space, codec, _by_path(scans), notes
+
+
+def _refuse_other_classes(given: LabelSpace, declared: LabelSpace, path: Path) -> None:
+    remap = remap_of(given)
+    if "auto" in (given.name, declared.name) or (remap and remap[0].names == declared.names):
+        return
+    for c in declared.classes:
+        if c.id in given.ids and given.by_id(c.id).name.lower() != c.name.lower():
+            raise DataError(
+                f"{path}: its label maps are in the label space '{declared.name}', where {c.id} is {c.name}; in "
+                f"'{given.name}' it is {given.by_id(c.id).name}. Leave --classes out"
+            )
+
+
+def is_auto(classes: object) -> bool:
+    """Whether the label space is to be found from the maps."""
+    return isinstance(classes, str) and classes == "auto"
+
+
+def _by_path(scans: Iterable[Scan]) -> dict[Path, Scan]:
+    return {scan.path: scan for scan in scans}
