@@ -92,18 +92,20 @@ class Meter:
 
     @property
     def remaining(self) -> float | None:
-        return (self.total - self.done) / self.rate if self.total is not None and self.rate else None
+        return max(0.0, self.total - self.done) / self.rate if self.total is not None and self.rate else None
 
     def count(self, unit: str) -> str:
         total = "" if self.total is None else f"/{number(self.total)}"
         return f"{number(self.done)}{total}{' ' * bool(unit)}{unit}"
 
     def speed(self, unit: str) -> str:
-        if self.rate is None:
+        """`12 step/s`, or `3 s/step`; nothing for a bar that runs in units of time."""
+        if self.rate is None or unit in ("s", "min", "h"):
             return ""
-        if self.rate >= 1 or not unit:
-            return f"{number(self.rate)} {unit}/s".replace(" /", "/")
-        return f"{number(1 / self.rate)} s/{unit}"
+        each = unit.removesuffix("s")
+        if self.rate >= 1 or not each:
+            return f"{number(self.rate)} {each}/s".replace(" /", "/")
+        return f"{number(1 / self.rate)} s/{each}"
 
     def notes(self) -> str:
         return " ".join(f"{key}={number(value)}" for key, value in self.fields.items())
@@ -141,7 +143,7 @@ class LinesTask:
                 return
             self._last = now
         meter = self._meter
-        share = f"{100 * meter.done / meter.total:.0f}%" if meter.total else ""
+        share = f"{min(100, 100 * meter.done / meter.total):.0f}%" if meter.total else ""
         left = "" if meter.remaining is None else f"{clock(meter.remaining)} left"
         self._line(share, meter.speed(self._unit), left)
 

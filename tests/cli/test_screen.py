@@ -112,7 +112,8 @@ def test_meter_counts_only_its_own_work_and_forgets_old_speed():
 def test_slow_work_is_told_in_seconds_each():
     meter = screen.Meter(total=None, now=0.0)
     meter.advance(1, {}, now=20.0)
-    assert meter.speed("image") == "20 s/image"
+    assert meter.speed("images") == "20 s/image"
+    assert meter.speed("min") == ""
     assert meter.remaining is None
 
 

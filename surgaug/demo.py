@@ -1,0 +1,111 @@
+"""The whole pipeline on rendered phantom scenes: render, train, augment masks, synthesize, score. Needs no data.
+
+Every stage leaves its files in one folder and goes on where it was stopped. Nothing here is real data.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from surgaug.data.atomic import write_text
+from surgaug.data.dataset import open_pairs
+from surgaug.data.phantom.write import write_cadis
+from surgaug.errors import UsageError
+from surgaug.feedback import Feedback, Silent
+from surgaug.perturb.config import AugmentConfig
+from surgaug.perturb.run import augment_masks
+from surgaug.scoring.report import Report, tables
+from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.run import synthesize
+from surgaug.training.config import preset
+from surgaug.training.loop import train
+
+CLASSES = "cadis"
+HW = (64, 112)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """`frames` phantom frames, `minutes` of training, `masks` new label maps."""
+
+    out: Path = Path("surgaug-demo")
+    minutes: float = 4.0
+    seed: int = 0
+    frames: int = 800
+    masks: int = 64
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where to look: the folder of pairs, its contact sheet, and the score."""
+
+    pairs: Path
+    preview: Path
+    score: Path
+    report: Report
+
+
+def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "the same line") -> DemoResult:
+    """Run the stages that are not done yet. again: what to type to go on, for the message when interrupted.
+
+    Raises UsageError when `config.out` holds a demo of other settings, or something else.
+    """
+    feedback = feedback or Silent()
+    out = config.out
+    _claim(config)
+
+    feedback.info("1/5  rendering phantom scenes")
+    frames = out / "phantom"
+    write_cadis(frames, config.frames, HW, config.seed, feedback)
+    held_out = _held_out(frames, out / "held-out")
+
+    feedback.info("2/5  training on them")
+    settings = {"data": str(frames), "out": str(out / "run"), "classes": CLASSES, "size": HW}
+    model = train(preset("tiny", **settings, minutes=config.minutes, seed=config.seed), feedback).model
+
+    feedback.info("3/5  making new label maps")
+    masks = out / "masks"
+    changes = AugmentConfig(masks=frames, out=masks, n=config.masks, classes=CLASSES, seed=config.seed)
+    augment_masks(changes, feedback, again=again)
+
+    feedback.info("4/5  painting the new label maps, and those of frames that the model never saw")
+    files = tuple(sorted([*(held_out / "labels").glob("*.png"), *(masks / "labels").glob("*.png")]))
+    pairs = out / "synthetic"
+    painting = SynthesizeConfig(masks=files, n=len(files), model=model, out=pairs, classes=CLASSES, seed=config.seed)
+    synthesize(painting, feedback, again=again)
+
+    feedback.info("5/5  scoring against frames that the model never saw")
+    report = run_score(ScoreConfig(real=held_out, synth=(pairs,), classes=CLASSES, seed=config.seed), feedback)
+    for title, columns, rows, caption in tables(report):
+        feedback.table(title, columns, rows, caption)
+    score = out / "score.json"
+    write_text(score, json.dumps(report.to_dict(), indent=2) + "\n")
+    return DemoResult(pairs, pairs / "preview.png", score, report)
+
+
+def _claim(config: DemoConfig) -> None:
+    """Write the settings to OUT/demo.json, or hold them against those that are there."""
+    out, file = config.out, config.out / "demo.json"
+    settings = {key: value for key, value in asdict(config).items() if key != "out"}
+    if file.is_file():
+        there = json.loads(file.read_text(encoding="utf-8"))
+        if there != settings:
+            raise UsageError(f"{out}: holds a demo with other settings ({there}); give another --out, or delete it")
+    elif out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: is not empty and holds no demo; give another --out")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(settings) + "\n")
+
+
+def _held_out(frames: Path, folder: Path) -> Path:
+    """The test videos' frames as a folder of pairs, as a user would have them."""
+    for item in open_pairs(frames, classes=CLASSES, split="test").items:
+        for source, kind in ((item.image, "images"), (item.label, "labels")):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / kind / source.name)
+    return folder
