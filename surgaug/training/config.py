@@ -40,7 +40,7 @@ class TrainConfig:
 
     network: UNetConfig = field(default_factory=UNetConfig)
     schedule: Schedule = field(default_factory=Schedule)
-    prediction: str = "v"
+    prediction: str = "x0"
     loss: str = "l2"
     min_snr_gamma: float | None = 5.0
     drop_map: float = 0.1
@@ -48,7 +48,7 @@ class TrainConfig:
 
     steps: int | None = None
     minutes: float | None = None
-    batch: int = 16
+    batch: int = 8
     accumulate: int = 1
     lr: float = 6e-4
     warmup: int = 200

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,8 @@ from surgaug.training.config import TrainConfig, differences, to_dict
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values atomically."""
-    with atomic_write(path) as temporary, temporary.open("wb") as f:
-        torch.save(state, f)
-        f.flush()
-        os.fsync(f.fileno())
+    with atomic_write(path) as temporary:
+        torch.save(state, temporary)
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -1,0 +1,235 @@
+"""The loop, run for real on pictures of a few pixels: the command, kills, resumption, two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from surgaug.errors import DataError, ModelError, UsageError
+from surgaug.models.weights import load_model, read_weights
+from surgaug.training import loop
+from surgaug.training.config import TrainConfig, from_command_line
+
+TINY = [
+    "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
+    "network.attention=false,true", "network.spade=true,true", "network.spade_hidden=8", "network.label_channels=4",
+    "network.head_dim=16", "network.noise_dim=32", "network.dropout=0.1", "warmup=2",
+]  # fmt: skip
+
+
+def write_frames(root: Path, n: int = 24, hw: tuple[int, int] = (24, 32)) -> Path:
+    """Discs (class 1) on a ground (class 0), each of a colour that the label decides."""
+    rng = np.random.default_rng(0)
+    for sub in ("images", "labels"):
+        (root / sub).mkdir(parents=True)
+    for i in range(n):
+        label = np.zeros(hw, np.uint8)
+        cv2.circle(label, (int(rng.integers(8, 24)), int(rng.integers(8, 16))), int(rng.integers(4, 8)), 1, -1)
+        image = np.where(label[..., None] == 1, [200, 60, 40], [60, 120, 180]) + rng.normal(0, 8, (*hw, 3))
+        cv2.imwrite(str(root / "images" / f"f{i:03}.png"), image.clip(0, 255).astype(np.uint8)[:, :, ::-1])
+        cv2.imwrite(str(root / "labels" / f"f{i:03}.png"), label)
+    return root
+
+
+def settings(data: Path, out: Path, *more: str, **given) -> TrainConfig:
+    given = {"data": str(data), "out": str(out), "size": "16x16", "batch": 4, "steps": 12, **given}
+    return from_command_line("tiny", given, None, [*TINY, *more])
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_weights(run / "last.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_frames(tmp_path_factory.mktemp("frames"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory) -> Path:
+    """An uninterrupted run of 12 steps."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    loop.train(settings(data, run))
+    return run
+
+
+def test_what_a_run_leaves(whole):
+    model = load_model(whole / "last.safetensors")
+    assert model.size == (16, 16)
+    assert model.space.names == ("background", "foreground") or model.space.num_classes == 2
+    assert model.meta["step"] == 12
+    assert model.meta["statistics"]["frames"] + 1 == 24  # one of 24 is held out
+    assert model.schedule["kind"] == "cosine"
+    assert json.loads((whole / "run.json").read_text())["status"] == "finished"
+    assert (whole / "best.safetensors").exists()
+    rows = (whole / "metrics.csv").read_text().splitlines()
+    assert rows[0].startswith("step,") and len(rows) >= 2
+    sheet = cv2.imread(str(next((whole / "samples").glob("*.png"))))
+    assert sheet.shape[0] == 3 * 16
+    assert not [p for p in whole.rglob("*") if ".tmp-" in p.name]
+
+
+def test_same_seed_same_weights_other_seed_others(data, whole, tmp_path):
+    loop.train(settings(data, tmp_path / "again"))
+    assert same(weights(whole), weights(tmp_path / "again"))
+    loop.train(settings(data, tmp_path / "other", seed=1))
+    assert not same(weights(whole), weights(tmp_path / "other"))
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeypatch):
+    """Stopped after 5 steps by an interrupt, then resumed: weights, EMA, optimizer and data order are all there."""
+    real, calls = loop.gradient, []
+
+    def interrupting(*args):
+        calls.append(1)
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(loop, "gradient", interrupting)
+    with pytest.raises(loop.Interrupted, match="same line"):
+        loop.train(settings(data, tmp_path / "run"))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
+    loop.train(settings(data, tmp_path / "run"), resume=True)
+    assert len(calls) == 12
+    assert same(weights(whole), weights(tmp_path / "run"))
+    a, b = (torch.load(r / "state.pt", weights_only=True) for r in (whole, tmp_path / "run"))
+    assert same(a["net"], b["net"])
+    for i, s in a["optimizer"]["state"].items():
+        assert all(torch.equal(v, b["optimizer"]["state"][i][k]) for k, v in s.items())
+
+
+def test_a_finished_run_is_left_alone_and_can_be_lengthened(data, whole):
+    before = (whole / "last.safetensors").stat().st_mtime_ns
+    assert loop.train(settings(data, whole)).step == 12
+    assert (whole / "last.safetensors").stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused_with_the_difference(data, whole):
+    with pytest.raises(UsageError, match="batch: 4 -> 2"):
+        loop.train(settings(data, whole, batch=2))
+
+
+def test_resume_without_a_run_and_a_folder_of_something_else(data, tmp_path):
+    with pytest.raises(UsageError, match="no run to resume"):
+        loop.train(settings(data, tmp_path / "none"), resume=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.docx").write_text("x")
+    with pytest.raises(UsageError, match="not empty"):
+        loop.train(settings(data, tmp_path / "full"))
+    assert [p.name for p in (tmp_path / "full").iterdir() if not p.name.startswith(".")] == ["thesis.docx"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "pickle"])
+def test_a_damaged_state_is_named_and_never_executed(data, tmp_path, damage):
+    import pickle
+
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    run = tmp_path / "run"
+    loop.train(settings(data, run, steps=2))
+    state = run / "state.pt"
+    state.write_bytes(state.read_bytes()[:5000] if damage == "cut" else pickle.dumps(Hostile()))
+    with pytest.raises(ModelError, match=r"state\.pt"):
+        loop.train(settings(data, run, steps=4))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_nan_stops_and_keeps_the_last_save(data, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    loop.train(settings(data, run, steps=3))
+    good = weights(run)
+    real = loop.make_batch
+
+    def poisoned(*args):
+        batch = real(*args)
+        batch.x_t[:] = float("nan")
+        return batch
+
+    monkeypatch.setattr(loop, "make_batch", poisoned)
+    with pytest.raises(ModelError, match="lower --lr"):
+        loop.train(settings(data, run, steps=6))
+    assert same(good, weights(run))
+
+
+def test_out_of_memory_says_what_to_try(data, tmp_path, monkeypatch):
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop, "gradient", full)
+    with pytest.raises(ModelError, match="--batch 2"):
+        loop.train(settings(data, tmp_path / "run"))
+
+
+def test_it_learns(data, tmp_path):
+    """200 steps on two colours: the validation loss falls well below that of the untrained network."""
+    start = loop.train(settings(data, tmp_path / "a", steps=1, lr=1e-9)).val_loss
+    end = loop.train(settings(data, tmp_path / "b", "drop_map=0", steps=200, lr=2e-3)).val_loss
+    assert end < 0.5 * start
+
+
+def test_bad_data_is_refused_before_training(data, tmp_path):
+    root = write_frames(tmp_path / "frames", 4)
+    (root / "labels" / "f002.png").unlink()
+    with pytest.raises(DataError, match="f002"):
+        loop.train(settings(root, tmp_path / "run"))
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "surgaug", *args]
+
+
+@pytest.mark.slow
+def test_kill_9_and_the_same_line_again(data, whole, tmp_path):
+    """The real command, killed as soon as it has saved once, then typed again: equal to the uninterrupted run."""
+    line = command(
+        "train", "--data", str(data), "--out", str(tmp_path / "run"), "--size", "16x16", "--batch", "4",
+        "--steps", "12", *(x for s in TINY for x in ("--set", s)), "--set", "save_minutes=0",
+    )  # fmt: skip
+    killed = 0
+    while killed < 3:
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        state = tmp_path / "run" / "state.pt"
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        while process.poll() is None and (state.stat().st_mtime_ns if state.exists() else 0) == before:
+            time.sleep(0.005)
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        killed += 1
+    assert killed >= 1
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path / "run" / "last.safetensors")
+    assert same(weights(whole), weights(tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_model(data, whole, tmp_path):
+    """Two gloo processes on halves of the same global batches: the same weights up to the order of additions."""
+    line = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "surgaug",
+        "train", "--data", str(data), "--out", str(tmp_path / "run"), "--size", "16x16", "--batch", "4",
+        "--steps", "12", *(x for s in TINY if "dropout" not in s for x in ("--set", s)),
+    ]  # fmt: skip
+    subprocess.run(line, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    one = tmp_path / "one"
+    loop.train(settings(data, one, "network.dropout=0"))
+    for k, v in weights(one).items():
+        torch.testing.assert_close(weights(tmp_path / "run")[k], v, rtol=1e-2, atol=1e-4)
