@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.data.dataset import PairedFrames, open_pairs
+from surgaug.data.label_space import LabelSpace
 from surgaug.data.raster import SUFFIXES, is_image_file
 from surgaug.errors import DataError
+from surgaug.feedback import Feedback
 
 IMAGE_FOLDERS = ("images", "imgs", "frames")
 MANIFEST = "manifest.jsonl"
@@ -54,7 +57,7 @@ class Pairing:
         return int((self.partner >= 0).sum())
 
 
-def open_folder(root: Path, classes: str = "auto") -> Folder:
+def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Folder:
     """Images, and labels where there are any: a data set, an output of `synthesize`, or just a folder of images.
 
     Raises:
@@ -63,7 +66,7 @@ def open_folder(root: Path, classes: str = "auto") -> Folder:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     try:
-        frames = open_pairs(root, classes=classes)
+        frames = open_pairs(root, classes=classes, feedback=feedback)
     except DataError as reason:
         return _plain_folder(root, str(reason))
     items = [item for item in frames.items if item.image is not None]
@@ -140,7 +143,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_image_file(path) and path.name != "preview.png")
 
 
-def _unique(stems) -> dict[str, int]:
+def _unique(stems: Iterable[str | None]) -> dict[str, int]:
     """Position by stem, of the stems that occur once."""
     stems = list(stems)
     counts = Counter(stems)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from surgaug import __version__
+from surgaug.data.spaces import load_space
 from surgaug.errors import DataError, UsageError
 from surgaug.feedback import Feedback, Silent
 from surgaug.scoring import gates, metrics
@@ -66,13 +67,14 @@ def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
         raise UsageError(f"unknown Inception resize {config.inception_resize!r}; there are: {known}")
     measures = plan_measures(config.metrics, config.inception_weights is not None, config.inception_resize)
     conditions = gates.parse(config.fail_if, list(measures))
-    real = open_folder(config.real, config.classes)
-    folders = [open_folder(path, config.classes) for path in config.synth]
-    scorer = _Scorer(config, measures, real, feedback)
-    rows = tuple(scorer.row(folder, name) for folder, name in zip(folders, _names(config.synth), strict=True))
+    names = _names(config.synth)
+    classes = config.classes if config.classes == "auto" else load_space(config.classes)
+    scorer = _Scorer(config, measures, open_folder(config.real, classes, feedback), feedback)
+    folders = [open_folder(path, classes, feedback) for path in config.synth]
+    rows = tuple(scorer.row(folder, name) for folder, name in zip(folders, names, strict=True))
     report = Report(
         real_path=str(config.real),
-        real_images=len(real),
+        real_images=scorer.real_images,
         real_sizes={_text(size): n for size, n in scorer.real_sizes.most_common()},
         definitions={key: measure.definition for key, measure in measures.items()},
         rows=rows,
@@ -100,6 +102,10 @@ class _Scorer:
         batch = _CPU_BATCH if device.type == "cpu" else _GPU_BATCH
         self._extraction = Extraction("colour_texture" in features, network, batch, self._workers)
         self._real_passes: dict[Size, Pass] = {}
+
+    @property
+    def real_images(self) -> int:
+        return len(self._real)
 
     @cached_property
     def real_sizes(self) -> Counter[Size]:
@@ -188,12 +194,16 @@ class _Scorer:
             notes.append(
                 f"{others} of {len(folder)} synthetic images were resized to {_text(size)}, the most frequent size"
             )
-        resized = sum(n for s, n in self.real_sizes.items() if s != size)
+        resized = [s for s in self.real_sizes if s != size]
         if resized:
-            largest = self.real_sizes.most_common(1)[0][0]
+            count = sum(self.real_sizes[s] for s in resized)
+            largest = max(resized, key=self.real_sizes.get)
+            how = "with antialiasing"
+            if any(s[0] < size[0] or s[1] < size[1] for s in resized):
+                how = "some enlarged and so softer than synthetic ones may be"
             notes.append(
-                f"{resized} of {len(self._real)} real frames ({_text(largest)}) were resized to {_text(size)}, "
-                "the synthetic size, with antialiasing"
+                f"{count} of {len(self._real)} real frames (mostly {_text(largest)}) were resized to the synthetic "
+                f"size {_text(size)}, {how}"
             )
         if pairing and pairing.changed:
             notes.append(

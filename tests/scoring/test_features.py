@@ -113,24 +113,6 @@ def test_faults_are_farther_than_other_good_images(fault):
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A file of the published layout (legacy format, 566 tensors) with random weights that keep activations alive."""
-    torch.manual_seed(0)
-    network = inception.InceptionV3()
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight)
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.bias, std=0.1)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    path = tmp_path_factory.mktemp("weights") / inception.FILE_NAME
-    torch.save(network.state_dict(), path, _use_new_zipfile_serialization=False)
-    return path
-
-
-@pytest.fixture(scope="module")
 def theirs(weights):
     return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
 

@@ -9,14 +9,19 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.scoring import gates
+from surgaug.scoring.features import inception
 from surgaug.scoring.plan import plan_measures
 from surgaug.scoring.report import best_rows, notes, tables
 from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.statistics import frechet_distance, kernel_distance
 
 
 def scene(seed, hw=(48, 64)):
@@ -63,7 +68,10 @@ def test_a_table_of_two_folders(folders):
     assert comparison[2][0][-1].endswith(" *")
     assert len(details[2]) == 8
     assert all(len(line) == len(details[1]) for line in details[2])
-    assert any("12 of 12 real frames (96x128) were resized to 48x64" in note for note in notes(report))
+    assert any(
+        "12 of 12 real frames (mostly 96x128) were resized to the synthetic size 48x64" in note
+        for note in notes(report)
+    )
 
 
 def test_pair_values_are_scikit_images_mean(folders):
@@ -206,6 +214,28 @@ def test_fid_is_the_name_of_inceptions_features_alone():
     assert with_weights["fid"].definition.title == "FID (clean)"
     assert "clean-fid" in with_weights["fid"].definition.convention
     assert list(plan_measures(("fid",), True, "legacy")) == ["fid"]
+
+
+def test_fid_and_kid_on_torch_fidelitys_features(folders, weights, monkeypatch):
+    """The whole way, with a weight file of the published layout in place of the published one."""
+    monkeypatch.setattr(inception, "SHA256", inception.checksum(weights))
+    for name in ("real", "blurred"):
+        for i in range(3, 12):
+            (folders / name / f"{i}.png").unlink()
+    report = run(folders, "blurred", metrics=("fid", "kid"), inception_weights=weights, device="cpu")
+    theirs = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
+    real, synth = (_features(theirs, [folders / name / f"{i}.png" for i in range(3)]) for name in ("real", "blurred"))
+    measures = report.rows[0].measures
+    assert measures["fid"].value == pytest.approx(frechet_distance(real, synth), rel=1e-3)
+    assert measures["kid"].value == pytest.approx(kernel_distance(real, synth)[0], rel=1e-3)
+    assert report.features["inception"]["resize"] == "legacy"
+    assert any("FID of 3 images" in note for note in notes(report))
+
+
+def _features(network, paths):
+    images = np.stack([resize_image(read_image(path), (48, 64)) for path in paths])
+    with torch.inference_mode():
+        return network(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())[0].double().numpy()
 
 
 @pytest.mark.parametrize(
