@@ -105,7 +105,7 @@ def plugin_folders(root: Path) -> set[str]:
 
 
 def plugin_ties(found: list[Import], folders: set[str]) -> list[str]:
-    """Plug-ins that import a plug-in, of their own folder or of another, or a registry."""
+    """Plug-ins that import a plug-in, of their own folder or of another, or another folder's registry."""
 
     def is_plugin(module: str) -> bool:
         return module.rpartition(".")[0] in folders
@@ -113,7 +113,7 @@ def plugin_ties(found: list[Import], folders: set[str]) -> list[str]:
     return [
         f"{i.importer} imports {i.target}"
         for i in found
-        if is_plugin(i.importer) and (i.target in folders or is_plugin(i.target))
+        if is_plugin(i.importer) and (is_plugin(i.target) or i.target in folders - {i.importer.rpartition(".")[0]})
     ]
 
 
