@@ -24,7 +24,7 @@ def command(model_file, masks, out, *more):
 
 
 def finish(*args, stdin=None):
-    done = subprocess.run(command(*args), env=ENV, capture_output=True, text=True, timeout=120, input=stdin)
+    done = subprocess.run(command(*args), env=ENV, capture_output=True, text=True, timeout=300, input=stdin)
     assert done.returncode == 0, done.stderr
     return done
 
