@@ -54,17 +54,17 @@ def coverage(frame: Frame, points: np.ndarray) -> tuple[Window, np.ndarray] | No
     None when the outline lies outside of the frame. Even-odd where it crosses itself.
     """
     p = frame.pixels(points)
-    low = np.maximum(np.floor(p.min(axis=0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(p.max(axis=0)).astype(int) + 2, [frame.hw[1], frame.hw[0]])
-    if (high <= low).any():
+    (left, top), (right, bottom) = p.min(axis=0).tolist(), p.max(axis=0).tolist()
+    left, top = max(int(left) - 1, 0), max(int(top) - 1, 0)
+    right, bottom = min(int(right) + 3, frame.hw[1]), min(int(bottom) + 3, frame.hw[0])
+    if right <= left or bottom <= top:
         return None
-    w, h = high - low
+    w, h = right - left, bottom - top
     fine = 4 if frame.scale <= 200 else 2
     mask = np.zeros((h * fine, w * fine), np.uint8)
-    corners = np.clip((p - low) * fine + (fine - 1) / 2, -30000, 30000)
-    cv2.fillPoly(mask, [np.round(corners * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
-    mask = cv2.resize(mask, (int(w), int(h)), interpolation=cv2.INTER_AREA)
-    return (slice(low[1], high[1]), slice(low[0], high[0])), mask
+    corners = (p - (left, top)) * (fine * 16) + (fine - 1) * 8
+    cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 255, cv2.LINE_8, 4)
+    return (slice(top, bottom), slice(left, right)), cv2.resize(mask, (w, h), interpolation=cv2.INTER_AREA)
 
 
 def _lay(frame: Frame, window: Window, alpha: np.ndarray, class_id: int, colour: np.ndarray) -> None:
@@ -85,7 +85,7 @@ def _soft(alpha: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
-def paint(scene: Scene, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def paint_scene(scene: Scene, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Image uint8 RGB [H, W, 3] and label map uint8 [H, W] of a scene."""
     frame = Frame(hw)
     textures = video_textures(scene.style.video, max(16, round(frame.scale)))
@@ -128,12 +128,18 @@ def _surroundings(frame: Frame, scene: Scene, textures: Textures, rng: np.random
     margin = np.exp(-(((depth - 0.4) / 0.16) ** 2))
     crease = np.exp(-(((depth - 0.07) / 0.06) ** 2))
     frame.image *= (1 - 0.14 * crease)[..., None]
-    frame.image += (0.5 * (frame.image + sclera * [1.0, 0.72, 0.7]) - frame.image) * (0.75 * margin)[..., None]
+    frame.image += (0.5 * (frame.image + sclera * np.array([1.0, 0.72, 0.7], np.float32)) - frame.image) * (
+        0.75 * margin
+    )[..., None]
     _lashes(frame, scene, rng)
     near = np.clip((1 - depth) * 2, 0, 1)[..., None]
-    sclera = sclera * (1 - near * (0.12 + np.array([0.02, 0.3, 0.32]) * (0.3 + 0.7 * style.redness)))
-    lay = sclera.astype(np.float32)[window]
-    _lay(frame, window, alpha, CORNEA, lay)
+    sclera = sclera * (1 - near * _fornix(style))
+    _lay(frame, window, alpha, CORNEA, sclera[window])
+
+
+def _fornix(style: Style) -> np.ndarray:
+    """How much darker and redder the white of the eye becomes towards the lids, float32 [3]."""
+    return (0.12 + np.array([0.02, 0.3, 0.32]) * (0.3 + 0.7 * style.redness)).astype(np.float32)
 
 
 def _lashes(frame: Frame, scene: Scene, rng: np.random.Generator) -> None:
@@ -147,56 +153,71 @@ def _lashes(frame: Frame, scene: Scene, rng: np.random.Generator) -> None:
     length = rng.uniform(0.05, 0.14, 6)[tufts] * rng.uniform(0.7, 1.2, len(tufts))
     root = scene.opening[(first + np.arange(len(tufts)) % 11 // 2) % n] + rng.normal(0, 0.012, (len(tufts), 2))
     angle = np.arctan2(root[:, 1] - scene.centre[1], root[:, 0] - scene.centre[0]) + lean
-    angle += rng.normal(0, 0.2, len(tufts))
+    angle += rng.normal(0, 0.13, len(tufts))
     t = np.linspace(0, 1, 5)
-    turned = angle[:, None] + rng.normal(0.5, 0.25, (len(tufts), 1)) * t
+    turned = angle[:, None] + rng.normal(0, 0.5, 6)[tufts, None] * t + rng.normal(0, 0.15, (len(tufts), 1)) * t
     hairs = root[:, None] + (length[:, None] * t)[..., None] * np.stack([np.cos(turned), np.sin(turned)], axis=2)
     layer = np.zeros(frame.hw, np.uint8)
     points = np.round(frame.pixels(hairs) * 16).astype(np.int32)
     grey = max(int(min(1.0, 0.006 * frame.scale) * 200), 70)
-    cv2.polylines(layer, list(points), False, grey, max(1, round(0.0035 * frame.scale)), cv2.LINE_AA, 4)
+    cv2.polylines(layer, list(points), False, grey, max(1, round(0.0026 * frame.scale)), cv2.LINE_AA, 4)
     frame.image *= (1 - layer.astype(np.float32) * np.float32(0.8 / 255))[..., None]
 
 
 def _eye(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator) -> None:
     """Iris and pupil, with the limbus, the light from the fundus, and what the phase of the operation shows."""
     style = scene.style
-    cx, cy = scene.centre
-    limbus = coverage(frame, scene.centre + 1.35 * (scene.iris - scene.centre))
-    if limbus is None:
-        return
-    window, _ = limbus
-    dx, dy = (frame.x[window] - np.float32(cx)) / scene.radius, (frame.y[window] - np.float32(cy)) / scene.radius
+    window = _box(frame, scene.centre, 1.3 * scene.radius)
+    dx, dy = _offsets(frame, window, scene.centre, scene.radius)
     r = np.sqrt(dx * dx + dy * dy)
-    halo = np.exp(-np.maximum(r - 1, 0) / 0.07) * np.float32(0.34 * style.limbus_soft)
+    # The limbus: sclera and iris run into each other over a tenth of the radius.
+    rim = 0.5 * np.array(style.iris, np.float32) + 0.3 * np.array(style.sclera, np.float32)
     view = frame.image[window]
-    view += (0.55 * np.array(style.iris, np.float32) + np.float32(0.12) - view) * halo[..., None]
+    view += (rim - view) * (np.float32(0.3 + 0.35 * style.limbus_soft) * np.exp(np.minimum(1 - r, 0) / 0.06))[..., None]
 
     found = coverage(frame, scene.iris)
     if found is not None:
-        window, alpha = found
-        dx, dy = (frame.x[window] - np.float32(cx)) / scene.radius, (frame.y[window] - np.float32(cy)) / scene.radius
-        r = np.sqrt(dx * dx + dy * dy)
-        spin = 0.15 * np.sin(scene.seed)
-        colour = _disk(textures.iris, dx, dy, spin)
-        edge = np.clip((r - 0.84) / 0.16, 0, 1)
-        colour = colour * (1 - 0.45 * edge * edge)[..., None]
-        arcus = (0.4 * (1 - style.limbus_soft) * np.exp(-(((r - 0.96) / 0.05) ** 2)))[..., None]
-        colour += (np.array(style.sclera, np.float32) * np.float32(0.6) - colour) * arcus
-        _lay(frame, window, alpha, IRIS, colour)
+        inner, alpha = found
+        part = _within(inner, window)
+        r_iris = r[part]
+        colour = _disk(textures.iris, dx[part], dy[part], 0.15 * np.sin(scene.seed % 1000))
+        edge = np.clip((r_iris - 0.8) / 0.2, 0, 1)
+        colour *= (1 - np.float32(0.5 - 0.2 * style.limbus_soft) * edge * edge)[..., None]
+        soft = np.float32(0.15 + 0.5 * style.limbus_soft) * np.exp((r_iris - 1) / 0.045)
+        colour += (rim * np.float32(0.9) - colour) * np.minimum(soft, 1)[..., None]
+        _lay(frame, inner, alpha, IRIS, colour)
 
     found = coverage(frame, scene.pupil)
     if found is None:
         return
-    window, alpha = found
-    px, py = scene.pupil_centre
-    dx = (frame.x[window] - np.float32(px)) / scene.pupil_radius
-    dy = (frame.y[window] - np.float32(py)) / scene.pupil_radius
-    r = np.sqrt(dx * dx + dy * dy)
+    inner, alpha = found
     # The pupil's own shadow on the iris round it.
     soft = _soft(np.pad(alpha, 2).astype(np.float32), max(0.8, 0.012 * frame.scale))[2:-2, 2:-2] * np.float32(0.5 / 255)
-    frame.image[window] *= (1 - soft)[..., None]
-    _lay(frame, window, alpha, PUPIL, _pupil_colour(scene, textures, rng, dx, dy, r))
+    frame.image[inner] *= (1 - soft)[..., None]
+    dx, dy = _offsets(frame, inner, scene.pupil_centre, scene.pupil_radius)
+    _lay(frame, inner, alpha, PUPIL, _pupil_colour(scene, textures, rng, dx, dy))
+
+
+def _box(frame: Frame, centre: tuple[float, float], radius: float) -> Window:
+    """The pixels of the square round a circle that lie in the frame, at least one."""
+    low, high = frame.pixels(np.array([np.subtract(centre, radius), np.add(centre, radius)]))
+    (left, top), (right, bottom) = np.floor(low).astype(int), np.ceil(high).astype(int) + 1
+    h, w = frame.hw
+    top, left = min(max(top, 0), h - 1), min(max(left, 0), w - 1)
+    return slice(top, max(min(bottom, h), top + 1)), slice(left, max(min(right, w), left + 1))
+
+
+def _within(inner: Window, outer: Window) -> Window:
+    """`inner` counted from the corner of `outer`."""
+    return tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))  # type: ignore[return-value]
+
+
+def _offsets(frame: Frame, window: Window, centre: tuple[float, float], radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets float32 [h, w] of a window's pixels from a centre, in radii: to the right and down."""
+    hw = (window[0].stop - window[0].start, window[1].stop - window[1].start)
+    dx = (frame.x[0, window[1]] - np.float32(centre[0])) * np.float32(1 / radius)
+    dy = (frame.y[window[0], 0] - np.float32(centre[1])) * np.float32(1 / radius)
+    return np.broadcast_to(dx, hw), np.broadcast_to(dy[:, None], hw)
 
 
 def _disk(texture: np.ndarray, dx: np.ndarray, dy: np.ndarray, spin: float) -> np.ndarray:
@@ -209,9 +230,10 @@ def _disk(texture: np.ndarray, dx: np.ndarray, dy: np.ndarray, spin: float) -> n
 
 
 def _pupil_colour(
-    scene: Scene, textures: Textures, rng: np.random.Generator, dx: np.ndarray, dy: np.ndarray, r: np.ndarray
+    scene: Scene, textures: Textures, rng: np.random.Generator, dx: np.ndarray, dy: np.ndarray
 ) -> np.ndarray:
-    u = rng.uniform
+    """float32 [h, w, 3] at offsets in pupil radii."""
+    u, r = rng.uniform, np.sqrt(dx * dx + dy * dy)
     spin, lit = u(-0.6, 0.6), u(0, 2 * np.pi)
     clear = {"lens": u(0.0, 0.25), "broken": u(0.2, 0.7), "cortex": u(0.6, 0.95), "iol": u(0.85, 1.0)}[scene.phase]
     clear = np.float32(clear)
@@ -249,42 +271,42 @@ def _tapes(frame: Frame, scene: Scene, textures: Textures) -> None:
 
 def _wet_light(frame: Frame, scene: Scene, rng: np.random.Generator) -> None:
     """Reflections of the microscope's lamps on the cornea, and on the tear film round the limbus."""
-    u, s = rng.uniform, frame.scale
     layer = np.zeros(frame.hw, np.uint8)
-    centre, radius = np.array(scene.centre), scene.radius
-
-    def spot(at: np.ndarray, size: float, flat: float, angle: float, grey: float) -> None:
-        x, y = frame.pixels(at)
-        axes = (max(size * s * 16, 4), max(size * flat * s * 16, 4))
-        small = min(1.0, size * s * max(size * flat * s, 0.5) * 4)
-        cv2.ellipse(
-            layer,
-            (round(x * 16), round(y * 16)),
-            (round(axes[0]), round(axes[1])),
-            np.degrees(angle),
-            0,
-            360,
-            int(255 * grey * small),
-            -1,
-            cv2.LINE_AA,
-            4,
-        )
-
-    main = centre + radius * (np.array(scene.style.reflex_at) + rng.normal(0, 0.06, 2))
-    spot(main, u(0.008, 0.014), u(0.6, 1), u(0, 3), 1.0)
-    for at in main + rng.normal(0, 0.02, (int(rng.integers(6, 16)), 2)) * [0.7, 1.1]:
-        spot(at, u(0.0015, 0.006), u(0.5, 1), u(0, 3), u(0.3, 1))
-    second = centre - radius * (np.array(scene.style.reflex_at) * u(0.8, 1.6)) + [0, 0.3 * radius]
-    spot(second, u(0.008, 0.028), u(0.1, 0.35), u(-0.6, 0.6), u(0.4, 0.9))
-    for k in range(int(rng.integers(1, 4))):  # the wet rim: rows of short glints
-        a, out, n = rng.normal(1.5, 1.2), u(0.98, 1.3), int(rng.integers(2, 7))
-        for j in range(n):
-            b = a + j * u(0.04, 0.09)
-            at = centre + radius * (out + u(-0.02, 0.02)) * np.array([np.cos(b), np.sin(b)])
-            spot(at, u(0.003, 0.014), u(0.12, 0.4), b + np.pi / 2 + u(-0.3, 0.3), u(0.2, 0.9) / (1 + 0.3 * k))
+    centres, axes, angles, greys = _reflections(scene, rng)
+    axes = axes * frame.scale
+    greys = 255 * greys * np.minimum(1, 4 * axes[:, 0] * np.maximum(axes[:, 1], 0.5))  # small spots are fainter
+    whole = np.rint(16 * np.concatenate([frame.pixels(centres), np.maximum(axes, 0.25)], axis=1)).astype(int).tolist()
+    for (x, y, long, short), angle, grey in zip(whole, angles.tolist(), greys.tolist(), strict=True):
+        cv2.ellipse(layer, (x, y), (long, short), angle, 0, 360, int(grey), -1, cv2.LINE_AA, 4)
     glow = layer.astype(np.float32) * np.float32(1 / 255)
-    glow += 0.45 * _soft(glow, 0.012 * s)
-    frame.image += glow[..., None] * np.array([1.0, 0.97, 0.86], np.float32)
+    glow += np.float32(0.45) * _soft(glow, 0.012 * frame.scale)
+    cv2.add(frame.image, cv2.merge((glow, glow * np.float32(0.97), glow * np.float32(0.86))), dst=frame.image)
+
+
+def _reflections(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Ellipses: centres [n, 2] and half axes [n, 2] in scene units, angles [n] in degrees, brightness [n] 0..1."""
+    u, centre, radius = rng.uniform, np.array(scene.centre), scene.radius
+    reflex = np.array(scene.style.reflex_at)
+    rows, n = int(rng.integers(1, 4)), int(rng.integers(6, 16))
+    main = centre + radius * (reflex + rng.normal(0, 0.06, 2))
+    second = centre - radius * (reflex * u(0.8, 1.6)) + [0, 0.3 * radius]
+    # The wet rim: rows of short glints.
+    a = (rng.normal(1.5, 1.2, (rows, 1)) + np.arange(6) * u(0.04, 0.09, (rows, 1)))[u(0, 1, (rows, 6)) < 0.7]
+    out = radius * (np.repeat(u(0.98, 1.3, rows), 6)[: len(a)] + u(-0.02, 0.02, len(a)))
+    glints = centre + out[:, None] * np.stack([np.cos(a), np.sin(a)], axis=1)
+    return (
+        np.concatenate([main[None], main + rng.normal(0, 1, (n, 2)) * [0.014, 0.022], second[None], glints]),
+        np.concatenate(
+            [
+                u(0.008, 0.013, (1, 2)),
+                u(0.0015, 0.006, (n, 1)) * [1, 0.75],
+                u(0.008, 0.028) * np.array([[1, u(0.1, 0.35)]]),
+                u(0.003, 0.014, (len(a), 1)) * [1, u(0.12, 0.4)],
+            ]
+        ),
+        np.concatenate([u(0, 180, n + 1), u(-35, 35, 1), np.degrees(a) + 90 + u(-17, 17, len(a))]),
+        np.concatenate([[1.0], u(0.3, 1, n), u(0.4, 0.9, 1), u(0.15, 0.9, len(a))]),
+    )
 
 
 def stroke_coordinates(stroke: Stroke, x: np.ndarray, y: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
@@ -315,15 +337,12 @@ def _grain() -> np.ndarray:
 def _stroke(frame: Frame, stroke: Stroke, style: Style) -> None:
     """One stroke with its shadow."""
     least = 0.42 / frame.scale
-    edge = outline(stroke, least)
-    _shadow(frame, edge, float(np.median(stroke.half_width)))
-    found = coverage(frame, edge)
+    found = coverage(frame, outline(stroke, least))
     if found is None:
         return
     window, alpha = found
+    _shadow(frame, window, alpha, float(stroke.half_width[len(stroke.half_width) // 2]))
     rows, columns = np.nonzero(alpha)
-    if not len(rows):
-        return
     share = alpha[rows, columns]
     rows, columns = rows + window[0].start, columns + window[1].start
     x, y = frame.x[0, columns], frame.y[rows, 0]
@@ -339,19 +358,22 @@ def _stroke(frame: Frame, stroke: Stroke, style: Style) -> None:
     frame.label_map[rows[keep], columns[keep]] = stroke.id
 
 
-def _shadow(frame: Frame, edge: np.ndarray, half_width: float) -> None:
-    """A soft shadow beside the stroke, down and to the right, wider and fainter for thick (and so higher) ones."""
-    found = coverage(frame, edge + np.array([0.35 * half_width + 0.006, 0.6 * half_width + 0.008]))
-    if found is None:
-        return
-    window, alpha = found
+def _shadow(frame: Frame, window: Window, alpha: np.ndarray, half_width: float) -> None:
+    """A soft shadow of what covers the window, down and to the right; wider for thick (and so higher) strokes."""
     sigma = max(0.6, (0.004 + 0.25 * half_width) * frame.scale)
+    right, down = round((0.35 * half_width + 0.006) * frame.scale), round((0.6 * half_width + 0.008) * frame.scale)
     pad = int(2 * sigma) + 1
-    top, left = max(window[0].start - pad, 0), max(window[1].start - pad, 0)
-    bottom, right = min(window[0].stop + pad, frame.hw[0]), min(window[1].stop + pad, frame.hw[1])
-    wide = np.zeros((bottom - top, right - left), np.float32)
-    wide[window[0].start - top : window[0].stop - top, window[1].start - left : window[1].stop - left] = alpha
-    frame.image[top:bottom, left:right] *= (1 - np.float32(0.42 / 255) * _soft(wide, sigma))[..., None]
+    top, left = max(window[0].start + down - pad, 0), max(window[1].start + right - pad, 0)
+    bottom, end = min(window[0].stop + down + pad, frame.hw[0]), min(window[1].stop + right + pad, frame.hw[1])
+    if bottom <= top or end <= left:
+        return
+    wide = np.zeros((bottom - top, end - left), np.float32)
+    row, column = window[0].start + down - top, window[1].start + right - left
+    part = alpha[max(-row, 0) :, max(-column, 0) :]
+    row, column = max(row, 0), max(column, 0)
+    part = part[: wide.shape[0] - row, : wide.shape[1] - column]
+    wide[row : row + part.shape[0], column : column + part.shape[1]] = part
+    frame.image[top:bottom, left:end] *= (1 - np.float32(0.42 / 255) * _soft(wide, sigma))[..., None]
 
 
 @lru_cache(maxsize=64)

@@ -157,18 +157,18 @@ def _tape(style: Style, hw: tuple[int, int]) -> np.ndarray:
     across = y * np.cos(a) + x * np.sin(a) + 0.02 * broad + 0.04 * np.sin(3 * x + rng.uniform(0, 6))
     if style.tape_kind == "film":
         sheen = np.clip(octaves([*key, 2], hw, (CANVAS[0] * 3, CANVAS[1]), [3, 7, 15]) - 0.5, 0, 1.5)
-        tone = np.array([0.56, 0.50, 0.42], np.float32) * (1 + 0.1 * broad)[..., None]
-        return _to_uint8(tone + 0.22 * sheen[..., None])
+        tone = np.array([0.70, 0.60, 0.49], np.float32) * (1 + 0.08 * broad)[..., None]
+        return _to_uint8(tone + 0.16 * sheen[..., None])
     period = rng.uniform(0.045, 0.07)
     wave = np.cos(across * 2 * np.pi / period)
-    ridge = np.clip((wave - 0.55) / 0.45, 0, 1) ** 1.5 * min(1.0, hw[0] / CANVAS[0] * period / 3)
+    ridge = np.clip((wave - 0.6) / 0.4, 0, 1) * min(1.0, hw[0] / CANVAS[0] * period / 3)
     weave = octaves([*key, 3], hw, CANVAS, [40, 80, 160, 320], 0.85)
     glint = np.clip(weave - 1.1, 0, 1.5)
     wet = np.clip(0.4 + 0.6 * octaves([*key, 5], hw, CANVAS, [1.5, 4, 9, 20]), 0, 1)[..., None]
     dry = np.array([0.80, 0.71, 0.58], np.float32)
     soaked = np.array([0.60, 0.47, 0.34], np.float32)
     tone = dry * (1 - wet) + soaked * wet
-    return _to_uint8(tone * (1 + 0.12 * broad + 0.12 * weave)[..., None] + (0.17 * ridge + 0.2 * glint)[..., None])
+    return _to_uint8(tone * (1 + 0.08 * broad + 0.11 * weave)[..., None] + (0.2 * ridge + 0.16 * glint)[..., None])
 
 
 def _polar(key: list[int], size: int, spokes: int, rings: int) -> np.ndarray:
@@ -183,8 +183,8 @@ def _polar(key: list[int], size: int, spokes: int, rings: int) -> np.ndarray:
 def _iris(style: Style, size: int) -> np.ndarray:
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / (size / 2) - 1
     r = np.hypot(x, y)
-    fibres = 0.6 * _polar([style.video, 5, 1], size, 90, 5) + 0.6 * _polar([style.video, 5, 2], size, 220, 7)
-    patches = octaves([style.video, 5, 3], (size, size), (2, 2), [2, 4, 8])
+    fibres = 0.6 * _polar([style.video, 5, 1], size, 90, 5) + 0.8 * _polar([style.video, 5, 2], size, 260, 9)
+    patches = octaves([style.video, 5, 3], (size, size), (2, 2), [2, 4, 8, 16])
     inner = np.clip((0.86 - r) / 0.2 + 0.25 * patches, 0, 1)[..., None]
     tone = _colour(style.iris) * (1 - inner) + _colour(style.iris_inner) * inner
     return _to_uint8(tone * (1 + 0.11 * fibres + 0.1 * patches)[..., None])

@@ -10,7 +10,7 @@ import numpy as np
 from surgaug.data.atomic import write_png, write_text
 from surgaug.data.phantom.frequencies import FRAMES, FRAMES_BY_VIDEO, SPLITS
 from surgaug.data.phantom.geometry import make_scene
-from surgaug.data.phantom.paint import paint
+from surgaug.data.phantom.paint import paint_scene
 from surgaug.data.spaces import load_space
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback, Silent
@@ -56,7 +56,7 @@ def write_cadis(
             if not (image_path.exists() and label_path.exists()):
                 image_path.parent.mkdir(parents=True, exist_ok=True)
                 label_path.parent.mkdir(parents=True, exist_ok=True)
-                image, label_map = paint(make_scene(frame_seed(seed, index), video_of(index)), hw)
+                image, label_map = paint_scene(make_scene(frame_seed(seed, index), video_of(index)), hw)
                 write_png(label_path, label_map)
                 write_png(image_path, image)
             task.advance()
