@@ -207,7 +207,7 @@ def is_soft(scans: Sequence[Scan]) -> bool:
         total.update(s.counts or {})
     pixels, extreme = sum(total.values()), total[0] + total[255]
     greys = [v for v in total if DOUBTFUL <= v <= 255 - DOUBTFUL]
-    return max(total) == 255 and total[255] > 0 and len(greys) > 16 and extreme >= 0.9 * pixels
+    return max(total) == 255 and total[255] > 0 and len(greys) > 8 and extreme >= 0.9 * pixels
 
 
 def has_distinct_colors(space: LabelSpace) -> bool:
