@@ -24,8 +24,11 @@ def train(
     ],
     val: Annotated[
         Path | None,
-        typer.Option(help="Folder of validation frames [default: the data's own split, or some held out]",
-                     rich_help_panel=DATA, show_default=False),
+        typer.Option(
+            help="Folder of validation frames [default: the data's own split, or some held out]",
+            rich_help_panel=DATA,
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -37,60 +40,74 @@ def train(
     ] = "auto",
     exclude_known_errors: Annotated[
         bool,
-        typer.Option("--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.",
-                     rich_help_panel=DATA),
+        typer.Option(
+            "--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.", rich_help_panel=DATA
+        ),
     ] = False,
     model: Annotated[str, typer.Option(help="diffusion", rich_help_panel=MODEL)] = "diffusion",
     preset: Annotated[str, typer.Option(help="tiny, small, base or thesis.", rich_help_panel=MODEL)] = "tiny",
     size: Annotated[
         str | None,
-        typer.Option(help="Training size HxW, e.g. 64x112 [default: the preset's]", rich_help_panel=MODEL,
-                     show_default=False),
+        typer.Option(
+            help="Training size HxW, e.g. 64x112 [default: the preset's]", rich_help_panel=MODEL, show_default=False
+        ),
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(help="Start from a model file's weights; 'phantom' is the one that ships with surgaug.",
-                     rich_help_panel=MODEL, show_default=False),
+        typer.Option(
+            help="Start from a model file's weights; 'phantom' is the one that ships with surgaug.",
+            rich_help_panel=MODEL,
+            show_default=False,
+        ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(help="Optimizer steps [default: the preset's, without --minutes]", rich_help_panel=LENGTH,
-                     show_default=False),
+        typer.Option(
+            help="Optimizer steps [default: the preset's, without --minutes]",
+            rich_help_panel=LENGTH,
+            show_default=False,
+        ),
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Minutes of training; with --steps, whichever ends first.", rich_help_panel=LENGTH,
-                     show_default=False),
+        typer.Option(
+            help="Minutes of training; with --steps, whichever ends first.", rich_help_panel=LENGTH, show_default=False
+        ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Frames an optimizer step [default: 16]", rich_help_panel=LENGTH,
-                                 show_default=False)
+        int | None,
+        typer.Option(help="Frames an optimizer step [default: 8]", rich_help_panel=LENGTH, show_default=False),
     ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Peak learning rate [default: the preset's]", rich_help_panel=LENGTH,
-                                   show_default=False)
+        float | None,
+        typer.Option(help="Peak learning rate [default: the preset's]", rich_help_panel=LENGTH, show_default=False),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Insist on going on. (A stopped run goes on with the same line anyway.)",
-                     rich_help_panel=LENGTH),
+        typer.Option(
+            "--resume",
+            help="Insist on going on. (A stopped run goes on with the same line anyway.)",
+            rich_help_panel=LENGTH,
+        ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.", rich_help_panel=MACHINE)] = 0,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)
-    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)] = "auto",
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML file of settings; a flag on the line wins.", rich_help_panel=MACHINE,
-                     show_default=False),
+        typer.Option(
+            help="TOML file of settings; a flag on the line wins.", rich_help_panel=MACHINE, show_default=False
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, e.g. network.channels=64,128,192.",
-                     rich_help_panel=MACHINE, show_default=False),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any other setting, e.g. network.channels=64,128,192.",
+            rich_help_panel=MACHINE,
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Train a model that paints frames from label maps.

@@ -7,7 +7,7 @@ from surgaug.models.unet import UNetConfig
 PRESETS: dict[str, UNetConfig] = {
     # For CPUs and small frames.
     "tiny": UNetConfig(
-        channels=(48, 96, 160), encoder_blocks=(1, 1, 1), decoder_blocks=(2, 2, 1), attention=(False, False, True)
+        channels=(32, 80, 160), encoder_blocks=(1, 1, 1), decoder_blocks=(2, 2, 1), attention=(False, False, True)
     ),
     # For one small GPU or a long night on a CPU.
     "small": UNetConfig(

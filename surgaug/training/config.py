@@ -50,7 +50,7 @@ class TrainConfig:
     minutes: float | None = None
     batch: int = 8
     accumulate: int = 1
-    lr: float = 6e-4
+    lr: float = 1.2e-3
     warmup: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -72,13 +72,14 @@ FREE_ON_RESUME = {"out", "device", "save_minutes", "sample_minutes", "steps", "m
 
 _RECIPES: dict[str, dict[str, Any]] = {
     "tiny": {"steps": 20_000},
-    "small": {"size": (128, 128), "steps": 100_000, "lr": 3e-4},
-    "base": {"size": (256, 448), "steps": 300_000, "lr": 1e-4},
+    "small": {"size": (128, 128), "steps": 100_000, "lr": 6e-4, "batch": 16},
+    "base": {"size": (256, 448), "steps": 300_000, "lr": 1e-4, "batch": 16},
     # Published: DDPM training with T = 2000 and SR3's linear schedule, eps.
     "thesis": {
         "size": (256, 448),
         "steps": 500_000,
         "lr": 1e-4,
+        "batch": 16,
         "prediction": "eps",
         "min_snr_gamma": None,
         "schedule": Schedule(kind="linear", timesteps=2000),
