@@ -371,7 +371,7 @@ def _shadow(frame: Frame, window: Window, alpha: np.ndarray, half_width: float) 
     row, column = window[0].start + down - top, window[1].start + right - left
     part = alpha[max(-row, 0) :, max(-column, 0) :]
     row, column = max(row, 0), max(column, 0)
-    part = part[: wide.shape[0] - row, : wide.shape[1] - column]
+    part = part[: max(wide.shape[0] - row, 0), : max(wide.shape[1] - column, 0)]
     wide[row : row + part.shape[0], column : column + part.shape[1]] = part
     frame.image[top:bottom, left:end] *= (1 - np.float32(0.42 / 255) * _soft(wide, sigma))[..., None]
 
