@@ -13,7 +13,13 @@ import pytest
 import surgaug
 
 ROOT = Path(__file__).resolve().parents[1]
-OTHER_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "skimage": "scikit-image"}
+OTHER_NAMES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "skimage": "scikit-image",
+    "torch_fidelity": "torch-fidelity",
+}
+NEVER_IMPORTED = {"torchvision"}  # must be installed with torch, or a later one does not fit it
 tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -34,20 +40,29 @@ def test_one_version_everywhere():
     assert installed == surgaug.__version__
 
 
-def test_every_imported_project_is_a_dependency():
-    """Optional ones must be declared as an extra; a heavy one that nothing imports is not asked for."""
-    every = [*PROJECT["dependencies"], *(d for extra in PROJECT["optional-dependencies"].values() for d in extra)]
-    declared = {re.match(r"[\w-]+", line).group().lower() for line in every}
-    imported = {
+def test_what_is_imported_is_declared_and_what_is_required_is_imported():
+    extras = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+    required, optional = _projects(PROJECT["dependencies"]), _projects(extras)
+    package, tests = _imported(ROOT / "surgaug"), _imported(ROOT / "tests")
+    assert package - required - optional == set()
+    assert tests - required - optional == set()
+    assert required - package == NEVER_IMPORTED
+
+
+def _projects(lines: list[str]) -> set[str]:
+    return {re.match(r"[\w-]+", line).group().lower() for line in lines}
+
+
+def _imported(folder: Path) -> set[str]:
+    """Other projects that the Python files under `folder` import, by the names they are installed by."""
+    ours = {"surgaug", *(path.stem for path in folder.rglob("*.py"))}
+    return {
         OTHER_NAMES.get(name, name)
-        for path in (ROOT / "surgaug").rglob("*.py")
+        for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _names(node)
-        if name not in sys.stdlib_module_names and name != "surgaug"
+        if name not in sys.stdlib_module_names and name not in ours
     }
-    assert imported - declared == set()
-    required = {re.match(r"[\w-]+", line).group().lower() for line in PROJECT["dependencies"]}
-    assert required - imported == set()
 
 
 def _names(node: ast.AST) -> list[str]:
