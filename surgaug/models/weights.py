@@ -156,3 +156,13 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
             left.append(name)
     net.load_state_dict(own)
     return left
+
+
+def halve(source: Path, target: Path) -> None:
+    """Write the model file `source` again with its weights in float16. ModelError when it cannot be read."""
+    h = read_header(source)
+    size = (int(h["size"][0]), int(h["size"][1]))
+    save_model(
+        target, read_weights(source), config=unet_config(h["config"]), space=LabelSpace.from_dict(h["space"]),
+        schedule=h["schedule"], prediction=h["prediction"], size=size, defaults=h["defaults"], meta=h["meta"], half=True,
+    )  # fmt: skip

@@ -50,8 +50,8 @@ def test_order(tmp_path):
     assert resolve_model(None, ears, runs, shipped) == new / "last.safetensors" == newest_run(runs)
     assert not ears.warnings and "newest finished run" in ears.infos[0]
 
-    assert resolve_model(old, ears, runs, shipped) == old / "best.safetensors"
-    assert resolve_model(old.relative_to(runs), ears, runs, shipped) == old / "best.safetensors"
+    assert resolve_model(old, ears, runs, shipped) == old / "last.safetensors"
+    assert resolve_model(old.relative_to(runs), ears, runs, shipped) == old / "last.safetensors"
     assert resolve_model(runs / "running" / "last.safetensors", ears, runs, shipped).name == "last.safetensors"
     with pytest.raises(ModelError, match="no model in this folder"):
         resolve_model(runs / "empty", ears, runs, shipped)
