@@ -88,18 +88,22 @@ class Codec:
     def explain(self, unknown: dict[int, int], color: bool = False) -> str:
         """Why these values (to pixels; colours 0xRRGGBB where `color`) are no ids of the space, and the cure."""
         colored = color or self.encoding == "colors"
-        named = [f"{_color_text(v) if colored else v} ({n:,} pixels)" for v, n in sorted(unknown.items())[:8]]
+        named = [f"{_color_text(v) if colored else v} ({_pixels(n)})" for v, n in sorted(unknown.items())[:8]]
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-        what = ("colour" if colored else "value") + ("s" if len(unknown) > 1 else "")
+        several = len(unknown) > 1
+        what = ("colour" if colored else "value") + ("s" if several else "")
+        be = "are" if several else "is"
         space = f"label space '{self.remapped or self.space.name}'"
         if self.encoding == "colors":
-            cure = f"is no colour of the {space}; correct the map, or give its classes and colours with --classes FILE"
+            cure = (
+                f"{be} no colour of the {space}; correct the map, or give its classes and colours with --classes FILE"
+            )
         elif colored:
-            cure = "stands for no id: the channels differ, and the other maps hold ids; save it as ids like them"
+            cure = f"{be} no id: the channels differ, and the other maps hold ids; save the map as ids like them"
         elif self.encoding in ("binary", "two-class"):
-            cure = "is neither 0 nor 255, and the other masks hold only those; save it like the others"
+            cure = f"{be} neither 0 nor 255, and the other masks hold only those; save it like the others"
         else:
-            cure = f"is outside the {space} ({self._ids_text}); correct the map, or give its classes with --classes"
+            cure = f"{be} outside the {space} ({self._ids_text}); correct the map, or give its classes with --classes"
         return f"{what} {', '.join(named)}{more} {cure}"
 
     @property
@@ -299,6 +303,10 @@ def _ignore(space: LabelSpace) -> tuple[int, ...]:
 
 def _packed(color: tuple[int, int, int]) -> int:
     return color[0] << 16 | color[1] << 8 | color[2]
+
+
+def _pixels(n: int) -> str:
+    return "1 pixel" if n == 1 else f"{n:,} pixels"
 
 
 def _color_text(packed: int) -> str:

@@ -170,7 +170,7 @@ def test_a_colour_that_is_no_class_is_refused(tmp_path: Path) -> None:
     colors[0, 0] = (1, 2, 3)
     write_png(tmp_path / "b.png", colors)
     codec = detect([tmp_path / "a.png", tmp_path / "b.png"], CADIS)
-    with pytest.raises(DataError, match=r"b\.png: colour \(1, 2, 3\) \(1 pixels\) is no colour of the .*'cadis'"):
+    with pytest.raises(DataError, match=r"b\.png: colour \(1, 2, 3\) \(1 pixel\) is no colour of the .*'cadis'"):
         codec.decode(tmp_path / "b.png")
 
 
@@ -181,9 +181,7 @@ def test_a_map_whose_channels_differ_among_maps_of_ids_is_refused(tmp_path: Path
     write_png(tmp_path / "b.png", stray)
     codec = detect([tmp_path / "a.png", tmp_path / "b.png"], CADIS)
     assert (codec.decode(tmp_path / "a.png") == 5).all()
-    with pytest.raises(
-        DataError, match=r"b\.png: colours .*\(5, 5, 6\) \(1 pixels\) stands? for no id: the channels differ"
-    ):
+    with pytest.raises(DataError, match=r"b\.png: colours .*\(5, 5, 6\) \(1 pixel\) are no id: the channels differ"):
         codec.decode(tmp_path / "b.png")
 
 

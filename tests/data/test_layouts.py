@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from surgaug.data import layouts
+
+
+def test_layouts_are_listed_without_importing_them() -> None:
+    code = (
+        "import sys; from surgaug.data import layouts; print(layouts.names()); "
+        "assert not any(m.startswith('surgaug.data.layouts.') for m in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(["cadis", "folders", "splits", "supervisely"])
+
+
+def test_each_has_matches_and_read() -> None:
+    for name in layouts.names():
+        assert callable(layouts.get(name).matches) and callable(layouts.get(name).read)
