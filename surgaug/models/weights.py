@@ -146,8 +146,13 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
     left = []
     for name, tensor in own.items():
         given = source.get(name)
-        per_class = name == "label_embedding.weight" or name.startswith("level_features") and name.endswith("weight")
-        if given is not None and per_class and given.shape[0] == tensor.shape[0] and given.shape[2:] == tensor.shape[2:]:
+        per_class = name == "label_embedding.weight" or (name.startswith("level_features") and name.endswith("weight"))
+        if (
+            given is not None
+            and per_class
+            and given.shape[0] == tensor.shape[0]
+            and given.shape[2:] == tensor.shape[2:]
+        ):
             for mine, theirs in pairs:
                 tensor[:, mine] = given[:, theirs]
         elif given is not None and given.shape == tensor.shape:

@@ -112,7 +112,9 @@ def override(config: Any, path: str, value: Any, _shown: str = "") -> Any:
     names = [f.name for f in dataclasses.fields(config)]
     if name not in names:
         near = difflib.get_close_matches(name, names, 1)
-        hint = f"; did you mean '{shown[: len(shown) - len(path)]}{near[0]}'?" if near else f"; known: {', '.join(names)}"
+        hint = (
+            f"; did you mean '{shown[: len(shown) - len(path)]}{near[0]}'?" if near else f"; known: {', '.join(names)}"
+        )
         raise UsageError(f"'{shown}': there is no such setting{hint}")
     if rest:
         inner = getattr(config, name)

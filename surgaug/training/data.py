@@ -21,18 +21,21 @@ HELD_OUT = 0.05
 TOO_FEW = 20
 
 
-def load_data(
-    config: TrainConfig, feedback: Feedback
-) -> tuple[Frames, Frames, dict[str, Any], np.ndarray]:
+def load_data(config: TrainConfig, feedback: Feedback) -> tuple[Frames, Frames, dict[str, Any], np.ndarray]:
     """Training frames, validation frames, class statistics, and presence bool [N, K] of the training frames.
 
     DataError names the file and the value when a frame cannot be used.
     """
-    paired = open_pairs(Path(config.data), classes=config.classes, exclude_known_errors=config.exclude_known_errors)
+    paired = open_pairs(
+        Path(config.data),
+        classes=config.classes,
+        exclude_known_errors=config.exclude_known_errors,
+        feedback=feedback,
+    )
     train, val = split(paired, config.seed)
     if config.val:
         train = train if any(i.split for i in paired.items) else paired
-        val = open_pairs(Path(config.val), classes=paired.space)
+        val = open_pairs(Path(config.val), classes=paired.space, feedback=feedback)
     if not len(train):
         raise DataError(f"{config.data}: no frame to train on")
     seen = survey(train, feedback, need_images=True)

@@ -1,10 +1,10 @@
 """A run's folder: configuration, model files, training state, and what resuming needs.
 
-    config.json          the resolved configuration
-    last.safetensors     EMA weights of the last save      best.safetensors   of the lowest validation loss
-    state.pt             raw weights, EMA, optimizer, position: what `--resume` continues from (read as data only)
-    run.json             status: running, stopped or finished
-    metrics.csv, samples/step_*.png
+config.json          the resolved configuration
+last.safetensors     EMA weights of the last save      best.safetensors   of the lowest validation loss
+state.pt             raw weights, EMA, optimizer, position: what `--resume` continues from (read as data only)
+run.json             status: running, stopped or finished
+metrics.csv, samples/step_*.png
 """
 
 from __future__ import annotations

@@ -120,9 +120,7 @@ def gradient(
     return total
 
 
-def apply(
-    net: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, clip: float
-) -> float:
+def apply(net: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, clip: float) -> float:
     """Clip and step; returns the gradient's norm. Nothing is changed when it is not finite."""
     scaler.unscale_(optimizer)
     norm = float(nn.utils.clip_grad_norm_(net.parameters(), clip))

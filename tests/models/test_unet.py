@@ -90,7 +90,7 @@ def test_shares_are_the_area_average_of_the_one_hot_map():
 
 
 def test_a_one_pixel_instrument_reaches_the_coarsest_level():
-    net, maps, x, level = net_and_maps()
+    net, maps, _, _ = net_and_maps()
     thin = torch.zeros_like(maps)
     with torch.no_grad():
         without = net.encode(thin).modulation
