@@ -169,5 +169,6 @@ def halve(source: Path, target: Path) -> None:
     size = (int(h["size"][0]), int(h["size"][1]))
     save_model(
         target, read_weights(source), config=unet_config(h["config"]), space=LabelSpace.from_dict(h["space"]),
-        schedule=h["schedule"], prediction=h["prediction"], size=size, defaults=h["defaults"], meta=h["meta"], half=True,
+        schedule=h["schedule"], prediction=h["prediction"], size=size, defaults=h["defaults"], meta=h["meta"],
+        half=True,
     )  # fmt: skip

@@ -27,7 +27,7 @@ SPLIT_NAMES = {"train", "training", "images", "data"}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Sizes are (H, W). `steps` and `minutes`: whichever ends first; the learning rate falls over it."""
+    """One training run. Sizes are (H, W). Of `steps` and `minutes` the first to end ends it; the rate falls over it."""
 
     data: str = ""
     val: str | None = None

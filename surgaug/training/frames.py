@@ -1,4 +1,4 @@
-"""Training frames: kept in memory near the training size, drawn in a balanced order, flipped and zoomed with their maps.
+"""Training frames: kept near the training size, drawn in a balanced order, flipped and zoomed with their maps.
 
 Every random choice is a function of (seed, position), never of a generator's history: the order and the pictures after
 a resume are those of an uninterrupted run, and any number of processes sees the same global batch.

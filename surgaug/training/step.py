@@ -33,7 +33,7 @@ class Trained(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """What the network sees and should answer: x_t, wanted [b, 3, H, W], noise_level, weight [b], index_map [b, H, W]."""
+    """Seen and wanted by the network: x_t, wanted [b, 3, H, W]; noise_level, weight [b]; index_map [b, H, W]."""
 
     x_t: Tensor
     noise_level: Tensor
