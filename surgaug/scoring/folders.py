@@ -152,4 +152,4 @@ def _unique(stems: Iterable[str | None]) -> dict[str, int]:
 
 def _stem(source: str) -> str:
     name = source.replace("\\", "/").rsplit("/", 1)[-1]
-    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
+    return Path(name).stem if Path(name).suffix.lower() in (*SUFFIXES, ".json") else name

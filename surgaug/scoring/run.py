@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from surgaug import __version__
 from surgaug.data.spaces import load_space
+from surgaug.device import pick_device
 from surgaug.errors import DataError, UsageError
 from surgaug.feedback import Feedback, Silent
 from surgaug.scoring import gates, metrics
@@ -225,18 +225,6 @@ class _Scorer:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def pick_device(name: str) -> torch.device:
-    """ "auto" is CUDA, then MPS, then the CPU. UsageError for a device that this machine has not."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as reason:
-        raise UsageError(f"--device {name}: not available here ({str(reason).splitlines()[0]})") from reason
-    return device
 
 
 def _no_pairs(pairing: Pairing | None) -> str:
