@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -49,22 +50,29 @@ class Scene:
 
 
 def make_scene(seed: int, video: int | None = None) -> Scene:
-    """The scene of that seed. `video` is drawn from the 25 that CaDIS has when it is None.
-
-    The set of instruments follows `frequencies.INSTRUMENT_SETS`, given the video: numbers beyond 25 behave as 1..25 do.
-    """
+    """The scene of that seed (>= 0); `video` is drawn when it is None."""
     rng = np.random.default_rng([seed, 0x9EE7])
-    joint = joint_frequencies()
+    video, ids = draw_instruments(rng, video)
+    return _compose(seed, rng, video_style(video), ids)
+
+
+def draw_instruments(rng: np.random.Generator, video: int | None = None) -> tuple[int, tuple[int, ...]]:
+    """A video, and the ids of the instrument classes of one frame, by `frequencies.joint_frequencies`.
+
+    `video` is drawn from the 25 that CaDIS has when it is None; those beyond 25 have the instruments of 1..25 again.
+    """
     if video is None:
-        cell = int(np.searchsorted(np.cumsum(joint), rng.random()))
-        row, column = divmod(min(cell, joint.size - 1), joint.shape[1])
-        video = column + 1
-    else:
-        weights = np.cumsum(joint[:, (video - 1) % joint.shape[1]])
-        row = min(int(np.searchsorted(weights, rng.random() * weights[-1])), len(weights) - 1)
-    ids = INSTRUMENT_SETS[row][0]
-    style = video_style(video)
-    return _compose(seed, rng, style, ids)
+        cells = _cumulative(None)
+        row, column = divmod(int(np.searchsorted(cells, rng.random() * cells[-1], "right")), joint_frequencies().shape[1])
+        return column + 1, INSTRUMENT_SETS[row][0]
+    weights = _cumulative((video - 1) % joint_frequencies().shape[1])
+    return video, INSTRUMENT_SETS[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))][0]
+
+
+@lru_cache(maxsize=32)
+def _cumulative(column: int | None) -> np.ndarray:
+    joint = joint_frequencies()
+    return np.cumsum(joint if column is None else joint[:, column])
 
 
 def _compose(seed: int, rng: np.random.Generator, style: Style, ids: tuple[int, ...]) -> Scene:
