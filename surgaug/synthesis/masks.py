@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from surgaug.data.resize import fit_size, resize_label_map
 from surgaug.errors import DataError, ModelError
 from surgaug.feedback import Feedback, Silent
 
-_FILES_NAMED = 5
-_CLASSES_NAMED = 12
+_FILES_NAMED = 2
+_CLASSES_NAMED = 6
 
 
 def open_for(
@@ -58,19 +59,21 @@ def refuse_unknown(presence: np.ndarray, maps: LabelMaps, model_space: LabelSpac
         if not presence[:, k].any():
             continue
         if c.id not in known:
-            wrong.append((c.id, f"{c.id} ({c.name})", k))
+            wrong.append((f"{c.id} ({c.name})", k))
         elif not anonymous and known[c.id].lower() != c.name.lower():
-            wrong.append((c.id, f"{c.id} ({c.name}; to the model it is {known[c.id]})", k))
+            wrong.append((f"{c.id} ({c.name}; to the model it is {known[c.id]})", k))
     if not wrong:
         return
+    folder = Path(os.path.commonpath([file.parent for file in files]))
     lines = []
-    for _, text, k in wrong[:_CLASSES_NAMED]:
-        holders = [files[i] for i in np.flatnonzero(presence[:, k])]
+    for text, k in wrong[:_CLASSES_NAMED]:
+        holders = [str(files[i].relative_to(folder)) for i in np.flatnonzero(presence[:, k])]
         more = f" and {len(holders) - _FILES_NAMED} more" if len(holders) > _FILES_NAMED else ""
-        lines.append(f"{text} in {', '.join(map(str, holders[:_FILES_NAMED]))}{more}")
-    rest = f"; and {len(wrong) - _CLASSES_NAMED} more classes" if len(wrong) > _CLASSES_NAMED else ""
+        lines.append(f"{text} in {', '.join(holders[:_FILES_NAMED])}{more}")
+    if rest := [text for text, _ in wrong[_CLASSES_NAMED:]]:
+        lines.append(f"also {', '.join(rest)}")
     raise ModelError(
-        f"the masks hold classes that the model {model} does not know: {'; '.join(lines)}{rest}. "
+        f"the masks in {folder} hold classes that the model {model} does not know: {'; '.join(lines)}. "
         f"It knows {len(known)} classes of '{model_space.name}' (ids {_ranges(sorted(known))}); "
         "train a model with these classes, or give the masks' label space with --classes"
     )
