@@ -11,7 +11,7 @@ from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
 from surgaug.models.weights import SHIPPED, file_hash, load_model
 
-SHA256 = "@@SHA@@"
+SHA256 = "b89a8e9c4d22e5f0ec99c33ad4359be67e0665b37347953c5541fdf69e394f42"
 
 
 def test_it_is_the_published_file_and_small():
