@@ -32,8 +32,7 @@ def bridge(own: np.ndarray, over: np.ndarray) -> np.ndarray:
                 and _alike(widths[i], widths[j])
                 and _within(centres[i], centres[j], own | over)
             ):
-                a, b = (tuple(round(v) for v in centres[k]) for k in (i, j))
-                cv2.line(found, a, b, 1, thickness=int(min(widths[i], widths[j])))
+                _band(found, centres[i], centres[j], float(min(widths[i], widths[j])))
     return found.view(bool) & over
 
 
@@ -51,6 +50,14 @@ def _face(a: np.ndarray, way_a: np.ndarray, b: np.ndarray, way_b: np.ndarray) ->
 
 def _alike(a: int, b: int) -> bool:
     return max(a, b) < _WIDE or max(a, b) <= _ALIKE * min(a, b)
+
+
+def _band(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, width: float) -> None:
+    """Draw ones from a to b (x, y), `width` pixels across, a little longer than the way."""
+    along = (b - a) / max(float(np.hypot(*(b - a))), 1e-9)
+    across = np.array([-along[1], along[0]]) * (width - 1) / 2
+    corners = np.array([a - along - across, b + along - across, b + along + across, a - along + across])
+    cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), 1, shift=4)
 
 
 def _within(a: np.ndarray, b: np.ndarray, area: np.ndarray) -> bool:

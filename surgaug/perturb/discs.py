@@ -16,8 +16,9 @@ import numpy as np
 _BINS = 360
 _VISIBLE = 0.3  # of the outline's angles; with less there is nothing to complete
 _DEVIATION = 0.25  # of the radius; a shape farther from an ellipse is not one of these discs
+_WRONG = 0.12  # of the disc's pixels that may be off where nothing hides them
 _MIN_POINTS = 24
-_POINTS = 1000  # of an outline that are looked at
+_POINTS = 500  # of an outline that are looked at
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ class Disc:
         dy, dx = point[0] - self.centre[0], point[1] - self.centre[1]
         return float(np.hypot(dy, dx) / self.radius[int(np.degrees(np.arctan2(dy, dx)) % 360)])
 
+    def drawn(self, frame: tuple[int, int]) -> np.ndarray:
+        """uint8 [H, W]: 1 inside."""
+        angles = np.deg2rad(np.arange(_BINS) + 0.5)
+        points = np.stack(
+            [self.centre[1] + self.radius * np.cos(angles), self.centre[0] + self.radius * np.sin(angles)]
+        )
+        canvas = np.zeros(frame, np.uint8)
+        cv2.fillPoly(canvas, [np.round(points.T * 16).astype(np.int32)], 1, shift=4)
+        return canvas
+
     @property
     def mean_radius(self) -> float:
         return float(self.radius.mean())
@@ -58,7 +69,7 @@ def find_discs(label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden:
     for level, ids in enumerate(levels):
         table[list(ids)] = level
     depth = cv2.LUT(label_map, table[None, :256]) if label_map.dtype == np.uint8 else table[label_map]
-    near_hidden = cv2.dilate(hidden, np.ones((5, 5), np.uint8))
+    near_hidden = cv2.dilate(cv2.min(hidden, 1), np.ones((5, 5), np.uint8))
     found = []
     for level, ids in enumerate(levels):
         if (depth == level).any():
@@ -73,7 +84,7 @@ def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndar
     if not contours:
         return None
     outline = np.concatenate(contours)[:, 0]  # (x, y)
-    outline = outline[:: max(1, len(outline) // _POINTS)]
+    outline = outline[:: -(-len(outline) // _POINTS)]
     height, width = mask.shape
     x, y = outline.T
     seen = (near_hidden[y, x] == 0) & (x > 0) & (y > 0) & (x < width - 1) & (y < height - 1)
@@ -99,12 +110,16 @@ def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndar
     angles = np.deg2rad(np.arange(_BINS) + 0.5)
     # Half a pixel out: the outline runs through the centres of the outermost pixels.
     radius = _ellipse_radius(axes, turn, angles) * np.clip(factor, 0.5, 1.5) + 0.5
-    return Disc(class_ids, (float(centre[1]), float(centre[0])), radius.astype(np.float32))
+    disc = Disc(class_ids, (float(centre[1]), float(centre[0])), radius.astype(np.float32))
+    drawn = disc.drawn(mask.shape)
+    # An arc may fit and yet be the inside of a bow: then the shape is full where the map is not.
+    wrong = cv2.countNonZero(cv2.bitwise_and(cv2.bitwise_xor(drawn, mask), cv2.bitwise_not(near_hidden * 255)))
+    return disc if wrong <= _WRONG * cv2.countNonZero(mask) else None
 
 
 def _ellipse(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], float] | None:
     """Centre (x, y), half axes and rotation (radians) from float32 [N, 2] points (x, y), outliers left out once."""
-    for _ in range(2):
+    for again in (True, False):
         if len(points) < _MIN_POINTS:
             return None
         (cx, cy), axes, degrees = cv2.fitEllipseDirect(points)
@@ -112,9 +127,10 @@ def _ellipse(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, floa
         extent = float(np.ptp(points, axis=0).max())
         if not np.isfinite([cx, cy, *half, turn]).all() or not 2 < min(half) <= max(half) < 2 * extent:
             return None
-        length, angle = cv2.cartToPolar(points[:, 0] - np.float32(cx), points[:, 1] - np.float32(cy))
-        off = np.abs(length.ravel() / _ellipse_radius(half, turn, angle.ravel()) - 1)
-        points = points[off <= max(3 * float(np.median(off)), 0.02)]
+        if again:
+            length, angle = cv2.cartToPolar(points[:, 0] - np.float32(cx), points[:, 1] - np.float32(cy))
+            off = np.abs(length.ravel() / _ellipse_radius(half, turn, angle.ravel()) - 1)
+            points = points[off <= max(3 * float(np.sort(off)[len(off) // 2]), 0.02)]
     return (cx, cy), half, turn
 
 

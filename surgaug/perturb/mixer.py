@@ -150,6 +150,5 @@ def _attempt(
         except Rejected as reason:
             refused[f"{op.name}: {reason}"] += 1
             continue
-        discs = scene.discs if module.KEEPS_EYE else None
-        return Scene(label_map, scene.space, discs), {"op": op.name, **record, "tries": count}, count
+        return scene.changed(label_map, module.KEEPS_EYE), {"op": op.name, **record, "tries": count}, count
     return scene, None, tries

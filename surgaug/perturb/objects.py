@@ -16,6 +16,7 @@ from surgaug.perturb.roles import Roles
 MIN_PIXELS = 12  # fewer are a slip of the annotator's hand
 _GAP = 0.03  # of the frame's diagonal: parts of one class that lie nearer to each other are one object
 _COARSE = 4
+_SAMPLED = 1000  # pixels from which a direction is told
 _BACKGROUND_SHARE = 0.2  # a class of an unknown label space is background from this share of the frame's rim
 _THIN = 3.0  # length to width, from which something at the border is taken for an instrument where nothing is known
 
@@ -219,7 +220,7 @@ def _entries(mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int,
 def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
     point, out = run[:, :2].mean(0), run[:, 2:].mean(0)
     out = out / np.hypot(*out) if np.hypot(*out) > 1e-6 else run[0, 2:]
-    reach = max(2.0 * len(run), 16.0)
+    reach = max(3.0 * len(run), 24.0)
     low = np.maximum(np.floor(point - origin - reach).astype(int), 0)
     high = np.ceil(point - origin + reach).astype(int) + 1
     part = mask[low[0] : high[0], low[1] : high[1]].view(np.uint8)
@@ -227,6 +228,7 @@ def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
     first = run[0, :2].astype(int) - origin - low
     near = np.argwhere(labels == labels[first[0], first[1]]) + low + origin
     near = near[((near - point) ** 2).sum(1) < reach**2].astype(float)
+    near = near[:: -(-len(near) // _SAMPLED)]
     way, elongation = _long_axis(near)
     inward = near.mean(0) - point
     # What is round here has no axis that one could trust, so there the way is that to the middle of what is seen.

@@ -26,7 +26,6 @@ def claim(out: Path, description: dict[str, Any]) -> None:
     Raises DataError when something else lies there, and UsageError, with the differences, when it is another
     configuration's set.
     """
-    out.mkdir(parents=True, exist_ok=True)
     file = out / DATASET
     if file.exists():
         _refuse_other(file, description)

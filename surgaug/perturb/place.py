@@ -7,7 +7,7 @@ import numpy as np
 from surgaug.perturb import constraints
 from surgaug.perturb.objects import stray_parts
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene, count_ids
+from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import Placed, apply, put
 
 
@@ -55,10 +55,13 @@ def lay(background: np.ndarray, placed: Placed, depths: np.ndarray) -> np.ndarra
 
 
 def _changed_counts(before: np.ndarray, after: np.ndarray, *boxes: tuple[int, int, int, int]) -> list[np.ndarray]:
-    """Pixels by id, then and now, in the region that holds the boxes."""
+    """Pixels by id, then and now, among those in the region of the boxes that changed."""
     y0, x0 = np.min(boxes, 0)[:2]
     y1, x1 = np.max(boxes, 0)[2:]
-    return [count_ids(np.ascontiguousarray(label_map[y0:y1, x0:x1])) for label_map in (before, after)]
+    then, now = before[y0:y1, x0:x1], after[y0:y1, x0:x1]
+    changed = then != now
+    size = int(np.iinfo(before.dtype).max) + 1
+    return [np.bincount(label_map[changed], minlength=size) for label_map in (then, now)]
 
 
 def _require(reason: str | None) -> None:

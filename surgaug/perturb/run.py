@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +26,7 @@ from surgaug.data.label_space import LabelSpace
 from surgaug.errors import DataError, Interrupted
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
+from surgaug.lock import folder_lock
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.preview import TRIPLES, contact_sheet
@@ -74,23 +76,24 @@ def augment_masks(
         return label_name(maps.items[plan[index]].name, index) if index < n else None
 
     description = _describe(config, maps, n)
-    output.claim(config.out, description)
-    rows = output.finished_rows(config.out, name_of)
-    for index in sorted(rows):
-        emit(config.out / rows[index]["label"])
-    chunks = list(_chunks(plan, originals, rows.keys()))
-    if rows and chunks:
-        feedback.info(f"{config.out}: {len(rows)} of {n + len(originals)} maps are there already")
-    done = _run_all(job, chunks, rows, n + len(originals), config.workers, feedback, emit, again)
-    skipped = {label_name(maps.items[plan[k]].name, k): why for k, why in sorted(done.skipped.items())}
-    ordered = [rows[index] for index in sorted(rows)]
-    output.write_manifest(config.out, ordered)
-    made = [row for row in ordered if row["index"] >= 0]
-    _report(feedback, found, maps.space, made, done, skipped)
-    if made:
-        _draw_preview(config.out, job, made)
-    counts = {"maps": len(made), "skipped": skipped, "classes": _class_totals(maps.space, made)}
-    output.write_description(config.out, {**description, "complete": True, "counts": counts})
+    config.out.mkdir(parents=True, exist_ok=True)
+    with folder_lock(config.out, feedback):
+        output.claim(config.out, description)
+        rows = output.finished_rows(config.out, name_of)
+        for index in sorted(rows):
+            emit(config.out / rows[index]["label"])
+        chunks = list(_chunks(plan, originals, rows.keys()))
+        if rows and chunks:
+            feedback.info(f"{config.out}: {len(rows)} of {n + len(originals)} maps are there already")
+        done = _run_all(job, chunks, rows, n + len(originals), config.workers, feedback, emit, again)
+        skipped = {label_name(maps.items[plan[k]].name, k): why for k, why in sorted(done.skipped.items())}
+        made = [rows[index] for index in sorted(rows) if index >= 0]
+        output.write_manifest(config.out, [rows[index] for index in sorted(rows)])
+        _report(feedback, found, maps.space, made, done, skipped)
+        if made:
+            _draw_preview(config.out, job, made)
+        counts = {"maps": len(made), "skipped": skipped, "classes": _class_totals(maps.space, made)}
+        output.write_description(config.out, {**description, "complete": True, "counts": counts})
     return Result(config.out, len(made), skipped)
 
 
@@ -211,11 +214,18 @@ _job: Job | None = None
 
 
 def _start(job: Job) -> None:
-    """In a new worker: keep the job, leave Ctrl-C to the parent, one thread each."""
+    """In a new worker: keep the job, leave Ctrl-C to the parent, one thread each, no life after the parent's."""
     global _job
     _job = job
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+
+
+def _die_with_parent() -> None:
+    # A killed parent closes no queue that its workers wait on.
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _do(chunk: Chunk) -> Done:

@@ -44,9 +44,15 @@ class Scene:
         """Of the frame, in pixels: the unit in which the operations' distances are given."""
         return float(np.hypot(*self.frame))
 
-    @property
+    @cached_property
     def roles(self) -> Roles:
         return roles(self.space)
+
+    def changed(self, label_map: np.ndarray, keeps_eye: bool) -> Scene:
+        """The scene of a map [H, W] made from this one; `keeps_eye`: the discs of the eye are where they were."""
+        scene = Scene(label_map, self.space, self.discs if keeps_eye else None)
+        scene.roles = self.roles
+        return scene
 
     @cached_property
     def objects(self) -> tuple[SceneObject, ...]:

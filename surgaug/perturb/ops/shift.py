@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.perturb.place import move, pick_object
+from surgaug.perturb.rejection import Rejected
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
@@ -30,7 +31,10 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
     along = rng.uniform(-1, 1) * params.along * scene.diagonal
     across = rng.uniform(-1, 1) * params.across * scene.diagonal
     dy, dx = thing.axis
-    way = (along * dy - across * dx, along * dx + across * dy)
-    limit = 1.01 * np.hypot(params.along, params.across) * scene.diagonal
+    # Whole pixels: the object's outline stays as it was drawn.
+    way = (round(along * dy - across * dx), round(along * dx + across * dy))
+    if way == (0, 0):
+        raise Rejected("a way of less than a pixel")
+    limit = 1 + np.hypot(params.along, params.across) * scene.diagonal
     label_map = move(scene, index, shift_matrix(*way), limit)
-    return label_map, {"classes": list(thing.class_ids), "dy": round(way[0], 2), "dx": round(way[1], 2)}
+    return label_map, {"classes": list(thing.class_ids), "dy": way[0], "dx": way[1]}

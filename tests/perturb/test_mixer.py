@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from perturb_cases import CADIS, eye
+
+from surgaug.errors import UsageError
+from surgaug.perturb import ops
+from surgaug.perturb.mixer import DEFAULT_OPS, Op, mix, parse_ops, perturb_one, settings_of
+from surgaug.perturb.scene import Scene
+
+
+def test_parse_ops_orders_by_stage_and_takes_text_or_parts():
+    assert [(op.name, op.probability) for op in parse_ops("flip, shift:0.25")] == [("shift", 0.25), ("flip", 1.0)]
+    assert parse_ops(("shift:0.25", "flip")) == parse_ops("flip,shift:0.25")
+    assert {op.name for op in parse_ops(DEFAULT_OPS)} <= set(ops.names())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("shfit:0.5", "did you mean shift"),
+        ("shift:often", "NAME:PROBABILITY"),
+        ("shift:0", "above 0"),
+        ("shift:1.5", "at most 1"),
+        ("shift,shift:0.5", "twice"),
+        (" , ", "names no operation"),
+    ],
+)
+def test_parse_ops_refuses(text, said):
+    with pytest.raises(UsageError, match=said):
+        parse_ops(text)
+
+
+def test_every_operation_has_settings_with_defaults():
+    for name in ops.names():
+        module = ops.get(name)
+        assert module.Params(**settings_of(name)) == module.Params()
+        assert isinstance(module.STAGE, int) and isinstance(module.KEEPS_EYE, bool)
+
+
+def test_probabilities_are_kept():
+    label_map = eye((135, 240))
+    counts = {"shift": 0, "flip": 0}
+    for k in range(200):
+        _, records = perturb_one(label_map, CADIS, "shift:0.5,flip:0.2", np.random.default_rng(k))
+        for record in records:
+            counts[record["op"]] += 1
+    assert 75 < counts["shift"] < 125 and 22 < counts["flip"] < 60
+
+
+def test_a_map_that_must_change_does():
+    label_map = eye((135, 240))
+    for k in range(20):
+        outcome = mix(Scene(label_map, CADIS), parse_ops("shift:0.01,flip:0.01"), np.random.default_rng(k))
+        assert outcome.records and not np.array_equal(outcome.label_map, label_map)
+
+
+def test_refusals_are_counted_and_the_map_is_left_alone():
+    bare = np.full((40, 60), 6, np.uint8)
+    outcome = mix(Scene(bare, CADIS), parse_ops("shift,swap"), np.random.default_rng(0))
+    assert outcome.records == [] and np.array_equal(outcome.label_map, bare)
+    assert set(outcome.refused) == {
+        "shift: no instrument or object to move",
+        "swap: no instrument with another class of its group to become",
+    }
+
+
+def test_settings_reach_the_operation():
+    label_map = eye((135, 240))
+    small = Op("shift", settings=(("along", 0.02), ("across", 0.02)))
+    for k in range(10):
+        _, records = perturb_one(label_map, CADIS, (small,), np.random.default_rng(k))
+        for record in records:
+            assert np.hypot(record["dy"], record["dx"]) <= 0.03 * np.hypot(135, 240) + 1

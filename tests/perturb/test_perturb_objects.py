@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from perturb_cases import CADIS, MANY, TASK2, TWO, eye
+
+from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.perturb.objects import find_objects
+from surgaug.perturb.roles import roles
+from surgaug.perturb.sprites import apply, cut, put, shift_matrix, turn_matrix
+
+
+def objects(label_map, space):
+    return find_objects(label_map, roles(space), space.ignore)
+
+
+def test_tip_and_handle_are_one_object_with_its_entry_axis_and_tip():
+    found = {thing.class_ids: thing for thing in objects(eye(), CADIS)}
+    assert set(found) == {(13, 21), (17,)}
+    phaco = found[13, 21]
+    assert phaco.entry.point[0] == 269 and 290 < phaco.entry.point[1] < 330
+    assert np.hypot(phaco.tip[0] - 148, phaco.tip[1] - 240) < 12
+    assert phaco.axis[0] < -0.7 and phaco.entry.direction[0] > 0.7
+    assert found[17,].entry.point[1] == 0
+
+
+def test_both_arms_of_a_forceps_are_one_object_and_two_far_instruments_are_two():
+    label_map = np.full((200, 300), 6, np.uint8)
+    cv2.line(label_map, (150, 199), (140, 100), 19, 4)
+    cv2.line(label_map, (162, 199), (150, 100), 19, 4)
+    cv2.line(label_map, (20, 0), (60, 60), 19, 4)
+    assert sorted(len(thing.entries) for thing in objects(label_map, CADIS)) == [1, 2]
+
+
+def test_hooks_rings_marks_and_retractors_stay():
+    for fastened in (35, 30, 31, 3):
+        label_map = np.full((100, 100), 6, np.uint8)
+        cv2.line(label_map, (0, 0), (50, 50), fastened, 5)
+        assert objects(label_map, CADIS) == ()
+
+
+def test_kinds_from_names_where_the_space_states_none():
+    space = LabelSpace("mine", (LabelClass(0, "background"), LabelClass(1, "Lens"), LabelClass(2, "Lens Injector")))
+    assert roles(space).movable == {2} and roles(space).discs == ((1,),)
+    assert roles(TASK2).movable == set(range(7, 17))
+    assert not roles(TWO).known and not roles(MANY).known
+
+
+def test_where_nothing_is_known_thin_things_at_the_border_move_and_sheets_do_not():
+    label_map = np.zeros((120, 160), np.uint8)
+    label_map[:, :60] = 1
+    cv2.circle(label_map, (110, 50), 20, 2, -1)
+    cv2.line(label_map, (159, 119), (110, 60), 3, 4)
+    assert [thing.class_ids for thing in objects(label_map, MANY)] == [(3,)]
+
+
+@pytest.mark.parametrize("angle", [0, 40, 90, 145, 200, 290, 340])
+def test_an_instrument_goes_on_beyond_the_frame_as_it_came_in(angle):
+    """A bar cut off by the frame, moved inward, shows what a longer bar would show."""
+    way = np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+    middle = np.array([100.0, 100.0])
+
+    def bar(offset):
+        drawn = np.zeros((200, 200), np.uint8)
+        start, end = middle + offset - 10 * way, middle + offset + 400 * way
+        cv2.line(drawn, tuple(int(v) for v in start.round()), tuple(int(v) for v in end.round()), 13, 9)
+        return drawn
+
+    inward = -40 * way
+    thing = objects(np.where(bar(0 * way) > 0, 13, 6).astype(np.uint8), CADIS)[0]
+    placed = put(cut(thing, 150), shift_matrix(*inward[::-1]), (200, 200), np.uint8)
+    shown = np.zeros((200, 200), np.uint8)
+    y0, x0, y1, x1 = placed.box
+    shown[y0:y1, x0:x1][placed.mask] = 13
+    expected = bar(inward)
+    overlap = ((shown > 0) & (expected > 0)).sum() / ((shown > 0) | (expected > 0)).sum()
+    assert overlap > 0.85, overlap
+
+
+def test_a_blob_cut_by_the_frame_is_mirrored_and_one_that_touches_it_is_not():
+    half = np.zeros((100, 100), np.uint8)
+    cv2.circle(half, (50, 0), 25, 1, -1)
+    touching = np.zeros((100, 100), np.uint8)
+    cv2.circle(touching, (50, 26), 26, 1, -1)
+    for label_map, rows in ((half, 51), (touching, 53)):
+        placed = put(cut(objects(label_map, TWO)[0], 50), shift_matrix(40, 0), (100, 100), np.uint8)
+        assert placed.box[2] - placed.box[0] == pytest.approx(rows, abs=2)
+
+
+def test_matrices_move_points_as_they_say():
+    assert apply(shift_matrix(3, -2), (10, 20)) == (13, 18)
+    y, x = apply(turn_matrix(90, (10, 10)), (10, 15))
+    assert (round(y), round(x)) == (15, 10), "clockwise on the screen, where y points down"
+    y, x = apply(turn_matrix(0, (10, 10), 2.0), (12, 13))
+    assert (y, x) == (14, 16)

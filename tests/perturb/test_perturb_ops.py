@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from perturb_cases import CADIS, SPACES, TWO, WIDE, dtype_of, eye, label_maps
+
+from surgaug.perturb import ops
+from surgaug.perturb.mixer import DEFAULT_OPS, mix, parse_ops, perturb_one
+from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.scene import Scene
+
+EVERY = ",".join(ops.names())
+
+
+def sound(before, after, space):
+    assert after.shape == before.shape and after.dtype == before.dtype
+    assert not space.unknown_ids(after)
+    if space.ignore is not None:
+        assert np.array_equal(before == space.ignore, after == space.ignore)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(label_maps(), st.sampled_from(ops.names()), st.integers(0, 2**32))
+def test_every_operation_keeps_shape_type_ids_and_ignore(case, name, seed):
+    label_map, space = case
+    before = label_map.copy()
+    scene = Scene(label_map, space)
+    try:
+        after, record = ops.get(name).perturb(scene, np.random.default_rng(seed), ops.get(name).Params())
+    except Rejected as reason:
+        assert str(reason)
+        after = label_map
+    else:
+        assert all(isinstance(value, (int, float, str, list, bool)) for value in record.values())
+    sound(before, after, space)
+    assert np.array_equal(label_map, before), "the source was changed"
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+@given(label_maps(), st.integers(0, 2**32))
+def test_thousands_of_random_maps_through_every_operation(case, seed):
+    label_map, space = case
+    after, _ = perturb_one(label_map, space, EVERY, np.random.default_rng(seed))
+    sound(label_map, after, space)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(label_maps(), st.integers(0, 2**32))
+def test_the_same_map_for_the_same_seed_with_and_without_what_the_scene_remembers(case, seed):
+    label_map, space = case
+    scene = Scene(label_map, space)
+    chosen = parse_ops(DEFAULT_OPS)
+    first = mix(scene, chosen, np.random.default_rng(seed))
+    mix(scene, chosen, np.random.default_rng(seed + 1))
+    second = mix(scene, chosen, np.random.default_rng(seed))
+    fresh = mix(Scene(label_map.copy(), space), chosen, np.random.default_rng(seed))
+    for other in (second, fresh):
+        assert np.array_equal(first.label_map, other.label_map)
+        assert (first.records, first.tries, first.refused) == (other.records, other.tries, other.refused)
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda s: f"{s.name}-{s.ignore}")
+@pytest.mark.parametrize("name", ops.names())
+def test_a_map_of_one_class_and_a_map_of_ignored_pixels(space, name):
+    module = ops.get(name)
+    values = [space.ids[0]] + ([] if space.ignore is None else [space.ignore])
+    for value in values:
+        uniform = np.full((24, 32), value, dtype_of(space))
+        try:
+            after, _ = module.perturb(Scene(uniform, space), np.random.default_rng(0), module.Params())
+        except Rejected:
+            continue
+        assert np.array_equal(after, uniform)
+
+
+@pytest.mark.parametrize("name", ["shift", "rotate", "scale"])
+def test_an_object_that_fills_the_frame_and_one_of_a_single_pixel(name):
+    module = ops.get(name)
+    full = np.full((30, 40), 13, np.uint8)
+    with pytest.raises(Rejected):
+        module.perturb(Scene(full, CADIS), np.random.default_rng(0), module.Params())
+    dot = np.full((30, 40), 6, np.uint8)
+    dot[12, 17] = 13
+    with pytest.raises(NotApplicable):
+        module.perturb(Scene(dot, CADIS), np.random.default_rng(0), module.Params())
+
+
+def tried(name, label_map, space, n=40):
+    """The maps that `n` draws gave, with their records."""
+    module, scene, found = ops.get(name), Scene(label_map, space), []
+    for seed in range(n):
+        try:
+            found.append(module.perturb(scene, np.random.default_rng(seed), module.Params()))
+        except Rejected:
+            continue
+    assert len(found) >= n // 4, "hardly a try succeeds"
+    return found
+
+
+@pytest.mark.parametrize("name", ["shift", "rotate", "scale"])
+def test_moved_instruments_come_from_the_border_with_their_handle(name):
+    label_map = eye()
+    for after, record in tried(name, label_map, CADIS):
+        moved = set(record["classes"])
+        assert moved in ({13, 21}, {17}), "tip and handle are one object"
+        objects = {thing.class_ids: thing for thing in Scene(after, CADIS).objects}
+        for class_ids, thing in objects.items():
+            assert thing.entries, f"{class_ids} floats after {record}"
+        assert (after == (17 if 13 in moved else 13)).sum() >= 0.9 * (label_map == (17 if 13 in moved else 13)).sum()
+        assert {int(i) for i in np.unique(after)} <= {0, 4, 5, 6, 13, 17, 21}
+
+
+@pytest.mark.parametrize("name", ["shift", "rotate", "scale"])
+def test_what_an_instrument_leaves_is_the_eye_that_was_below_it(name):
+    bare = eye()
+    with_tool = bare.copy()
+    for tool in (13, 17, 21):
+        bare[bare == tool] = 255
+    truth = np.where(bare == 255, eye_below(bare.shape), bare)
+    for after, _ in tried(name, with_tool, CADIS, 12):
+        shown = ~np.isin(after, (13, 17, 21))
+        assert (after[shown] == truth[shown]).mean() > 0.998
+
+
+def eye_below(hw):
+    h, w = hw
+    scene = np.full(hw, 5, np.uint8)
+    cv2.ellipse(scene, (w // 2, h // 2), (int(0.48 * w), int(0.55 * h)), 0, 0, 360, 6, -1)
+    cv2.ellipse(scene, (w // 2, h // 2), (int(0.35 * h), int(0.33 * h)), 0, 0, 360, 4, -1)
+    cv2.ellipse(scene, (w // 2, h // 2), (int(0.22 * h), int(0.22 * h)), 0, 0, 360, 0, -1)
+    return scene
+
+
+def test_shift_moves_by_what_the_record_says():
+    label_map = eye()
+    for after, record in tried("shift", label_map, CADIS):
+        tip = next(t for t in Scene(label_map, CADIS).objects if list(t.class_ids) == record["classes"]).tip
+        now = next(t for t in Scene(after, CADIS).objects if list(t.class_ids) == record["classes"]).tip
+        assert np.allclose(np.subtract(now, tip), (record["dy"], record["dx"]), atol=3)
+
+
+def test_swap_changes_tip_and_handle_together_and_nothing_else():
+    label_map = eye()
+    pairs = Counter()
+    for after, record in tried("swap", label_map, CADIS):
+        changes = dict(zip(record["from"], record["to"], strict=True))
+        expected = label_map.copy()
+        for old, new in changes.items():
+            expected[label_map == old] = new
+            assert CADIS.by_id(old).group == CADIS.by_id(new).group
+        assert np.array_equal(after, expected)
+        pairs[tuple(record["to"])] += 1
+    assert (15, 18) in pairs, "the I/A handpiece has a handle, so it can replace the phaco handpiece with its"
+    assert all(len(to) == 2 and CADIS.by_id(to[1]).handle_of == to[0] for to in pairs if to[0] == 15)
+
+
+def test_flip_is_its_own_inverse_and_leaves_ignored_pixels():
+    flip = ops.get("flip")
+    label_map = eye((40, 60))
+    once, record = flip.perturb(Scene(label_map, CADIS), np.random.default_rng(0), flip.Params())
+    assert record == {"axis": "left-right"} and np.array_equal(once, label_map[:, ::-1])
+    wide = np.where(label_map == 6, 300, 40000).astype(np.uint16)
+    wide[:10, :10] = WIDE.ignore
+    after, _ = flip.perturb(Scene(wide, WIDE), np.random.default_rng(0), flip.Params())
+    sound(wide, after, WIDE)
+    up, record = flip.perturb(Scene(label_map, CADIS), np.random.default_rng(0), flip.Params(False, True))
+    assert record == {"axis": "up-down"} and np.array_equal(up, label_map[::-1])
+
+
+def test_a_polyp_moves_whole_in_a_space_that_tells_nothing():
+    label_map = np.zeros((88, 88), np.uint8)
+    label_map[30:50, 40:60] = 1
+    for after, record in tried("shift", label_map, TWO):
+        assert record["classes"] == [1]
+        assert np.array_equal(after, np.roll(label_map, (record["dy"], record["dx"]), (0, 1)))
+
+
+def test_objects_above_hide_what_is_moved_below_them():
+    label_map = eye()
+    label_map[200:, 240:400] = 2  # a hand, which lies above instruments
+    for after, _ in tried("shift", label_map, CADIS):
+        assert np.array_equal(after == 2, label_map == 2)
