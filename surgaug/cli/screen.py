@@ -189,8 +189,8 @@ class Terminal:
         from rich import box
         from rich.table import Table
 
-        table = Table(title=title, caption=caption or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-        table.caption_justify = "left"
+        table = Table(title=title, caption=caption or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        table.title_justify = table.caption_justify = "left"
         for index, column in enumerate(columns):
             table.add_column(column, justify="right" if _numeric(rows, index) else "left", overflow="fold")
         for row in rows:

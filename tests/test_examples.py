@@ -1,0 +1,67 @@
+"""The example scripts, run as they stand on a handful of phantom scenes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from surgaug.data.atomic import write_png
+from surgaug.data.phantom import render
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="shell scripts")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with train/ and val/ pairs."""
+    root = tmp_path_factory.mktemp("examples")
+    for part, seeds in (("train", range(8)), ("val", range(8, 12))):
+        for kind in ("images", "labels"):
+            (root / part / kind).mkdir(parents=True)
+        for seed in seeds:
+            image, label_map = render(seed, (32, 56))
+            write_png(root / part / "images" / f"{seed}.png", image)
+            write_png(root / part / "labels" / f"{seed}.png", label_map)
+    program = root / "bin" / "surgaug"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m surgaug "$@"\n')
+    program.chmod(0o755)
+    return root
+
+
+def script(folder: Path, name: str, *argv: str, **settings: str) -> subprocess.CompletedProcess:
+    env = {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p),
+        **settings,
+    }
+    return subprocess.run([EXAMPLES / name, *argv], cwd=folder, env=env, capture_output=True, text=True, timeout=500)
+
+
+def test_pipeline_then_shards(folder):
+    done = script(folder, "pipeline.sh", "train", "val", "all", SIZE="32x56", MINUTES="0.05", N="6", CLASSES="cadis")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    score = json.loads((folder / "all" / "score.json").read_text())
+    assert score["rows"][0]["images"] == 6
+
+    done = script(folder, "shards.sh", "val", "all/run", "sharded", "2", N="5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "sharded/manifest.jsonl"
+    rows = [json.loads(line) for line in (folder / "sharded" / "manifest.jsonl").read_text().splitlines()]
+    assert sorted(row["index"] for row in rows) == list(range(5))
+    assert all((folder / "sharded" / row["image"]).is_file() for row in rows)
+
+
+def test_pipeline_says_how_it_is_used(folder):
+    done = script(folder, "pipeline.sh")
+    assert done.returncode != 0
+    assert "usage:" in done.stderr
