@@ -22,6 +22,7 @@ from surgaug.data.phantom.style import Style, video_style
 
 ASPECT = 16 / 9
 PUPIL, TAPE, HAND, RETRACTORS, IRIS, SKIN, CORNEA = range(7)
+SUTURE_NEEDLE, NEEDLE_HOLDER, TROUTMAN_FORCEPS = 25, 26, 33
 MENDEZ_RING, MARKER, IRIS_HOOKS = 30, 31, 35
 _CIRCLE = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
@@ -63,7 +64,9 @@ def draw_instruments(rng: np.random.Generator, video: int | None = None) -> tupl
     """
     if video is None:
         cells = _cumulative(None)
-        row, column = divmod(int(np.searchsorted(cells, rng.random() * cells[-1], "right")), joint_frequencies().shape[1])
+        row, column = divmod(
+            int(np.searchsorted(cells, rng.random() * cells[-1], "right")), joint_frequencies().shape[1]
+        )
         return column + 1, INSTRUMENT_SETS[row][0]
     weights = _cumulative((video - 1) % joint_frequencies().shape[1])
     return video, INSTRUMENT_SETS[int(np.searchsorted(weights, rng.random() * weights[-1], "right"))][0]
@@ -344,7 +347,8 @@ def _tools(
     kinds = [i for i in ids if i in TOOLS]
     handle_ids = {TIP_OF_HANDLE[i] for i in ids if i in TIP_OF_HANDLE}
     used: list[float] = []
-    for kind in sorted(kinds, key=lambda i: (i not in (17, 11), i)):
+    held: np.ndarray | None = None  # where a needle holder or a forceps has the needle
+    for kind in sorted(kinds, key=lambda i: (i == SUTURE_NEEDLE, i not in (17, 11), i)):
         tool, with_handle = TOOLS[kind], kind in handle_ids
         zoom = 0.5 + 0.5 * radius / 0.4
         degrees = rng.normal(*tool.heading)
@@ -356,12 +360,13 @@ def _tools(
         out = np.radians(degrees)
         out = np.pi - out if flip < 0 else out
         tip = _tip(rng, tool.where, out, centre, radius, pupil_radius, 0.24 if with_handle else 0.06)
-        if kind == 25 and 26 in kinds:
-            tip = centre + 1.15 * radius * np.array([np.cos(0.7 * flip), np.sin(0.7)])
-            tip = np.clip(tip, 0.12, [ASPECT - 0.12, 0.88])
+        if kind == SUTURE_NEEDLE and held is not None:
+            tip = held
+        if kind in (NEEDLE_HOLDER, TROUTMAN_FORCEPS):
+            held = tip + 0.02 * np.array([np.cos(out), np.sin(out)])
         side = int(rng.choice([-1, 1]))
         line = _rotate(centre_line(tool, zoom, side), out) + tip
-        thick, phase = rng.uniform(0.88, 1.18), float(rng.random())
+        thick, phase = rng.uniform(0.95, 1.25), float(rng.random())
         stop = tool.free[0][1] * zoom if tool.free else FAR
         if with_handle:
             leaves = _leaves_frame(line)

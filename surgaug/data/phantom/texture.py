@@ -108,44 +108,47 @@ def _sclera(style: Style, hw: tuple[int, int], scale: int) -> np.ndarray:
 def _vessels(style: Style, hw: tuple[int, int], scale: int) -> np.ndarray:
     """float32 [H, W] 0..1: conjunctival vessels, random walks from the fornix towards the limbus, with branches."""
     rng = np.random.default_rng([style.video, 3])
+    u, n = rng.uniform, int(14 + 34 * style.vessels)
+    a = u(0, 2 * np.pi, n)
+    start = style.radius * u(1.45, 3.0, (n, 1)) * np.stack([np.cos(a), np.sin(a)], 1)
+    trunks, headings = _walks(rng, start, a + np.pi + rng.normal(0, 0.6, n), 40, 0.32)
+    lengths, widths, strengths = rng.integers(14, 40, n), u(0.002, 0.0065, n), u(0.35, 1.0, n)
+    parent = rng.integers(0, n, 3 * n)
+    fork = rng.integers(2, lengths[parent])
+    leaving = headings[parent, fork] + rng.choice([-1, 1], 3 * n) * u(0.4, 1.0, 3 * n)
+    twigs, _ = _walks(rng, trunks[parent, fork], leaving, 18, 0.4)
+
     magnify = max(1, int(np.ceil(FINEST / 2 / scale)))
     layer = np.zeros((hw[0] * magnify, hw[1] * magnify), np.uint8)
-    pixels = scale * magnify
-    middle = np.array([CANVAS[1], CANVAS[0]]) / 2
-
-    def draw(points: np.ndarray, widths: np.ndarray, strength: float) -> None:
-        p = np.round((points + middle) * pixels * 16).astype(np.int32)
-        for piece in range(0, len(p) - 1, 3):
-            w = widths[piece] * pixels
-            grey = int(255 * strength * min(1.0, w))
-            cv2.polylines(layer, [p[piece : piece + 4]], False, grey, max(1, round(w)), cv2.LINE_AA, 4)
-
-    def walk(start: np.ndarray, heading: float, n: int, bend: float) -> tuple[np.ndarray, np.ndarray]:
-        headings = heading + np.cumsum(rng.normal(0, bend, n))
-        steps = 0.016 * np.stack([np.cos(headings), np.sin(headings)], 1)
-        return start + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)]), headings
-
-    for _ in range(int(14 + 34 * style.vessels)):
-        a = rng.uniform(0, 2 * np.pi)
-        start = style.radius * rng.uniform(1.45, 3.0) * np.array([np.cos(a), np.sin(a)])
-        n = int(rng.integers(14, 40))
-        path, headings = walk(start, a + np.pi + rng.normal(0, 0.6), n, 0.32)
-        strength, width = rng.uniform(0.35, 1.0), rng.uniform(0.002, 0.0065)
-        branches = [(path, width)]
-        for _ in range(int(rng.integers(1, 6))):
-            k = int(rng.integers(2, n))
-            twig, _ = walk(
-                path[k], headings[k] + rng.choice([-1, 1]) * rng.uniform(0.4, 1.0), int(rng.integers(6, 18)), 0.4
-            )
-            branches.append((twig, width * 0.55))
-        for points, w in branches:
-            outside = np.hypot(points[:, 0], points[:, 1]) > 1.04 * style.radius
-            stop = len(points) if outside.all() else int((~outside).argmax())
-            if stop > 2:
-                draw(points[:stop], w * np.linspace(1, 0.3, stop), strength)
+    pieces: dict[tuple[int, int], list[np.ndarray]] = {}
+    for paths, counts, thick, strong in (
+        (trunks, lengths, widths, strengths),
+        (twigs, rng.integers(6, 18, 3 * n), 0.55 * widths[parent], strengths[parent]),
+    ):
+        within = np.hypot(paths[..., 0], paths[..., 1]) < 1.04 * style.radius
+        counts = np.minimum(counts, np.where(within.any(1), within.argmax(1), counts))
+        points = np.round((paths + np.array([CANVAS[1], CANVAS[0]]) / 2) * (16 * scale * magnify)).astype(np.int32)
+        for line, count, w, strength in zip(
+            points, counts.tolist(), (thick * scale * magnify).tolist(), strong, strict=True
+        ):
+            for k in range(0, count - 1, 3):  # thinner and thinner
+                width = w * (1 - 0.7 * k / count)
+                grey = int(16 * strength * min(1.0, width)) * 15 + 8
+                pieces.setdefault((grey, max(1, round(width))), []).append(line[k : min(k + 4, count)])
+    for (grey, thickness), lines in sorted(pieces.items(), key=lambda item: item[0]):
+        cv2.polylines(layer, lines, False, grey, thickness, cv2.LINE_AA, 4)
     if magnify > 1:
         layer = cv2.resize(layer, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
     return layer.astype(np.float32) / 255
+
+
+def _walks(
+    rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, steps: int, bend: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random walks from `start` [n, 2]: points [n, steps + 1, 2], and the headings [n, steps] of their steps."""
+    headings = heading[:, None] + np.cumsum(rng.normal(0, bend, (len(start), steps)), axis=1)
+    moves = 0.016 * np.stack([np.cos(headings), np.sin(headings)], axis=2)
+    return np.concatenate([start[:, None], start[:, None] + np.cumsum(moves, axis=1)], axis=1), headings
 
 
 def _tape(style: Style, hw: tuple[int, int]) -> np.ndarray:

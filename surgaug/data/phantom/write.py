@@ -16,7 +16,7 @@ from surgaug.errors import DataError
 from surgaug.feedback import Feedback, Silent
 
 GOLDEN = (5**0.5 - 1) / 2
-RENDERER = 1
+RENDERER = 2
 """Raised when the same seed gives other pixels than before."""
 
 
