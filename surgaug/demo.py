@@ -34,7 +34,7 @@ class DemoConfig:
     """`frames` phantom frames, `minutes` of training, `masks` new label maps."""
 
     out: Path = Path("surgaug-demo")
-    minutes: float = 4.0
+    minutes: float = 3.0
     seed: int = 0
     frames: int = 800
     masks: int = 64

@@ -16,7 +16,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; a stopped demo goes on in it.")] = Path(
         "surgaug-demo"
     ),
-    minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training; the rest takes two or three.")] = 4.0,
+    minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training; the rest takes two or three.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other scenes.")] = 0,
 ) -> None:
     """Run the whole pipeline on rendered phantom scenes; needs no data.
