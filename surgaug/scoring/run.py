@@ -67,6 +67,8 @@ def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
         raise UsageError(f"unknown Inception resize {config.inception_resize!r}; there are: {known}")
     measures = plan_measures(config.metrics, config.inception_weights is not None, config.inception_resize)
     conditions = gates.parse(config.fail_if, list(measures))
+    if config.inception_weights is not None:
+        inception.verified(config.inception_weights)
     names = _names(config.synth)
     classes = config.classes if config.classes == "auto" else load_space(config.classes)
     scorer = _Scorer(config, measures, open_folder(config.real, classes, feedback), feedback)
@@ -97,7 +99,7 @@ class _Scorer:
         device = pick_device(config.device)
         network = None
         if "inception" in features:
-            weights = inception.load(inception.verified(config.inception_weights))
+            weights = inception.load(config.inception_weights)
             network = inception.Extractor(weights, config.inception_resize, device)
         batch = _CPU_BATCH if device.type == "cpu" else _GPU_BATCH
         self._extraction = Extraction("colour_texture" in features, network, batch, self._workers)
