@@ -20,11 +20,12 @@ _SPECK = 0.02  # of the object's pixels
 _COMMON = 64  # pixels from which a class counts as visible
 
 
-def visible_enough(thing: SceneObject, placed: Placed | None) -> str | None:
+def visible_enough(thing: SceneObject, placed: Placed | None, scale: float = 1.0) -> str | None:
+    """`scale`: how much larger it is than it was."""
     if placed is None:
         return "out of sight"
     shown = int(np.count_nonzero(placed.mask))
-    return "too little of it visible" if shown < max(MIN_PIXELS, MIN_VISIBLE * thing.area) else None
+    return "too little of it visible" if shown < max(MIN_PIXELS, MIN_VISIBLE * thing.area * scale**2) else None
 
 
 def tip_in_frame(tip: tuple[float, float], frame: tuple[int, int]) -> str | None:
@@ -46,11 +47,18 @@ def tip_stays_on_eye(discs: Sequence[Disc], before: tuple[float, float], after: 
     return "tip leaves the eye" if left else None
 
 
-def reaches_border(thing: SceneObject, stray: int) -> str | None:
-    """What came in from the frame's border still does. `stray`: pixels of its parts that do not reach it any more."""
+def within_reach(discs: Sequence[Disc], limit: float, before: float, after: tuple[float, float]) -> str | None:
+    """No tip farther from the eye's centre than real ones, or than it was. `limit`, `before`: in radii."""
+    if not discs:
+        return None
+    return "tip beyond the reach of real ones" if discs[-1].nearness(after) > max(limit, before) else None
+
+
+def reaches_border(thing: SceneObject, stray: int, before: int) -> str | None:
+    """What came in from the frame's border still does. `stray`, `before`: pixels of its parts that do not reach it."""
     if not thing.entries or thing.kind != "instrument":
         return None
-    return "no longer reaches the border" if stray > thing.stray + speck(thing) else None
+    return "no longer reaches the border" if stray > before + speck(thing) else None
 
 
 def speck(thing: SceneObject) -> float:

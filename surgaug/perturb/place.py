@@ -1,20 +1,21 @@
-"""Move one object of a scene: taken out, its place filled, put down elsewhere, and held against the constraints."""
+"""Move an object of a scene, or put one in: held against the constraints, below what lies above it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from surgaug.perturb import constraints
-from surgaug.perturb.objects import stray_parts
+from surgaug.perturb.knowledge import tips_of
+from surgaug.perturb.objects import SceneObject, stray_parts
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import Placed, apply, put
+from surgaug.perturb.sprites import Placed, Sprite, apply, put
 
 
-def pick_object(scene: Scene, rng: np.random.Generator, what: str = "instrument or object to move") -> int:
+def pick_object(scene: Scene, rng: np.random.Generator) -> int:
     """The position in `scene.objects` of one of them. NotApplicable where there is none."""
     if not scene.objects:
-        raise NotApplicable(f"no {what}")
+        raise NotApplicable("no instrument or object to move")
     return int(rng.integers(len(scene.objects)))
 
 
@@ -29,19 +30,46 @@ def move(scene: Scene, index: int, matrix: np.ndarray, max_tip: float) -> np.nda
         _require(constraints.tip_in_frame(tip, scene.frame))
         _require(constraints.tip_stays_on_eye(scene.discs, thing.tip, tip))
         _require(constraints.tip_near(thing.tip, tip, max_tip))
-    placed = put(scene.sprite(index), matrix, scene.frame, scene.label_map.dtype)
-    _require(constraints.visible_enough(thing, placed))
+        _within_reach(scene, thing, tip, scene.discs[-1].nearness(thing.tip) if scene.discs else 0.0)
+    placed = _placed(scene, thing, scene.sprite(index), matrix, thing.stray)
+    label_map = lay(scene.without(index), placed, scene.depths)
+    _check_counts(scene, label_map, thing, (thing.box, placed.box))
+    return label_map
+
+
+def insert(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray) -> np.ndarray:
+    """The label map [H, W] with one more object, `thing` of another map cut out as `sprite`, under `matrix`.
+
+    Raises Rejected with the constraint that it would break.
+    """
+    if thing.kind == "instrument":
+        tip = apply(matrix, thing.tip)
+        _require(constraints.tip_in_frame(tip, scene.frame))
+        _within_reach(scene, thing, tip, 0.0)
+    placed = _placed(scene, thing, sprite, matrix, 0)
+    label_map = lay(scene.label_map, placed, scene.depths)
+    _check_counts(scene, label_map, thing, (placed.box,))
+    return label_map
+
+
+def _within_reach(scene: Scene, thing: SceneObject, tip: tuple[float, float], before: float) -> None:
+    if scene.knowledge is not None and thing.entries:
+        limit = max(scene.knowledge.farthest(i) for i in tips_of(thing, scene.roles.handles))
+        _require(constraints.within_reach(scene.discs, limit, before, tip))
+
+
+def _placed(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray, stray_before: int) -> Placed:
+    placed = put(sprite, matrix, scene.frame, scene.label_map.dtype)
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    _require(constraints.visible_enough(thing, placed, scale))
     if thing.entries and thing.kind == "instrument":
         stray = stray_parts(placed.mask, placed.box, scene.frame)
-        _require(constraints.reaches_border(thing, sum(int(np.count_nonzero(part)) for part in stray)))
-        if not thing.stray:
+        pixels = sum(int(np.count_nonzero(part)) for part in stray)
+        _require(constraints.reaches_border(thing, pixels, stray_before))
+        if not stray_before:
             for part in stray:
                 placed.mask[part] = False
-    label_map = lay(scene.without(index), placed, scene.depths)
-    before, after = _changed_counts(scene.label_map, label_map, thing.box, placed.box)
-    before[list(thing.class_ids)] = after[list(thing.class_ids)] = 0
-    _require(constraints.hides_too_much(scene, before, after))
-    return label_map
+    return placed
 
 
 def lay(background: np.ndarray, placed: Placed, depths: np.ndarray) -> np.ndarray:
@@ -54,14 +82,18 @@ def lay(background: np.ndarray, placed: Placed, depths: np.ndarray) -> np.ndarra
     return out
 
 
-def _changed_counts(before: np.ndarray, after: np.ndarray, *boxes: tuple[int, int, int, int]) -> list[np.ndarray]:
-    """Pixels by id, then and now, among those in the region of the boxes that changed."""
+def _check_counts(
+    scene: Scene, label_map: np.ndarray, thing: SceneObject, boxes: tuple[tuple[int, int, int, int], ...]
+) -> None:
+    """Refuse what (nearly) hides another class or instrument; pixels are counted where the boxes' region changed."""
     y0, x0 = np.min(boxes, 0)[:2]
     y1, x1 = np.max(boxes, 0)[2:]
-    then, now = before[y0:y1, x0:x1], after[y0:y1, x0:x1]
+    then, now = scene.label_map[y0:y1, x0:x1], label_map[y0:y1, x0:x1]
     changed = then != now
-    size = int(np.iinfo(before.dtype).max) + 1
-    return [np.bincount(label_map[changed], minlength=size) for label_map in (then, now)]
+    size = int(np.iinfo(label_map.dtype).max) + 1
+    before, after = (np.bincount(part[changed], minlength=size) for part in (then, now))
+    before[list(thing.class_ids)] = after[list(thing.class_ids)] = 0
+    _require(constraints.hides_too_much(scene, before, after))
 
 
 def _require(reason: str | None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ from surgaug.perturb.objects import SceneObject, find_objects
 from surgaug.perturb.roles import Roles, roles
 from surgaug.perturb.sprites import Sprite, cut
 
+if TYPE_CHECKING:
+    from surgaug.perturb.knowledge import Knowledge
+
 BEYOND = 0.6  # of the diagonal: how far an instrument is continued outside the frame
 NOTHING_ABOVE = 1 << 14
 
@@ -26,13 +30,20 @@ NOTHING_ABOVE = 1 << 14
 class Scene:
     """label_map: ids [H, W], uint8 or uint16, whose ids all are in `space` (or its ignore value). It is not changed."""
 
-    def __init__(self, label_map: np.ndarray, space: LabelSpace, discs: tuple[Disc, ...] | None = None):
+    def __init__(
+        self,
+        label_map: np.ndarray,
+        space: LabelSpace,
+        discs: tuple[Disc, ...] | None = None,
+        knowledge: Knowledge | None = None,
+    ):
         """discs: of the eye, where they are known from the scene that this one came from."""
         self.label_map = label_map
         self.space = space
         self._without: dict[int, np.ndarray] = {}
         self._sprites: dict[int, Sprite] = {}
         self._discs = discs
+        self.knowledge = knowledge
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -50,7 +61,7 @@ class Scene:
 
     def changed(self, label_map: np.ndarray, keeps_eye: bool) -> Scene:
         """The scene of a map [H, W] made from this one; `keeps_eye`: the discs of the eye are where they were."""
-        scene = Scene(label_map, self.space, self.discs if keeps_eye else None)
+        scene = Scene(label_map, self.space, self.discs if keeps_eye else None, self.knowledge)
         scene.roles = self.roles
         return scene
 

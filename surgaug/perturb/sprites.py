@@ -157,10 +157,14 @@ def shift_matrix(dy: float, dx: float) -> np.ndarray:
 
 def turn_matrix(degrees: float, about: tuple[float, float], scale: float = 1.0) -> np.ndarray:
     """[2, 3] for `put`: turned (positive is clockwise on the screen) and scaled about the point (y, x)."""
+    return similarity_matrix(degrees, scale, about, about)
+
+
+def similarity_matrix(degrees: float, scale: float, old: tuple[float, float], new: tuple[float, float]) -> np.ndarray:
+    """[2, 3] for `put`: turned clockwise and scaled, the point `old` (y, x) going to `new`."""
     angle = np.deg2rad(degrees)
     c, s = scale * np.cos(angle), scale * np.sin(angle)
-    y, x = about
-    return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y]])
+    return np.array([[c, -s, new[1] - c * old[1] + s * old[0]], [s, c, new[0] - s * old[1] - c * old[0]]], float)
 
 
 def apply(matrix: np.ndarray, point: tuple[float, float]) -> tuple[float, float]:

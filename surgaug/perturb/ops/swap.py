@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.data.label_space import LabelSpace
+from surgaug.perturb.knowledge import belong_together, tips_of
 from surgaug.perturb.objects import SceneObject
 from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.scene import Scene
@@ -28,7 +29,9 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
         raise NotApplicable("no instrument with another class of its group to become")
     index = int(rng.choice(list(options)))
     thing = scene.objects[index]
-    changes = options[index][rng.integers(len(options[index]))]
+    wanted = scene.knowledge.wanted if scene.knowledge is not None else {}
+    weights = np.array([max(wanted.get(new, 1.0) for new in option.values()) for option in options[index]])
+    changes = options[index][int(rng.choice(len(weights), p=weights / weights.sum()))]
     y0, x0, y1, x1 = thing.box
     out = scene.label_map.copy()
     for old, new in changes.items():
@@ -44,9 +47,12 @@ def _options(scene: Scene, thing: SceneObject) -> list[dict[int, int]]:
         return []
     tip = tips[0]
     worn = [i for i in thing.class_ids if i in handles]
+    others = {i for other in scene.objects if other is not thing for i in tips_of(other, handles)}
     found = []
     for new in _group(space, space.by_id(tip).group):
         if new == tip or new in handles or new not in scene.roles.movable or scene.counts[new]:
+            continue
+        if not all(belong_together(space, scene.knowledge, new, other) for other in others):
             continue
         own_handles = [handle for handle, owner in handles.items() if owner == new]
         if own_handles or not worn:

@@ -1,0 +1,77 @@
+"""Put in an instrument that was cut from another of the user's maps, where it was with respect to the eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.knowledge import BankItem, Knowledge, belong_together, eye_of, tips_of
+from surgaug.perturb.place import insert
+from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.scene import BEYOND, Scene
+from surgaug.perturb.sprites import cut, similarity_matrix
+
+STAGE = 45
+KEEPS_EYE = True
+_LARGER = 1.4  # times; more, and eye and instrument come from pictures that do not compare
+
+
+@dataclass(frozen=True)
+class Params:
+    """degrees: greatest turn about the eye. shift: greatest way, in shares of the diagonal. most: objects in a map."""
+
+    degrees: float = 15.0
+    shift: float = 0.05
+    most: int = 4
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """One instrument more, of a class that the map does not hold and that goes with those that it holds."""
+    knowledge = scene.knowledge
+    if knowledge is None or not knowledge.bank:
+        raise NotApplicable("no bank of instruments")
+    if len(scene.objects) >= min(params.most, knowledge.most_objects):
+        raise NotApplicable("as many instruments as real maps show")
+    kinds = [kind for kind in knowledge.kinds if _fits(scene, knowledge, kind)]
+    if not kinds:
+        raise NotApplicable("no instrument of the bank goes with those that are there")
+    weights = np.array([max(knowledge.wanted.get(i, 1.0) for i in kind) for kind in kinds])
+    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    item = knowledge.bank[kind][rng.integers(len(knowledge.bank[kind]))]
+    thing = item.unpacked()
+    degrees = rng.uniform(-params.degrees, params.degrees)
+    dy, dx = rng.uniform(-1, 1, 2) * params.shift * scene.diagonal
+    matrix = _there(scene, item, degrees, (dy, dx))
+    sprite = cut(thing, BEYOND * float(np.hypot(*thing.frame)))
+    label_map = insert(scene, thing, sprite, matrix)
+    record = {"classes": list(kind), "from": item.source, "degrees": round(degrees, 2)}
+    return label_map, {**record, "dy": round(dy, 1), "dx": round(dx, 1)}
+
+
+def _fits(scene: Scene, knowledge: Knowledge, kind: tuple[int, ...]) -> bool:
+    handles = scene.roles.handles
+    tips = {handles.get(i, i) for i in kind}
+    present = {tip for thing in scene.objects for tip in tips_of(thing, handles)}
+    if any(scene.counts[i] for i in kind) and not _several(knowledge, tips):
+        return False
+    return all(belong_together(scene.space, knowledge, a, b) for a in tips for b in present if a != b)
+
+
+def _several(knowledge: Knowledge, tips: set[int]) -> bool:
+    return all(knowledge.most.get(tip, 0) > 1 for tip in tips)
+
+
+def _there(scene: Scene, item: BankItem, degrees: float, way: tuple[float, float]) -> np.ndarray:
+    """The matrix that puts the item's eye upon the scene's (or frame upon frame), turned and moved a little."""
+    eye, frame = eye_of(scene), item.thing.frame
+    if eye is None or item.eye is None:
+        scale = scene.diagonal / float(np.hypot(*frame))
+        old, new = (frame[0] / 2, frame[1] / 2), (scene.frame[0] / 2, scene.frame[1] / 2)
+    else:
+        scale = eye.radius / item.eye.radius
+        old, new = item.eye.centre, eye.centre
+        if not 1 / _LARGER <= scale * float(np.hypot(*frame)) / scene.diagonal <= _LARGER:
+            raise Rejected("from a picture of another magnification")
+    return similarity_matrix(degrees, scale, old, (new[0] + way[0], new[1] + way[1]))

@@ -1,0 +1,30 @@
+"""Take an instrument (or another object) out of the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.place import pick_object
+from surgaug.perturb.rejection import NotApplicable
+from surgaug.perturb.scene import Scene
+
+STAGE = 10
+KEEPS_EYE = True
+
+
+@dataclass(frozen=True)
+class Params:
+    """keep: at least so many objects stay."""
+
+    keep: int = 0
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """One object gone, its place filled."""
+    index = pick_object(scene, rng)
+    if len(scene.objects) <= params.keep:
+        raise NotApplicable("too few objects to take one away")
+    return scene.without(index).copy(), {"classes": list(scene.objects[index].class_ids)}
