@@ -34,6 +34,8 @@ class Disc:
 
     def contains(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         """bool, like y and x: whether these positions lie inside."""
+        if np.size(y) == 0:
+            return np.zeros(np.shape(y), bool)
         dy, dx = (y - self.centre[0]).astype(np.float32), (x - self.centre[1]).astype(np.float32)
         length, angle = cv2.cartToPolar(dx, dy, angleInDegrees=True)
         at = self.radius[np.minimum(angle.astype(np.int32), _BINS - 1)]

@@ -114,7 +114,7 @@ def look(scene: Scene, name: str) -> Sight:
         for thing in things
     ]
     return Sight(
-        tuple(BankItem.of(name, thing, eye) for thing in things),
+        tuple(BankItem.of(name, scene.whole(i), eye) for i in range(len(things))),
         tuple(tips_of(thing, scene.roles.handles) for thing in things),
         tuple(reaches),
     )

@@ -5,6 +5,7 @@ Everything is found when it is first asked for and kept, so that drawing a rejec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ class Scene:
     def discs(self) -> tuple[Disc, ...]:
         """Inner to outer."""
         if self._discs is None:
-            self._discs = find_discs(self.label_map, self.roles.discs, self._lookup(self._covers).view(np.uint8))
+            self._discs = find_discs(self.label_map, self.roles.discs, self._lookup(self.covers).view(np.uint8))
         return self._discs
 
     @cached_property
@@ -96,28 +97,42 @@ class Scene:
             y0, x0, y1, x1 = thing.box
             out = self.label_map.copy()
             out[y0:y1, x0:x1] = fill(self.label_map, thing.mask, (y0, x0), self.sources, self.discs)
-            self._reveal(out, thing)
+            self._reveal(out, thing, thing.class_ids)
             self._without[index] = out
         return self._without[index]
 
     def sprite(self, index: int) -> Sprite:
         """`objects[index]` cut out, and continued behind what crosses it and beyond the frame."""
         if index not in self._sprites:
-            self._sprites[index] = cut(self._uncovered(index), BEYOND * self.diagonal)
+            self._sprites[index] = cut(self.whole(index), BEYOND * self.diagonal)
         return self._sprites[index]
 
-    def _reveal(self, out: np.ndarray, thing: SceneObject) -> None:
-        """Join in `out` the parts of other instruments between which `thing` lay."""
+    @cached_property
+    def bare(self) -> np.ndarray:
+        """The label map [H, W] without any of `objects`, their places filled. Not to be changed."""
+        if not self.objects:
+            return self.label_map
+        out = self.label_map.copy()
+        for thing in self.objects:
+            y0, x0, y1, x1 = thing.box
+            out[y0:y1, x0:x1] = fill(out, thing.mask, (y0, x0), self.sources, self.discs)
+        movable = {i for thing in self.objects for i in thing.class_ids}
+        for thing in self.objects:
+            self._reveal(out, thing, movable)
+        return out
+
+    def _reveal(self, out: np.ndarray, thing: SceneObject, gone: Iterable[int]) -> None:
+        """Join in `out` the parts of other instruments between which `thing` lay; classes that are `gone` are not."""
         y0, x0, y1, x1 = _grown(thing.box, self.frame)
         around = self.label_map[y0:y1, x0:x1]
         hole = np.zeros(around.shape, bool)
         by, bx = thing.box[0] - y0, thing.box[1] - x0
         hole[by : by + thing.mask.shape[0], bx : bx + thing.mask.shape[1]] = thing.mask
         for class_id in np.flatnonzero(np.bincount(around.ravel())):
-            if self.instruments[class_id] and class_id not in thing.class_ids:
+            if self.instruments[class_id] and class_id not in gone:
                 out[y0:y1, x0:x1][bridge(around == class_id, hole)] = class_id
 
-    def _uncovered(self, index: int) -> SceneObject:
+    def whole(self, index: int) -> SceneObject:
         """`objects[index]` joined behind what lies across it."""
         thing = self.objects[index]
         if not thing.stray:
@@ -155,12 +170,15 @@ class Scene:
         table = self._table()
         table[list(self.space.ids)] = True
         table &= ~self.instruments
+        # What lies above the instruments is seen whole: none of it is hidden below one.
+        lowest = min((int(self.depths[i]) for thing in self.objects for i in thing.class_ids), default=0)
+        table &= (self.depths <= lowest) | (lowest == 0)
         if self.space.ignore is not None:
             table[self.space.ignore] = False
         return table
 
     @cached_property
-    def _covers(self) -> np.ndarray:
+    def covers(self) -> np.ndarray:
         """bool by id: what can lie above the eye's discs, or is not known."""
         table = self._table()
         discs = {i for level in self.roles.discs for i in level}

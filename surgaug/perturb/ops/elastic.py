@@ -1,0 +1,33 @@
+"""The anatomy deformed smoothly (Simard, Steinkraus, Platt 2003); instruments are stiff and stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from surgaug.perturb.eye import deform
+from surgaug.perturb.scene import Scene
+
+STAGE = 7
+KEEPS_EYE = False
+
+
+@dataclass(frozen=True)
+class Params:
+    """way: standard deviation of the movement, in shares of the diagonal. cells: bumps along the longer side."""
+
+    way: float = 0.004
+    cells: int = 5
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """Every place of the anatomy moved by a smooth random field; `way` in the record: the farthest, in pixels."""
+    h, w = scene.frame
+    step = max(h, w) / params.cells
+    shape = (max(2, round(h / step)) + 2, max(2, round(w / step)) + 2, 2)
+    field = (rng.standard_normal(shape) * params.way * scene.diagonal).astype(np.float32)
+    field = cv2.resize(field, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    return deform(scene, field), {"way": round(float(np.hypot(field[..., 0], field[..., 1]).max()), 1)}

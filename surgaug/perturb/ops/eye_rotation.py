@@ -1,0 +1,29 @@
+"""The eye turns about its own axis below the lids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.eye import move_eye, require_eye
+from surgaug.perturb.scene import Scene
+from surgaug.perturb.sprites import turn_matrix
+
+STAGE = 5
+KEEPS_EYE = False
+
+
+@dataclass(frozen=True)
+class Params:
+    """degrees: greatest turn either way."""
+
+    degrees: float = 20.0
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """Pupil, iris and cornea turned about their middle; positive is clockwise."""
+    require_eye(scene)
+    degrees = rng.uniform(-params.degrees, params.degrees)
+    return move_eye(scene, turn_matrix(degrees, scene.discs[-1].centre)), {"degrees": round(degrees, 2)}

@@ -1,0 +1,33 @@
+"""The eye looks elsewhere: pupil, iris and cornea glide together below the lids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.eye import move_eye, require_eye
+from surgaug.perturb.rejection import Rejected
+from surgaug.perturb.scene import Scene
+from surgaug.perturb.sprites import shift_matrix
+
+STAGE = 5
+KEEPS_EYE = False
+
+
+@dataclass(frozen=True)
+class Params:
+    """way: greatest, in radii of the eye's outermost disc."""
+
+    way: float = 0.2
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """The eye moved by (dy, dx) pixels."""
+    require_eye(scene)
+    angle, way = rng.uniform(0, 2 * np.pi), params.way * np.sqrt(rng.uniform()) * scene.discs[-1].mean_radius
+    dy, dx = round(way * np.sin(angle)), round(way * np.cos(angle))
+    if (dy, dx) == (0, 0):
+        raise Rejected("a way of less than a pixel")
+    return move_eye(scene, shift_matrix(dy, dx)), {"dy": dy, "dx": dx}

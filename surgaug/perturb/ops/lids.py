@@ -1,0 +1,45 @@
+"""Lids, skin, tape and retractors open or close a little around the eye, not everywhere alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.eye import deform
+from surgaug.perturb.knowledge import eye_of
+from surgaug.perturb.rejection import NotApplicable
+from surgaug.perturb.scene import Scene
+
+STAGE = 6
+KEEPS_EYE = True
+_CELLS = 24  # of the coarse field along the longer side
+_NEAR, _FAR = 1.05, 1.6  # radii of the eye between which the movement sets in
+
+
+@dataclass(frozen=True)
+class Params:
+    """way: greatest mean movement; unrest: greatest deviation from it by angle. In shares of the frame's diagonal."""
+
+    way: float = 0.03
+    unrest: float = 0.02
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """What lies outside the eye moved toward it (positive `way`, pixels) or away from it."""
+    eye = eye_of(scene)
+    if eye is None:
+        raise NotApplicable("no eye of which enough is visible")
+    way = rng.uniform(-params.way, params.way) * scene.diagonal
+    waves = rng.uniform(-1, 1, (3, 2)) * params.unrest * scene.diagonal / 3
+    h, w = scene.frame
+    step = max(h, w) / _CELLS
+    y = (np.arange(max(2, round(h / step)), dtype=np.float32) + 0.5) * step - eye.centre[0]
+    x = (np.arange(max(2, round(w / step)), dtype=np.float32) + 0.5) * step - eye.centre[1]
+    y, x = np.meshgrid(y, x, indexing="ij")
+    length, angle = np.maximum(np.hypot(y, x), 1e-3), np.arctan2(y, x)
+    amount = way + sum(a * np.sin((k + 1) * angle) + b * np.cos((k + 1) * angle) for k, (a, b) in enumerate(waves))
+    amount = amount * np.clip((length / eye.radius - _NEAR) / (_FAR - _NEAR), 0, 1)
+    field = np.stack([amount * y / length, amount * x / length], -1).astype(np.float32)
+    return deform(scene, field), {"way": round(way, 1), "unrest": round(float(np.abs(waves).sum()), 1)}
