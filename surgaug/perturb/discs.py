@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -46,14 +47,19 @@ class Disc:
         dy, dx = point[0] - self.centre[0], point[1] - self.centre[1]
         return float(np.hypot(dy, dx) / self.radius[int(np.degrees(np.arctan2(dy, dx)) % 360)])
 
-    def drawn(self, frame: tuple[int, int]) -> np.ndarray:
-        """uint8 [H, W]: 1 inside."""
+    @cached_property
+    def outline(self) -> np.ndarray:
+        """float64 [360, 2]: (x, y) of the outline."""
         angles = np.deg2rad(np.arange(_BINS) + 0.5)
-        points = np.stack(
-            [self.centre[1] + self.radius * np.cos(angles), self.centre[0] + self.radius * np.sin(angles)]
+        return np.stack(
+            [self.centre[1] + self.radius * np.cos(angles), self.centre[0] + self.radius * np.sin(angles)], -1
         )
-        canvas = np.zeros(frame, np.uint8)
-        cv2.fillPoly(canvas, [np.round(points.T * 16).astype(np.int32)], 1, shift=4)
+
+    def drawn(self, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> np.ndarray:
+        """uint8 [h, w] of `size`, its top left pixel at `origin` (y, x): 1 inside."""
+        canvas = np.zeros(size, np.uint8)
+        points = self.outline - (origin[1], origin[0])
+        cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 1, shift=4)
         return canvas
 
     @property

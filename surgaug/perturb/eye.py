@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from surgaug.perturb.discs import Disc
-from surgaug.perturb.fill import fill
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene, count_ids
 from surgaug.perturb.whole import keep_ignored
@@ -29,46 +28,44 @@ def require_eye(scene: Scene) -> None:
 def move_eye(scene: Scene, matrix: np.ndarray) -> np.ndarray:
     """The label map [H, W] with all discs of the eye under the affine `matrix` [2, 3] (old (x, y) to new).
 
-    They glide below lids, tape and whatever else is no disc; the place they leave is filled with what surrounds them.
+    They glide below lids, tape and whatever else is no disc; the place they leave becomes what surrounds them.
     """
-    base, eye = scene.bare, scene.discs[-1]
-    of_eye = np.zeros(int(np.iinfo(base.dtype).max) + 1, bool)
-    for disc in scene.discs:
-        of_eye[list(disc.class_ids)] = True
-    whole = _completed(scene, base, of_eye)
-    inside = eye.drawn(scene.frame)
-    moved = cv2.warpAffine(inside, matrix, scene.frame[::-1], flags=cv2.INTER_NEAREST).view(bool)
-    content = cv2.warpAffine(whole, matrix, scene.frame[::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    now_eye = of_eye[base]
+    eye = scene.discs[-1]
+    outline = np.concatenate([eye.outline, eye.outline @ matrix[:, :2].T + matrix[:, 2]])
+    y0, x0, y1, x1 = _box(outline, scene.frame)
+    size, origin = (y1 - y0, x1 - x0), (y0, x0)
+    base = scene.bare[y0:y1, x0:x1]
+    local = matrix.copy()
+    local[:, 2] += matrix[:, :2] @ [x0, y0] - [x0, y0]
+    moved = cv2.warpAffine(eye.drawn(size, origin), local, size[::-1], flags=cv2.INTER_NEAREST).view(bool)
+    # Also what lids hide of the discs, and what lies beyond the frame, comes to light as the discs' outlines say.
+    content = cv2.warpAffine(_completed(scene, base, origin), local, size[::-1], flags=cv2.INTER_NEAREST)
+    beyond = moved & (cv2.warpAffine(np.ones(size, np.uint8), local, size[::-1], flags=cv2.INTER_NEAREST) == 0)
+    content[beyond] = _labelled(scene, matrix, beyond, origin)
+    now_eye = scene.of_eye[base]
     around = _around(scene, base, now_eye)
-    sources = np.zeros_like(of_eye)
-    sources[around] = True
-    out = base.copy()
-    box = cv2.boundingRect(now_eye.view(np.uint8))
-    part = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
-    out[part] = fill(base, now_eye[part], (box[1], box[0]), sources, ())
-    # Content from beyond the frame is what the discs' outlines say.
-    unseen = moved & ~of_eye[content]
-    content[unseen] = _labelled(scene, matrix, unseen)
-    place = moved & ((out == around) | now_eye)
+    out = np.where(now_eye, base.dtype.type(around), base)
+    place = moved & ((base == around) | now_eye)
     out[place] = content[place]
-    return finished(scene, out)
+    whole = scene.bare.copy()
+    whole[y0:y1, x0:x1] = out
+    return finished(scene, whole)
 
 
-def _completed(scene: Scene, base: np.ndarray, of_eye: np.ndarray) -> np.ndarray:
-    """`base` with the eye's own classes also where lids or the like hide the discs."""
+def _completed(scene: Scene, base: np.ndarray, origin: tuple[int, int]) -> np.ndarray:
+    """`base` [h, w] with the eye's own classes also where lids or the like hide the discs."""
     out = base.copy()
+    hidden = ~scene.of_eye[base]
     for disc in reversed(scene.discs):
-        inside = disc.drawn(scene.frame).view(bool) & ~of_eye[base]
-        out[inside] = disc.class_ids[0]
+        out[disc.drawn(base.shape, origin).view(bool) & hidden] = disc.class_ids[0]
     return out
 
 
-def _labelled(scene: Scene, matrix: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Ids [N] of the discs at the places `where` (bool [H, W]) after they went under `matrix`."""
+def _labelled(scene: Scene, matrix: np.ndarray, where: np.ndarray, origin: tuple[int, int]) -> np.ndarray:
+    """Ids [N] of the discs at the places `where` (bool [h, w] at `origin`) after they went under `matrix`."""
     rows, columns = np.nonzero(where)
     back = cv2.invertAffineTransform(matrix)
-    x, y = back @ np.stack([columns, rows, np.ones(len(rows))])
+    x, y = back @ np.stack([columns + origin[1], rows + origin[0], np.ones(len(rows))])
     ids = np.full(len(rows), scene.discs[-1].class_ids[0], scene.label_map.dtype)
     for disc in reversed(scene.discs):
         ids[disc.contains(y, x)] = disc.class_ids[0]
@@ -95,38 +92,30 @@ def pupil_and_outer(scene: Scene) -> tuple[Disc, Disc | None]:
 def scale_pupil(scene: Scene, factor: float) -> np.ndarray:
     """The label map [H, W] with a pupil `factor` times as wide: what is in it grows along, the ring around yields."""
     pupil, outer = pupil_and_outer(scene)
-    y0, x0, y1, x1 = _box(outer or pupil, scene.frame, 1.0 if outer else 2.0)
-    y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
-    length, angle = cv2.cartToPolar(x - pupil.centre[1], y - pupil.centre[0], angleInDegrees=True)
-    bins = np.minimum(angle.astype(np.int32), len(pupil.radius) - 1)
-    inner_old = pupil.radius[bins]
-    limit = (_seen_from(outer, pupil.centre) if outer else 1.9 * pupil.radius)[bins]
-    if outer is not None and (pupil.radius * factor > _INSIDE * _seen_from(outer, pupil.centre)).any():
+    end = _seen_from(outer, pupil.centre) if outer else 1.9 * pupil.radius
+    if (pupil.radius * factor > _INSIDE * end).any():
         raise Rejected("pupil wider than what surrounds it")
-    inner_new = inner_old * factor
-    ring = np.maximum(limit - inner_new, 1e-3)
-    source = np.where(
-        length <= inner_new,
-        length / factor,
-        np.where(length < limit, inner_old + (length - inner_new) * (limit - inner_old) / ring, length),
-    )
-    ratio = source / np.maximum(length, 1e-6)
-    map_x, map_y = pupil.centre[1] + (x - pupil.centre[1]) * ratio, pupil.centre[0] + (y - pupil.centre[0]) * ratio
-    base, covers = scene.bare, scene.covers
-    seen = covers[base]
-    part = np.s_[y0:y1, x0:x1]
-    whole = base
-    if seen[part].any():
-        of_eye = np.zeros_like(covers)
-        for disc in scene.discs:
-            of_eye[list(disc.class_ids)] = True
-        whole = _completed(scene, base, of_eye)
-    out = base.copy()
-    out[part] = cv2.remap(
-        whole, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-    )
+    reach = outer.outline if outer else pupil.centre[::-1] + 1.9 * (pupil.outline - pupil.centre[::-1])
+    y0, x0, y1, x1 = _box(reach, scene.frame)
+    base = scene.bare[y0:y1, x0:x1]
+    y, x = np.arange(y0, y1, dtype=np.float32) - pupil.centre[0], np.arange(x0, x1, dtype=np.float32) - pupil.centre[1]
+    x, y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    length, angle = cv2.cartToPolar(x, y, angleInDegrees=True)
+    bins = np.minimum(angle.astype(np.int32), len(pupil.radius) - 1)
+    # Straight from the pupil's new edge, where its old one comes to lie, to the ring's outer edge, which stays.
+    edge, slope = pupil.radius * factor, (end - pupil.radius) / (end - pupil.radius * factor)
+    offset = (pupil.radius - edge * slope).astype(np.float32)
+    ratio = slope.astype(np.float32)[bins] + offset[bins] / np.maximum(length, 1e-3)
+    ratio[length <= edge.astype(np.float32)[bins]] = 1 / factor
+    ratio[length >= end.astype(np.float32)[bins]] = 1
+    map_x, map_y = x * ratio + np.float32(pupil.centre[1] - x0), y * ratio + np.float32(pupil.centre[0] - y0)
+    seen = scene.covers[base]
+    shown = _completed(scene, base, (y0, x0)) if seen.any() else base
+    out = cv2.remap(shown, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     out[seen] = base[seen]
-    return finished(scene, out)
+    whole = scene.bare.copy()
+    whole[y0:y1, x0:x1] = out
+    return finished(scene, whole)
 
 
 def _seen_from(disc: Disc, centre: tuple[float, float]) -> np.ndarray:
@@ -138,14 +127,13 @@ def _seen_from(disc: Disc, centre: tuple[float, float]) -> np.ndarray:
     return np.interp(angles, around[order := np.argsort(around)], np.hypot(x, y)[order], period=2 * np.pi)
 
 
-def _box(disc: Disc, frame: tuple[int, int], factor: float) -> tuple[int, int, int, int]:
-    reach = float(disc.radius.max()) * factor + 2
-    y, x = disc.centre
-    y0, x0 = max(int(y - reach), 0), max(int(x - reach), 0)
-    y1, x1 = min(int(y + reach) + 1, frame[0]), min(int(x + reach) + 1, frame[1])
+def _box(points: np.ndarray, frame: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part of the frame that holds the points (x, y) and a little more."""
+    x0, y0 = np.maximum(np.floor(points.min(0)).astype(int) - 4, 0)
+    x1, y1 = np.minimum(np.ceil(points.max(0)).astype(int) + 5, frame[::-1])
     if y1 <= y0 or x1 <= x0:
-        raise NotApplicable("no pupil of which enough is visible")
-    return y0, x0, y1, x1
+        raise NotApplicable("no eye of which enough is visible")
+    return int(y0), int(x0), int(y1), int(x1)
 
 
 def deform(scene: Scene, field: np.ndarray) -> np.ndarray:

@@ -178,6 +178,14 @@ class Scene:
         return table
 
     @cached_property
+    def of_eye(self) -> np.ndarray:
+        """bool by id: the classes that make up the eye's discs."""
+        table = self._table()
+        for disc in self.discs:
+            table[list(disc.class_ids)] = True
+        return table
+
+    @cached_property
     def covers(self) -> np.ndarray:
         """bool by id: what can lie above the eye's discs, or is not known."""
         table = self._table()

@@ -1,0 +1,31 @@
+"""The camera shifted over the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.camera import view
+from surgaug.perturb.rejection import Rejected
+from surgaug.perturb.scene import Scene
+from surgaug.perturb.sprites import shift_matrix
+
+STAGE = 82
+KEEPS_EYE = False
+
+
+@dataclass(frozen=True)
+class Params:
+    """way: greatest along each side, in shares of it."""
+
+    way: float = 0.08
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """Everything moved by (dy, dx) pixels."""
+    dy, dx = (round(v) for v in rng.uniform(-params.way, params.way, 2) * scene.frame)
+    if (dy, dx) == (0, 0):
+        raise Rejected("a way of less than a pixel")
+    return view(scene, shift_matrix(dy, dx)), {"dy": dy, "dx": dx}

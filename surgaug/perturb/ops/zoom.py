@@ -1,0 +1,32 @@
+"""The microscope nearer (the picture is cropped) or farther away (it goes on beyond its border)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from surgaug.perturb.camera import view
+from surgaug.perturb.scene import Scene
+from surgaug.perturb.sprites import turn_matrix
+
+STAGE = 80
+KEEPS_EYE = False
+
+
+@dataclass(frozen=True)
+class Params:
+    """farthest, nearest: factors of the magnification. off: the middle's greatest distance from that of the frame."""
+
+    farthest: float = 0.9
+    nearest: float = 1.3
+    off: float = 0.15
+
+
+def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """The picture magnified by `factor` about (y, x)."""
+    factor = float(np.exp(rng.uniform(np.log(params.farthest), np.log(params.nearest))))
+    y, x = (np.array(scene.frame) * (0.5 + rng.uniform(-params.off, params.off, 2))).tolist()
+    label_map = view(scene, turn_matrix(0.0, (y, x), factor))
+    return label_map, {"factor": round(factor, 3), "y": round(y, 1), "x": round(x, 1)}
