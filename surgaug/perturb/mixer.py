@@ -14,10 +14,14 @@ from surgaug.data.label_space import LabelSpace
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
 from surgaug.perturb.constraints import map_is_sound
+from surgaug.perturb.knowledge import Knowledge
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
 
-DEFAULT_OPS = "shift:0.6,rotate:0.5,scale:0.3,swap:0.2,flip:0.5"
+DEFAULT_OPS = (
+    "pupil:0.2,gaze:0.2,eye_rotation:0.1,lids:0.2,elastic:0.1,remove:0.05,shift:0.4,approach:0.2,rotate:0.4,scale:0.2,"
+    "swap:0.15,insert:0.15,duplicate:0.05,zoom:0.2,tilt:0.1,pan:0.2,flip:0.5"
+)
 TRIES = 20
 
 
@@ -86,14 +90,18 @@ def settings_of(name: str) -> dict[str, Any]:
 
 
 def perturb_one(
-    label_map: np.ndarray, space: LabelSpace, ops: str | Iterable[str] | Iterable[Op], rng: np.random.Generator
+    label_map: np.ndarray,
+    space: LabelSpace,
+    ops: str | Iterable[str] | Iterable[Op],
+    rng: np.random.Generator,
+    knowledge: Knowledge | None = None,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """A perturbed copy of `label_map` [H, W] and a record (a dict of plain JSON types) for each operation done to it.
 
     Every operation is drawn with its probability, so the list may be empty; an operation that is refused `TRIES` times
-    is left out. The same for the same rng state.
+    is left out. knowledge: of the user's maps; without it nothing is inserted. The same for the same rng state.
     """
-    outcome = mix(Scene(label_map, space), _as_ops(ops), rng, must_change=False)
+    outcome = mix(Scene(label_map, space, knowledge=knowledge), _as_ops(ops), rng, must_change=False)
     return outcome.label_map, outcome.records
 
 

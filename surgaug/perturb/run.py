@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -23,18 +16,21 @@ from surgaug import __version__
 from surgaug.data.atomic import write_png
 from surgaug.data.dataset import LabelMaps, Survey, open_masks, survey
 from surgaug.data.label_space import LabelSpace
-from surgaug.errors import DataError, Interrupted
+from surgaug.errors import Interrupted
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
+from surgaug.perturb.knowledge import Knowledge, learn
+from surgaug.perturb.pool import cores, in_order
 from surgaug.perturb.preview import TRIPLES, contact_sheet
-from surgaug.perturb.work import LABELS, Chunk, Done, Job, assign_masks, do, label_name
+from surgaug.perturb.work import LABELS, Chunk, Done, Job, assign_masks, do, label_name, look_at
 
 _CHUNK = 16  # samples of one mask that are handed to a worker at once
 _WORTH_A_WORKER = 32  # samples; a process costs some half a second to start
 _NAMED = 5
+_LOOKED_AT = 400  # masks; more tell little more
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,7 @@ def augment_masks(
     for title, columns, table in found.tables()[:1]:
         feedback.table(title, columns, table)
     job = Job(replace(maps, scans={}), config.ops, config.seed, config.tries, config.out)
+    workers = config.workers or cores()
     plan = assign_masks(n, len(maps.items), config.seed)
     originals = _original_names(maps) if config.keep_originals else {}
 
@@ -85,7 +82,9 @@ def augment_masks(
         chunks = list(_chunks(plan, originals, rows.keys()))
         if rows and chunks:
             feedback.info(f"{config.out}: {len(rows)} of {n + len(originals)} maps are there already")
-        done = _run_all(job, chunks, rows, n + len(originals), config.workers, feedback, emit, again)
+        if chunks:
+            job = replace(job, knowledge=_learn(job, workers, feedback))
+        done = _run_all(job, chunks, rows, n + len(originals), workers, feedback, emit, again)
         skipped = {label_name(maps.items[plan[k]].name, k): why for k, why in sorted(done.skipped.items())}
         made = [rows[index] for index in sorted(rows) if index >= 0]
         output.write_manifest(config.out, [rows[index] for index in sorted(rows)])
@@ -149,7 +148,7 @@ def _run_all(
     chunks: list[Chunk],
     rows: dict[int, dict[str, Any]],
     total: int,
-    workers: int | None,
+    workers: int,
     feedback: Feedback,
     emit: Callable[[Path], None],
     again: str,
@@ -161,7 +160,9 @@ def _run_all(
         feedback.task("new label maps", total, "maps", done=len(rows)) as bar,
         output.Journal(job.out, [rows[i] for i in sorted(rows)]) as journal,
     ):
-        for part in _parts(job, chunks, workers, lambda: stop.requested):
+        samples = sum(len(chunk.samples) for chunk in chunks)
+        workers = min(workers, -(-samples // _WORTH_A_WORKER), len(chunks))
+        for part in in_order(do, job, chunks, workers, lambda: stop.requested):
             journal.append(part.rows)
             rows.update((row["index"], row) for row in part.rows)
             done.skipped |= part.skipped
@@ -175,61 +176,16 @@ def _run_all(
     return done
 
 
-def _parts(job: Job, chunks: list[Chunk], workers: int | None, stopped: Callable[[], bool]) -> Iterator[Done]:
-    """The results of the chunks in their order; ends early when `stopped()`."""
-    samples = sum(len(chunk.samples) for chunk in chunks)
-    workers = min(workers or _cores(), -(-samples // _WORTH_A_WORKER), len(chunks))
-    if workers <= 1:
-        for chunk in chunks:
-            if stopped():
-                return
-            yield do(job, chunk)
-        return
-    # Not fork: the parent has threads by now (progress, reading), and their locks would come along.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    waiting: deque = deque()
-    coming = iter(chunks)
-    with ProcessPoolExecutor(workers, context, _start, (job,)) as pool:
-        try:
-            for chunk in coming:
-                if stopped():
-                    break
-                waiting.append(pool.submit(_do, chunk))
-                if len(waiting) >= 3 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise DataError(
-                "a worker process died (out of memory?); the same line goes on, fewer --workers need less memory"
-            ) from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_job: Job | None = None
-
-
-def _start(job: Job) -> None:
-    """In a new worker: keep the job, leave Ctrl-C to the parent, one thread each, no life after the parent's."""
-    global _job
-    _job = job
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-
-
-def _die_with_parent() -> None:
-    # A killed parent closes no queue that its workers wait on.
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _do(chunk: Chunk) -> Done:
-    return do(_job, chunk)
+def _learn(job: Job, workers: int, feedback: Feedback) -> Knowledge:
+    """What the masks tell, from `_LOOKED_AT` of them at most, evenly spread."""
+    n = len(job.maps.items)
+    chosen = [int(i) for i in np.linspace(0, n - 1, min(n, _LOOKED_AT)).round()]
+    sights = []
+    with feedback.task("learning from the masks", len(chosen), "maps") as bar:
+        for sight in in_order(look_at, job, chosen, min(workers, -(-len(chosen) // _WORTH_A_WORKER))):
+            sights.append(sight)
+            bar.advance()
+    return learn(sights)
 
 
 def _class_totals(space: LabelSpace, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import numpy as np
 from surgaug.data.atomic import write_bytes
 from surgaug.data.dataset import LabelMaps
 from surgaug.errors import DataError
+from surgaug.perturb.knowledge import Knowledge, Sight, look
 from surgaug.perturb.mixer import Op, mix
 from surgaug.perturb.scene import Scene, count_ids
 
@@ -29,6 +30,7 @@ class Job:
     seed: int
     tries: int
     out: Path
+    knowledge: Knowledge | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,16 @@ def label_name(stem: str, sample: int) -> str:
     return f"{LABELS}/{stem}_{sample:06d}.png"
 
 
+def look_at(job: Job, mask: int) -> Sight:
+    """What there is to learn from one mask."""
+    return look(Scene(job.maps.load(mask), job.maps.space), job.maps.items[mask].name)
+
+
 def do(job: Job, chunk: Chunk) -> Done:
     """Make and write the maps of a chunk. Raises DataError where a file cannot be read or written."""
     done = Done()
     item = job.maps.items[chunk.mask]
-    scene = Scene(job.maps.load(chunk.mask), job.maps.space)
+    scene = Scene(job.maps.load(chunk.mask), job.maps.space, knowledge=job.knowledge)
     source = {"mask": item.name, "mask_file": str(item.label)}
     if chunk.original is not None:
         done.rows.append(
