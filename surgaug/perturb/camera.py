@@ -78,9 +78,11 @@ def _beyond(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _beside(scene: Scene) -> int:
-    """The class that surrounds the eye: the commonest around its outermost disc that is no disc and no instrument."""
-    ring = cv2.dilate(scene.discs[-1].drawn(scene.frame), np.ones((7, 7), np.uint8)).view(bool)
-    around = scene.bare[ring]
+    """The class that surrounds the eye: the commonest just outside its outermost disc, instruments left out."""
+    eye = scene.discs[-1]
+    x, y = np.rint(eye.centre[::-1] + 1.05 * (eye.outline - eye.centre[::-1])).astype(int).T
+    seen = (x >= 0) & (y >= 0) & (x < scene.frame[1]) & (y < scene.frame[0])
+    around = scene.bare[y[seen], x[seen]]
     around = around[scene.sources[around] & ~scene.of_eye[around]]
     if not len(around):
         raise Rejected("nothing around the eye to continue it with")

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surgaug.data.label_space import LabelSpace
 from surgaug.perturb.discs import Disc
 from surgaug.perturb.objects import MIN_PIXELS, SceneObject
-from surgaug.perturb.scene import Scene, count_ids
+from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import Placed
 
 MIN_VISIBLE = 0.35  # of the object's pixels before
@@ -77,13 +76,13 @@ def hides_too_much(scene: Scene, before: np.ndarray, after: np.ndarray) -> str |
     return None
 
 
-def map_is_sound(before: np.ndarray, after: np.ndarray, space: LabelSpace) -> str | None:
+def map_is_sound(before: Scene, after: Scene) -> str | None:
     """Same shape and type, no id that the space lacks, ignore pixels unmoved."""
-    if after.shape != before.shape or after.dtype != before.dtype:
+    old, new, space = before.label_map, after.label_map, before.space
+    if new.shape != old.shape or new.dtype != old.dtype:
         return "shape or type changed"
-    allowed = {*space.ids, space.ignore}
-    if not {int(i) for i in np.flatnonzero(count_ids(after))} <= allowed:
+    if not {int(i) for i in np.flatnonzero(after.counts)} <= {*space.ids, space.ignore}:
         return "an id outside the label space"
-    if space.ignore is not None and not np.array_equal(before == space.ignore, after == space.ignore):
+    if space.ignore is not None and not np.array_equal(old == space.ignore, new == space.ignore):
         return "ignore pixels moved"
     return None

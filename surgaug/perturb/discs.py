@@ -18,6 +18,7 @@ _BINS = 360
 _VISIBLE = 0.3  # of the outline's angles; with less there is nothing to complete
 _DEVIATION = 0.25  # of the radius; a shape farther from an ellipse is not one of these discs
 _WRONG = 0.12  # of the disc's pixels that may be off where nothing hides them
+_CORNEA = 1.3  # radii of the iris; a cornea's edge is not farther out
 _MIN_POINTS = 24
 _POINTS = 500  # of an outline that are looked at
 
@@ -67,11 +68,14 @@ class Disc:
         return float(self.radius.mean())
 
 
-def find_discs(label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden: np.ndarray) -> tuple[Disc, ...]:
+def find_discs(
+    label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden: np.ndarray, iris: Sequence[int] = ()
+) -> tuple[Disc, ...]:
     """The discs of a label map [H, W], inner to outer.
 
     levels: class ids, inner to outer; each disc is its level and those within. hidden: uint8 [H, W], nonzero where
-    something lies above the eye or nothing is known, so that the outline there is not the disc's own.
+    something lies above the eye or nothing is known, so that the outline there is not the disc's own. iris: the ids of
+    that level; what is much wider is no disc of the eye but all that the lids leave open (CaDIS's cornea).
     """
     table = np.full(int(np.iinfo(label_map.dtype).max) + 1, 255, np.uint8)
     for level, ids in enumerate(levels):
@@ -82,9 +86,14 @@ def find_discs(label_map: np.ndarray, levels: Sequence[tuple[int, ...]], hidden:
     for level, ids in enumerate(levels):
         if (depth == level).any():
             disc = _complete(tuple(ids), (depth <= level).view(np.uint8), near_hidden)
-            if disc is not None:
-                found.append(disc)
+            if disc is None or (found and set(found[-1].class_ids) & set(iris) and _wider(disc, found[-1])):
+                continue
+            found.append(disc)
     return tuple(found)
+
+
+def _wider(outer: Disc, iris: Disc) -> bool:
+    return outer.mean_radius > _CORNEA * iris.mean_radius
 
 
 def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndarray) -> Disc | None:

@@ -13,7 +13,7 @@ from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene, count_ids
 from surgaug.perturb.whole import keep_ignored
 
-_VISIBLE = 0.5  # of each disc's pixels that must remain
+_VISIBLE, _PUPIL_VISIBLE = 0.5, 0.25  # of the pixels that must remain
 _INSIDE = 0.96  # of the outer disc's radius that an inner one may fill
 
 
@@ -136,16 +136,21 @@ def _box(points: np.ndarray, frame: tuple[int, int]) -> tuple[int, int, int, int
     return int(y0), int(x0), int(y1), int(x1)
 
 
-def deform(scene: Scene, field: np.ndarray) -> np.ndarray:
+def deform(scene: Scene, field: np.ndarray, spare_eye: bool = False) -> np.ndarray:
     """The label map [H, W] whose anatomy is taken from elsewhere: `field` float32 [h, w, 2], (dy, dx) in pixels.
 
-    A coarse field is interpolated to the frame. Positive dx shows at x what lay at x + dx.
+    A coarse field is interpolated to the frame. Positive dx shows at x what lay at x + dx. spare_eye: its discs stay.
     """
     h, w = scene.frame
     dy, dx = (cv2.resize(np.ascontiguousarray(field[..., k]), (w, h), interpolation=cv2.INTER_CUBIC) for k in (0, 1))
     dx += np.arange(w, dtype=np.float32)
     dy += np.arange(h, dtype=np.float32)[:, None]
-    return finished(scene, cv2.remap(scene.bare, dx, dy, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
+    base = scene.bare
+    out = cv2.remap(base, dx, dy, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    if spare_eye:
+        of_eye = scene.of_eye[base] | scene.of_eye[out]
+        out[of_eye] = base[of_eye]
+    return finished(scene, out)
 
 
 def finished(scene: Scene, base: np.ndarray) -> np.ndarray:
@@ -160,8 +165,9 @@ def finished(scene: Scene, base: np.ndarray) -> np.ndarray:
         y0, x0, y1, x1 = thing.box
         out[y0:y1, x0:x1][thing.mask] = thing.ids[thing.mask]
     before, after = scene.counts, count_ids(out)
-    for disc in scene.discs:
-        ids = list(disc.class_ids)
-        if after[ids].sum() < _VISIBLE * before[ids].sum():
-            raise Rejected("too little of the eye visible")
+    if after[scene.of_eye].sum() < _VISIBLE * before[scene.of_eye].sum():
+        raise Rejected("too little of the eye visible")
+    pupil = list(scene.roles.pupil)
+    if after[pupil].sum() < _PUPIL_VISIBLE * before[pupil].sum():
+        raise Rejected("too little of the pupil visible")
     return out

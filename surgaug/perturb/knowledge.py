@@ -40,6 +40,7 @@ class BankItem:
 
     source: str
     class_ids: tuple[int, ...]
+    tip: tuple[float, float]
     thing: SceneObject
     packed: bytes
     eye: Eye | None
@@ -49,7 +50,7 @@ class BankItem:
         ids = np.where(thing.mask, thing.ids.astype(np.uint32) + 1, 0).astype(np.uint32)
         nothing = np.zeros((0, 0), thing.ids.dtype)
         bare = replace(thing, ids=nothing, mask=nothing.astype(bool))
-        return cls(source, thing.class_ids, bare, zlib.compress(ids.tobytes(), 1), eye)
+        return cls(source, thing.class_ids, thing.tip, bare, zlib.compress(ids.tobytes(), 1), eye)
 
     def unpacked(self) -> SceneObject:
         """The object as it was found."""

@@ -19,8 +19,8 @@ from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
 
 DEFAULT_OPS = (
-    "pupil:0.2,gaze:0.2,eye_rotation:0.1,lids:0.2,elastic:0.1,remove:0.05,shift:0.4,approach:0.2,rotate:0.4,scale:0.2,"
-    "swap:0.15,insert:0.15,duplicate:0.05,zoom:0.2,tilt:0.1,pan:0.2,flip:0.5"
+    "pupil:0.15,gaze:0.15,eye_rotation:0.05,lids:0.15,elastic:0.05,remove:0.05,shift:0.3,approach:0.1,rotate:0.3,"
+    "scale:0.1,swap:0.15,insert:0.15,duplicate:0.05,zoom:0.15,tilt:0.1,pan:0.1,flip:0.5"
 )
 TRIES = 20
 
@@ -136,7 +136,7 @@ def mix(
             if record:
                 records.append(record)
                 break
-    reason = map_is_sound(start.label_map, scene.label_map, start.space) if records else None
+    reason = map_is_sound(start, scene) if records else None
     if reason is not None:
         refused[f"the whole map: {reason}"] += 1
         scene, records = start, []
@@ -158,5 +158,5 @@ def _attempt(
         except Rejected as reason:
             refused[f"{op.name}: {reason}"] += 1
             continue
-        return scene.changed(label_map, module.KEEPS_EYE), {"op": op.name, **record, "tries": count}, count
+        return scene.changed(label_map, module.KEEPS), {"op": op.name, **record, "tries": count}, count
     return scene, None, tries

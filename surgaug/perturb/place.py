@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from surgaug.perturb import constraints
-from surgaug.perturb.knowledge import tips_of
 from surgaug.perturb.objects import SceneObject, stray_parts
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
@@ -27,10 +28,9 @@ def move(scene: Scene, index: int, matrix: np.ndarray, max_tip: float) -> np.nda
     thing = scene.objects[index]
     if thing.kind == "instrument":
         tip = apply(matrix, thing.tip)
-        _require(constraints.tip_in_frame(tip, scene.frame))
+        check_tip(scene, thing.class_ids, tip, thing.tip)
         _require(constraints.tip_stays_on_eye(scene.discs, thing.tip, tip))
         _require(constraints.tip_near(thing.tip, tip, max_tip))
-        _within_reach(scene, thing, tip, scene.discs[-1].nearness(thing.tip) if scene.discs else 0.0)
     placed = _placed(scene, thing, scene.sprite(index), matrix, thing.stray)
     label_map = lay(scene.without(index), placed, scene.depths)
     _check_counts(scene, label_map, thing, (thing.box, placed.box))
@@ -43,19 +43,22 @@ def insert(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray)
     Raises Rejected with the constraint that it would break.
     """
     if thing.kind == "instrument":
-        tip = apply(matrix, thing.tip)
-        _require(constraints.tip_in_frame(tip, scene.frame))
-        _within_reach(scene, thing, tip, 0.0)
+        check_tip(scene, thing.class_ids, apply(matrix, thing.tip))
     placed = _placed(scene, thing, sprite, matrix, 0)
     label_map = lay(scene.label_map, placed, scene.depths)
     _check_counts(scene, label_map, thing, (placed.box,))
     return label_map
 
 
-def _within_reach(scene: Scene, thing: SceneObject, tip: tuple[float, float], before: float) -> None:
-    if scene.knowledge is not None and thing.entries:
-        limit = max(scene.knowledge.farthest(i) for i in tips_of(thing, scene.roles.handles))
-        _require(constraints.within_reach(scene.discs, limit, before, tip))
+def check_tip(
+    scene: Scene, class_ids: Iterable[int], tip: tuple[float, float], before: tuple[float, float] | None = None
+) -> None:
+    """Raises Rejected for a tip (y, x) outside the frame, or farther from the eye than real ones and than it was."""
+    _require(constraints.tip_in_frame(tip, scene.frame))
+    if scene.knowledge is not None and scene.discs:
+        limit = max(scene.knowledge.farthest(scene.roles.handles.get(i, i)) for i in class_ids)
+        was = scene.discs[-1].nearness(before) if before else 0.0
+        _require(constraints.within_reach(scene.discs, limit, was, tip))
 
 
 def _placed(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray, stray_before: int) -> Placed:

@@ -18,8 +18,8 @@ _TOOLS = re.compile(
     r"|phaco|aspiration|irrigat|vitrect|scissor|grasper|hook|probe|clip|stapler|cauter|suction|catheter|trocar|scalpel"
     r"|tweezer|spreader|retract|speculum|suture|thread|drill|scope|wire|blade|chopper|marker|cotton|swab"
 )
-_PUPIL = r"pupil"
-_DISCS = (r"lens|\biol\b", _PUPIL, r"iris", r"cornea|limbus")  # inner to outer
+_PUPIL, _IRIS = r"pupil", r"iris"
+_DISCS = (r"lens|\biol\b", _PUPIL, _IRIS, r"cornea|limbus")  # inner to outer
 # Instruments that are fastened to the anatomy and so stay where it is.
 FASTENED = frozenset({"fastened", "hooks", "ring"})
 _FASTENED_NAMES = re.compile(r"iris hooks?|\bring\b|marker|retract|speculum|spreader|suture|thread|clip")
@@ -30,14 +30,15 @@ class Roles:
     """Class ids by role.
 
     movable: instruments that can be moved. handles: handle id to the id of the tip it belongs to. discs: ids of the
-    concentric parts of the eye by level, inner to outer. pupil: ids of that one. hooks: what holds a pupil open. known:
-    False where nothing tells what moves.
+    concentric parts of the eye by level, inner to outer. pupil, iris: ids of those. hooks: what holds a pupil open.
+    known: False where nothing tells what moves.
     """
 
     movable: frozenset[int]
     handles: dict[int, int]
     discs: tuple[tuple[int, ...], ...]
     pupil: tuple[int, ...]
+    iris: tuple[int, ...]
     hooks: frozenset[int]
     known: bool
 
@@ -61,6 +62,6 @@ def roles(space: LabelSpace) -> Roles:
     )
     discs = tuple(level for level in levels if level)
     handles = {c.id: c.handle_of for c in space.classes if c.handle_of is not None}
-    pupil = next((level for level, words in zip(levels, _DISCS, strict=True) if words == _PUPIL), ())
+    named = dict(zip(_DISCS, levels, strict=True))
     hooks = frozenset(i for i in tools if space.by_id(i).group == "hooks" or "hook" in space.by_id(i).name.lower())
-    return Roles(movable, handles, discs, pupil, hooks, known=bool(movable) or bool(discs))
+    return Roles(movable, handles, discs, named[_PUPIL], named[_IRIS], hooks, known=bool(movable) or bool(discs))

@@ -5,7 +5,7 @@ Everything is found when it is first asked for and kept, so that drawing a rejec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -60,10 +60,12 @@ class Scene:
     def roles(self) -> Roles:
         return roles(self.space)
 
-    def changed(self, label_map: np.ndarray, keeps_eye: bool) -> Scene:
-        """The scene of a map [H, W] made from this one; `keeps_eye`: the discs of the eye are where they were."""
-        scene = Scene(label_map, self.space, self.discs if keeps_eye else None, self.knowledge)
+    def changed(self, label_map: np.ndarray, keeps: Collection[str]) -> Scene:
+        """The scene of a map [H, W] made from this one; `keeps`: which of "eye" and "objects" are as before."""
+        scene = Scene(label_map, self.space, self.discs if "eye" in keeps else None, self.knowledge)
         scene.roles = self.roles
+        if "objects" in keeps:
+            scene.objects, scene._sprites = self.objects, self._sprites
         return scene
 
     @cached_property
@@ -79,7 +81,8 @@ class Scene:
     def discs(self) -> tuple[Disc, ...]:
         """Inner to outer."""
         if self._discs is None:
-            self._discs = find_discs(self.label_map, self.roles.discs, self._lookup(self.covers).view(np.uint8))
+            hidden = self._lookup(self.covers).view(np.uint8)
+            self._discs = find_discs(self.label_map, self.roles.discs, hidden, self.roles.iris)
         return self._discs
 
     @cached_property

@@ -36,7 +36,7 @@ def test_every_operation_has_settings_with_defaults():
     for name in ops.names():
         module = ops.get(name)
         assert module.Params(**settings_of(name)) == module.Params()
-        assert isinstance(module.STAGE, int) and isinstance(module.KEEPS_EYE, bool)
+        assert isinstance(module.STAGE, int) and module.KEEPS.issubset(("eye", "objects"))
 
 
 def test_probabilities_are_kept():

@@ -1,8 +1,7 @@
 """The operations, one file each. `perturb(scene, rng, params) -> (label_map, record)` does it once or raises Rejected.
 
 Every file also defines `Params`, a frozen dataclass of what can be set; `STAGE`: the stages run in rising order, so
-that the eye moves before what lies on it, and the camera last; and `KEEPS_EYE`: whether the eye's discs stay as they
-are.
+that the eye moves before what lies on it, and the camera last; and `KEEPS`: of "eye" and "objects" what stays as it is.
 """
 
 from __future__ import annotations

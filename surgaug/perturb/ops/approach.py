@@ -13,7 +13,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
 STAGE = 20
-KEEPS_EYE = True
+KEEPS = frozenset({"eye"})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import apply, similarity_matrix
 
 STAGE = 46
-KEEPS_EYE = True
+KEEPS = frozenset({"eye"})
 _TURN = (40.0, 140.0)  # degrees about the eye that lie between two instruments
 
 

@@ -12,7 +12,7 @@ from surgaug.perturb.eye import deform
 from surgaug.perturb.scene import Scene
 
 STAGE = 7
-KEEPS_EYE = False
+KEEPS = frozenset({"objects"})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
 
 STAGE = 5
-KEEPS_EYE = False
+KEEPS = frozenset({"objects"})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
 STAGE = 5
-KEEPS_EYE = False
+KEEPS = frozenset({"objects"})
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from surgaug.perturb.knowledge import BankItem, Knowledge, belong_together, eye_of, tips_of
-from surgaug.perturb.place import insert
+from surgaug.perturb.place import check_tip, insert
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import BEYOND, Scene
-from surgaug.perturb.sprites import cut, similarity_matrix
+from surgaug.perturb.sprites import apply, cut, similarity_matrix
 
 STAGE = 45
-KEEPS_EYE = True
+KEEPS = frozenset({"eye"})
 _LARGER = 1.4  # times; more, and eye and instrument come from pictures that do not compare
 
 
@@ -40,10 +40,12 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
     weights = np.array([max(knowledge.wanted.get(i, 1.0) for i in kind) for kind in kinds])
     kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     item = knowledge.bank[kind][rng.integers(len(knowledge.bank[kind]))]
-    thing = item.unpacked()
     degrees = rng.uniform(-params.degrees, params.degrees)
     dy, dx = rng.uniform(-1, 1, 2) * params.shift * scene.diagonal
     matrix = _there(scene, item, degrees, (dy, dx))
+    if item.thing.kind == "instrument":
+        check_tip(scene, item.class_ids, apply(matrix, item.tip))
+    thing = item.unpacked()
     sprite = cut(thing, BEYOND * float(np.hypot(*thing.frame)))
     label_map = insert(scene, thing, sprite, matrix)
     record = {"classes": list(kind), "from": item.source, "degrees": round(degrees, 2)}

@@ -13,7 +13,7 @@ from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.scene import Scene
 
 STAGE = 6
-KEEPS_EYE = True
+KEEPS = frozenset({"eye", "objects"})
 _CELLS = 24  # of the coarse field along the longer side
 _NEAR, _FAR = 1.05, 1.6  # radii of the eye between which the movement sets in
 
@@ -42,4 +42,4 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
     amount = way + sum(a * np.sin((k + 1) * angle) + b * np.cos((k + 1) * angle) for k, (a, b) in enumerate(waves))
     amount = amount * np.clip((length / eye.radius - _NEAR) / (_FAR - _NEAR), 0, 1)
     field = np.stack([amount * y / length, amount * x / length], -1).astype(np.float32)
-    return deform(scene, field), {"way": round(way, 1), "unrest": round(float(np.abs(waves).sum()), 1)}
+    return deform(scene, field, spare_eye=True), {"way": round(way, 1), "unrest": round(float(np.abs(waves).sum()), 1)}

@@ -13,7 +13,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
 STAGE = 82
-KEEPS_EYE = False
+KEEPS = frozenset()
 
 
 @dataclass(frozen=True)

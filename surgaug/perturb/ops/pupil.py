@@ -12,7 +12,7 @@ from surgaug.perturb.rejection import Rejected
 from surgaug.perturb.scene import Scene
 
 STAGE = 4
-KEEPS_EYE = False
+KEEPS = frozenset({"objects"})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
 
 STAGE = 30
-KEEPS_EYE = True
+KEEPS = frozenset({"eye"})
 
 
 @dataclass(frozen=True)

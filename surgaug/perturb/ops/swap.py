@@ -14,7 +14,7 @@ from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.scene import Scene
 
 STAGE = 40
-KEEPS_EYE = True
+KEEPS = frozenset({"eye"})
 
 
 @dataclass(frozen=True)

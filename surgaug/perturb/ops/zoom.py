@@ -12,7 +12,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
 
 STAGE = 80
-KEEPS_EYE = False
+KEEPS = frozenset()
 
 
 @dataclass(frozen=True)

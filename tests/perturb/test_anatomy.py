@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from perturb_cases import CADIS, eye
+
+from surgaug.perturb import ops
+from surgaug.perturb.camera import view
+from surgaug.perturb.discs import find_discs
+from surgaug.perturb.eye import move_eye, scale_pupil
+from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.scene import Scene
+from surgaug.perturb.sprites import shift_matrix, turn_matrix
+
+INSTRUMENTS = (13, 17, 21)
+
+
+def bare(hw=(270, 480)):
+    label_map = eye(hw)
+    return np.where(np.isin(label_map, INSTRUMENTS), 6, label_map).astype(np.uint8)
+
+
+def drawn(gaze=(0, 0), pupil=0.22, hw=(270, 480)):
+    """The scene of `eye` without instruments, its discs elsewhere."""
+    h, w = hw
+    scene = np.full(hw, 5, np.uint8)
+    cv2.ellipse(scene, (w // 2, h // 2), (int(0.48 * w), int(0.55 * h)), 0, 0, 360, 6, -1)
+    middle = (w // 2 + gaze[1], h // 2 + gaze[0])
+    cv2.ellipse(scene, middle, (int(0.35 * h), int(0.33 * h)), 0, 0, 360, 4, -1)
+    cv2.ellipse(scene, middle, (round(pupil * h), round(pupil * h)), 0, 0, 360, 0, -1)
+    return scene
+
+
+def radius(label_map):
+    """Of the pupil, and of the whole disc of the eye."""
+    hidden = np.isin(label_map, INSTRUMENTS).astype(np.uint8)
+    return [disc.mean_radius for disc in find_discs(label_map, ((0,), (4,)), hidden)]
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.3])
+def test_the_pupil_gets_wider_the_iris_stays_and_instruments_stay_on_top(factor):
+    label_map = eye()
+    before = radius(label_map)
+    after_map = scale_pupil(Scene(label_map, CADIS), factor)
+    after = radius(after_map)
+    assert after[0] == pytest.approx(factor * before[0], rel=0.03) and after[1] == pytest.approx(before[1], rel=0.02)
+    for tool in INSTRUMENTS:
+        assert np.array_equal(after_map == tool, label_map == tool)
+
+
+def test_a_pupil_never_gets_out_of_the_iris():
+    with pytest.raises(Rejected, match="wider than"):
+        scale_pupil(Scene(eye(), CADIS), 1.6)
+    module = ops.get("pupil")
+    for seed in range(30):
+        try:
+            label_map, _ = module.perturb(Scene(eye(), CADIS), np.random.default_rng(seed), module.Params())
+        except Rejected:
+            continue
+        touches = cv2.dilate((label_map == 0).view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
+        assert not (touches & np.isin(label_map, (5, 6))).any()
+
+
+@pytest.mark.parametrize("way", [(0, 25), (-20, -10), (18, 0)])
+def test_the_eye_moves_whole_and_its_place_is_filled(way):
+    after = move_eye(Scene(drawn(), CADIS), shift_matrix(*way))
+    assert (after != drawn(gaze=way)).mean() < 0.004
+
+
+def test_the_eye_glides_below_the_lid():
+    label_map = drawn()
+    label_map[:100] = 5
+    after = move_eye(Scene(label_map, CADIS), shift_matrix(-20, 0))
+    assert np.array_equal(after == 5, label_map == 5)
+    revealed = move_eye(Scene(label_map, CADIS), shift_matrix(20, 0))
+    expected = drawn(gaze=(20, 0))
+    expected[:100] = 5
+    assert (revealed != expected).mean() < 0.004
+
+
+def test_a_turn_of_the_eye_and_back_is_nothing():
+    label_map = drawn()
+    turned = move_eye(Scene(label_map, CADIS), turn_matrix(30, (135, 240)))
+    back = move_eye(Scene(turned, CADIS), turn_matrix(-30, (135, 240)))
+    assert (turned != label_map).any() and (back != label_map).mean() < 0.006
+
+
+def test_hooks_hold_the_pupil():
+    label_map = drawn()
+    cv2.line(label_map, (0, 0), (200, 100), 35, 3)
+    for name in ("pupil", "gaze", "eye_rotation"):
+        with pytest.raises(NotApplicable, match="hooks"):
+            ops.get(name).perturb(Scene(label_map, CADIS), np.random.default_rng(0), ops.get(name).Params())
+
+
+def test_lids_move_and_the_eye_and_the_instruments_do_not():
+    label_map = eye()
+    module = ops.get("lids")
+    skin = []
+    for seed in range(20):
+        after, record = module.perturb(Scene(label_map, CADIS), np.random.default_rng(seed), module.Params())
+        skin.append(((after == 5).sum() - (label_map == 5).sum(), record["way"]))
+        kept = np.isin(label_map, (0, 4, *INSTRUMENTS))
+        assert (after[kept] == label_map[kept]).all()
+    change, way = np.array(skin).T
+    assert np.corrcoef(change, way)[0, 1] > 0.8, "toward the eye is closing"
+
+
+def test_elastic_leaves_instruments_stiff():
+    label_map = eye()
+    module = ops.get("elastic")
+    after, record = module.perturb(Scene(label_map, CADIS), np.random.default_rng(0), module.Params())
+    assert 0 < (after != label_map).mean() < 0.1 and record["way"] > 0
+    for tool in INSTRUMENTS:
+        assert np.array_equal(after == tool, label_map == tool)
+
+
+@pytest.mark.parametrize("way", [(0, 60), (-40, 0), (30, -50)])
+def test_a_shifted_view_shows_the_discs_beyond_the_frame(way):
+    """A frame cut from a larger scene, shifted, shows what the larger scene shows there, eye and instruments."""
+    large = eye((540, 960))
+    frame = np.ascontiguousarray(large[150:420, 300:780])
+    y, x = 150 - way[0], 300 - way[1]
+    expected = large[y : y + 270, x : x + 480]
+    after = view(Scene(frame, CADIS), shift_matrix(*way))
+    of_eye = np.isin(expected, (0, 4)) | np.isin(after, (0, 4))
+    assert (after[of_eye] == expected[of_eye]).mean() > 0.97
+    assert (after != expected).mean() < 0.05
+
+
+def test_zoom_in_is_a_crop():
+    label_map = bare()
+    after = view(Scene(label_map, CADIS), turn_matrix(0, (135, 240), 1.25))
+    expected = cv2.resize(label_map[27:243, 48:432], (480, 270), interpolation=cv2.INTER_NEAREST)
+    assert (after != expected).mean() < 0.01
+
+
+def test_a_view_without_the_eye_is_refused():
+    with pytest.raises(Rejected, match="eye"):
+        view(Scene(eye(), CADIS), shift_matrix(0, 300))
