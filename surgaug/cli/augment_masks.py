@@ -32,7 +32,12 @@ def augment_masks(
         ),
     ] = "auto",
     ops: Annotated[
-        str, _How(metavar="LIST", help="Operations with their probabilities: shift:0.5,swap:0.2,flip. Default: a mix.")
+        str,
+        _How(
+            metavar="LIST|FILE",
+            help="Operations with probabilities (and strengths): shift:0.5,pupil:0.2:1.5,flip; or a recipe (.toml). "
+            "Default: a mix of all.",
+        ),
     ] = "",
     seed: Annotated[int, _How(help="Map K depends on the seed and K alone.")] = 0,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("augmented"),

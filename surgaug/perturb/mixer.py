@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,25 +18,28 @@ from surgaug.perturb.constraints import map_is_sound
 from surgaug.perturb.knowledge import Knowledge
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
+from surgaug.perturb.strength import strengthened
 
 DEFAULT_OPS = (
     "pupil:0.15,gaze:0.15,eye_rotation:0.05,lids:0.15,elastic:0.05,remove:0.05,shift:0.3,approach:0.1,rotate:0.3,"
     "scale:0.1,swap:0.15,insert:0.15,duplicate:0.05,zoom:0.15,tilt:0.1,pan:0.1,flip:0.5"
 )
 TRIES = 20
+MAX_STRENGTH = 3.0
 
 
 @dataclass(frozen=True)
 class Op:
-    """One operation of a mix: how likely it is drawn for a map, and its settings by name."""
+    """One operation of a mix: how likely it is drawn for a map, how strongly it acts, and its settings by name."""
 
     name: str
     probability: float = 1.0
+    strength: float = 1.0
     settings: tuple[tuple[str, Any], ...] = ()
 
     def params(self) -> Any:
         """The operation's `Params`."""
-        return registry.get(self.name).Params(**dict(self.settings))
+        return strengthened(registry.get(self.name).Params(**dict(self.settings)), self.strength)
 
 
 @dataclass(frozen=True)
@@ -54,33 +58,44 @@ class Outcome:
 def parse_ops(text: str | Iterable[str]) -> tuple[Op, ...]:
     """ "shift:0.5,swap:0.2,flip" (or the parts of it) to operations; without a number: always.
 
-    Raises UsageError for an unknown name or a probability outside (0, 1].
+    A third part is the strength: "pupil:0.5:1.5". A lone name that ends with .toml is a recipe file. Raises UsageError
+    for an unknown name, or a probability or strength that cannot be.
     """
     parts = [part.strip() for piece in ([text] if isinstance(text, str) else text) for part in piece.split(",")]
-    found: dict[str, Op] = {}
-    for part in filter(None, parts):
-        name, _, number = part.partition(":")
-        name = name.strip().replace("-", "_")
-        if name not in registry.names():
-            nearest = get_close_matches(name, registry.names(), n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise UsageError(f"--ops {part}: no such operation{hint} (there are {', '.join(registry.names())})")
+    parts = [part for part in parts if part]
+    if len(parts) == 1 and parts[0].endswith(".toml"):
+        from surgaug.perturb.recipe import read_recipe
+
+        return read_recipe(Path(parts[0]))
+    found = []
+    for part in parts:
+        name, *numbers = (piece.strip() for piece in part.split(":"))
         try:
-            probability = float(number) if number else 1.0
+            found.append(Op(name.replace("-", "_"), *(float(number) for number in numbers[:2])))
         except ValueError:
-            raise UsageError(f"--ops {part}: expected NAME:PROBABILITY, for example shift:0.5") from None
-        if not 0 < probability <= 1:
-            raise UsageError(f"--ops {part}: a probability lies above 0 and is at most 1")
-        if name in found:
-            raise UsageError(f"--ops {part}: {name} is named twice")
-        found[name] = Op(name, probability)
+            raise UsageError(f"--ops {part}: expected NAME:PROBABILITY or NAME:PROBABILITY:STRENGTH") from None
+        checked((found[-1],), f"--ops {part}")
+    return checked(found)
+
+
+def checked(ops: Iterable[Op], where: str = "--ops") -> tuple[Op, ...]:
+    """The operations in the order in which they are done. Raises UsageError, beginning with `where`."""
+    found: dict[str, Op] = {}
+    for op in ops:
+        if op.name not in registry.names():
+            nearest = get_close_matches(op.name, registry.names(), n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise UsageError(f"{where}: no such operation{hint} (there are {', '.join(registry.names())})")
+        if not 0 < op.probability <= 1:
+            raise UsageError(f"{where}: a probability lies above 0 and is at most 1")
+        if not 0 < op.strength <= MAX_STRENGTH:
+            raise UsageError(f"{where}: a strength lies above 0 and is at most {MAX_STRENGTH:g}")
+        if op.name in found:
+            raise UsageError(f"{where}: {op.name} is named twice")
+        found[op.name] = op
     if not found:
-        raise UsageError(f"--ops: names no operation (there are {', '.join(registry.names())})")
-    return tuple(sorted(found.values(), key=_stage))
-
-
-def _stage(op: Op) -> tuple[int, str]:
-    return registry.get(op.name).STAGE, op.name
+        raise UsageError(f"{where}: names no operation (there are {', '.join(registry.names())})")
+    return tuple(sorted(found.values(), key=lambda op: (registry.get(op.name).STAGE, op.name)))
 
 
 def settings_of(name: str) -> dict[str, Any]:

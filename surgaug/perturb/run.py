@@ -112,7 +112,10 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
     settings = {
         "masks": digest.hexdigest(),
         "classes": maps.space.name,
-        "ops": [{"name": op.name, "probability": op.probability, **dict(op.settings)} for op in config.ops],
+        "ops": [
+            {"name": op.name, "probability": op.probability, "strength": op.strength, **dict(op.settings)}
+            for op in config.ops
+        ],
         "seed": config.seed,
         "tries": config.tries,
         "keep_originals": config.keep_originals,

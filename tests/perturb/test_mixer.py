@@ -23,6 +23,8 @@ def test_parse_ops_orders_by_stage_and_takes_text_or_parts():
         ("shift:often", "NAME:PROBABILITY"),
         ("shift:0", "above 0"),
         ("shift:1.5", "at most 1"),
+        ("shift:0.5:9", "strength"),
+        ("missing.toml", "no such recipe"),
         ("shift,shift:0.5", "twice"),
         (" , ", "names no operation"),
     ],
@@ -73,3 +75,44 @@ def test_settings_reach_the_operation():
         _, records = perturb_one(label_map, CADIS, (small,), np.random.default_rng(k))
         for record in records:
             assert np.hypot(record["dy"], record["dx"]) <= 0.03 * np.hypot(135, 240) + 1
+
+
+def test_strength_makes_amounts_larger_and_factors_more_extreme():
+    (shift,) = parse_ops("shift:0.5:2")
+    assert shift.params().along == pytest.approx(2 * settings_of("shift")["along"])
+    (pupil,) = parse_ops("pupil:0.5:2")
+    assert pupil.params().largest == pytest.approx(settings_of("pupil")["largest"] ** 2)
+    assert pupil.params().smallest == pytest.approx(settings_of("pupil")["smallest"] ** 2)
+    (flip,) = parse_ops("flip:0.5:2")
+    assert flip.params().up_down is False
+
+
+def test_a_recipe_file_says_the_same_as_a_list(tmp_path):
+    recipe = tmp_path / "mild.toml"
+    recipe.write_text("[ops]\nflip = 0.5\nshift = { probability = 0.25, along = 0.2 }\npupil = { strength = 1.5 }\n")
+    assert parse_ops(str(recipe)) == (
+        Op("pupil", 1.0, 1.5),
+        Op("shift", 0.25, settings=(("along", 0.2),)),
+        Op("flip", 0.5),
+    )
+    assert parse_ops((str(recipe),)) == parse_ops(str(recipe))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[ops]\nshift = { alogn = 1 }", r"ops\.shift\.alogn: no such setting; did you mean along"),
+        ("[ops]\nshift = { along = 'far' }", r"ops\.shift\.along = 'far': expected a number"),
+        ("[ops]\nshfit = 0.5", "did you mean shift"),
+        ("[ops]\nshift = true", "expected a number"),
+        ("[ops]\nflip = { up_down = 1 }", "true or false"),
+        ("[opps]\nshift = 0.5", "opps: no such key"),
+        ("[ops]", "names no operation"),
+        ("ops = ", "not a TOML file"),
+    ],
+)
+def test_a_bad_recipe_is_refused_with_file_key_and_value(tmp_path, text, said):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(UsageError, match=said) as refusal:
+        parse_ops(str(tmp_path / "bad.toml"))
+    assert "bad.toml" in str(refusal.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from surgaug.perturb.eye import require_eye, scale_pupil
 from surgaug.perturb.rejection import Rejected
 from surgaug.perturb.scene import Scene
+from surgaug.perturb.strength import FACTOR
 
 STAGE = 4
 KEEPS = frozenset({"objects"})
@@ -19,8 +20,8 @@ KEEPS = frozenset({"objects"})
 class Params:
     """smallest, largest: factors of the pupil's width."""
 
-    smallest: float = 0.7
-    largest: float = 1.35
+    smallest: float = field(default=0.7, metadata=FACTOR)
+    largest: float = field(default=1.35, metadata=FACTOR)
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from surgaug.perturb.place import move, pick_object
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
+from surgaug.perturb.strength import FACTOR
 
 STAGE = 30
 KEEPS = frozenset({"eye"})
@@ -19,7 +20,7 @@ KEEPS = frozenset({"eye"})
 class Params:
     """factor: the greatest enlargement; its inverse is the smallest."""
 
-    factor: float = 1.25
+    factor: float = field(default=1.25, metadata=FACTOR)
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

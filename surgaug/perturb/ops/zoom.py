@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from surgaug.perturb.camera import view
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
+from surgaug.perturb.strength import FACTOR
 
 STAGE = 80
 KEEPS = frozenset()
@@ -19,8 +20,8 @@ KEEPS = frozenset()
 class Params:
     """farthest, nearest: factors of the magnification. off: the middle's greatest distance from that of the frame."""
 
-    farthest: float = 0.9
-    nearest: float = 1.3
+    farthest: float = field(default=0.9, metadata=FACTOR)
+    nearest: float = field(default=1.3, metadata=FACTOR)
     off: float = 0.15
 
 
