@@ -22,7 +22,7 @@ def demo(
     """Run the whole pipeline on rendered phantom scenes; needs no data.
 
     Renders drawings of eyes under a surgical microscope, trains a small model on them, makes new label maps, paints
-    them, and scores the result. Prints the folder of pairs, the contact sheet and the score file.
+    them, and scores the result. Prints the folder of pairs, the score file and the contact sheet.
     """
     from surgaug.demo import DemoConfig, run
 
