@@ -46,11 +46,13 @@ class Op:
 class Outcome:
     """A new label map [H, W] and what was done to get it; no records: nothing could be done.
 
-    tries: how often an operation was tried, the successful ones included. refused: "op: reason" to how often.
+    counts: pixels by id. tries: how often an operation was tried, the successful ones included. refused: how often, by
+    "op: reason".
     """
 
     label_map: np.ndarray
     records: list[dict[str, Any]]
+    counts: np.ndarray
     tries: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -156,7 +158,7 @@ def mix(
         refused[f"the whole map: {reason}"] += 1
         scene, records = start, []
     label_map = start.label_map.copy() if scene is start else scene.label_map
-    return Outcome(label_map, records, count, refused)
+    return Outcome(label_map, records, scene.counts, count, refused)
 
 
 def _attempt(

@@ -15,7 +15,7 @@ from surgaug.data.dataset import LabelMaps
 from surgaug.errors import DataError
 from surgaug.perturb.knowledge import Knowledge, Sight, look
 from surgaug.perturb.mixer import Op, mix
-from surgaug.perturb.scene import Scene, count_ids
+from surgaug.perturb.scene import Scene
 
 LABELS = "labels"
 _ORDER, _SAMPLE = range(2)
@@ -84,7 +84,13 @@ def do(job: Job, chunk: Chunk) -> Done:
     source = {"mask": item.name, "mask_file": str(item.label)}
     if chunk.original is not None:
         done.rows.append(
-            _written(job, chunk.original, scene.label_map, {"index": -1 - chunk.mask, **source, "perturbations": []})
+            _written(
+                job,
+                chunk.original,
+                scene.label_map,
+                scene.counts,
+                {"index": -1 - chunk.mask, **source, "perturbations": []},
+            )
         )
     for k in chunk.samples:
         outcome = mix(scene, job.ops, sample_rng(job.seed, k), tries=job.tries)
@@ -93,16 +99,15 @@ def do(job: Job, chunk: Chunk) -> Done:
             done.skipped[k] = ", ".join(sorted(outcome.refused)) or "nothing changed"
             continue
         row = {"index": k, **source, "perturbations": outcome.records, "seed": job.seed, "tries": outcome.tries}
-        done.rows.append(_written(job, label_name(item.name, k), outcome.label_map, row))
+        done.rows.append(_written(job, label_name(item.name, k), outcome.label_map, outcome.counts, row))
     return done
 
 
-def _written(job: Job, name: str, label_map: np.ndarray, row: dict[str, Any]) -> dict[str, Any]:
+def _written(job: Job, name: str, label_map: np.ndarray, counts: np.ndarray, row: dict[str, Any]) -> dict[str, Any]:
     path = job.out / name
     try:
         write_bytes(path, cv2.imencode(".png", label_map)[1].tobytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
-    counts = count_ids(label_map)
     classes = {str(i): int(counts[i]) for i in np.flatnonzero(counts) if int(i) != job.maps.space.ignore}
     return {"index": row.pop("index"), "label": name, **row, "size": list(label_map.shape), "classes": classes}

@@ -186,3 +186,24 @@ def test_objects_above_hide_what_is_moved_below_them():
     label_map[200:, 240:400] = 2  # a hand, which lies above instruments
     for after, _ in tried("shift", label_map, CADIS):
         assert np.array_equal(after == 2, label_map == 2)
+
+
+def test_remove_takes_one_instrument_and_never_the_last_polyp():
+    label_map, remove = eye(), ops.get("remove")
+    gone = set()
+    for seed in range(10):
+        after, record = remove.perturb(Scene(label_map, CADIS), np.random.default_rng(seed), remove.Params())
+        assert not np.isin(after, record["classes"]).any()
+        gone.add(tuple(record["classes"]))
+    assert gone == {(13, 21), (17,)}
+    polyp = np.zeros((88, 88), np.uint8)
+    polyp[30:50, 40:60] = 1
+    with pytest.raises(NotApplicable, match="too few"):
+        remove.perturb(Scene(polyp, TWO), np.random.default_rng(0), remove.Params())
+
+
+def test_approach_moves_along_the_axis():
+    for after, record in tried("approach", eye(), CADIS):
+        thing = next(t for t in Scene(eye(), CADIS).objects if list(t.class_ids) == record["classes"])
+        along = (record["dy"], record["dx"]) @ np.array(thing.axis)
+        assert along == pytest.approx(record["way"], abs=1) and (after != eye()).any()

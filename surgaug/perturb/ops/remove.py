@@ -17,7 +17,7 @@ KEEPS = frozenset({"eye"})
 
 @dataclass(frozen=True)
 class Params:
-    """keep: at least so many objects stay."""
+    """keep: at least so many objects stay; one at least where the label space tells of no instruments (polyps, say)."""
 
     keep: int = 0
 
@@ -25,6 +25,6 @@ class Params:
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
     """One object gone, its place filled."""
     index = pick_object(scene, rng)
-    if len(scene.objects) <= params.keep:
+    if len(scene.objects) <= max(params.keep, 0 if scene.roles.known else 1):
         raise NotApplicable("too few objects to take one away")
     return scene.without(index).copy(), {"classes": list(scene.objects[index].class_ids)}
