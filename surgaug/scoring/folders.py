@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -22,10 +23,11 @@ MANIFEST = "manifest.jsonl"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a painted image came from, by its manifest row: stem of the mask, and whether the mask was changed."""
+    """Where a painted image came from, by its manifest row: stem and path of the mask, and whether it was changed."""
 
     source: str
     changed: bool
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Folder:
     root: Path
     names: tuple[str, ...]
     images: tuple[Path, ...]
-    label_stems: tuple[str | None, ...]
+    labels: tuple[Path | None, ...]
     origins: dict[str, Origin] = field(default_factory=dict)
     frames: PairedFrames | None = None
     no_labels: str = ""
@@ -76,7 +78,7 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
         root,
         tuple(item.name for item in items),
         tuple(item.image for item in items),
-        tuple(item.label.stem if item.label else None for item in items),
+        tuple(item.label for item in items),
         read_origins(root / MANIFEST),
         frames,
     )
@@ -85,10 +87,14 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
 def pair(synth: Folder, real: Folder) -> Pairing:
     """The real frame of each synthetic image: that of the same name, or that whose mask it was painted from.
 
-    Images painted from a changed mask show another scene than the frame and are left out (and counted).
+    Images painted from a changed mask show another scene than the frame and are left out (and counted). So are those
+    whose mask only shares its name with the frame's (`0.png` of another split), where both files are at hand.
     """
     by_name = {name: i for i, name in enumerate(real.names)}
-    by_stem = {**_unique(stem for stem in real.label_stems), **_unique(path.stem for path in real.images)}
+    by_stem = {
+        **_unique(label.stem if label else None for label in real.labels),
+        **_unique(path.stem for path in real.images),
+    }
     partner = np.full(len(synth), -1, np.int64)
     ways: Counter[str] = Counter()
     changed = 0
@@ -98,7 +104,7 @@ def pair(synth: Folder, real: Folder) -> Pairing:
         match = by_name.get(key, by_stem.get(key, -1))
         if match >= 0 and origin and origin.changed:
             changed += 1
-        elif match >= 0:
+        elif match >= 0 and not (origin and _another_mask(origin.path, real.labels[match])):
             partner[i] = match
             ways[way] += 1
     return Pairing(partner, " and ".join(sorted(ways)), changed)
@@ -118,7 +124,7 @@ def read_origins(path: Path) -> dict[str, Origin]:
             row = json.loads(line)
             source = row.get("source")
             if source:
-                origins[Path(row["image"]).stem] = Origin(_stem(source), bool(row.get("perturbations")))
+                origins[Path(row["image"]).stem] = Origin(_stem(source), bool(row.get("perturbations")), source)
         except (ValueError, KeyError, AttributeError, TypeError) as reason:
             raise DataError(f"{path}:{number}: not a manifest row ({reason})") from reason
     return origins
@@ -148,6 +154,14 @@ def _unique(stems: Iterable[str | None]) -> dict[str, int]:
     stems = list(stems)
     counts = Counter(stems)
     return {stem: i for i, stem in enumerate(stems) if stem is not None and counts[stem] == 1}
+
+
+def _another_mask(source: str, label: Path | None) -> bool:
+    """Whether the mask painted from is at hand and holds something else than the frame's label file."""
+    mask = Path(source)
+    if label is None or not mask.is_file() or mask.resolve() == label.resolve():
+        return False
+    return not filecmp.cmp(mask, label, shallow=False)
 
 
 def _stem(source: str) -> str:

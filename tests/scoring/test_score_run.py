@@ -10,14 +10,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import DataError, ModelError, UsageError
+from surgaug.feedback import Silent
 from surgaug.scoring import gates
 from surgaug.scoring.features import inception
+from surgaug.scoring.folders import open_folder, pair
 from surgaug.scoring.plan import plan_measures
 from surgaug.scoring.report import best_rows, notes, tables
 from surgaug.scoring.run import ScoreConfig, run_score
@@ -281,3 +284,23 @@ def test_the_command(folders):
     assert done.returncode == 2
     assert "did you mean 'ssim'" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path):
+    """`0.png` of the validation set is not `0.png` of the training set."""
+
+    rng = np.random.default_rng(0)
+    masks = {}
+    for root in ("train", "val", "synth"):
+        for sub in ("images", "labels"):
+            (tmp_path / root / sub).mkdir(parents=True)
+        mask = np.zeros((16, 16), np.uint8)
+        mask[: 4 if root == "train" else 8] = 1
+        masks[root] = tmp_path / root / "labels" / "0.png"
+        Image.fromarray(mask).save(masks[root])
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / root / "images" / "0.png")
+    row = {"index": 0, "image": "images/0.png", "source": str(masks["val"]), "perturbations": []}
+    (tmp_path / "synth" / "manifest.jsonl").write_text(json.dumps(row) + "\n")
+    train, val, synth = (open_folder(tmp_path / r, "auto", Silent()) for r in ("train", "val", "synth"))
+    assert pair(synth, val).count == 1
+    assert pair(synth, train).count == 0
