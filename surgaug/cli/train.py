@@ -10,7 +10,6 @@ import typer
 from surgaug.cli import screen
 from surgaug.errors import UsageError
 
-Panel = dict[str, str]
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
 
