@@ -19,6 +19,7 @@ from surgaug.feedback import Feedback, Silent
 _settings = {"quiet": False, "debug": False}
 _terminal: Terminal | None = None
 NARROW = 72  # columns; below this a bar would leave no room for the figures
+SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def configure(*, quiet: bool, debug: bool) -> None:
@@ -92,15 +93,19 @@ class Meter:
 
     @property
     def remaining(self) -> float | None:
+        """Seconds left."""
         return max(0.0, self.total - self.done) / self.rate if self.total is not None and self.rate else None
 
     def count(self, unit: str) -> str:
+        """`12/60 images`, or `0:19/60:00` for a bar that runs in units of time."""
+        if unit in SECONDS:
+            return "/".join(clock(SECONDS[unit] * n) for n in (self.done, self.total) if n is not None)
         total = "" if self.total is None else f"/{number(self.total)}"
         return f"{number(self.done)}{total}{' ' * bool(unit)}{unit}"
 
     def speed(self, unit: str) -> str:
         """`12 step/s`, or `3 s/step`; nothing for a bar that runs in units of time."""
-        if self.rate is None or unit in ("s", "min", "h"):
+        if self.rate is None or unit in SECONDS:
             return ""
         each = unit.removesuffix("s")
         if self.rate >= 1 or not each:

@@ -53,15 +53,11 @@ def unet_config(data: dict[str, Any]) -> UNetConfig:
 
 def file_hash(path: Path) -> str:
     """sha256 of the file, hexadecimal."""
+    digest = hashlib.sha256()
     with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(f)
-
-
-def _digest(f: Any) -> str:  # Python 3.10
-    h = hashlib.sha256()
-    while chunk := f.read(1 << 20):
-        h.update(chunk)
-    return h.hexdigest()
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def save_model(

@@ -114,6 +114,8 @@ def test_slow_work_is_told_in_seconds_each():
     meter.advance(1, {}, now=20.0)
     assert meter.speed("images") == "20 s/image"
     assert meter.speed("min") == ""
+    assert meter.count("min") == "1:00"
+    assert screen.Meter(total=60, done=0.3153, now=0.0).count("min") == "0:19/1:00:00"
     assert meter.remaining is None
 
 
