@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from surgaug.data.codecs import Codec, detect, union
 from surgaug.data.discover import cadis_named, class_file_space, declared_space, discover
 from surgaug.data.item import Item
+from surgaug.data.kinds import LOOKED_AT, with_kinds
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.polygons import PolygonCodec, space_of_titles, titles_in
 from surgaug.data.scan import Scan, scan_files
@@ -37,8 +41,10 @@ def understand(
     folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
     if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
         space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
-        polygons = PolygonCodec(space)
-        return space, polygons, _by_path(scan_files(paths, feedback, polygons.scan)), []
+        drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)
+        if not isinstance(classes, LabelSpace):
+            space = with_kinds(space, _some(PolygonCodec(space), drawn_scans))
+        return space, PolygonCodec(space), _by_path(drawn_scans), []
 
     scans = scan_files(paths, feedback)
     declared = declared_space(folders)
@@ -56,6 +62,9 @@ def understand(
             _refuse_other_classes(given, *declared)
     prefer_remap = declared[0] != space if declared else looks_like_cadis
     codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
+    if not isinstance(classes, LabelSpace) and not declared:
+        space = with_kinds(space, _some(codec, scans))
+        codec = replace(codec, space=space)
     if codec.remapped:
         notes.append(f"label maps hold the ids of '{codec.remapped}': regrouped to '{space.name}'")
     elif not declared and (remap := remap_of(space)) and codec.encoding == "ids":
@@ -80,6 +89,16 @@ def _refuse_other_classes(given: LabelSpace, declared: LabelSpace, path: Path) -
 def is_auto(classes: object) -> bool:
     """Whether the label space is to be found from the maps."""
     return isinstance(classes, str) and classes == "auto"
+
+
+def _some(codec: Codec | PolygonCodec, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
+    """Some of the label maps that can be read, ids [H, W], evenly over all."""
+    good = [s.path for s in scans if not s.problem]
+    for i in sorted({int(i) for i in np.linspace(0, len(good) - 1, min(len(good), LOOKED_AT)).round()}):
+        try:
+            yield codec.decode(good[i])
+        except DataError:  # the survey names it
+            continue
 
 
 def _by_path(scans: Iterable[Scan]) -> dict[Path, Scan]:

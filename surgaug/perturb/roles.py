@@ -10,14 +10,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from surgaug.data.kinds import TOOLS
 from surgaug.data.label_space import LabelSpace
 
-# A tool's name often holds an organ's ("lens injector"), so tools are looked for first.
-_TOOLS = re.compile(
-    r"instrument|tool|forceps|knife|cannula|cystotome|handpiece|handle|injector|manipulator|needle|holder|gauge|spatula"
-    r"|phaco|aspiration|irrigat|vitrect|scissor|grasper|hook|probe|clip|stapler|cauter|suction|catheter|trocar|scalpel"
-    r"|tweezer|spreader|retract|speculum|suture|thread|drill|scope|wire|blade|chopper|marker|cotton|swab"
-)
 _PUPIL, _IRIS = r"pupil", r"iris"
 _DISCS = (r"lens|\biol\b", _PUPIL, _IRIS, r"cornea|limbus")  # inner to outer
 # Instruments that are fastened to the anatomy and so stay where it is.
@@ -50,7 +45,7 @@ def roles(space: LabelSpace) -> Roles:
     tools = frozenset(
         c.id
         for c in space.classes
-        if (c.kind == "instrument" if stated else c.kind == "other" and _TOOLS.search(c.name.lower()))
+        if (c.kind == "instrument" if stated else c.kind == "other" and TOOLS.search(c.name.lower()))
     )
     movable = frozenset(
         i
