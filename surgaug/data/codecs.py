@@ -14,7 +14,7 @@ import numpy as np
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.raster import Raw, read_raw
 from surgaug.data.scan import Scan, scan_files
-from surgaug.data.spaces import remap_of
+from surgaug.data.spaces import remap_of, stored_of
 from surgaug.errors import DataError
 from surgaug.feedback import Silent
 
@@ -184,6 +184,8 @@ def detect(
     if values <= known:
         _refuse_contradicting_palettes(space, good)
         return Codec("ids", space, {i: i for i in known})
+    if values <= stored_of(space).keys():
+        return Codec("ids", space, stored_of(space))
     white = next((w for w in _WHITES if values <= {0, w}), None)
     if white and space.num_classes == 2:
         low, high = sorted(space.ids)
@@ -195,6 +197,14 @@ def detect(
         if not any(colors.count_ids(s)[1] for s in good):
             return colors
     return Codec("ids", space, {i: i for i in known})
+
+
+def regrouped(table: dict[int, int], space: LabelSpace, given: LabelSpace) -> tuple[dict[int, int], str | None]:
+    """A table to ids of `space` as one to ids of `given`, and the name of `space` if `given` regroups it."""
+    remap = remap_of(given)
+    if remap and remap[0].names == space.names:
+        return {value: int(remap[1][i]) for value, i in table.items() if i in space.ids}, space.name
+    return table, None
 
 
 def union(scans: Iterable[Scan]) -> set[int]:
@@ -224,6 +234,8 @@ def color_table(space: LabelSpace) -> dict[int, int]:
     table = {_packed(c.color): c.id for c in space.classes}
     if space.ignore is not None:
         table.setdefault(0, space.ignore)
+        if stored_of(space).get(255) == space.ignore:  # published with white seams
+            table.setdefault(0xFFFFFF, space.ignore)
     if remap := remap_of(space):
         source, ids = remap
         table = {_packed(c.color): int(ids[c.id]) for c in source.classes} | table

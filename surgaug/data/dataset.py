@@ -13,7 +13,7 @@ import numpy as np
 from surgaug.data import layouts
 from surgaug.data.codecs import Codec
 from surgaug.data.discover import cadis_named
-from surgaug.data.item import Item
+from surgaug.data.item import Item, fingerprint
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.layouts import cadis
 from surgaug.data.pairing import LABEL_FOLDERS, files_by_stem, find_folder
@@ -54,6 +54,10 @@ class LabelMaps:
         return self.codec.decode(label)
 
     load_label = load
+
+    def fingerprint(self, i: int) -> str:
+        """A hash of what item i's label map is read from."""
+        return fingerprint(self.items[i].label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,7 @@ def open_pairs(
         items = _without_known_errors(items, root)
     # Found classes must be the same for every split of a data set, so all of its maps are looked at.
     whole = everything if is_auto(classes) else items
-    space, codec, scans, notes = understand(whole, classes, [root], getattr(module, "SPACE", None), feedback)
+    space, codec, scans, notes = understand(whole, classes, [root], module, feedback)
     return PairedFrames(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes), layout)
 
 
@@ -127,8 +131,8 @@ def open_masks(
     else:
         root, listed, layout = None, [Path(p) for p in source], None
         items = _listed_items(listed)
-    known_space = getattr(layouts.get(layout), "SPACE", None) if layout else None
-    space, codec, scans, notes = understand(items, classes, [root] if root else [], known_space, feedback)
+    module = layouts.get(layout) if layout else None
+    space, codec, scans, notes = understand(items, classes, [root] if root else [], module, feedback)
     return LabelMaps(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes))
 
 

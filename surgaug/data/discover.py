@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,23 +15,9 @@ from surgaug.data.spaces import builtin_spaces, known_kinds, load_space, remap_o
 from surgaug.errors import DataError
 
 CLASS_FILES = ("classes.json", "classes.toml", "classes.csv")
-DATASET_FILE = "dataset.json"
 IGNORE = 255
 _CADIS_NAME = re.compile(r"video\d{1,2}_frame\d{6}", re.IGNORECASE)
 _MOST_VALUES = 128
-
-
-def declared_space(folders: Iterable[Path]) -> tuple[LabelSpace, Path] | None:
-    """The label space that a `dataset.json` of `synthesize` names, in the first of `folders` that has one."""
-    for folder in folders:
-        path = folder / DATASET_FILE
-        if not path.is_file():
-            continue
-        try:
-            return LabelSpace.from_dict(json.loads(path.read_text(encoding="utf-8"))["label_space"]), path
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # another program's file of that name
-    return None
 
 
 def class_file_space(folders: Iterable[Path]) -> LabelSpace | None:

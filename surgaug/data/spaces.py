@@ -45,6 +45,14 @@ def remap_of(space: LabelSpace) -> tuple[LabelSpace, np.ndarray] | None:
     return (_builtin(remap["of"]), np.array(remap["to"], np.uint8)) if remap else None
 
 
+@lru_cache(maxsize=16)
+def stored_of(space: LabelSpace) -> dict[int, int]:
+    """For a built-in space whose published label maps hold other values than its ids: id by value; empty for others."""
+    if space.name not in builtin_spaces() or _builtin(space.name) != space:
+        return {}
+    return {int(value): int(i) for value, i in _parsed(space.name).get("stored", {}).items()}
+
+
 @lru_cache(maxsize=1)
 def known_kinds() -> dict[str, Kind]:
     """Kind by lower-case class name, over all built-in spaces."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from surgaug.data.codecs import Codec, detect, union
-from surgaug.data.discover import cadis_named, class_file_space, declared_space, discover
+from surgaug.data.codecs import Codec, detect, regrouped, union
+from surgaug.data.discover import cadis_named, class_file_space, discover
 from surgaug.data.item import Item
 from surgaug.data.kinds import LOOKED_AT, with_kinds
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.polygons import PolygonCodec, space_of_titles, titles_in
 from surgaug.data.scan import Scan, scan_files
 from surgaug.data.spaces import load_space, remap_of
+from surgaug.data.stored import Declared, plain_values, read_description
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback, Silent
 
@@ -24,13 +26,14 @@ def understand(
     items: Sequence[Item],
     classes: str | Path | LabelSpace,
     roots: Sequence[Path],
-    layout_space: str | None,
+    layout: ModuleType | None,
     feedback: Feedback | None,
 ) -> tuple[LabelSpace, Codec | PolygonCodec, dict[Path, Scan], list[str]]:
     """Label space and codec of the items' label maps, the scan of each file, and notes for the user.
 
     classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
-    above them. layout_space: the label space that the layout implies.
+    above them. layout: the layout's module, whose SPACE is the label space that it implies, and whose `codec` knows how
+    its label maps are kept.
     Raises DataError as `codecs.detect`, `discover.discover` and `spaces.load_space` do.
     """
     feedback = feedback or Silent()
@@ -39,6 +42,16 @@ def understand(
         raise DataError(f"{roots[0] if roots else items[0].image}: no label map")
     given = None if is_auto(classes) else classes if isinstance(classes, LabelSpace) else load_space(classes)
     folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
+    declared = read_description(folders)
+    if given is not None and declared:
+        _refuse_other_classes(given, declared)
+    if declared and declared.table != plain_values(declared.space):
+        table, remapped = regrouped(declared.table, declared.space, given or declared.space)
+        codec = Codec("ids", given or declared.space, table, remapped)
+        return codec.space, codec, _by_path(scan_files(paths, feedback)), []
+    if codec := layout.codec(roots[0], items, given) if roots and hasattr(layout, "codec") else None:
+        scans = scan_files(paths, feedback, getattr(codec, "scan", None))
+        return codec.space, codec, _by_path(scans), []
     if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
         space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
         drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)
@@ -47,20 +60,18 @@ def understand(
         return space, PolygonCodec(space), _by_path(drawn_scans), []
 
     scans = scan_files(paths, feedback)
-    declared = declared_space(folders)
+    layout_space = getattr(layout, "SPACE", None)
     looks_like_cadis = layout_space == "cadis" or cadis_named(path.stem for path in paths)
     notes: list[str] = []
     if given is None and declared:
-        space = declared[0]
+        space = declared.space
     elif given is None and layout_space:
         space = load_space(layout_space)
     elif given is None:
         space, notes = discover(scans, class_file_space(folders), looks_like_cadis)
     else:
         space = given
-        if declared:
-            _refuse_other_classes(given, *declared)
-    prefer_remap = declared[0] != space if declared else looks_like_cadis
+    prefer_remap = declared.space != space if declared else looks_like_cadis
     codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
     if not isinstance(classes, LabelSpace) and not declared:
         space = with_kinds(space, _some(codec, scans))
@@ -74,14 +85,14 @@ def understand(
     return space, codec, _by_path(scans), notes
 
 
-def _refuse_other_classes(given: LabelSpace, declared: LabelSpace, path: Path) -> None:
-    remap = remap_of(given)
-    if "auto" in (given.name, declared.name) or (remap and remap[0].names == declared.names):
+def _refuse_other_classes(given: LabelSpace, declared: Declared) -> None:
+    remap, space = remap_of(given), declared.space
+    if "auto" in (given.name, space.name) or (remap and remap[0].names == space.names):
         return
-    for c in declared.classes:
+    for c in space.classes:
         if c.id in given.ids and given.by_id(c.id).name.lower() != c.name.lower():
             raise DataError(
-                f"{path}: its label maps are in the label space '{declared.name}', where {c.id} is {c.name}; in "
+                f"{declared.path}: its label maps are in the label space '{space.name}', where {c.id} is {c.name}; in "
                 f"'{given.name}' it is {given.by_id(c.id).name}. Leave --classes out"
             )
 
