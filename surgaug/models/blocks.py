@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 INV_SQRT2 = 1 / math.sqrt(2)
 
 
@@ -16,7 +18,7 @@ def groups_for(channels: int) -> int:
     return next(g for g in range(min(32, max(1, channels // 8)), 0, -1) if channels % g == 0)
 
 
-def zero_init(module: nn.Conv2d) -> nn.Conv2d:
+def zero_init(module: Layer) -> Layer:
     """Start a residual branch (or the output) at zero, so that the untrained network is the identity (Goyal 2017)."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from surgaug.data.label_space import IGNORE_INDEX
 from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, groups_for, zero_init
 from surgaug.models.spade import LevelFeatures, Modulation, class_shares, pyramid
+from surgaug.models.style import DIMENSION as STYLE_DIMENSION
+from surgaug.models.style import StyleEmbedding
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class UNetConfig:
 
     `patch`: space-to-depth factor at the entry (and its inverse at the exit), so that no convolution runs at full
     resolution. `spade`: levels whose decoder blocks are SPADE blocks (the middle always is). `join`: a decoder level
-    takes the encoder's features by "concat" (SR3) or by "sum" (half the arithmetic).
+    takes the encoder's features by "concat" (SR3) or by "sum" (half the arithmetic). `style`: the network is told the
+    frame's style (`models/style.py`).
     """
 
     patch: int = 2
@@ -35,6 +38,7 @@ class UNetConfig:
     head_dim: int = 32
     noise_dim: int = 256
     dropout: float = 0.0
+    style: bool = False
 
     @property
     def multiple(self) -> int:
@@ -44,23 +48,30 @@ class UNetConfig:
 
 @dataclass
 class Conditioning:
-    """What a batch of label maps contributes: the entry's features and the scale and shift of every SPADE norm."""
+    """What a batch of label maps contributes: the entry's features and the scale and shift of every SPADE norm.
+
+    `style`: the embedded styles [B, noise_dim], None in a network without.
+    """
 
     entry: Tensor
     modulation: list[tuple[Tensor, Tensor]]
     size: tuple[int, int]
+    style: Tensor | None = None
 
     def select(self, indices: Tensor | slice) -> Conditioning:
         """The label maps at `indices` (may repeat)."""
-        return Conditioning(self.entry[indices], [(a[indices], b[indices]) for a, b in self.modulation], self.size)
+        style = None if self.style is None else self.style[indices]
+        modulation = [(a[indices], b[indices]) for a, b in self.modulation]
+        return Conditioning(self.entry[indices], modulation, self.size, style)
 
     def expand(self, batch: int) -> Conditioning:
         """One label map for `batch` samples, without copying it."""
 
         def spread(t: Tensor) -> Tensor:
-            return t.expand(batch, -1, -1, -1)
+            return t.expand(batch, *[-1] * (t.dim() - 1))
 
-        return Conditioning(spread(self.entry), [(spread(a), spread(b)) for a, b in self.modulation], self.size)
+        style = None if self.style is None else spread(self.style)
+        return Conditioning(spread(self.entry), [(spread(a), spread(b)) for a, b in self.modulation], self.size, style)
 
     def repeat_interleave(self, n: int) -> Conditioning:
         """Every label map `n` times in a row."""
@@ -73,14 +84,15 @@ class Conditioning:
             (torch.cat([p.modulation[i][0] for p in parts]), torch.cat([p.modulation[i][1] for p in parts]))
             for i in range(len(parts[0].modulation))
         ]
-        return Conditioning(torch.cat([p.entry for p in parts]), modulation, parts[0].size)
+        style = None if parts[0].style is None else torch.cat([p.style for p in parts])
+        return Conditioning(torch.cat([p.entry for p in parts]), modulation, parts[0].size, style)
 
 
 class SemanticUNet(nn.Module):
     """Noisy image, noise level and label map in; the prediction (eps, v or x_0, as trained) out.
 
     `cond = net.encode(index_map)` once a label map, then `net(x_t, noise_level, cond)` at every step.
-    Any height and width; it is padded inside.
+    `net.in_style(cond, codes)` asks for styles. Any height and width; it is padded inside.
     """
 
     def __init__(self, config: UNetConfig, num_classes: int):
@@ -89,6 +101,7 @@ class SemanticUNet(nn.Module):
         channels, patch = config.channels, config.patch
         embed, last = config.noise_dim, len(channels) - 1
         self.embedding = NoiseLevelEmbedding(config.noise_dim // 2, embed)
+        self.style = StyleEmbedding(embed) if config.style else None
 
         # The label's part of the first convolution is a convolution of its own: it can be computed once.
         self.label_embedding = nn.Conv2d(num_classes, config.label_channels, 1, bias=False)
@@ -161,7 +174,18 @@ class SemanticUNet(nn.Module):
         features = {int(k): f(levels[int(k)]) for k, f in self.level_features.items()}
         blocks = self._spade_blocks()
         modulation = [m(features[level]) for m, (level, _) in zip(self.modulation, blocks, strict=True)]
-        return Conditioning(entry, modulation, size)
+        return self.in_style(Conditioning(entry, modulation, size), None)
+
+    def in_style(self, cond: Conditioning, codes: Tensor | None) -> Conditioning:
+        """`cond` with the style codes float [B, 7] of `models/style.py`; NaN, or None for all: any style.
+
+        A network without styles leaves `cond` as it is.
+        """
+        if self.style is None:
+            return cond
+        if codes is None:
+            codes = cond.entry.new_full((len(cond.entry), STYLE_DIMENSION), torch.nan)
+        return replace(cond, style=self.style(codes))
 
     def forward(self, x_t: Tensor, noise_level: Tensor, cond: Conditioning) -> Tensor:
         """x_t float [B, 3, H, W]; noise_level = sqrt(alpha_bar) [B]; the prediction [B, 3, H, W]."""
@@ -169,6 +193,8 @@ class SemanticUNet(nn.Module):
         x = F.pixel_unshuffle(F.pad(x_t, self._pad(cond.size)), self.config.patch)
         h = self.image_entry(x) + cond.entry
         e = self.embedding(noise_level)
+        if cond.style is not None:
+            e = e + cond.style
         modulation = iter(cond.modulation)
 
         def run(stage: nn.ModuleList, h: Tensor) -> Tensor:

@@ -43,10 +43,13 @@ def test_an_untrained_network_puts_out_zero():
     assert (out == 0).all()
 
 
-def test_conditioning_is_per_sample_and_reusable():
-    net, maps, x, level = net_and_maps()
+@pytest.mark.parametrize("style", [False, True])
+def test_conditioning_is_per_sample_and_reusable(style):
+    net, maps, x, level = net_and_maps(replace(SMALL, style=style))
     with torch.no_grad():
-        cond = net.encode(maps)
+        cond = net.in_style(net.encode(maps), torch.randn(3, 7))
+        if style:  # one style for all, as the comparisons below ask for
+            cond.style[:] = cond.style[0].clone()
         together = net(x, level, cond)
         for i in range(3):
             alone = net(x[i : i + 1], level[i : i + 1], cond.select(slice(i, i + 1)))

@@ -1,0 +1,42 @@
+"""A frame's style in seven numbers: colours, contrast and sharpness, but nothing of what it shows or where.
+
+A label map says where things are and not how the light falls: one video is orange and soft, the next pale and sharp. A
+network that is told so need not guess it from the noise, and one label map can be painted in many styles, or in one
+that is asked for.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surgaug.models.blocks import zero_init
+
+DIMENSION = 7
+
+
+def style_code(x_0: Tensor) -> Tensor:
+    """Images float [B, 3, H, W] in [-1, 1] (H, W >= 3) to [B, 7]: mean and standard deviation of red, green and blue,
+    and half the logarithm of the root mean square of the grey image's Laplacian.
+    """
+    grey = x_0.mean(dim=1, keepdim=True)
+    laplacian = x_0.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])[None, None]
+    detail = F.conv2d(grey, laplacian).square().mean(dim=(1, 2, 3)).sqrt()
+    spread, mean = torch.std_mean(x_0, dim=(2, 3), correction=0)
+    return torch.cat([mean, spread, 0.5 * (detail + 1e-4).log()[:, None]], dim=1)
+
+
+class StyleEmbedding(nn.Module):
+    """Style codes [B, 7] to what is added to the noise level's embedding [B, width]; a code of NaN means "any style".
+
+    It starts at zero, so that weights of a network without styles keep their meaning.
+    """
+
+    def __init__(self, width: int, hidden: int = 64):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(DIMENSION + 1, hidden), nn.SiLU(), zero_init(nn.Linear(hidden, width)))
+
+    def forward(self, code: Tensor) -> Tensor:
+        known = code.isfinite().all(dim=1, keepdim=True)
+        return self.mlp(torch.cat([torch.where(known, code, 0.0), known.to(code.dtype)], dim=1))
