@@ -140,6 +140,8 @@ def _layout_of(root: Path) -> str:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     found = [name for name in layouts.names() if layouts.get(name).matches(root)]
+    # Many layouts hold folders of images and of labels as well; what else they hold tells them.
+    found = [name for name in found if name not in ("folders", "splits")] or found
     if len(found) > 1:
         raise DataError(f"{root}: could be read as {' and as '.join(found)}; name the inner folder instead")
     if not found:

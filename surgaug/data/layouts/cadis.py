@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from surgaug.data.item import Item
+from surgaug.data.atomic import write_text
+from surgaug.data.item import Frame, Item
+from surgaug.data.label_space import LabelSpace
 from surgaug.data.pairing import files_by_stem, natural, pair
+from surgaug.data.stored import plain_values as values
 from surgaug.errors import DataError
+
+__all__ = ["finish", "known_errors", "matches", "official_split", "paths", "read", "values"]
 
 SPACE = "cadis"
 # Grammatikopoulou et al., CaDIS, Medical Image Analysis 71 (2021): 19 videos train, 3 validate, 3 test.
@@ -23,6 +29,8 @@ NUM_VIDEOS = 25
 _VIDEO = re.compile(r"video[ _]?0*(\d+)", re.IGNORECASE)
 _INNER = ("segmentation", "CaDISv2", "CaDIS")
 _HEADINGS = {"train": "train", "val": "val", "test": "test"}
+_TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
+_NAME = re.compile(r"video(\d+)_frame(\d+)", re.IGNORECASE)
 
 
 def matches(root: Path) -> bool:
@@ -65,6 +73,45 @@ def known_errors() -> frozenset[str]:
     """Stems of the frames whose labels are known to be wrong: without them 3,490 of 3,550 training frames are left."""
     listed = json.loads(Path(__file__).with_name("cadis_known_errors.json").read_text(encoding="utf-8"))
     return frozenset(f"Video{video}_frame{frame:06d}" for video, frames in listed["frames"].items() for frame in frames)
+
+
+def paths(frame: Frame) -> tuple[str, str]:
+    """VideoNN/Images/VideoN_frameNNNNNN.png and the same under Labels.
+
+    CaDIS's own names stay. Painted frames lie in videos of their own, the number of the source video with a 1 put in
+    front (Video107 for those of Video07, Video100 where none is known), so that a split by video keeps them apart.
+    Other frames are numbered by their place in the data set.
+    """
+    own = None if frame.synthetic else _NAME.fullmatch(frame.name)
+    if own:
+        video, number = int(own.group(1)), int(own.group(2))
+    else:
+        digits = re.findall(r"\d+", frame.video or "")
+        video, number = int(digits[-1]) if digits else 0, frame.index
+        if frame.synthetic:
+            video += 10 ** max(2, len(str(video)))
+    inner = f"Video{video}_frame{number:06d}.png"
+    return f"Video{video:02d}/Images/{inner}", f"Video{video:02d}/Labels/{inner}"
+
+
+def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+    """`splits.txt`, a video a line under its heading, and `classes.csv` (Index, Class).
+
+    Raises DataError when frames of one video belong to different splits, which this layout cannot say.
+    """
+    split_of: dict[str, str] = {}
+    for frame in frames:
+        folder, split = paths(frame)[0].split("/")[0], frame.split or "train"
+        if split_of.setdefault(folder, split) != split:
+            both = f"{split_of[folder]} and {split}"
+            raise DataError(f"{root}: {folder} has frames of both {both}; CaDIS splits by video")
+    lines = []
+    for split, title in _TITLES.items():
+        videos = sorted((v for v, s in split_of.items() if s == split), key=natural)
+        lines += [f"# {title}", *videos]
+    write_text(root / "splits.txt", "\n".join(lines) + "\n")
+    rows = ["Index,Class", *(f"{c.id},{c.name}" for c in space.classes)]
+    write_text(root / "classes.csv", "\n".join(rows) + "\n")
 
 
 def _bases(root: Path) -> list[Path]:

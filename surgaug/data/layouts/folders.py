@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from surgaug.data.item import Item
+from surgaug.data.item import Frame, Item
+from surgaug.data.label_space import LabelSpace
 from surgaug.data.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, files_by_stem, find_folder, pair
+from surgaug.data.stored import plain_values as values
 from surgaug.errors import DataError
+
+__all__ = ["finish", "matches", "paths", "read", "values"]
 
 
 def matches(root: Path) -> bool:
@@ -29,3 +34,13 @@ def read(root: Path, *, split: str | None = None, images: Path | None = None, la
             raise DataError(f"{root}: no folder {', '.join(which)}")
     pairs = pair(files_by_stem(image_folder), files_by_stem(label_folder))
     return [Item(name, image, label) for name, image, label in pairs]
+
+
+def paths(frame: Frame) -> tuple[str, str]:
+    """images/NAME.png and labels/NAME.png, in a folder by the name of the split where there are splits."""
+    folder = f"{frame.split}/" if frame.split else ""
+    return f"{folder}images/{frame.name}.png", f"{folder}labels/{frame.name}.png"
+
+
+def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+    """Nothing: the description that every written data set has tells the classes."""
