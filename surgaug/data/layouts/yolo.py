@@ -1,8 +1,8 @@
 """YOLO segmentation: images/SPLIT/NAME.png with labels/SPLIT/NAME.txt, an object a line, and data.yaml.
 
 Format: docs.ultralytics.com/datasets/segment: class number, then x y of each corner from 0 to 1. A polygon cannot have
-a hole, so a hole is joined to the outline by a cut of no width. The maps themselves lie under label_maps/SPLIT, from which the
-polygons are made, since polygons lose what is thinner than two pixels. Class numbers leave out the background.
+a hole, so a hole is joined to the outline by a cut of no width. Filled with their outlines (cv2.fillPoly) the polygons
+give the maps pixel for pixel. The maps themselves lie under label_maps/SPLIT; class numbers leave out the background.
 """
 
 from __future__ import annotations
