@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from surgaug.cli import screen
+from surgaug.cli import pipes
 from surgaug.errors import UsageError
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -41,13 +39,26 @@ def synthesize(
     ] = "auto",
     order: Annotated[str, _What(metavar="even|rare-first", help="Which masks come first.")] = "even",
     augment: Annotated[
-        str, _What(metavar="LIST", help="Perturb each sample's label map: flip:0.5,shift (operation:probability).")
+        str,
+        _What(
+            metavar="LIST|FILE",
+            help="Perturb each sample's label map as augment-masks does: flip:0.5,shift (operation:probability), or a "
+            "recipe (.toml).",
+        ),
     ] = "",
     sampler: Annotated[str | None, _How(metavar="ddim|ddpm|dpmpp", help="Default: the model's.")] = None,
     steps: Annotated[int | None, _How(help="Of the sampler. Default: the model's.")] = None,
     guidance: Annotated[
         float | None, _How(help="How strongly the label map is followed; 1: plainly, at half the work.")
     ] = None,
+    style: Annotated[
+        str,
+        _How(
+            metavar="auto|any|NAME|IMAGE",
+            help="Colours, contrast and sharpness: of training frames drawn at random, left to the model, "
+            "of one video or frame it was trained on, or of a picture.",
+        ),
+    ] = "auto",
     size: Annotated[
         str | None,
         _How(
@@ -76,7 +87,7 @@ def synthesize(
     from surgaug.synthesis.run import synthesize as run
 
     config = SynthesizeConfig(
-        masks=_read_paths() if masks == "-" else Path(masks),
+        masks=pipes.source(masks),
         n=n,
         model=None if model is None else Path(model),
         out=out,
@@ -87,6 +98,7 @@ def synthesize(
         sampler=sampler,
         steps=steps,
         guidance=guidance,
+        style=style,
         options=parse_options(set_ or []),
         layout=layout,
         shard=Shard.parse(shard),
@@ -95,18 +107,7 @@ def synthesize(
         device=device,
         precision=precision,
     )
-    again = shlex.join(["surgaug", *sys.argv[1:]]) + (" (with the same paths on its input)" if masks == "-" else "")
-    if sys.stdout.isatty():
-        screen.result(run(config, screen.feedback(), again=again).out)
-    else:
-        run(config, screen.feedback(), emit=screen.result, again=again)
-
-
-def _read_paths() -> tuple[Path, ...]:
-    paths = tuple(Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
-    if not paths:
-        raise UsageError("--masks -: no path came on standard input")
-    return paths
+    pipes.run(run, config)
 
 
 def _parse_batch(text: str) -> int | None:

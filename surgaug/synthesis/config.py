@@ -21,7 +21,8 @@ class SynthesizeConfig:
 
     masks: a folder of label maps (or a data set with them), or the files themselves. size: of the images; None for the
     training size in the mask's proportions, "mask" for that of each mask. classes: the masks' label space; "auto" for
-    the ids found in them. augment: perturbations applied to each sample's label map. batch: None to find it.
+    the ids found in them. style: see `synthesis.style.choose`. augment: perturbations applied to each sample's label
+    map. batch: None to find it.
     """
 
     masks: Path | tuple[Path, ...]
@@ -35,6 +36,7 @@ class SynthesizeConfig:
     sampler: str | None = None
     steps: int | None = None
     guidance: float | None = None
+    style: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
     layout: str = "folders"
     shard: Shard = field(default_factory=Shard)
@@ -85,9 +87,3 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             options[key] = value
     return options
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """`key: old there, new now` for every setting that differs."""
-    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return [f"{key}: {old.get(key)} there, {new.get(key)} now" for key in changed]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 MAX_SEED = 2**63 - 1
-_MASK_ORDER, _NOISE, _PERTURBATION = range(3)
+_MASK_ORDER, _NOISE, _PERTURBATION, _STYLE = range(4)
 
 
 def _generator(seed: int, stream: int, *keys: int) -> np.random.Generator:
@@ -26,6 +26,11 @@ def mask_order_rng(seed: int, lap: int) -> np.random.Generator:
 def perturbation_rng(seed: int, sample: int) -> np.random.Generator:
     """The generator that perturbs the label map of one sample."""
     return _generator(seed, _PERTURBATION, sample)
+
+
+def style_rng(seed: int, sample: int) -> np.random.Generator:
+    """The generator that draws the style of one sample."""
+    return _generator(seed, _STYLE, sample)
 
 
 def sample_noise(seed: int, sample: int, step: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,9 +12,10 @@ from PIL import Image
 from surgaug import __version__
 from surgaug.data.atomic import clean_leftovers, write_png, write_text
 from surgaug.data.label_space import LabelSpace
+from surgaug.data.settings import differences
 from surgaug.errors import DataError, UsageError
 from surgaug.models.weights import LoadedModel
-from surgaug.synthesis.config import SynthesizeConfig, differences
+from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.manifest import MANIFEST, join_parts, read_rows
 from surgaug.synthesis.preview import contact_sheet, pick
 

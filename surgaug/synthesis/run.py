@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,10 @@ from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock, in_turn
 from surgaug.models.weights import LoadedModel, load_model
-from surgaug.perturb.mixer import parse_ops, perturb_one
+from surgaug.perturb.engine import Engine, build, wanted_shares
+from surgaug.perturb.pool import cores
+from surgaug.perturb.recipe import parse_recipe
+from surgaug.perturb.scene import Scene
 from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
@@ -31,6 +34,7 @@ from surgaug.synthesis.masks import digest, open_for, output_size, to_size
 from surgaug.synthesis.output import claim, describe, finish, image_and_label, refuse_other
 from surgaug.synthesis.resolve import resolve_model
 from surgaug.synthesis.sample import CHANNELS, BatchLimit, Painter, Recipe, is_out_of_memory
+from surgaug.synthesis.style import Styles, choose
 from surgaug.synthesis.write import Painted, Writer
 
 T = TypeVar("T")
@@ -100,6 +104,7 @@ def synthesize(
             feedback.info(f"{out}: {len(mine) - len(todo)} of {len(mine)} images are there already")
         feedback.info(job.summary())
         if todo:
+            job.learn(feedback)
             _paint_all(job, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
             complete = bool(complete_samples(out, config.n, job.names).all())
@@ -119,22 +124,24 @@ class _Job:
     model: LoadedModel
     recipe: Recipe
     painter: Painter
+    styles: Styles
     device: torch.device
     maps: LabelMaps
     space: LabelSpace
     plan: np.ndarray
     settings: dict[str, Any]
+    engine: Engine | None
 
     @classmethod
     def open(cls, config: SynthesizeConfig, feedback: Feedback) -> _Job:
-        if config.augment:
-            parse_ops(config.augment)
+        perturbing = parse_recipe(config.augment) if config.augment else None
         device = pick_device(config.device)
         precision = pick_precision(config.precision, device)
         file = resolve_model(config.model, feedback)
         model = load_model(file, device)
         recipe = _recipe(config, model)
         painter = Painter(model, recipe, device, precision)
+        styles = choose(config.style, model, file)
 
         maps, found = open_for(model.space, file, config.masks, config.classes, feedback)
         files = [item.label for item in maps.items]
@@ -147,16 +154,28 @@ class _Job:
             "order": config.order,
             "size": "x".join(map(str, config.size)) if isinstance(config.size, tuple) else config.size or "fit",
             "augment": ",".join(config.augment),
+            **({"recipe": perturbing.to_dict()} if perturbing else {}),
             "sampler": recipe.sampler,
             "steps": recipe.steps,
             "guidance": recipe.guidance,
+            "style": config.style,
             "options": recipe.options,
             "precision": "fp32" if precision is None else str(precision).removeprefix("torch."),
             "layout": config.layout,
         }
         masks = plan.assign_masks(config.n, len(maps.items), config.seed, ranking)
         space = _joint_space(maps.space, model.space)
-        return cls(config, file, model, recipe, painter, device, maps, space, masks, settings)
+        engine = None
+        if perturbing:
+            wanted = wanted_shares(perturbing, space, maps, found.presence_by_item)
+            engine = Engine(space, perturbing, wanted=wanted)
+        return cls(config, file, model, recipe, painter, styles, device, maps, space, masks, settings, engine)
+
+    def learn(self, feedback: Feedback) -> None:
+        """Let the engine of perturbations, if there is one, learn from the masks."""
+        if self.engine is not None:
+            maps = replace(self.maps, scans={})
+            self.engine = build(self.engine, maps, self.config.seed, cores(), feedback)
 
     def summary(self) -> str:
         """What is about to be done, in one line."""
@@ -179,12 +198,12 @@ class _Job:
         config = self.config
 
         @lru_cache(maxsize=1)
-        def load(mask: int) -> np.ndarray:
-            return self.maps.load(mask)
+        def scene(mask: int) -> Scene:
+            return self.engine.scene(self.maps.load(mask))
 
         @lru_cache(maxsize=1)
         def plain(mask: int) -> tuple[np.ndarray, np.ndarray, bool]:
-            return fitted(load(mask))
+            return fitted(self.maps.load(mask))
 
         def fitted(source: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
             label_map = to_size(source, output_size(source.shape, config.size, self.model.size), self.space)
@@ -192,11 +211,11 @@ class _Job:
 
         for k in indices:
             mask = int(self.plan[k])
-            if config.augment:
+            if self.engine is not None:
                 rng = noise.perturbation_rng(config.seed, k)
-                source, records = perturb_one(load(mask), self.space, config.augment, rng)
-                label_map, index_map, kept = fitted(source)
-                yield Sample(k, mask, label_map, index_map, -1 - k, records, kept)
+                made = self.engine.make(scene(mask), mask, rng, must_change=False)
+                label_map, index_map, kept = fitted(made.label_map)
+                yield Sample(k, mask, label_map, index_map, -1 - k, made.records, kept)
             else:
                 label_map, index_map, kept = plain(mask)
                 yield Sample(k, mask, label_map, index_map, mask, [], kept)
@@ -205,12 +224,14 @@ class _Job:
         """The batch's images, with their manifest rows."""
         indices, seed = [s.index for s in batch], self.config.seed
         shape = (CHANNELS, *batch[0].size)
+        drawn = [self.styles.draw(seed, k) for k in indices]
         try:
             images = self.painter.paint(
                 [s.index_map for s in batch],
                 [s.key for s in batch],
                 noise.batch_noise(seed, indices, 0, shape),
                 lambda step: noise.batch_noise(seed, indices, step + 1, shape),
+                np.stack([code for _, code in drawn]),
                 on_step,
             )
         except FloatingPointError as error:
@@ -218,9 +239,12 @@ class _Job:
                 f"{self.file}: {error} (samples {indices[0]} to {indices[-1]}); "
                 "try --precision fp32, and if that does not help, train again: the weights are spoilt"
             ) from None
-        return [Painted(image, s.label_map, self.row(s, image)) for s, image in zip(batch, images, strict=True)]
+        return [
+            Painted(image, s.label_map, self.row(s, image, style))
+            for s, image, (style, _) in zip(batch, images, drawn, strict=True)
+        ]
 
-    def row(self, sample: Sample, image: np.ndarray) -> dict[str, Any]:
+    def row(self, sample: Sample, image: np.ndarray, style: str | None) -> dict[str, Any]:
         """The manifest row of a painted sample."""
         item, (image_name, label_name) = self.maps.items[sample.mask], self.names(sample.index)
         ids, counts = np.unique(sample.label_map, return_counts=True)
@@ -237,6 +261,7 @@ class _Job:
             "sampler": self.recipe.sampler,
             "steps": self.recipe.steps,
             "guidance": self.recipe.guidance,
+            **({"style": style} if style else {}),
             **({"options": self.recipe.options} if self.recipe.options else {}),
             "model": self.model.hash,
             "classes": classes,

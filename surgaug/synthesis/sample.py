@@ -57,22 +57,26 @@ class Painter:
         keys: Sequence[Hashable],
         x_t: np.ndarray,
         noise: Callable[[int], np.ndarray],
+        styles: np.ndarray | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> np.ndarray:
         """Images uint8 [B, H, W, 3].
 
         index_maps: B maps of class indices uint8 [H, W] (255: no label). keys: equal keys mean equal maps; those of
         the last batch are remembered. x_t: the start, unit Gaussian noise float32 [B, 3, H, W]. noise(step): the same
-        for step 0, 1, ..., if the sampler asks. on_step: called before every evaluation of the network.
+        for step 0, 1, ..., if the sampler asks. styles: codes float32 [B, 7] (`models/style.py`), NaN for any; None
+        for any throughout. on_step: called before every evaluation of the network.
 
         Raises FloatingPointError when an image is not finite.
         """
-        cond = self._condition(index_maps, keys)
+        codes = None if styles is None else self._to_device(styles)
+        cond = self._net.in_style(self._condition(index_maps, keys), codes)
         predict = self._denoiser(cond, on_step)
         if self._recipe.guidance != 1:
             if self._null is None or self._null.size != cond.size:
                 self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
-            both = Conditioning.cat([cond, self._null.expand(len(keys))])
+            null = self._net.in_style(self._null.expand(len(keys)), codes)
+            both = Conditioning.cat([cond, null])
             predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance)
         x_0 = self._sample(
             clip_x0(predict),

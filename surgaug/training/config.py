@@ -45,6 +45,7 @@ class TrainConfig:
     min_snr_gamma: float | None = 5.0
     drop_map: float = 0.1
     drop_class: float = 0.05
+    drop_style: float = 0.2
 
     steps: int | None = None
     minutes: float | None = None
@@ -172,7 +173,7 @@ def check(config: TrainConfig) -> None:
     must(config.loss in ("l1", "l2"), f"loss {config.loss}: l1 or l2")
     must(set(config.flip) <= {"h", "v"}, f"flip {config.flip}: any of h and v, or empty")
     must(0 <= config.zoom < 0.9, f"zoom {config.zoom}: from 0 to below 0.9")
-    for name in ("drop_map", "drop_class"):
+    for name in ("drop_map", "drop_class", "drop_style"):
         must(0 <= getattr(config, name) < 1, f"{name} {getattr(config, name)}: from 0 to below 1")
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")

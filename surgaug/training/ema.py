@@ -1,8 +1,8 @@
 """Exponential moving average of the weights with a power-function profile.
 
 The averaging window is a fixed share of the training so far (Karras et al. 2024, "Analyzing and improving the training
-dynamics of diffusion models", section 3.1): it is short while the weights are still noise and grows by itself, so that no
-length has to be chosen for a training bounded by minutes.
+dynamics of diffusion models", section 3.1): it is short while the weights are still noise and grows by itself, so that
+no length has to be chosen for a training bounded by minutes.
 """
 
 from __future__ import annotations

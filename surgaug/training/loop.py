@@ -31,6 +31,7 @@ from surgaug.training.frames import batches, repeat_factors
 from surgaug.training.logs import Logs
 from surgaug.training.state import prepare, save_state, write_status
 from surgaug.training.step import Trained, apply, gradient, lr_factor, make_batch
+from surgaug.training.styles import style_bank
 from surgaug.training.validation import Validation
 
 LOG_SECONDS = 5.0
@@ -86,6 +87,7 @@ def _train(
 
     frames, val_frames, statistics, presence = load_data(config, feedback)
     space = frames.paired.space
+    styles = style_bank(frames) if config.network.style and world.leads else []
     dtype = pick_precision(config.precision, device)
     torch.manual_seed(config.seed)
     net = SemanticUNet(config.network, space.num_classes)
@@ -128,6 +130,7 @@ def _train(
             "val_loss": best if math.isfinite(best) else None,
             "train": to_dict(config),
             "statistics": statistics,
+            "styles": styles,
         }
         for name in names:
             save_model(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from surgaug.device import autocast
 from surgaug.diffusion.loss import loss, min_snr_weight
 from surgaug.diffusion.parameterisation import add_noise, target
+from surgaug.models.style import style_code
 from surgaug.models.unet import SemanticUNet
 from surgaug.training.config import TrainConfig
 from surgaug.training.validation import to_tensor
@@ -27,23 +28,26 @@ class Trained(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x_t: Tensor, noise_level: Tensor, index_map: Tensor) -> Tensor:
-        return self.net(x_t, noise_level, self.net.encode(index_map))
+    def forward(self, x_t: Tensor, noise_level: Tensor, index_map: Tensor, style: Tensor) -> Tensor:
+        return self.net(x_t, noise_level, self.net.in_style(self.net.encode(index_map), style))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Seen and wanted by the network: x_t, wanted [b, 3, H, W]; noise_level, weight [b]; index_map [b, H, W]."""
+    """Seen and wanted by the network: x_t, wanted [b, 3, H, W]; noise_level, weight [b]; index_map [b, H, W];
+    style [b, 7], NaN where it is kept from the network.
+    """
 
     x_t: Tensor
     noise_level: Tensor
     index_map: Tensor
+    style: Tensor
     wanted: Tensor
     weight: Tensor | None
 
     def pieces(self, n: int) -> list[Batch]:
         """The batch in `n` parts of (nearly) equal size."""
-        columns = [t.chunk(n) for t in (self.x_t, self.noise_level, self.index_map, self.wanted)]
+        columns = [t.chunk(n) for t in (self.x_t, self.noise_level, self.index_map, self.style, self.wanted)]
         weights = self.weight.chunk(n) if self.weight is not None else [None] * len(columns[0])
         return [Batch(*parts) for parts in zip(*columns, weights, strict=True)]
 
@@ -91,6 +95,7 @@ def make_batch(
     full[part] = torch.from_numpy(index_maps)
     index_map = drop_labels(full, config.drop_map, config.drop_class, num_classes, generator)[part].to(device)
     x_0 = to_tensor(images, device)
+    styleless = (torch.rand(b, 1, generator=generator) < config.drop_style)[part].to(device)
     weight = None
     if config.min_snr_gamma is not None:
         weight = min_snr_weight(config.prediction, alpha_bar, config.min_snr_gamma).to(device, torch.float32)
@@ -98,6 +103,7 @@ def make_batch(
         add_noise(x_0, eps, alpha_bar),
         alpha_bar.sqrt().to(device, torch.float32),
         index_map,
+        style_code(x_0).masked_fill(styleless, torch.nan),
         target(config.prediction, x_0, eps, alpha_bar),
         weight,
     )
@@ -113,7 +119,7 @@ def gradient(
         last = i == len(pieces) - 1
         with nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync():
             with autocast(piece.x_t.device, dtype):
-                out = model(piece.x_t, piece.noise_level, piece.index_map)
+                out = model(piece.x_t, piece.noise_level, piece.index_map, piece.style)
             value = loss(out, piece.wanted, piece.weight, config.loss).sum() / size
             scaler.scale(value).backward()
         total += value.item()

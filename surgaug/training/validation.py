@@ -11,7 +11,8 @@ from surgaug.diffusion.loss import loss
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, target
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
-from surgaug.models.unet import SemanticUNet
+from surgaug.models.style import style_code
+from surgaug.models.unet import Conditioning, SemanticUNet
 from surgaug.training.frames import Frames
 
 LEVELS = 8
@@ -52,8 +53,7 @@ class Validation:
         for i in range(0, len(self.images), batch):
             x_0 = to_tensor(self.images[i : i + batch], self.device)
             eps = self.eps[i : i + batch].to(self.device)
-            with autocast(self.device, self.dtype):
-                cond = net.encode(torch.from_numpy(self.index_maps[i : i + batch]).to(self.device))
+            cond = self._condition(net, slice(i, i + batch))
             for k, level in enumerate(self.levels):
                 level = level.expand(len(x_0))
                 x_t = add_noise(x_0, eps, level)
@@ -62,13 +62,18 @@ class Validation:
                 totals[k] += loss(out, target(self.prediction, x_0, eps, level)).double().sum().cpu()
         return (totals / len(self.images)).tolist()
 
+    def _condition(self, net: SemanticUNet, part: slice) -> Conditioning:
+        """What the label maps and the styles of the frames contribute."""
+        style = style_code(to_tensor(self.images[part], self.device))
+        with autocast(self.device, self.dtype):
+            return net.in_style(net.encode(torch.from_numpy(self.index_maps[part]).to(self.device)), style)
+
     @torch.inference_mode()
     def sheet(self, net: SemanticUNet) -> np.ndarray:
         """Rows of label map, real frame and sample (DDIM, the same noise each time); uint8 [3H, nW, 3]."""
         n = min(SHEET, len(self.images))
         index_maps, eps = self.index_maps[:n], self.eps[:n].to(self.device)
-        with autocast(self.device, self.dtype):
-            cond = net.encode(torch.from_numpy(index_maps).to(self.device))
+        cond = self._condition(net, slice(n))
 
         def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
             with autocast(self.device, self.dtype):

@@ -41,6 +41,7 @@ def model_file(tmp_path_factory, space) -> Path:
         spade=(True, True),
         spade_hidden=16,
         noise_dim=32,
+        style=True,
     )
     torch.manual_seed(0)
     net = SemanticUNet(config, space.num_classes)
@@ -56,7 +57,12 @@ def model_file(tmp_path_factory, space) -> Path:
         prediction="v",
         size=SIZE,
         defaults={"sampler": "ddim", "steps": 4, "guidance": 1.0},
-        meta={},
+        meta={
+            "styles": [
+                {"name": f"frame{i}", "video": f"Video{i // 2}", "code": [0.2 * i, 0.1, -0.1, 0.5, 0.4, 0.3, -1.0]}
+                for i in range(4)
+            ]
+        },
     )
     return path
 

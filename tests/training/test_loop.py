@@ -23,7 +23,7 @@ from surgaug.training.config import TrainConfig, from_command_line
 TINY = [
     "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
     "network.attention=false,true", "network.spade=true,true", "network.spade_hidden=8", "network.label_channels=4",
-    "network.head_dim=16", "network.noise_dim=32", "network.dropout=0.1", "warmup=2",
+    "network.head_dim=16", "network.noise_dim=32", "network.dropout=0.1", "network.style=true", "warmup=2",
 ]  # fmt: skip
 
 
@@ -73,6 +73,7 @@ def test_what_a_run_leaves(whole):
     assert model.space.names == ("background", "foreground") or model.space.num_classes == 2
     assert model.meta["step"] == 12
     assert model.meta["statistics"]["frames"] + 1 == 24  # one of 24 is held out
+    assert {len(style["code"]) for style in model.meta["styles"]} == {7} and len(model.meta["styles"]) == 23
     assert model.schedule["kind"] == "cosine"
     assert json.loads((whole / "run.json").read_text())["status"] == "finished"
     assert (whole / "best.safetensors").exists()

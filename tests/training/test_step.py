@@ -13,7 +13,7 @@ from surgaug.training.step import Trained, apply, drop_labels, gradient, lr_fact
 
 NETWORK = UNetConfig(
     channels=(16, 32), encoder_blocks=(1, 1), decoder_blocks=(1, 1), attention=(False, True), spade=(True, True),
-    spade_hidden=8, label_channels=4, head_dim=16, noise_dim=32,
+    spade_hidden=8, label_channels=4, head_dim=16, noise_dim=32, style=True,
 )  # fmt: skip
 CONFIG = TrainConfig(network=NETWORK, size=(16, 16), batch=4, steps=10)
 CPU = torch.device("cpu")
@@ -30,8 +30,15 @@ def test_two_processes_see_the_parts_of_one_batch():
     whole = a_batch()
     for part in (slice(0, 2), slice(2, 4)):
         mine = a_batch(part=part)
-        for name in ("x_t", "noise_level", "index_map", "wanted", "weight"):
-            assert torch.equal(getattr(mine, name), getattr(whole, name)[part]), name
+        for name in ("x_t", "noise_level", "index_map", "style", "wanted", "weight"):
+            expected = getattr(whole, name)[part]
+            torch.testing.assert_close(getattr(mine, name), expected, rtol=0, atol=0, equal_nan=True, msg=name)
+
+
+def test_styles_are_kept_from_the_network_at_the_asked_rate():
+    config = replace(CONFIG, drop_style=0.3)
+    dropped = torch.cat([a_batch(config, step=step).style.isnan().all(1) for step in range(300)])
+    assert abs(dropped.float().mean() - 0.3) < 4 * (0.3 * 0.7 / len(dropped)) ** 0.5
 
 
 def test_another_step_brings_other_noise():

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from surgaug.errors import UsageError
+from surgaug.models.style import style_code
+from surgaug.models.weights import load_model
+from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.manifest import MANIFEST, read_rows
+from surgaug.synthesis.run import synthesize
+from surgaug.synthesis.style import choose
+
+
+@pytest.fixture(scope="module")
+def model(model_file):
+    return load_model(model_file)
+
+
+def test_auto_draws_from_all_frames_by_seed_and_sample_alone(model, model_file):
+    styles = choose("auto", model, model_file)
+    drawn = [styles.draw(3, k)[0] for k in range(200)]
+    assert set(drawn) == {"frame0", "frame1", "frame2", "frame3"}
+    assert drawn == [styles.draw(3, k)[0] for k in range(200)]
+    assert drawn != [styles.draw(4, k)[0] for k in range(200)]
+
+
+def test_a_video_or_a_frame_by_name(model, model_file):
+    assert choose("Video1", model, model_file).names == ("frame2", "frame3")
+    np.testing.assert_allclose(choose("frame3", model, model_file).codes[0, 0], 0.6)
+
+
+def test_a_picture(model, model_file, tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (*model.size, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "wanted.png")
+    name, code = choose(str(tmp_path / "wanted.png"), model, model_file).draw(0, 5)
+    x_0 = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1
+    assert name == "wanted.png"
+    np.testing.assert_allclose(code, style_code(x_0)[0], atol=1e-6)
+
+
+def test_any_leaves_it_to_the_model(model, model_file):
+    name, code = choose("any", model, model_file).draw(0, 0)
+    assert name is None and np.isnan(code).all()
+
+
+def test_an_unknown_name_and_a_model_without_styles_are_refused(model, model_file):
+    with pytest.raises(UsageError, match=r"Video9.*Video0, Video1"):
+        choose("Video9", model, model_file)
+    plain = replace(model, net=type("Net", (), {"style": None})())
+    assert choose("auto", plain, model_file).names == ()
+    with pytest.raises(UsageError, match="trained without styles"):
+        choose("Video1", plain, model_file)
+
+
+def test_the_style_is_painted_and_recorded(model_file, masks, tmp_path):
+    def paint(style: str) -> tuple[list[dict], np.ndarray]:
+        out = tmp_path / style
+        synthesize(SynthesizeConfig(masks=masks, n=2, model=model_file, out=out, style=style, device="cpu"))
+        rows = [row for _, row in read_rows(out / MANIFEST)]
+        return rows, np.stack([np.asarray(Image.open(out / Path(row["image"]))) for row in rows])
+
+    rows, first = paint("Video0")
+    assert {row["style"] for row in rows} <= {"frame0", "frame1"}
+    others, second = paint("any")
+    assert all("style" not in row for row in others)
+    assert (first != second).any()
