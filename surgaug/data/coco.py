@@ -7,7 +7,7 @@ segment id is 1000 (class index + 1) + number of the object, so that a PNG can b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from surgaug.data.drawn import DrawnCodec
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.polygons import Shape, background_id, match_title
 from surgaug.data.raster import read_image
-from surgaug.data.scan import Scan
 from surgaug.errors import DataError, UsageError
 
 OBJECTS = 1000  # segment ids a class
@@ -65,9 +65,13 @@ def from_rgb(image: np.ndarray) -> np.ndarray:
     return wide[..., 0] | wide[..., 1] << 8 | wide[..., 2] << 16
 
 
-@lru_cache(maxsize=32)
 def read_json(path: Path) -> Mapping[str, Any]:
     """A COCO annotation file. DataError: not JSON, or not of COCO's form."""
+    return _read_json(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _read_json(path: Path, stamp: int) -> Mapping[str, Any]:
     try:
         parsed = json.loads(path.read_text(encoding="utf-8"))
         _ = parsed["images"], parsed["annotations"], parsed["categories"]
@@ -84,13 +88,11 @@ def category_names(parsed: Mapping[str, Any]) -> dict[int, str]:
 
 
 @dataclass(frozen=True)
-class PanopticCodec:
+class PanopticCodec(DrawnCodec):
     """Decodes panoptic PNGs; `tables`: class id by segment id, for each file."""
 
-    space: LabelSpace
-    tables: Mapping[Path, Mapping[int, int]] = field(repr=False)
     encoding: str = "panoptic"
-    remapped: str | None = None
+    tables: Mapping[Path, Mapping[int, int]] = field(default_factory=dict, repr=False)
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError: unreadable, a segment that the annotation file does not name."""
@@ -101,59 +103,41 @@ class PanopticCodec:
             raise DataError(f"{path}: segment {unknown[0]} is not named in the annotation file")
         if not present[0] and self.space.ignore is None:
             raise DataError(f"{path}: has unlabelled pixels, and the label space '{self.space.name}' has no ignore id")
-        ids = np.array([table[int(s)] if s else self.space.ignore for s in present], _dtype(self.space))
+        ids = np.array([table[int(s)] if s else self.space.ignore for s in present], self.dtype)
         return ids[inverse].reshape(segments.shape)
-
-    def scan(self, path: Path) -> Scan:
-        """The scan of the decoded map; a problem is recorded, not raised."""
-        return _scan(self, path)
-
-    def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
-        """As `codecs.Codec.count_ids`; what is decoded is always of the space."""
-        return dict(scan.counts or {}), {}
-
-    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
-        """As `codecs.Codec.explain`; never needed, since unknown segments are refused."""
-        raise AssertionError(unknown)
-
-    def ambiguous_pixels(self, scans: Iterable[Scan]) -> tuple[int, int]:
-        """As `codecs.Codec.ambiguous_pixels`: none."""
-        return 0, 0
 
 
 @dataclass(frozen=True)
-class InstancesCodec(PanopticCodec):
+class InstancesCodec(DrawnCodec):
     """Draws the objects of an instances file, lower depth first, then in the file's order; by FILE.json/NAME."""
 
-    tables: Mapping[Path, Mapping[int, int]] = field(default_factory=dict, repr=False)
     encoding: str = "instances"
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError: a category that is no class of the space, a segmentation that cannot be."""
-        parsed = read_json(path.parent)
-        image, annotations = _by_stem(path.parent)[path.name]
-        hw, names = (int(image["height"]), int(image["width"])), category_names(parsed)
-        wanted = {c.name: c for c in self.space.classes}
+        image, annotations = images_of(path.parent)[path.name]
+        hw, names = (int(image["height"]), int(image["width"])), category_names(read_json(path.parent))
+        classes = {c.name: c for c in self.space.classes}
         placed = []
         for annotation in annotations:
             title = names.get(int(annotation["category_id"]), "")
-            name = match_title(title, wanted)
+            name = match_title(title, classes)
             if name is None:
                 raise DataError(f"{path.parent}: category {title!r} is no class of the label space '{self.space.name}'")
-            placed.append((wanted[name].depth, wanted[name], annotation["segmentation"]))
-        ids = np.full(hw, background_id(self.space, path.parent), _dtype(self.space))
-        for _, c, shape in sorted(placed, key=lambda p: p[0]):
+            placed.append((classes[name], annotation["segmentation"]))
+        ids = np.full(hw, background_id(self.space, path.parent), self.dtype)
+        for c, shape in sorted(placed, key=lambda p: p[0].depth):
             ids[_bitmap(shape, hw, path)] = c.id
         return ids
 
 
 def images_of(path: Path) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     """Image entries of an instances file with their annotations, by the stem of the image's file name."""
-    return _by_stem(path)
+    return _images_of(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=32)
-def _by_stem(path: Path) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
+def _images_of(path: Path, stamp: int) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     parsed = read_json(path)
     by_id = {image["id"]: (image, []) for image in parsed["images"]}
     for annotation in parsed["annotations"]:
@@ -185,16 +169,3 @@ def _filled(polygons: Sequence[Shape], hw: tuple[int, int]) -> np.ndarray:
     for polygon in polygons:
         pen.polygon(polygon.exterior, fill=1)
     return np.asarray(image)
-
-
-def _scan(codec: PanopticCodec, path: Path) -> Scan:
-    try:
-        ids = codec.decode(path)
-    except DataError as error:
-        return Scan(path, problem=str(error))
-    values, counts = np.unique(ids, return_counts=True)
-    return Scan(path, ids.shape, dict(zip(values.tolist(), counts.tolist(), strict=True)))
-
-
-def _dtype(space: LabelSpace) -> type:
-    return np.uint8 if space.max_id < 256 else np.uint16

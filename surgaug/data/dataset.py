@@ -13,11 +13,11 @@ import numpy as np
 from surgaug.data import layouts
 from surgaug.data.codecs import Codec
 from surgaug.data.discover import cadis_named
+from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Item, fingerprint
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.layouts import cadis
 from surgaug.data.pairing import LABEL_FOLDERS, files_by_stem, find_folder
-from surgaug.data.polygons import PolygonCodec
 from surgaug.data.raster import read_image
 from surgaug.data.scan import Scan
 from surgaug.data.survey import Survey, survey
@@ -38,7 +38,7 @@ class LabelMaps:
 
     items: tuple[Item, ...]
     space: LabelSpace
-    codec: Codec | PolygonCodec
+    codec: Codec | DrawnCodec
     root: Path | None
     scans: dict[Path, Scan] = field(repr=False)
     notes: tuple[str, ...] = ()

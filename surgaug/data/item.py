@@ -41,10 +41,14 @@ class Frame:
 def fingerprint(label: Path) -> str:
     """sha256 of what a label map is read from (see `Item.label`), hexadecimal."""
     inside = label.parent.is_file()
-    whole = _file_hash(label.parent) if inside else hashlib.sha256(label.read_bytes()).hexdigest()
+    whole = (
+        _file_hash(label.parent, label.parent.stat().st_mtime_ns)
+        if inside
+        else hashlib.sha256(label.read_bytes()).hexdigest()
+    )
     return hashlib.sha256(f"{whole}/{label.name}".encode()).hexdigest() if inside else whole
 
 
 @lru_cache(maxsize=64)
-def _file_hash(path: Path) -> str:
+def _file_hash(path: Path, stamp: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from surgaug.data.class_file import distinct_color
+from surgaug.data.drawn import DrawnCodec
 from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.data.raster import MAX_PIXELS
-from surgaug.data.scan import Scan
 from surgaug.data.spaces import builtin_spaces, known_kinds, load_space
 from surgaug.errors import DataError
 
+# The data set that comes as polygons; others share names with it.
+_POLYGONS = "cataract1k"
 # Of the eye's parts, what lies in front; everything else lies above them.
 _EYE = ("skin", "sclera", "cornea", "iris", "pupil", "lens")
 
@@ -33,38 +35,15 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class PolygonCodec:
+class PolygonCodec(DrawnCodec):
     """Draws annotation files of polygons as ids of `space`."""
 
-    space: LabelSpace
     encoding: str = "polygons"
-    remapped: str | None = None
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError for a damaged file or a title that is no class of the space."""
         hw, shapes = read_annotation(path)
         return draw(hw, shapes, self.space, path)
-
-    def scan(self, path: Path) -> Scan:
-        """The scan of the drawn map; a problem is recorded, not raised."""
-        try:
-            ids = self.decode(path)
-        except DataError as error:
-            return Scan(path, problem=str(error))
-        values, counts = np.unique(ids, return_counts=True)
-        return Scan(path, ids.shape, dict(zip(values.tolist(), counts.tolist(), strict=True)))
-
-    def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
-        """As `codecs.Codec.count_ids`; what is drawn is always of the space."""
-        return dict(scan.counts or {}), {}
-
-    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
-        """As `codecs.Codec.explain`; never needed, since unknown titles are refused when the file is drawn."""
-        raise AssertionError(unknown)
-
-    def ambiguous_pixels(self, scans: Iterable[Scan]) -> tuple[int, int]:
-        """As `codecs.Codec.ambiguous_pixels`: none."""
-        return 0, 0
 
 
 def read_annotation(path: Path) -> tuple[tuple[int, int], tuple[Shape, ...]]:
@@ -140,7 +119,7 @@ def space_of_titles(titles: Sequence[str]) -> LabelSpace:
     A title that is another one with a number at its end is that one. The eye's parts get their natural depth,
     everything else lies above them.
     """
-    for space in map(load_space, builtin_spaces()):
+    for space in map(load_space, sorted(builtin_spaces(), key=lambda name: name != _POLYGONS)):
         if "background" in space.names and titles and all(match_title(t, space.names) for t in titles):
             return space
     names: list[str] = []

@@ -11,6 +11,7 @@ import numpy as np
 
 from surgaug.data.codecs import Codec, detect, regrouped, union
 from surgaug.data.discover import cadis_named, class_file_space, discover
+from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Item
 from surgaug.data.kinds import LOOKED_AT, with_kinds
 from surgaug.data.label_space import LabelSpace
@@ -28,7 +29,7 @@ def understand(
     roots: Sequence[Path],
     layout: ModuleType | None,
     feedback: Feedback | None,
-) -> tuple[LabelSpace, Codec | PolygonCodec, dict[Path, Scan], list[str]]:
+) -> tuple[LabelSpace, Codec | DrawnCodec, dict[Path, Scan], list[str]]:
     """Label space and codec of the items' label maps, the scan of each file, and notes for the user.
 
     classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
@@ -102,7 +103,7 @@ def is_auto(classes: object) -> bool:
     return isinstance(classes, str) and classes == "auto"
 
 
-def _some(codec: Codec | PolygonCodec, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
+def _some(codec: Codec | DrawnCodec, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
     """Some of the label maps that can be read, ids [H, W], evenly over all."""
     good = [s.path for s in scans if not s.problem]
     for i in sorted({int(i) for i in np.linspace(0, len(good) - 1, min(len(good), LOOKED_AT)).round()}):

@@ -28,6 +28,7 @@ from surgaug.data.coco import (
     to_rgb,
 )
 from surgaug.data.discover import class_file_space
+from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Frame, Item
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.pairing import natural
@@ -74,7 +75,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     return sorted(items, key=lambda item: natural(item.name))
 
 
-def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> PanopticCodec:
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> DrawnCodec:
     """Decodes by category name; without `given`, the space is that of a description or class file, the built-in one
     with these names, or one made of the names and a background."""
     declared = read_description([root])
@@ -87,7 +88,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Panopt
         by_category = {i: _class(path, name, space) for i, name in category_names(read_json(path)).items()}
         for label, annotation in _panoptic(path).values():
             tables[label] = {s["id"]: by_category[s["category_id"]] for s in annotation["segments_info"]}
-    return PanopticCodec(space, tables)
+    return PanopticCodec(space, tables=tables)
 
 
 def check(root: Path, space: LabelSpace) -> None:

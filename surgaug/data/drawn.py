@@ -1,0 +1,51 @@
+"""What codecs share whose label maps are made from something else than one image of ids (polygons, several files)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.scan import Scan
+from surgaug.errors import DataError
+
+
+@dataclass(frozen=True)
+class DrawnCodec:
+    """Makes label maps of `space`; what it makes always is of the space, so that a scan has nothing left to refuse."""
+
+    space: LabelSpace
+    encoding: str = "drawn"
+    remapped: str | None = None
+
+    def decode(self, path: Path) -> np.ndarray:
+        """Ids [H, W], of `dtype`. Raises DataError for what cannot be read, or is no class of the space."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> type:
+        return np.uint8 if self.space.max_id < 256 else np.uint16
+
+    def scan(self, path: Path) -> Scan:
+        """The scan of the map made; a problem is recorded, not raised."""
+        try:
+            ids = self.decode(path)
+        except DataError as error:
+            return Scan(path, problem=str(error))
+        values, counts = np.unique(ids, return_counts=True)
+        return Scan(path, ids.shape, dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+    def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
+        """As `codecs.Codec.count_ids`."""
+        return dict(scan.counts or {}), {}
+
+    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
+        """As `codecs.Codec.explain`; never needed."""
+        raise AssertionError(unknown)
+
+    def ambiguous_pixels(self, scans: Iterable[Scan]) -> tuple[int, int]:
+        """As `codecs.Codec.ambiguous_pixels`: none."""
+        return 0, 0
