@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from surgaug.cli import screen
-from surgaug.errors import UsageError
+from surgaug.cli import pipes
 
 _What = partial(typer.Option, rich_help_panel="What")
 _How = partial(typer.Option, rich_help_panel="How")
@@ -25,21 +22,38 @@ def augment_masks(
     ],
     n: Annotated[int | None, _What("--n", help="New maps, over the masks in equal shares. Default: one each.")] = None,
     classes: Annotated[
-        str,
+        str | None,
         _What(
             metavar="auto|cadis|cadis-task1|cadis-task2|cadis-task3|FILE",
             help="Label space of the masks; auto: what a class file beside them or their ids tell.",
         ),
-    ] = "auto",
+    ] = None,
     ops: Annotated[
         str,
         _How(
+            "--ops",
+            "--recipe",
             metavar="LIST|FILE",
-            help="Operations with probabilities (and strengths): shift:0.5,pupil:0.2:1.5,flip; or a recipe (.toml). "
-            "Default: a mix of all.",
+            help="Operations with probabilities (and strengths): shift:0.5,pupil:0.2:1.5,flip; or a recipe (.toml), "
+            "which may hold every other setting too. Default: a mix of all.",
         ),
     ] = "",
-    seed: Annotated[int, _How(help="Map K depends on the seed and K alone.")] = 0,
+    balance: Annotated[
+        str | None,
+        _How(
+            metavar="T|FILE",
+            help="Show rare classes more often: those in a share f < T of the maps in a share sqrt(T f); or as a file "
+            "says (class = share).",
+        ),
+    ] = None,
+    plausibility: Annotated[
+        float | None,
+        _How(metavar="F", help="Draw again what is stranger than all but a share F of the real maps: 0.05, say."),
+    ] = None,
+    tries: Annotated[
+        int | None, _How(help="Of an operation, and of a map, before it is left out. Default: 20.")
+    ] = None,
+    seed: Annotated[int | None, _How(help="Map K depends on the seed and K alone. Default: 0.")] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("augmented"),
     keep_originals: Annotated[bool, _Where("--keep-originals", help="Also write the masks themselves.")] = False,
     workers: Annotated[int | None, _Where(help="Processes; changes no map. Default: one a CPU core.")] = None,
@@ -49,29 +63,8 @@ def augment_masks(
     Writes OUT/labels, OUT/manifest.jsonl, OUT/dataset.json and OUT/preview.png (before, after, difference). Stopped or
     killed, the same line goes on where it was. Prints the maps' paths when its output is piped.
     """
-    from surgaug.perturb.config import AugmentConfig
-    from surgaug.perturb.mixer import DEFAULT_OPS, parse_ops
+    from surgaug.perturb.config import configure
     from surgaug.perturb.run import augment_masks as run
 
-    config = AugmentConfig(
-        masks=_read_paths() if masks == "-" else Path(masks),
-        out=out,
-        n=n,
-        ops=parse_ops(ops or DEFAULT_OPS),
-        classes=classes,
-        seed=seed,
-        workers=workers,
-        keep_originals=keep_originals,
-    )
-    again = shlex.join(["surgaug", *sys.argv[1:]]) + (" (with the same paths on its input)" if masks == "-" else "")
-    if sys.stdout.isatty():
-        screen.result(run(config, screen.feedback(), again=again).out)
-    else:
-        run(config, screen.feedback(), emit=screen.result, again=again)
-
-
-def _read_paths() -> tuple[Path, ...]:
-    paths = tuple(Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
-    if not paths:
-        raise UsageError("--masks -: no path came on standard input")
-    return paths
+    line = {"n": n, "classes": classes, "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
+    pipes.run(run, configure(pipes.source(masks), out, ops, balance, plausibility, tries, line))

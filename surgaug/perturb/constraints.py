@@ -76,13 +76,13 @@ def hides_too_much(scene: Scene, before: np.ndarray, after: np.ndarray) -> str |
     return None
 
 
-def map_is_sound(before: Scene, after: Scene) -> str | None:
-    """Same shape and type, no id that the space lacks, ignore pixels unmoved."""
-    old, new, space = before.label_map, after.label_map, before.space
-    if new.shape != old.shape or new.dtype != old.dtype:
+def map_is_sound(before: Scene, label_map: np.ndarray, counts: np.ndarray) -> str | None:
+    """Same shape and type, no id that the space lacks, ignore pixels unmoved. `counts`: the new map's pixels by id."""
+    old, space = before.label_map, before.space
+    if label_map.shape != old.shape or label_map.dtype != old.dtype:
         return "shape or type changed"
-    if not {int(i) for i in np.flatnonzero(after.counts)} <= {*space.ids, space.ignore}:
+    if not {int(i) for i in np.flatnonzero(counts)} <= {*space.ids, space.ignore}:
         return "an id outside the label space"
-    if space.ignore is not None and not np.array_equal(old == space.ignore, new == space.ignore):
+    if space.ignore is not None and not np.array_equal(old == space.ignore, label_map == space.ignore):
         return "ignore pixels moved"
     return None

@@ -9,7 +9,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -75,8 +75,7 @@ class Knowledge:
 
     bank: instruments by their classes (tip, and handle if seen). pairs: two tip classes seen in one map. most: of one
     tip class in a map. most_objects: in one map. reach: by tip class, the farthest a tip was from the eye's centre, in
-    radii; key -1 for all. wanted: how much more of a class is asked for (see `surgaug.perturb.balance`); empty: all
-    alike.
+    radii; key -1 for all.
     """
 
     bank: Mapping[tuple[int, ...], tuple[BankItem, ...]]
@@ -84,7 +83,6 @@ class Knowledge:
     most: Mapping[int, int]
     most_objects: int
     reach: Mapping[int, float]
-    wanted: Mapping[int, float] = field(default_factory=dict)
 
     @cached_property
     def kinds(self) -> tuple[tuple[int, ...], ...]:

@@ -6,19 +6,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from surgaug.data.label_space import LabelSpace
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.constraints import map_is_sound
-from surgaug.perturb.knowledge import Knowledge
+from surgaug.perturb.balance import Asks
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.strength import strengthened
+from surgaug.perturb.wish import Wish
 
 DEFAULT_OPS = (
     "pupil:0.15,gaze:0.15,eye_rotation:0.05,lids:0.15,elastic:0.05,remove:0.05,shift:0.3,approach:0.1,rotate:0.3,"
@@ -26,6 +24,8 @@ DEFAULT_OPS = (
 )
 TRIES = 20
 MAX_STRENGTH = 3.0
+_CAMERA = 50  # the stage from which operations move the camera
+_EXCHANGED = 0.5  # how often a class that is asked for takes another's place, if it can, rather than be added
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Outcome:
     """A new label map [H, W] and what was done to get it; no records: nothing could be done.
 
     counts: pixels by id. tries: how often an operation was tried, the successful ones included. refused: how often, by
-    "op: reason".
+    "op: reason". plausibility: see `surgaug.perturb.plausibility`; None where it was not asked for.
     """
 
     label_map: np.ndarray
@@ -55,22 +55,18 @@ class Outcome:
     counts: np.ndarray
     tries: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    plausibility: float | None = None
 
 
 def parse_ops(text: str | Iterable[str]) -> tuple[Op, ...]:
     """ "shift:0.5,swap:0.2,flip" (or the parts of it) to operations; without a number: always.
 
-    A third part is the strength: "pupil:0.5:1.5". A lone name that ends with .toml is a recipe file. Raises UsageError
-    for an unknown name, or a probability or strength that cannot be.
+    A third part is the strength: "pupil:0.5:1.5". Raises UsageError for an unknown name, or a probability or strength
+    that cannot be.
     """
     parts = [part.strip() for piece in ([text] if isinstance(text, str) else text) for part in piece.split(",")]
-    parts = [part for part in parts if part]
-    if len(parts) == 1 and parts[0].endswith(".toml"):
-        from surgaug.perturb.recipe import read_recipe
-
-        return read_recipe(Path(parts[0]))
     found = []
-    for part in parts:
+    for part in filter(None, parts):
         name, *numbers = (piece.strip() for piece in part.split(":"))
         try:
             found.append(Op(name.replace("-", "_"), *(float(number) for number in numbers[:2])))
@@ -106,74 +102,95 @@ def settings_of(name: str) -> dict[str, Any]:
     return {f.name: f.default for f in fields(params)}
 
 
-def perturb_one(
-    label_map: np.ndarray,
-    space: LabelSpace,
-    ops: str | Iterable[str] | Iterable[Op],
-    rng: np.random.Generator,
-    knowledge: Knowledge | None = None,
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """A perturbed copy of `label_map` [H, W] and a record (a dict of plain JSON types) for each operation done to it.
-
-    Every operation is drawn with its probability, so the list may be empty; an operation that is refused `TRIES` times
-    is left out. knowledge: of the user's maps; without it nothing is inserted. The same for the same rng state.
-    """
-    outcome = mix(Scene(label_map, space, knowledge=knowledge), _as_ops(ops), rng, must_change=False)
-    return outcome.label_map, outcome.records
-
-
-def _as_ops(ops: str | Iterable[str] | Iterable[Op]) -> tuple[Op, ...]:
-    if isinstance(ops, str):
-        return parse_ops(ops)
-    ops = tuple(ops)
-    return ops if all(isinstance(op, Op) for op in ops) else parse_ops(ops)
-
-
 def mix(
-    scene: Scene, ops: Iterable[Op], rng: np.random.Generator, *, must_change: bool = True, tries: int = TRIES
+    scene: Scene,
+    ops: Iterable[Op],
+    rng: np.random.Generator,
+    *,
+    asks: Asks | None = None,
+    must_change: bool = True,
+    tries: int = TRIES,
 ) -> Outcome:
-    """Draw from `ops` and apply them to `scene`. With `must_change` at least one is applied if any can be."""
+    """Draw from `ops` and apply them to `scene`, each with its probability; one that is refused `tries` times is left
+    out. asks: classes to bring in or to take out besides, before the camera moves. With `must_change` at least one
+    operation is applied if any can be. The same for the same state of `rng`.
+    """
     ops = tuple(ops)
     drawn = [op for op in ops if rng.random() < op.probability]
-    refused: Counter[str] = Counter()
-    records: list[dict[str, Any]] = []
-    count = 0
-    start = scene
-    for op in drawn:
-        scene, record, used = _attempt(scene, op, rng, tries, refused)
-        count += used
-        records += [record] if record else []
-    if must_change and not records:
+    start, attempt = scene, Attempts(rng, tries)
+    camera = [op for op in drawn if registry.get(op.name).STAGE >= _CAMERA]
+    for op in (op for op in drawn if op not in camera):
+        scene = attempt(scene, op)
+    if asks is not None:
+        scene = _fulfilled(scene, asks, ops, attempt)
+    for op in camera:
+        scene = attempt(scene, op)
+    if must_change and not attempt.records:
         spare = [op for op in ops if op not in drawn]
         weights = np.array([op.probability for op in spare])
         order = rng.choice(len(spare), len(spare), replace=False, p=weights / weights.sum()) if spare else []
         for i in order:
-            scene, record, used = _attempt(scene, spare[i], rng, tries, refused)
-            count += used
-            if record:
-                records.append(record)
+            scene = attempt(scene, spare[i])
+            if attempt.records:
                 break
-    reason = map_is_sound(start, scene) if records else None
-    if reason is not None:
-        refused[f"the whole map: {reason}"] += 1
-        scene, records = start, []
     label_map = start.label_map.copy() if scene is start else scene.label_map
-    return Outcome(label_map, records, scene.counts, count, refused)
+    return Outcome(label_map, attempt.records, scene.counts, attempt.count, attempt.refused)
 
 
-def _attempt(
-    scene: Scene, op: Op, rng: np.random.Generator, tries: int, refused: Counter[str]
-) -> tuple[Scene, dict[str, Any] | None, int]:
-    """The scene after the operation (itself if it failed), the operation's record, and the number of tries."""
-    module, params = registry.get(op.name), op.params()
-    for count in range(1, tries + 1):
-        try:
-            label_map, record = module.perturb(scene, rng, params)
-        except NotApplicable as reason:
-            refused[f"{op.name}: {reason}"] += 1
-            return scene, None, count
-        except Rejected as reason:
-            refused[f"{op.name}: {reason}"] += 1
-            continue
-        return scene.changed(label_map, module.KEEPS), {"op": op.name, **record, "tries": count}, count
-    return scene, None, tries
+def fulfil(scene: Scene, class_id: int, scarce: frozenset[int], ops: Iterable[Op], attempt: Attempts) -> Scene:
+    """The scene with a class that it lacks brought in, by exchange or insertion; itself where neither can be done."""
+    wish = Wish(add=class_id, spare=scarce)
+    ways = ("swap", "insert") if attempt.rng.random() < _EXCHANGED else ("insert", "swap")
+    for name in ways:
+        changed = attempt(scene, _as_set(name, ops), wish)
+        if changed is not scene:
+            return changed
+    return scene
+
+
+def _fulfilled(scene: Scene, asks: Asks, ops: tuple[Op, ...], attempt: Attempts) -> Scene:
+    for class_id, chance in asks.out:
+        if attempt.rng.random() < chance:
+            while scene.counts[class_id]:
+                changed = attempt(scene, _as_set("remove", ops), Wish(drop=class_id))
+                if changed is scene:
+                    break
+                scene = changed
+    for class_id, chance in asks.into:
+        if attempt.rng.random() < chance and not scene.counts[class_id]:
+            scene = fulfil(scene, class_id, asks.scarce, ops, attempt)
+    return scene
+
+
+def _as_set(name: str, ops: Iterable[Op]) -> Op:
+    """The operation with the settings that it has in the mix, if it is there."""
+    return next((op for op in ops if op.name == name), Op(name))
+
+
+class Attempts:
+    """Tries operations on scenes; keeps the records of those that succeeded, and counts tries and refusals."""
+
+    def __init__(self, rng: np.random.Generator, tries: int = TRIES):
+        self.rng, self.tries = rng, tries
+        self.records: list[dict[str, Any]] = []
+        self.refused: Counter[str] = Counter()
+        self.count = 0
+
+    def __call__(self, scene: Scene, op: Op, wish: Wish | None = None) -> Scene:
+        """The scene after the operation; the scene itself if it failed."""
+        module, params = registry.get(op.name), op.params()
+        seen = scene if wish is None else scene.asking(wish)
+        for tried in range(1, self.tries + 1):
+            self.count += 1
+            try:
+                label_map, record = module.perturb(seen, self.rng, params)
+            except NotApplicable as reason:
+                self.refused[f"{op.name}: {reason}"] += 1
+                break
+            except Rejected as reason:
+                self.refused[f"{op.name}: {reason}"] += 1
+                continue
+            asked = {} if wish is None else {"balance": True}
+            self.records.append({"op": op.name, **record, **asked, "tries": tried})
+            return scene.changed(label_map, module.KEEPS)
+        return scene

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.data.atomic import clean_leftovers, write_text
+from surgaug.data.settings import differences
 from surgaug.errors import DataError, UsageError
 from surgaug.perturb.work import LABELS
 
@@ -48,8 +49,7 @@ def _refuse_other(file: Path, description: dict[str, Any]) -> None:
         settings, samples = old["settings"], old["samples"]
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{file}: not a description of label maps made here; give another --out") from None
-    new = description["settings"]
-    if lines := [f"{k}: {settings.get(k)} there, {new.get(k)} now" for k in new if settings.get(k) != new.get(k)]:
+    if lines := differences(settings, description["settings"]):
         raise UsageError(
             f"{file.parent} holds label maps made with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or give another --out"

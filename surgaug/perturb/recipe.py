@@ -1,5 +1,9 @@
-"""A recipe file (TOML): the operations of a mix with their probabilities, strengths and settings.
+"""A recipe: everything that decides what new maps are like, and its file (TOML).
 
+n = 5000                                                # what the command's flags say, by their names
+seed = 7
+plausibility = 0.05
+balance = 0.1                                           # or a table [balance] of shares by class
 [ops]
 flip = 0.5                                              # a probability
 shift = { probability = 0.4, along = 0.2 }              # and settings of the operation
@@ -9,33 +13,98 @@ pupil = { probability = 0.3, strength = 1.5 }           # or all of them stronge
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.mixer import Op, checked, settings_of
+from surgaug.perturb.balance import Balance, balance_of
+from surgaug.perturb.mixer import DEFAULT_OPS, TRIES, Op, checked, parse_ops, settings_of
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-_KEYS = ("ops",)
+# What belongs to a run of augment-masks and not to the maps' making, with the type of its value.
+RUN_KEYS = {"n": int, "classes": str, "seed": int, "workers": int, "keep_originals": bool}
+_KEYS = ("ops", "balance", "plausibility", "tries", *RUN_KEYS)
+_NAMES = {float: "number", int: "whole number", bool: "true or false", str: "text"}
+_MOST_TRIES = 1000
 
 
-def read_recipe(path: Path) -> tuple[Op, ...]:
-    """The operations of a recipe file. UsageError names file, key and value of what is wrong."""
+@dataclass(frozen=True)
+class Recipe:
+    """ops: the mix. balance: class quotas, if any. plausibility: maps below it are drawn again (0: none).
+
+    tries: of an operation on a map before it is left out, and of a map before it is given up. run: what a file says
+    beyond that, by the names in `RUN_KEYS`.
+    """
+
+    ops: tuple[Op, ...] = parse_ops(DEFAULT_OPS)
+    balance: Balance | None = None
+    plausibility: float = 0.0
+    tries: int = TRIES
+    run: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: what of the recipe decides the maps."""
+        return {
+            "ops": {
+                op.name: {"probability": op.probability, "strength": op.strength, **dict(op.settings)}
+                for op in self.ops
+            },
+            "balance": None if self.balance is None else self.balance.to_json(),
+            "plausibility": self.plausibility,
+            "tries": self.tries,
+        }
+
+
+def parse_recipe(text: str | Iterable[str]) -> Recipe:
+    """A list of operations (see `mixer.parse_ops`), or the path of a recipe file, which ends with .toml."""
+    parts = [text] if isinstance(text, str) else list(text)
+    if len(parts) == 1 and parts[0].strip().endswith(".toml"):
+        return read_recipe(Path(parts[0].strip()))
+    return Recipe(parse_ops(parts))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe file. UsageError names file, key and value of what is wrong."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such recipe") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a TOML file ({error})") from None
+    data = {key.replace("-", "_"): value for key, value in data.items()}
     if unknown := [key for key in data if key not in _KEYS]:
-        raise UsageError(f"{path}: {unknown[0]}: no such key (there is {', '.join(_KEYS)})")
-    table = data.get("ops")
+        raise UsageError(f"{path}: {unknown[0]}: no such key{_hint(unknown[0], _KEYS)} (there is {', '.join(_KEYS)})")
+    for key, wanted in {**RUN_KEYS, "tries": int, "plausibility": float}.items():
+        if key in data:
+            _typed(f"{path}: {key}", data[key], wanted)
+    recipe = Recipe(
+        _ops(path, data["ops"]) if "ops" in data else Recipe.ops,
+        balance_of(data["balance"], f"{path}: balance") if "balance" in data else None,
+        float(data.get("plausibility", 0.0)),
+        data.get("tries", TRIES),
+        {key: data[key] for key in RUN_KEYS if key in data},
+    )
+    check_recipe(recipe, f"{path}: ")
+    return recipe
+
+
+def check_recipe(recipe: Recipe, where: str = "--") -> None:
+    """UsageError for figures that cannot be meant."""
+    if not 0 <= recipe.plausibility < 1:
+        raise UsageError(f"{where}plausibility {recipe.plausibility:g}: from 0 to below 1")
+    if not 1 <= recipe.tries <= _MOST_TRIES:
+        raise UsageError(f"{where}tries {recipe.tries}: from 1 to {_MOST_TRIES}")
+
+
+def _ops(path: Path, table: Any) -> tuple[Op, ...]:
     if not isinstance(table, dict) or not table:
         raise UsageError(f"{path}: [ops] names no operation (there are {', '.join(registry.names())})")
     return checked(_op(path, name, given) for name, given in table.items())
@@ -44,25 +113,28 @@ def read_recipe(path: Path) -> tuple[Op, ...]:
 def _op(path: Path, name: str, given: Any) -> Op:
     where = f"{path}: ops.{name}"
     settings = dict(given) if isinstance(given, dict) else {"probability": given}
-    probability, strength = (_number(where, key, settings.pop(key, 1.0)) for key in ("probability", "strength"))
-    op = Op(name.replace("-", "_"), probability, strength, tuple(settings.items()))
+    probability, strength = (settings.pop(key, 1.0) for key in ("probability", "strength"))
+    _typed(f"{where}: probability", probability, float)
+    _typed(f"{where}: strength", strength, float)
+    op = Op(name.replace("-", "_"), float(probability), float(strength), tuple(settings.items()))
     checked((op,), where)
     known = settings_of(op.name)
     for key, value in settings.items():
         if key not in known:
-            nearest = get_close_matches(key, known, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise UsageError(f"{where}.{key}: no such setting{hint} (there are {', '.join(known) or 'none'})")
-        wanted = type(known[key])
-        if not (isinstance(value, wanted) or (wanted is float and type(value) is int)):
-            raise UsageError(f"{where}.{key} = {value!r}: expected a {_NAMES[wanted]}, as in {key} = {known[key]!r}")
+            raise UsageError(
+                f"{where}.{key}: no such setting{_hint(key, known)} (there are {', '.join(known) or 'none'})"
+            )
+        _typed(f"{where}.{key}", value, type(known[key]), f", as in {key} = {known[key]!r}")
     return op
 
 
-_NAMES = {float: "number", int: "whole number", bool: "true or false"}
+def _typed(where: str, value: Any, wanted: type, example: str = "") -> None:
+    whole_for_float = wanted is float and type(value) is int
+    if type(value) is not wanted and not whole_for_float:
+        article = "" if wanted in (bool, str) else "a "
+        raise UsageError(f"{where} = {value!r}: expected {article}{_NAMES[wanted]}{example}")
 
 
-def _number(where: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UsageError(f"{where}: {key} = {value!r}: expected a number")
-    return float(value)
+def _hint(key: str, known: Iterable[str]) -> str:
+    nearest = get_close_matches(key, list(known), n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -14,23 +14,20 @@ from PIL import Image
 
 from surgaug import __version__
 from surgaug.data.atomic import write_png
-from surgaug.data.dataset import LabelMaps, Survey, open_masks, survey
-from surgaug.data.label_space import LabelSpace
+from surgaug.data.dataset import LabelMaps, open_masks, survey
 from surgaug.errors import Interrupted
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
-from surgaug.perturb.knowledge import Knowledge, learn
+from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, wanted_shares
 from surgaug.perturb.pool import cores, in_order
 from surgaug.perturb.preview import TRIPLES, contact_sheet
-from surgaug.perturb.work import LABELS, Chunk, Done, Job, assign_masks, do, label_name, look_at
+from surgaug.perturb.report import class_counts, plausibility_summary, report
+from surgaug.perturb.work import LABELS, Chunk, Done, Job, do, label_name
 
 _CHUNK = 16  # samples of one mask that are handed to a worker at once
-_WORTH_A_WORKER = 32  # samples; a process costs some half a second to start
-_NAMED = 5
-_LOOKED_AT = 400  # masks; more tell little more
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ def augment_masks(
     n = len(maps.items) if config.n is None else config.n
     for title, columns, table in found.tables()[:1]:
         feedback.table(title, columns, table)
-    job = Job(replace(maps, scans={}), config.ops, config.seed, config.tries, config.out)
+    maps = replace(maps, scans={})
+    wanted = wanted_shares(config.recipe, maps.space, maps, found.presence_by_item)
     workers = config.workers or cores()
     plan = assign_masks(n, len(maps.items), config.seed)
     originals = _original_names(maps) if config.keep_originals else {}
@@ -82,16 +80,21 @@ def augment_masks(
         chunks = list(_chunks(plan, originals, rows.keys()))
         if rows and chunks:
             feedback.info(f"{config.out}: {len(rows)} of {n + len(originals)} maps are there already")
+        engine = Engine(maps.space, config.recipe, wanted=wanted)
         if chunks:
-            job = replace(job, knowledge=_learn(job, workers, feedback))
+            engine = build(engine, maps, config.seed, workers, feedback)
+        job = Job(maps, engine, config.seed, config.out)
         done = _run_all(job, chunks, rows, n + len(originals), workers, feedback, emit, again)
         skipped = {label_name(maps.items[plan[k]].name, k): why for k, why in sorted(done.skipped.items())}
         made = [rows[index] for index in sorted(rows) if index >= 0]
         output.write_manifest(config.out, [rows[index] for index in sorted(rows)])
-        _report(feedback, found, maps.space, made, done, skipped)
+        classes = class_counts(found, made, wanted)
+        refused = sum((Counter(row["refused"]) for row in made), done.refused)
+        report(feedback, classes, len(maps), made, refused, skipped, config.recipe.plausibility)
         if made:
-            _draw_preview(config.out, job, made)
-        counts = {"maps": len(made), "skipped": skipped, "classes": _class_totals(maps.space, made)}
+            _draw_preview(job, made)
+        counts = {"maps": len(made), "skipped": skipped, "refused": dict(refused.most_common())}
+        counts |= {"plausibility": plausibility_summary(made), "classes": classes}
         output.write_description(config.out, {**description, "complete": True, "counts": counts})
     return Result(config.out, len(made), skipped)
 
@@ -112,12 +115,8 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
     settings = {
         "masks": digest.hexdigest(),
         "classes": maps.space.name,
-        "ops": [
-            {"name": op.name, "probability": op.probability, "strength": op.strength, **dict(op.settings)}
-            for op in config.ops
-        ],
+        **config.recipe.to_dict(),
         "seed": config.seed,
-        "tries": config.tries,
         "keep_originals": config.keep_originals,
     }
     return {
@@ -164,7 +163,7 @@ def _run_all(
         output.Journal(job.out, [rows[i] for i in sorted(rows)]) as journal,
     ):
         samples = sum(len(chunk.samples) for chunk in chunks)
-        workers = min(workers, -(-samples // _WORTH_A_WORKER), len(chunks))
+        workers = min(workers, -(-samples // WORTH_A_WORKER), len(chunks))
         for part in in_order(do, job, chunks, workers, lambda: stop.requested):
             journal.append(part.rows)
             rows.update((row["index"], row) for row in part.rows)
@@ -179,88 +178,17 @@ def _run_all(
     return done
 
 
-def _learn(job: Job, workers: int, feedback: Feedback) -> Knowledge:
-    """What the masks tell, from `_LOOKED_AT` of them at most, evenly spread."""
-    n = len(job.maps.items)
-    chosen = [int(i) for i in np.linspace(0, n - 1, min(n, _LOOKED_AT)).round()]
-    sights = []
-    with feedback.task("learning from the masks", len(chosen), "maps") as bar:
-        for sight in in_order(look_at, job, chosen, min(workers, -(-len(chosen) // _WORTH_A_WORKER))):
-            sights.append(sight)
-            bar.advance()
-    return learn(sights)
-
-
-def _class_totals(space: LabelSpace, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    maps: Counter[int] = Counter()
-    pixels: Counter[int] = Counter()
-    for row in rows:
-        counts = {int(i): count for i, count in row["classes"].items()}
-        maps.update(counts.keys())
-        pixels.update(counts)
-    return [{"id": c.id, "name": c.name, "maps": maps[c.id], "pixels": pixels[c.id]} for c in space.classes]
-
-
-def _report(
-    feedback: Feedback,
-    before: Survey,
-    space: LabelSpace,
-    made: list[dict[str, Any]],
-    done: Done,
-    skipped: dict[str, str],
-) -> None:
-    """Classes before and after, what was done how often, what was refused and why, what was skipped."""
-    presence = before.presence_by_item.mean(0)
-    pixels_before = np.asarray(before.pixels, float) / max(float(np.sum(before.pixels)), 1.0)
-    totals = _class_totals(space, made)
-    pixels_after = max(sum(t["pixels"] for t in totals), 1)
-    rows = [
-        [
-            total["id"],
-            total["name"],
-            f"{100 * presence[k]:.1f}",
-            f"{100 * total['maps'] / max(len(made), 1):.1f}",
-            f"{100 * pixels_before[k]:.3f}",
-            f"{100 * total['pixels'] / pixels_after:.3f}",
-        ]
-        for k, total in enumerate(totals)
-        if presence[k] or total["maps"]
-    ]
-    columns = ["id", "class", "maps before %", "after %", "pixels before %", "after %"]
-    feedback.table("Classes", columns, rows)
-    applied = Counter(record["op"] for row in made for record in row["perturbations"])
-    tries = Counter(dict.fromkeys(applied, 0))
-    for row in made:
-        for record in row["perturbations"]:
-            tries[record["op"]] += record["tries"]
-    feedback.table(
-        "Operations",
-        ["operation", "maps", "tries a success"],
-        [[op, count, f"{tries[op] / count:.2f}"] for op, count in applied.most_common()],
-    )
-    if done.refused:
-        feedback.table(
-            "Refused tries",
-            ["operation", "reason", "times"],
-            [[*reason.split(": ", 1), count] for reason, count in done.refused.most_common()],
-        )
-    if skipped:
-        named = "; ".join(f"{name} ({why})" for name, why in list(skipped.items())[:_NAMED])
-        more = f"; and {len(skipped) - _NAMED} more, all in {output.DATASET}" if len(skipped) > _NAMED else ""
-        feedback.warn(f"{len(skipped)} maps could not be made: {named}{more}")
-
-
-def _draw_preview(out: Path, job: Job, made: list[dict[str, Any]]) -> None:
+def _draw_preview(job: Job, made: list[dict[str, Any]]) -> None:
     by_name = {item.name: i for i, item in enumerate(job.maps.items)}
     chosen = [made[int(i)] for i in np.linspace(0, len(made) - 1, min(len(made), TRIPLES)).round()]
     triples = []
     for row in chosen:
-        with Image.open(out / row["label"]) as image:
+        with Image.open(job.out / row["label"]) as image:
             after = np.asarray(image).astype(np.uint8 if image.mode == "L" else np.uint16)
         caption = f"{Path(row['label']).stem}   {_said(row['perturbations'])}"
         triples.append((caption, job.maps.load(by_name[row["mask"]]), after))
     title = f"{len(chosen)} of {len(made)} new label maps   seed {job.seed}"
-    write_png(out / output.PREVIEW, contact_sheet(triples, job.maps.space, title))
+    write_png(job.out / output.PREVIEW, contact_sheet(triples, job.maps.space, title))
 
 
 def _said(records: list[dict[str, Any]]) -> str:

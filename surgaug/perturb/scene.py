@@ -6,6 +6,7 @@ Everything is found when it is first asked for and kept, so that drawing a rejec
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from surgaug.perturb.fill import fill
 from surgaug.perturb.objects import SceneObject, find_objects
 from surgaug.perturb.roles import Roles, roles
 from surgaug.perturb.sprites import Sprite, cut
+from surgaug.perturb.wish import Wish
 
 if TYPE_CHECKING:
     from surgaug.perturb.knowledge import Knowledge
@@ -45,6 +47,13 @@ class Scene:
         self._sprites: dict[int, Sprite] = {}
         self._discs = discs
         self.knowledge = knowledge
+        self.wish: Wish | None = None
+
+    def asking(self, wish: Wish) -> Scene:
+        """This scene, whose operations heed `wish`; what it has found out is shared."""
+        scene = copy(self)
+        scene.wish = wish
+        return scene
 
     @property
     def frame(self) -> tuple[int, int]:

@@ -13,12 +13,9 @@ import numpy as np
 from surgaug.data.atomic import write_bytes
 from surgaug.data.dataset import LabelMaps
 from surgaug.errors import DataError
-from surgaug.perturb.knowledge import Knowledge, Sight, look
-from surgaug.perturb.mixer import Op, mix
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.engine import Engine, sample_rng
 
 LABELS = "labels"
-_ORDER, _SAMPLE = range(2)
 
 
 @dataclass(frozen=True)
@@ -26,11 +23,9 @@ class Job:
     """What every worker knows."""
 
     maps: LabelMaps
-    ops: tuple[Op, ...]
+    engine: Engine
     seed: int
-    tries: int
     out: Path
-    knowledge: Knowledge | None = None
 
 
 @dataclass(frozen=True)
@@ -44,26 +39,11 @@ class Chunk:
 
 @dataclass
 class Done:
-    """Manifest rows of what was written, samples that had to be skipped, refusals counted by "op: reason"."""
+    """Manifest rows of what was written; samples that were given up, with why, and their refusals by "op: reason"."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     skipped: dict[int, str] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
-
-
-def sample_rng(seed: int, sample: int) -> np.random.Generator:
-    """The generator of one sample."""
-    return _generator(seed, _SAMPLE, sample)
-
-
-def assign_masks(n: int, num_masks: int, seed: int) -> np.ndarray:
-    """The mask of each sample, int64 [n]: shuffled anew each lap, every mask once a lap, whatever n is."""
-    laps = [_generator(seed, _ORDER, lap).permutation(num_masks) for lap in range(-(-n // num_masks))]
-    return np.concatenate(laps)[:n]
-
-
-def _generator(seed: int, stream: int, key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed & 0xFFFFFFFF, seed >> 32, stream, key]))
 
 
 def label_name(stem: str, sample: int) -> str:
@@ -71,16 +51,11 @@ def label_name(stem: str, sample: int) -> str:
     return f"{LABELS}/{stem}_{sample:06d}.png"
 
 
-def look_at(job: Job, mask: int) -> Sight:
-    """What there is to learn from one mask."""
-    return look(Scene(job.maps.load(mask), job.maps.space), job.maps.items[mask].name)
-
-
 def do(job: Job, chunk: Chunk) -> Done:
     """Make and write the maps of a chunk. Raises DataError where a file cannot be read or written."""
     done = Done()
     item = job.maps.items[chunk.mask]
-    scene = Scene(job.maps.load(chunk.mask), job.maps.space, knowledge=job.knowledge)
+    scene = job.engine.scene(job.maps.load(chunk.mask))
     source = {"mask": item.name, "mask_file": str(item.label)}
     if chunk.original is not None:
         done.rows.append(
@@ -93,14 +68,19 @@ def do(job: Job, chunk: Chunk) -> Done:
             )
         )
     for k in chunk.samples:
-        outcome = mix(scene, job.ops, sample_rng(job.seed, k), tries=job.tries)
-        done.refused += outcome.refused
-        if not outcome.records or np.array_equal(outcome.label_map, scene.label_map):
-            done.skipped[k] = ", ".join(sorted(outcome.refused)) or "nothing changed"
+        outcome = job.engine.make(scene, chunk.mask, sample_rng(job.seed, k))
+        if not outcome.records:
+            done.refused += outcome.refused
+            done.skipped[k] = _why(outcome.refused)
             continue
         row = {"index": k, **source, "perturbations": outcome.records, "seed": job.seed, "tries": outcome.tries}
+        row |= {"refused": dict(outcome.refused), "plausibility": round(outcome.plausibility, 4)}
         done.rows.append(_written(job, label_name(item.name, k), outcome.label_map, outcome.counts, row))
     return done
+
+
+def _why(refused: Counter[str]) -> str:
+    return ", ".join(f"{reason} ({n}x)" if n > 1 else reason for reason, n in refused.most_common()) or "no change"
 
 
 def _written(job: Job, name: str, label_map: np.ndarray, counts: np.ndarray, row: dict[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from surgaug import cli
 from surgaug.data.atomic import write_png
 from surgaug.errors import DataError, UsageError
 from surgaug.perturb.config import AugmentConfig
-from surgaug.perturb.mixer import parse_ops
+from surgaug.perturb.engine import assign_masks
+from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
-from surgaug.perturb.work import assign_masks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,7 +121,7 @@ def test_other_settings_and_foreign_folders_are_refused(masks, tmp_path):
 
 
 def test_what_cannot_be_changed_is_skipped_and_named(masks, tmp_path):
-    result = augment_masks(config(masks, tmp_path / "out", ops=parse_ops("shift")))
+    result = augment_masks(config(masks, tmp_path / "out", recipe=parse_recipe("shift")))
     assert result.maps == 20 and len(result.skipped) == 10
     assert all("/c_" in name and "no instrument" in why for name, why in result.skipped.items())
     described = json.loads((tmp_path / "out" / "dataset.json").read_text())

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from surgaug.perturb.knowledge import BANK, BankItem, Eye, belong_together, lear
 from surgaug.perturb.mixer import mix, parse_ops
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
+from surgaug.perturb.wish import Wish
 
 
 def maps():
@@ -72,19 +73,28 @@ def test_insert_puts_whole_instruments_that_go_with_what_is_there():
         insert.perturb(with_knife, np.random.default_rng(0), insert.Params())
 
 
-def test_insert_asks_for_what_is_wanted():
-    knowledge = replace(known(*maps()), wanted={12: 100.0})
-    insert = ops.get("insert")
+def test_wishes_are_heeded():
+    knowledge, rng = known(*maps()), np.random.default_rng(0)
+    insert, swap, remove = (ops.get(name) for name in ("insert", "swap", "remove"))
+    wishing = Scene(bare(), CADIS, knowledge=knowledge).asking(Wish(add=12))
     drawn = []
-    for seed in range(40):
-        try:
-            _, record = insert.perturb(
-                Scene(bare(), CADIS, knowledge=knowledge), np.random.default_rng(seed), insert.Params()
-            )
-        except Rejected:
-            continue
-        drawn.append(record["classes"])
-    assert drawn.count([12]) > 0.8 * len(drawn)
+    for _ in range(20):
+        with suppress(Rejected):
+            drawn.append(insert.perturb(wishing, rng, insert.Params())[1]["classes"])
+    assert drawn and all(classes == [12] for classes in drawn)
+    both = Scene(maps()[0], CADIS, knowledge=knowledge)
+    for _ in range(5):
+        _, record = swap.perturb(both.asking(Wish(add=15)), rng, swap.Params())
+        assert record["to"][0] == 15
+        assert remove.perturb(both.asking(Wish(drop=17)), rng, remove.Params())[1]["classes"] == [17]
+    with pytest.raises(NotApplicable):
+        swap.perturb(both.asking(Wish(add=15, spare=frozenset({13}))), rng, swap.Params())
+
+
+def test_no_exchange_for_what_no_real_map_shows():
+    swap = ops.get("swap")
+    with pytest.raises(NotApplicable):
+        swap.perturb(Scene(maps()[0], CADIS, knowledge=known(*maps())), np.random.default_rng(0), swap.Params())
 
 
 def test_nothing_is_inserted_without_knowledge_or_beyond_what_real_maps_show():

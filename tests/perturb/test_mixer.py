@@ -6,7 +6,8 @@ from perturb_cases import CADIS, eye
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops
-from surgaug.perturb.mixer import DEFAULT_OPS, Op, mix, parse_ops, perturb_one, settings_of
+from surgaug.perturb.mixer import DEFAULT_OPS, Op, mix, parse_ops, settings_of
+from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.scene import Scene
 
 
@@ -24,7 +25,6 @@ def test_parse_ops_orders_by_stage_and_takes_text_or_parts():
         ("shift:0", "above 0"),
         ("shift:1.5", "at most 1"),
         ("shift:0.5:9", "strength"),
-        ("missing.toml", "no such recipe"),
         ("shift,shift:0.5", "twice"),
         (" , ", "names no operation"),
     ],
@@ -44,9 +44,10 @@ def test_every_operation_has_settings_with_defaults():
 def test_probabilities_are_kept():
     label_map = eye((135, 240))
     counts = {"shift": 0, "flip": 0}
+    mild = parse_ops("shift:0.5,flip:0.2")
     for k in range(200):
-        _, records = perturb_one(label_map, CADIS, "shift:0.5,flip:0.2", np.random.default_rng(k))
-        for record in records:
+        outcome = mix(Scene(label_map, CADIS), mild, np.random.default_rng(k), must_change=False)
+        for record in outcome.records:
             counts[record["op"]] += 1
     assert 75 < counts["shift"] < 125 and 22 < counts["flip"] < 60
 
@@ -72,8 +73,7 @@ def test_settings_reach_the_operation():
     label_map = eye((135, 240))
     small = Op("shift", settings=(("along", 0.02), ("across", 0.02)))
     for k in range(10):
-        _, records = perturb_one(label_map, CADIS, (small,), np.random.default_rng(k))
-        for record in records:
+        for record in mix(Scene(label_map, CADIS), (small,), np.random.default_rng(k)).records:
             assert np.hypot(record["dy"], record["dx"]) <= 0.03 * np.hypot(135, 240) + 1
 
 
@@ -90,12 +90,12 @@ def test_strength_makes_amounts_larger_and_factors_more_extreme():
 def test_a_recipe_file_says_the_same_as_a_list(tmp_path):
     recipe = tmp_path / "mild.toml"
     recipe.write_text("[ops]\nflip = 0.5\nshift = { probability = 0.25, along = 0.2 }\npupil = { strength = 1.5 }\n")
-    assert parse_ops(str(recipe)) == (
+    assert parse_recipe(str(recipe)).ops == (
         Op("pupil", 1.0, 1.5),
         Op("shift", 0.25, settings=(("along", 0.2),)),
         Op("flip", 0.5),
     )
-    assert parse_ops((str(recipe),)) == parse_ops(str(recipe))
+    assert parse_recipe((str(recipe),)) == parse_recipe(str(recipe))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,13 @@ def test_a_recipe_file_says_the_same_as_a_list(tmp_path):
         ("[ops]\nshfit = 0.5", "did you mean shift"),
         ("[ops]\nshift = true", "expected a number"),
         ("[ops]\nflip = { up_down = 1 }", "true or false"),
-        ("[opps]\nshift = 0.5", "opps: no such key"),
+        ("[opps]\nshift = 0.5", "opps: no such key; did you mean ops"),
+        ("seed = 'x'", "seed = 'x': expected a whole number"),
+        ("plausibility = 1.5", "plausibility 1.5: from 0"),
+        ("tries = 0", "tries 0: from 1"),
+        ("balance = 'much'", "expected a threshold"),
+        ("balance = 2", "at most 1"),
+        ("[balance]\nKnife = 2", "Knife = 2: a share"),
         ("[ops]", "names no operation"),
         ("ops = ", "not a TOML file"),
     ],
@@ -114,5 +120,5 @@ def test_a_recipe_file_says_the_same_as_a_list(tmp_path):
 def test_a_bad_recipe_is_refused_with_file_key_and_value(tmp_path, text, said):
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(UsageError, match=said) as refusal:
-        parse_ops(str(tmp_path / "bad.toml"))
+        parse_recipe(str(tmp_path / "bad.toml"))
     assert "bad.toml" in str(refusal.value)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from perturb_cases import CADIS, SPACES, TWO, WIDE, dtype_of, eye, label_maps
 
 from surgaug.perturb import ops
-from surgaug.perturb.mixer import DEFAULT_OPS, mix, parse_ops, perturb_one
+from surgaug.perturb.mixer import DEFAULT_OPS, mix, parse_ops
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
 
@@ -46,8 +46,8 @@ def test_every_operation_keeps_shape_type_ids_and_ignore(case, name, seed):
 @given(label_maps(), st.integers(0, 2**32))
 def test_thousands_of_random_maps_through_every_operation(case, seed):
     label_map, space = case
-    after, _ = perturb_one(label_map, space, EVERY, np.random.default_rng(seed))
-    sound(label_map, after, space)
+    outcome = mix(Scene(label_map, space), parse_ops(EVERY), np.random.default_rng(seed))
+    sound(label_map, outcome.label_map, space)
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])

@@ -34,11 +34,10 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
         raise NotApplicable("no bank of instruments")
     if len(scene.objects) >= min(params.most, knowledge.most_objects):
         raise NotApplicable("as many instruments as real maps show")
-    kinds = [kind for kind in knowledge.kinds if _fits(scene, knowledge, kind)]
+    kinds = [kind for kind in knowledge.kinds if _asked(scene, kind) and _fits(scene, knowledge, kind)]
     if not kinds:
         raise NotApplicable("no instrument of the bank goes with those that are there")
-    weights = np.array([max(knowledge.wanted.get(i, 1.0) for i in kind) for kind in kinds])
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    kind = kinds[int(rng.integers(len(kinds)))]
     item = knowledge.bank[kind][rng.integers(len(knowledge.bank[kind]))]
     degrees = rng.uniform(-params.degrees, params.degrees)
     dy, dx = rng.uniform(-1, 1, 2) * params.shift * scene.diagonal
@@ -50,6 +49,10 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
     label_map = insert(scene, thing, sprite, matrix)
     record = {"classes": list(kind), "from": item.source, "degrees": round(degrees, 2)}
     return label_map, {**record, "dy": round(dy, 1), "dx": round(dx, 1)}
+
+
+def _asked(scene: Scene, kind: tuple[int, ...]) -> bool:
+    return scene.wish is None or scene.wish.add in kind
 
 
 def _fits(scene: Scene, knowledge: Knowledge, kind: tuple[int, ...]) -> bool:

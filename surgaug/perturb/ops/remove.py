@@ -24,7 +24,13 @@ class Params:
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
     """One object gone, its place filled."""
-    index = pick_object(scene, rng)
+    if scene.wish is None:
+        index = pick_object(scene, rng)
+    else:
+        holders = [i for i, thing in enumerate(scene.objects) if scene.wish.drop in thing.class_ids]
+        if not holders:
+            raise NotApplicable("no object of the class to take away")
+        index = holders[int(rng.integers(len(holders)))]
     if len(scene.objects) <= max(params.keep, 0 if scene.roles.known else 1):
         raise NotApplicable("too few objects to take one away")
     return scene.without(index).copy(), {"classes": list(scene.objects[index].class_ids)}

@@ -29,9 +29,7 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
         raise NotApplicable("no instrument with another class of its group to become")
     index = int(rng.choice(list(options)))
     thing = scene.objects[index]
-    wanted = scene.knowledge.wanted if scene.knowledge is not None else {}
-    weights = np.array([max(wanted.get(new, 1.0) for new in option.values()) for option in options[index]])
-    changes = options[index][int(rng.choice(len(weights), p=weights / weights.sum()))]
+    changes = options[index][int(rng.integers(len(options[index])))]
     y0, x0, y1, x1 = thing.box
     out = scene.label_map.copy()
     for old, new in changes.items():
@@ -52,12 +50,19 @@ def _options(scene: Scene, thing: SceneObject) -> list[dict[int, int]]:
     for new in _group(space, space.by_id(tip).group):
         if new == tip or new in handles or new not in scene.roles.movable or scene.counts[new]:
             continue
-        if not all(belong_together(space, scene.knowledge, new, other) for other in others):
+        if not _shown(scene, new) or not all(belong_together(space, scene.knowledge, new, other) for other in others):
             continue
         own_handles = [handle for handle, owner in handles.items() if owner == new]
         if own_handles or not worn:
             found.append({tip: new, **{old: own_handles[0] for old in worn}})  # noqa: C420 (there may be none)
-    return found
+    wish = scene.wish
+    return found if wish is None else [o for o in found if wish.add in o.values() and not wish.spare & o.keys()]
+
+
+def _shown(scene: Scene, class_id: int) -> bool:
+    """Whether real maps show the class, or it is asked for: what no map shows, no model has learnt to paint."""
+    asked = scene.wish is not None and scene.wish.add == class_id
+    return asked or scene.knowledge is None or scene.knowledge.most.get(class_id, 0) > 0
 
 
 def _group(space: LabelSpace, group: str) -> list[int]:

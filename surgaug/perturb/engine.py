@@ -1,0 +1,185 @@
+"""Makes new label maps of real ones: built once a run from the masks, then the same in every worker and shard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from surgaug.data.dataset import LabelMaps
+from surgaug.data.label_space import LabelSpace
+from surgaug.feedback import Feedback
+from surgaug.perturb.balance import Asks, Trials, corrected, first_asks, targets, unreachable
+from surgaug.perturb.constraints import map_is_sound
+from surgaug.perturb.describe import Facts, describe
+from surgaug.perturb.knowledge import Knowledge, Sight, learn, look
+from surgaug.perturb.mixer import Attempts, Outcome, fulfil, mix
+from surgaug.perturb.plausibility import RealMaps, real_maps
+from surgaug.perturb.pool import in_order
+from surgaug.perturb.recipe import Recipe
+from surgaug.perturb.roles import roles
+from surgaug.perturb.scene import Scene
+
+_LOOKED_AT = 400  # masks; more tell little more
+_TRIALS = 96  # maps made for trial, to see how often a class comes when it is asked for
+_ASKED = 4  # classes asked for in each of them
+_ORDER, _SAMPLE, _TRIAL = range(3)
+WORTH_A_WORKER = 32  # maps; a process costs some half a second to start
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`recipe` applied to maps of `space`.
+
+    knowledge, real: what the masks tell. wanted: the share of maps asked for, by class id; asks: how it is reached.
+    """
+
+    space: LabelSpace
+    recipe: Recipe
+    knowledge: Knowledge | None = None
+    real: RealMaps | None = None
+    wanted: Mapping[int, float] = field(default_factory=dict)
+    asks: Asks | None = None
+
+    def scene(self, label_map: np.ndarray) -> Scene:
+        """A map of ids [H, W], ready to be perturbed any number of times."""
+        return Scene(label_map, self.space, knowledge=self.knowledge)
+
+    def make(self, scene: Scene, mask: int, rng: np.random.Generator, *, must_change: bool = True) -> Outcome:
+        """A new map of `scene`, which is the mask at position `mask` of the set.
+
+        Drawn again, up to the recipe's tries, while it is unsound or less plausible than asked for. Without records:
+        nothing could be done, and `refused` says why. The same for the same state of `rng`.
+        """
+        refused: Counter[str] = Counter()
+        tries = 0
+        for _ in range(self.recipe.tries):
+            outcome = mix(scene, self.recipe.ops, rng, asks=self.asks, must_change=must_change, tries=self.recipe.tries)
+            tries += outcome.tries
+            refused += outcome.refused
+            outcome = replace(outcome, tries=tries, refused=refused)
+            if not outcome.records or np.array_equal(outcome.label_map, scene.label_map):
+                return replace(outcome, records=[])
+            reason = map_is_sound(scene, outcome.label_map, outcome.counts)
+            if reason is None and self.real is not None:
+                facts = describe(outcome.label_map, self.space)
+                value = self.real.plausibility(facts, mask)
+                outcome = replace(outcome, plausibility=value)
+                if value < self.recipe.plausibility:
+                    reason = f"implausible ({self.real.strangest(facts, mask)})"
+            if reason is None:
+                return outcome
+            refused[f"map: {reason}"] += 1
+        return Outcome(scene.label_map.copy(), [], scene.counts, tries, refused)
+
+
+def sample_rng(seed: int, sample: int) -> np.random.Generator:
+    """The generator of one sample."""
+    return _generator(seed, _SAMPLE, sample)
+
+
+def assign_masks(n: int, num_masks: int, seed: int) -> np.ndarray:
+    """The mask of each sample, int64 [n]: shuffled anew each lap, every mask once a lap, whatever n is."""
+    laps = [_generator(seed, _ORDER, lap).permutation(num_masks) for lap in range(-(-n // num_masks))]
+    return np.concatenate(laps)[:n]
+
+
+def _generator(seed: int, stream: int, key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed & 0xFFFFFFFF, seed >> 32, stream, key]))
+
+
+def wanted_shares(recipe: Recipe, space: LabelSpace, maps: LabelMaps, presence: np.ndarray) -> dict[int, float]:
+    """The share of maps that the recipe's balance asks for, by id of `space`; empty without a balance.
+
+    presence: bool [N, K], class k of the masks' own label space in mask n. UsageError for a class that is not there.
+    """
+    if recipe.balance is None:
+        return {}
+    return targets(recipe.balance, space, dict(zip(maps.space.ids, presence.mean(0).tolist(), strict=True)))
+
+
+def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Feedback) -> Engine:
+    """`engine` with what is to be learnt from the masks `maps`; the same whatever the number of workers.
+
+    Says which quotas cannot be reached.
+    """
+    recipe, space = engine.recipe, engine.space
+    n = len(maps)
+    chosen = sorted({int(i) for i in np.linspace(0, n - 1, min(n, _LOOKED_AT)).round()})
+    found = _over(_look, (maps, engine), chosen, workers, feedback, "learning from the masks")
+    mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops)
+    facts = {i: facts for i, (_, facts) in zip(chosen, found, strict=True)}
+    engine = replace(engine, knowledge=learn(sight for sight, _ in found), real=real_maps(facts, space, mirrors))
+    return _balanced(engine, maps, seed, workers, feedback) if engine.wanted else engine
+
+
+def _balanced(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Feedback) -> Engine:
+    """`engine` with `asks`, from maps made for trial without asking and with it."""
+    wanted = {i: share for i, share in engine.wanted.items() if _movable(engine.space, i)}
+    if not wanted:
+        _warn_of(engine, list(engine.wanted), feedback)
+        return engine
+    plan = assign_masks(_TRIALS, len(maps), seed)
+    tasks = [(int(mask), tuple(np.flatnonzero(plan == mask).tolist()), seed) for mask in np.unique(plan)]
+
+    def trials(engine: Engine) -> Trials:
+        parts = _over(_try, (maps, engine), tasks, workers, feedback, "trying the balance")
+        seen, asked, came = (sum((part[k] for part in parts), Counter()) for k in range(3))
+        return Trials(_TRIALS, seen, asked, came)
+
+    before = trials(replace(engine, wanted=wanted))
+    asks = first_asks(wanted, before)
+    if asks.into:
+        asks = corrected(asks, wanted, before, trials(replace(engine, asks=asks)))
+    _warn_of(engine, [*(set(engine.wanted) - set(wanted)), *unreachable(wanted, asks, before)], feedback)
+    return replace(engine, asks=asks)
+
+
+def _warn_of(engine: Engine, never: Sequence[int], feedback: Feedback) -> None:
+    if never:
+        names = ", ".join(engine.space.by_id(i).name for i in sorted(never))
+        feedback.warn(f"balance: no operation on these masks can bring in or take out {names}; they stay as they are")
+
+
+def _movable(space: LabelSpace, class_id: int) -> bool:
+    known = roles(space)
+    return known.handles.get(class_id, class_id) in known.movable
+
+
+def _over(function, shared, tasks: Sequence, workers: int, feedback: Feedback, title: str) -> list:
+    found = []
+    with feedback.task(title, len(tasks), "masks") as bar:
+        for part in in_order(function, shared, tasks, min(workers, -(-len(tasks) // WORTH_A_WORKER))):
+            found.append(part)
+            bar.advance()
+    return found
+
+
+def _look(shared: tuple[LabelMaps, Engine], mask: int) -> tuple[Sight, Facts]:
+    maps, engine = shared
+    label_map = maps.load(mask)
+    return look(engine.scene(label_map), maps.items[mask].name), describe(label_map, engine.space)
+
+
+def _try(
+    shared: tuple[LabelMaps, Engine], task: tuple[int, tuple[int, ...], int]
+) -> tuple[Counter[int], Counter[int], Counter[int]]:
+    """Maps made for trial of one mask: how often each class is seen; without asks also how often some were asked for
+    in them, and came."""
+    (maps, engine), (mask, samples, seed) = shared, task
+    scene, space = engine.scene(maps.load(mask)), engine.space
+    seen, asked, came = Counter(), Counter(), Counter()
+    for k in samples:
+        rng = _generator(seed, _TRIAL, k)
+        outcome = engine.make(scene, mask, rng)
+        seen.update(i for i in space.ids if outcome.counts[i])
+        lacking = [i for i in sorted(engine.wanted) if not outcome.counts[i]]
+        if engine.asks is None and lacking:
+            made = engine.scene(outcome.label_map)
+            for i in rng.permutation(lacking)[:_ASKED].tolist():
+                asked[i] += 1
+                attempt = Attempts(rng, engine.recipe.tries)
+                came[i] += fulfil(made, i, frozenset(), engine.recipe.ops, attempt) is not made
+    return seen, asked, came
