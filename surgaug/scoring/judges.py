@@ -1,0 +1,180 @@
+"""Faithfulness and utility of all synthetic folders of a run: the folders read, the segmenter trained, each judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from surgaug.data.label_space import IGNORE_INDEX
+from surgaug.errors import DataError
+from surgaug.feedback import Feedback, Silent
+from surgaug.scoring.faithfulness import Reader
+from surgaug.scoring.features.inception import cache_folder
+from surgaug.scoring.folders import Folder, pair
+from surgaug.scoring.report import Definition, Measure
+from surgaug.scoring.segmentation import Faithfulness, Figure, Utility
+from surgaug.scoring.segmenter import agreement
+from surgaug.scoring.segmenter.apart import Apart, keep_apart
+from surgaug.scoring.segmenter.cache import Trainer, key
+from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
+from surgaug.scoring.segmenter.network import MULTIPLE
+from surgaug.scoring.segmenter.train import SegmenterConfig
+from surgaug.scoring.utility import CONVENTION, Bench, Budget, measure_utility
+
+MIOU, BOUNDARY, UTILITY = "miou", "boundary_f", "utility"
+LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
+DEFINITIONS = {
+    MIOU: Definition("mIoU of labels", "higher", "", f"{agreement.CONVENTION}; a segmenter trained on real frames"),
+    BOUNDARY: Definition("boundary F of labels", "higher", "", agreement.BOUNDARY_CONVENTION),
+    UTILITY: Definition("utility: Δ mIoU", "higher", "", CONVENTION),
+}
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """network: see `network.build`. size: (H, W) to work at, None for the smallest synthetic folder's (see `fitting`).
+    steps: of each training. utility: how long to train for it, None for not at all.
+    """
+
+    network: str = "unet"
+    size: tuple[int, int] | None = None
+    steps: int = 400
+    seed: int = 0
+    utility: Budget | None = None
+    faithfulness: bool = True
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found of one folder; `notes` is what a reader must know of it."""
+
+    faithfulness: Faithfulness | None
+    utility: Utility | None
+    notes: tuple[str, ...]
+
+    def measures(self) -> dict[str, Measure]:
+        """The figures for the comparison of folders; `ratio` is the share of what real frames reach."""
+        out = {}
+        if found := self.faithfulness:
+            none = None if found.counted else "no class that training, held-out and synthetic frames all show"
+            for name, value, real in (
+                (MIOU, found.miou, found.real_miou),
+                (BOUNDARY, found.boundary_f, found.real_boundary_f),
+            ):
+                ratio = value.value / real.value if value.value is not None and real.value else None
+                out[name] = _measure(value, found.images, ratio, none)
+        if self.utility:
+            out[UTILITY] = _measure(self.utility.both_gain, self.utility.test_images, None, None)
+        return out
+
+
+def judge_folders(
+    config: JudgeConfig,
+    train: Folder,
+    real: Folder,
+    synths: Sequence[Folder],
+    sizes: Sequence[tuple[int, int]],
+    device: torch.device,
+    workers: int,
+    feedback: Feedback,
+) -> tuple[list[Judgement], dict[str, Any]]:
+    """A judgement of each synthetic folder, and what the segmenter was, for the report. sizes: of their images.
+
+    Raises:
+        DataError: a folder without label maps, too few frames, a file that cannot be read.
+        UsageError: no such network.
+    """
+    for folder in (train, real, *synths):
+        if folder.frames is None:
+            raise DataError(f"faithfulness and utility need label maps beside the images: {folder.no_labels}")
+    size = config.size or fitting(min(sizes, key=lambda hw: hw[0] * hw[1]))
+    space = joint_space(*(folder.frames.space for folder in (train, real, *synths)))
+    classes = train.frames.space.num_classes
+
+    def read(folder: Folder, task: str) -> LabelledFrames:
+        groups = {name: f"mask {origin.source}" for name, origin in folder.origins.items()}
+        return read_frames(folder.frames, size, space, workers, feedback, task, groups)
+
+    learn, test, notes = _sides(read(train, "reading training frames"), read(real, "reading real frames"))
+    settings = SegmenterConfig(config.network, size, config.steps, seed=config.seed)
+    trainer = Trainer(cache_folder() / "segmenters", device)
+    painted = [read(folder, f"reading {folder.root.name}") for folder in synths]
+    faithful: list[Faithfulness | None] = [None] * len(synths)
+    if config.faithfulness:
+        network = _trained(trainer, learn, classes, settings, feedback)
+        reader = Reader(network, _taught(learn), test, device, config.seed)
+        faithful = [reader.judge(frames) for frames in painted]
+    useful: list[Utility | None] = [None] * len(synths)
+    extra: list[list[str]] = [[] for _ in synths]
+    if config.utility:
+        checked = [_without_test_frames(frames, test) for frames in painted]
+        bench = Bench(learn, test, classes, settings, trainer, feedback)
+        useful = list(measure_utility(bench, [frames for frames, _ in checked], config.utility))
+        extra = [[*n, *_painted_from(folder, real)] for (_, n), folder in zip(checked, synths, strict=True)]
+    facts = {
+        **asdict(settings),
+        "train_frames": len(learn),
+        "test_frames": len(test),
+        "sha256": key([learn], classes, settings),
+    }
+    judged = [Judgement(f, u, (*notes, *more)) for f, u, more in zip(faithful, useful, extra, strict=True)]
+    return judged, facts
+
+
+def fitting(size: tuple[int, int]) -> tuple[int, int]:
+    """The size to work at for images of `size`: theirs, or their aspect at no more than `LARGEST` pixels."""
+    height, width = size
+    scale = min(1.0, (LARGEST / (height * width)) ** 0.5)
+    if scale == 1.0:
+        return size
+    return tuple(max(MULTIPLE, round(edge * scale / MULTIPLE) * MULTIPLE) for edge in size)
+
+
+def _sides(train: LabelledFrames, real: LabelledFrames) -> tuple[LabelledFrames, LabelledFrames, tuple[str, ...]]:
+    sides: Apart = keep_apart(train, real)
+    return train.take(sides.train), real.take(sides.test), sides.notes
+
+
+def _trained(
+    trainer: Trainer, learn: LabelledFrames, classes: int, settings: SegmenterConfig, feedback: Feedback
+) -> torch.nn.Module:
+    if trainer.has([learn], classes, settings):
+        return trainer.get([learn], classes, settings, Silent().task("", None))
+    with feedback.task("training the segmenter on real frames", settings.steps, "steps") as bar:
+        return trainer.get([learn], classes, settings, bar)
+
+
+def _taught(frames: LabelledFrames) -> np.ndarray:
+    """bool [K]: the classes that the frames show."""
+    seen = np.bincount(frames.maps.ravel(), minlength=IGNORE_INDEX + 1)
+    return seen[: frames.space.num_classes] > 0
+
+
+def _without_test_frames(synth: LabelledFrames, test: LabelledFrames) -> tuple[LabelledFrames, list[str]]:
+    """A set to learn from that holds none of the frames it will be tested on."""
+    copies = np.isin(synth.digests(), test.digests())
+    if not copies.any():
+        return synth, []
+    if copies.all():
+        raise DataError("utility: every synthetic image is a copy of a frame it would be tested on")
+    note = f"utility: {copies.sum()} synthetic images are copies of test frames and were left out"
+    return synth.take(np.flatnonzero(~copies)), [note]
+
+
+def _painted_from(synth: Folder, real: Folder) -> list[str]:
+    """A note where synthetic images were painted from the label maps of frames that test."""
+    count = pair(synth, real).count
+    if not count:
+        return []
+    return [
+        f"utility: {count} of {len(synth)} synthetic images have the label maps of test frames, so that training has "
+        "seen the answers: the gain may be overstated; paint from training masks"
+    ]
+
+
+def _measure(figure: Figure, n: int, ratio: float | None, reason: str | None) -> Measure:
+    return Measure(figure.value, n, figure.low, figure.high, ratio=ratio, reason=reason)

@@ -1,0 +1,85 @@
+"""The networks: a compact U-Net of our own, or a segmentation network of torchvision's, from scratch either way."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surgaug.errors import UsageError
+
+UNET = "unet"
+WIDTH, LEVELS, GROUPS = 16, 4, 8
+MULTIPLE = 2**LEVELS  # of height and width: the entry halves once, the levels below the first three times more
+
+
+def build(name: str, classes: int) -> nn.Module:
+    """A network with random weights: RGB float [B, 3, H, W] in 0..1 to logits [B, classes, H, W].
+
+    `name`: "unet", or one of torchvision's segmentation networks. Raises UsageError for another name.
+    """
+    if name == UNET:
+        return UNet(classes)
+    from torchvision.models import get_model
+
+    if name not in known():
+        raise UsageError(f"--segmenter {name}: there are: {', '.join(known())}")
+    return _Torchvision(get_model(name, weights=None, weights_backbone=None, num_classes=classes))
+
+
+def known() -> list[str]:
+    """Names for `build`."""
+    from torchvision.models import list_models, segmentation
+
+    return [UNET, *list_models(module=segmentation)]
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger et al. 2015) that works at half resolution and less, with GroupNorm (Wu and He 2018).
+
+    Entry and exit are rearrangements of 2x2 pixels into channels and back (Shi et al. 2016): nothing is lost, and the
+    convolutions cost a quarter. GroupNorm keeps the statistics of one image to itself: the reading of an image
+    depends neither on its batch nor on what other images look like. 0.5 M parameters.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        widths = [WIDTH * 2**level for level in range(LEVELS)]
+        self.enter = nn.PixelUnshuffle(2)
+        self.down = nn.ModuleList([_block(a, b) for a, b in pairwise([12, *widths])])
+        self.up = nn.ModuleList([_block(a + b, a) for a, b in pairwise(widths)])
+        self.head = nn.Conv2d(WIDTH, 4 * classes, 1)
+        self.leave = nn.PixelShuffle(2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, 3, H, W] in 0..1 to [B, classes, H, W]; any H and W (padded inside)."""
+        height, width = images.shape[-2:]
+        x = F.pad(images - 0.5, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
+        x = self.enter(x * 4)
+        skips = []
+        for level, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if level else x)
+            skips.append(x)
+        for skip, block in zip(skips[-2::-1], reversed(self.up), strict=True):
+            x = block(torch.cat([skip, F.interpolate(x, scale_factor=2.0)], dim=1))
+        return self.leave(self.head(x))[..., :height, :width]
+
+
+class _Torchvision(nn.Module):
+    """A torchvision network with inputs and outputs as `build` says."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - 0.5) * 4)["out"]
+
+
+def _block(channels: int, out: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs in (channels, out):
+        layers += [nn.Conv2d(inputs, out, 3, padding=1, bias=False), nn.GroupNorm(GROUPS, out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
