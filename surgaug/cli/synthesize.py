@@ -37,6 +37,9 @@ def synthesize(
             help="Label space of the masks; auto: the ids in them are the model's.",
         ),
     ] = "auto",
+    split: Annotated[
+        str | None, _What(metavar="train|val|test", help="Of a data set with splits: only these masks. Default: all.")
+    ] = None,
     order: Annotated[str, _What(metavar="even|rare-first", help="Which masks come first.")] = "even",
     augment: Annotated[
         str,
@@ -71,7 +74,13 @@ def synthesize(
         list[str] | None, _How("--set", metavar="KEY=VALUE", help="Of the sampler: eta=0.5, variance=large.")
     ] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("synthetic"),
-    layout: Annotated[str, _Where(metavar="folders", help="Of the output.")] = "folders",
+    layout: Annotated[
+        str,
+        _Where(
+            metavar="folders|cadis|nnunet|mmseg|coco|hf|yolo",
+            help="Of the output: as a segmentation trainer reads it (docs/data.md).",
+        ),
+    ] = "folders",
     shard: Annotated[str, _Where(metavar="I/N", help="Only part I of N, counted from 1.")] = "1/1",
     batch: Annotated[str, _Where(metavar="auto|N", help="Images painted at once; changes no image.")] = "auto",
     device: Annotated[str, _Where(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to compute.")] = "auto",
@@ -92,6 +101,7 @@ def synthesize(
         model=None if model is None else Path(model),
         out=out,
         classes=classes,
+        split=split,
         size=None if size is None else parse_size(size),
         order=order,
         augment=tuple(name.strip() for name in augment.split(",") if name.strip()),

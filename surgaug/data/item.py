@@ -40,13 +40,10 @@ class Frame:
 
 def fingerprint(label: Path) -> str:
     """sha256 of what a label map is read from (see `Item.label`), hexadecimal."""
-    inside = label.parent.is_file()
-    whole = (
-        _file_hash(label.parent, label.parent.stat().st_mtime_ns)
-        if inside
-        else hashlib.sha256(label.read_bytes()).hexdigest()
-    )
-    return hashlib.sha256(f"{whole}/{label.name}".encode()).hexdigest() if inside else whole
+    if label.parent.is_file():
+        whole = _file_hash(label.parent, label.parent.stat().st_mtime_ns)
+        return hashlib.sha256(f"{whole}/{label.name}".encode()).hexdigest()
+    return hashlib.sha256(label.read_bytes()).hexdigest()
 
 
 @lru_cache(maxsize=64)

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surgaug.data.target import check_layout
 from surgaug.errors import UsageError
 from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
 
-LAYOUTS = ("folders",)
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class SynthesizeConfig:
     """One synthetic data set. Sizes are (H, W). None: what the model file says.
 
-    masks: a folder of label maps (or a data set with them), or the files themselves. size: of the images; None for the
+    masks: a folder of label maps (or a data set with them), or the files themselves; of a data set with splits, those
+    of `split` alone where it is given. size: of the images; None for the
     training size in the mask's proportions, "mask" for that of each mask. classes: the masks' label space; "auto" for
     the ids found in them. style: see `synthesis.style.choose`. augment: perturbations applied to each sample's label
     map. batch: None to find it.
@@ -30,6 +32,7 @@ class SynthesizeConfig:
     model: Path | None = None
     out: Path = Path("synthetic")
     classes: str = "auto"
+    split: str | None = None
     size: tuple[int, int] | str | None = None
     order: str = "even"
     augment: tuple[str, ...] = ()
@@ -58,7 +61,8 @@ def check(config: SynthesizeConfig) -> None:
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")
     must(config.order in ORDERS, f"--order {config.order}: one of {', '.join(ORDERS)}")
-    must(config.layout in LAYOUTS, f"--layout {config.layout}: not there yet; there is {', '.join(LAYOUTS)}")
+    must(config.split in (None, *SPLITS), f"--split {config.split}: one of {', '.join(SPLITS)}")
+    check_layout(config.layout)
     if isinstance(config.size, tuple):
         must(min(config.size) >= 8, f"--size {config.size[0]}x{config.size[1]}: at least 8x8")
     else:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.data.dataset import LabelMaps, Survey, open_masks, survey
+from surgaug.data.item import fingerprint
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.resize import fit_size, resize_label_map
-from surgaug.errors import DataError, ModelError
+from surgaug.data.target import FOLDERS
+from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.feedback import Feedback, Silent
+from surgaug.synthesis.config import SynthesizeConfig
 
 _FILES_NAMED = 2
 _CLASSES_NAMED = 6
@@ -43,6 +47,26 @@ def open_for(
             raise error from None
         refuse_unknown(presence, maps, model_space, model)  # which can name the classes
         raise
+
+
+def of_split(maps: LabelMaps, presence: np.ndarray, config: SynthesizeConfig) -> tuple[LabelMaps, np.ndarray]:
+    """The label maps of `config.split` (all if None) with their rows of `presence` [N, K].
+
+    Raises DataError where there is none; UsageError where maps of a validation or test split would go into a layout
+    that is there to be trained on.
+    """
+    kept = [i for i, item in enumerate(maps.items) if config.split in (None, item.split)]
+    if not kept:
+        splits = sorted({item.split for item in maps.items if item.split}) or ["none"]
+        raise DataError(f"{maps.root}: no label map of the split '{config.split}'; there is {', '.join(splits)}")
+    items = tuple(maps.items[i] for i in kept)
+    held_out = sum(item.split in ("val", "test") for item in items)
+    if held_out and config.layout != FOLDERS:
+        raise UsageError(
+            f"--layout {config.layout}: {held_out} of {len(items)} label maps are of the validation or test split, and "
+            "a training set must not show them; add --split train"
+        )
+    return replace(maps, items=items), presence[kept]
 
 
 def refuse_unknown(presence: np.ndarray, maps: LabelMaps, model_space: LabelSpace, model: Path) -> None:
@@ -94,7 +118,7 @@ def digest(files: Sequence[Path]) -> str:
     """A hash of the label maps' names and contents, in their order, wherever the folder lies."""
     total = hashlib.sha256()
     for file in files:
-        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        total.update(file.name.encode() + b"\0" + bytes.fromhex(fingerprint(file)))
     return total.hexdigest()[:16]
 
 

@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from surgaug import __version__
-from surgaug.data.atomic import clean_leftovers, write_png, write_text
-from surgaug.data.label_space import LabelSpace
+from surgaug.data.atomic import write_png, write_text
+from surgaug.data.item import Frame
+from surgaug.data.raster import read_image
 from surgaug.data.settings import differences
+from surgaug.data.stored import FORMAT
+from surgaug.data.target import Target, refuse_strangers
 from surgaug.errors import DataError, UsageError
 from surgaug.models.weights import LoadedModel
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.manifest import MANIFEST, join_parts, read_rows
 from surgaug.synthesis.preview import contact_sheet, pick
 
-IMAGES, LABELS = "images", "labels"
-DATASET, PREVIEW = "dataset.json", "preview.png"
-FORMAT = "surgaug-dataset-1"
-
-
-def image_and_label(name: str) -> tuple[str, str]:
-    """The two files of a sample, relative to the output folder."""
-    return f"{IMAGES}/{name}.png", f"{LABELS}/{name}.png"
+PREVIEW = "preview.png"
 
 
 def describe(
     config: SynthesizeConfig,
     file: Path,
     model: LoadedModel,
-    space: LabelSpace,
+    target: Target,
     settings: dict[str, Any],
     num_masks: int,
 ) -> dict[str, Any]:
-    """What `dataset.json` says before the first sample."""
+    """What the description says before the first sample."""
     return {
         "format": FORMAT,
         "surgaug": __version__,
@@ -47,33 +41,25 @@ def describe(
         "model": {"file": str(file), "hash": model.hash, "size": list(model.size), "prediction": model.prediction}
         | {"schedule": model.schedule, "meta": model.meta},
         "settings": settings,
-        "label_space": space.to_dict(),
+        **target.description(),
     }
 
 
-def refuse_other(out: Path, description: dict[str, Any]) -> None:
+def refuse_other(target: Target, description: dict[str, Any]) -> None:
     """Raise DataError when the folder holds something else, UsageError, with the differences, another data set."""
-    file = out / DATASET
-    if file.exists():
-        _refuse_difference(file, description)
-    elif out.exists() and (strangers := sorted(p.name for p in out.iterdir() if not p.name.startswith("."))):
-        raise DataError(
-            f"{out}: the folder is not empty and holds no data set of surgaug ({', '.join(strangers[:5])}); "
-            "give another --out"
-        )
+    refuse_strangers(target)
+    if target.description_file.exists():
+        _refuse_difference(target.description_file, description)
 
 
-def claim(out: Path, description: dict[str, Any]) -> None:
-    """Make the folder ready for this data set: subfolders, `dataset.json`, no leftovers of a killed run.
+def claim(target: Target, description: dict[str, Any], frames: Iterable[Frame]) -> None:
+    """Make the folder ready for this data set: subfolders, its description, no leftovers of a killed run.
 
     Raises as `refuse_other` does.
     """
-    refuse_other(out, description)
-    for name in (IMAGES, LABELS):
-        (out / name).mkdir(exist_ok=True)
-    for folder in (out, out / IMAGES, out / LABELS):
-        clean_leftovers(folder)
-    _write(out / DATASET, description)
+    refuse_other(target, description)
+    target.prepare(frames)
+    _write(target.description_file, description)
 
 
 def _refuse_difference(file: Path, description: dict[str, Any]) -> None:
@@ -94,35 +80,33 @@ def _refuse_difference(file: Path, description: dict[str, Any]) -> None:
         )
 
 
-def finish(out: Path, description: dict[str, Any], space: LabelSpace) -> None:
-    """With all samples there: sort the manifest, draw the contact sheet, write `dataset.json` with the counts."""
+def finish(target: Target, description: dict[str, Any], frames: Sequence[Frame]) -> None:
+    """With all samples there: sort the manifest, write the layout's index files, draw the contact sheet, and write the
+    description with the counts."""
     n = description["samples"]
-    totals = join_parts(out, n)
+    totals = join_parts(target.root, n)
     classes = [
         {"id": c.id, "name": c.name, "images": totals["images"][c.id], "pixels": totals["pixels"][c.id]}
-        for c in space.classes
+        for c in target.space.classes
     ]
-    draw_preview(out, n, space, description)
-    _write(out / DATASET, {**description, "complete": True, "counts": {"images": n, "classes": classes}})
+    target.finish(frames)
+    draw_preview(target, n, description)
+    counts = {"images": n, "classes": classes}
+    _write(target.description_file, {**description, "complete": True, "counts": counts})
 
 
-def draw_preview(out: Path, n: int, space: LabelSpace, description: dict[str, Any]) -> None:
+def draw_preview(target: Target, n: int, description: dict[str, Any]) -> None:
     """`preview.png`: samples evenly spread over the data set."""
-    wanted = set(pick(n))
+    wanted, out = set(pick(n)), target.root
     rows = [row for _, row in read_rows(out / MANIFEST) if row["index"] in wanted]
-    pairs = [(Path(r["image"]).stem, _read(out / r["image"]), _read(out / r["label"])) for r in rows]
+    pairs = [(Path(r["image"]).stem, read_image(out / r["image"]), target.decode(out / r["label"])) for r in rows]
     settings = description["settings"]
     title = (
         f"{len(pairs)} of {n} samples   model {Path(description['model']['file']).parent.name} "
         f"{description['model']['hash'][:8]}   {settings['sampler']} {settings['steps']} steps   "
         f"guidance {settings['guidance']:g}   seed {settings['seed']}"
     )
-    write_png(out / PREVIEW, contact_sheet(pairs, space, title))
-
-
-def _read(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
+    write_png(out / PREVIEW, contact_sheet(pairs, target.space, title))
 
 
 def _write(file: Path, description: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from surgaug.data.dataset import LabelMaps
+from surgaug.data.item import Frame
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
+from surgaug.data.target import FOLDERS, Target
 from surgaug.device import pick_device, pick_precision
 from surgaug.errors import Interrupted, ModelError
 from surgaug.feedback import Feedback, Silent
@@ -30,8 +32,8 @@ from surgaug.perturb.scene import Scene
 from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
-from surgaug.synthesis.masks import digest, open_for, output_size, to_size
-from surgaug.synthesis.output import claim, describe, finish, image_and_label, refuse_other
+from surgaug.synthesis.masks import digest, of_split, open_for, output_size, to_size
+from surgaug.synthesis.output import claim, describe, finish, refuse_other
 from surgaug.synthesis.resolve import resolve_model
 from surgaug.synthesis.sample import CHANNELS, BatchLimit, Painter, Recipe, is_out_of_memory
 from surgaug.synthesis.style import Styles, choose
@@ -88,13 +90,15 @@ def synthesize(
     feedback = feedback or Silent()
     check(config)
     job = _Job.open(config, feedback)
+    job.target.check()
     out, shard = config.out, config.shard
-    description = describe(config, job.file, job.model, job.space, job.settings, len(job.maps.items))
-    refuse_other(out, description)
+    description = describe(config, job.file, job.model, job.target, job.settings, len(job.maps.items))
+    refuse_other(job.target, description)
     out.mkdir(parents=True, exist_ok=True)
     part = None if shard.count == 1 else f"{shard.index}-of-{shard.count}"
     with folder_lock(out, feedback, part):
-        claim(out, description)
+        frames = [job.frame(k) for k in range(config.n)]
+        claim(job.target, description, frames)
         mine = plan.take_shard(plan.arrange(job.plan), shard)
         done = complete_samples(out, config.n, job.names)
         todo = [int(k) for k in mine if not done[k]]
@@ -109,7 +113,7 @@ def synthesize(
         with in_turn(out, feedback):
             complete = bool(complete_samples(out, config.n, job.names).all())
             if complete:
-                finish(out, description, job.space)
+                finish(job.target, description, frames)
     if not complete:
         feedback.info(f"shard {shard} is done; the manifest is joined when the other shards are")
     return Result(out, len(todo), len(mine), complete)
@@ -144,8 +148,9 @@ class _Job:
         styles = choose(config.style, model, file)
 
         maps, found = open_for(model.space, file, config.masks, config.classes, feedback)
+        maps, presence = of_split(maps, found.presence_by_item, config)
         files = [item.label for item in maps.items]
-        ranking = plan.rank_rare_first(found.presence_by_item) if config.order == "rare-first" else None
+        ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
         settings = {
             "model": model.hash,
             "masks": digest(files),
@@ -167,7 +172,7 @@ class _Job:
         space = _joint_space(maps.space, model.space)
         engine = None
         if perturbing:
-            wanted = wanted_shares(perturbing, space, maps, found.presence_by_item)
+            wanted = wanted_shares(perturbing, space, maps, presence)
             engine = Engine(space, perturbing, wanted=wanted)
         return cls(config, file, model, recipe, painter, styles, device, maps, space, masks, settings, engine)
 
@@ -187,9 +192,20 @@ class _Job:
             f"{recipe.sampler} {recipe.steps} steps{guidance}, on {self.device}"
         )
 
+    @cached_property
+    def target(self) -> Target:
+        """Where the samples go."""
+        return Target(self.config.out, self.config.layout, self.space)
+
+    def frame(self, k: int) -> Frame:
+        """Sample k as a pair of the data set that is written."""
+        item = self.maps.items[self.plan[k]]
+        split = None if self.config.layout == FOLDERS else "train"
+        return Frame(plan.sample_name(item.name, k), k, split, item.video or item.name, True, str(item.label))
+
     def names(self, k: int) -> tuple[str, str]:
         """The image's and the label's path of sample k, within the output folder."""
-        return image_and_label(plan.sample_name(self.maps.items[self.plan[k]].name, k))
+        return self.target.paths(self.frame(k))
 
     def samples(self, indices: list[int]) -> Iterator[Sample]:
         """The samples with their label maps, made one by one; samples of one mask come in a row and share it."""
@@ -240,7 +256,7 @@ class _Job:
                 "try --precision fp32, and if that does not help, train again: the weights are spoilt"
             ) from None
         return [
-            Painted(image, s.label_map, self.row(s, image, style))
+            Painted(image, self.target.encode(s.label_map), self.row(s, image, style))
             for s, image, (style, _) in zip(batch, images, drawn, strict=True)
         ]
 
@@ -255,6 +271,8 @@ class _Job:
             "label": label_name,
             "mask": item.name,
             "source": str(item.label),
+            **({"video": item.video} if item.video else {}),
+            **({"split": item.split} if item.split else {}),
             "size": list(sample.size),
             "perturbations": sample.perturbations,
             "seed": self.config.seed,

@@ -263,7 +263,7 @@ def test_what_cannot_be_written_is_named(config, monkeypatch):
         ({"options": {"eta": 0.5}, "sampler": "dpmpp"}, "dpmpp has no options"),
         ({"augment": ("flop",)}, "did you mean flip"),
         ({"order": "odd"}, "even, rare-first"),
-        ({"layout": "coco"}, "folders"),
+        ({"layout": "voc"}, "folders"),
         ({"size": (2, 2)}, "--size 2x2"),
         ({"device": "abacus"}, "--device abacus"),
     ],

@@ -11,6 +11,7 @@ values(space) -> {id: value}     what stands in its label files for each class i
 paths(frame) -> (image, label)   where a frame's two files lie in the data set, from the frame alone
 finish(root, frames, space)      writes its index files, once all frames are there
 encode(label_map, space)         its label files, where more than a value for each id is to be written (optional)
+decode(path, space)              the way back from such a file (with `encode`)
 check(root, space)               refuses a folder or label space that its consumer cannot use (optional)
 """
 

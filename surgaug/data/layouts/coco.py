@@ -30,7 +30,7 @@ from surgaug.data.coco import (
 from surgaug.data.discover import class_file_space
 from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Frame, Item
-from surgaug.data.label_space import LabelSpace
+from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.data.pairing import natural
 from surgaug.data.polygons import match_title, space_of_titles
 from surgaug.data.raster import read_image
@@ -40,7 +40,7 @@ from surgaug.data.stored import plain_values as values
 from surgaug.errors import DataError
 from surgaug.feedback import Silent
 
-__all__ = ["check", "codec", "encode", "finish", "matches", "paths", "read", "values"]
+__all__ = ["check", "codec", "decode", "encode", "finish", "matches", "paths", "read", "values"]
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _KEYS = (b'"annotations"', b'"categories"', b'"images"')
@@ -105,6 +105,12 @@ def paths(frame: Frame) -> tuple[str, str]:
 def encode(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
     """Ids [H, W] to a panoptic PNG's channels, uint8 [H, W, 3]."""
     return to_rgb(segment_map(label_map, space))
+
+
+def decode(path: Path, space: LabelSpace) -> np.ndarray:
+    """The inverse of `encode`, from a file."""
+    index_map = from_rgb(read_image(path)) // OBJECTS - 1
+    return space.to_ids(np.where(index_map < 0, IGNORE_INDEX, index_map))
 
 
 def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
