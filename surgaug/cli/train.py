@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import screen
-from surgaug.errors import UsageError
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
@@ -43,8 +42,17 @@ def train(
             "--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.", rich_help_panel=DATA
         ),
     ] = False,
-    model: Annotated[str, typer.Option(help="diffusion", rich_help_panel=MODEL)] = "diffusion",
-    preset: Annotated[str, typer.Option(help="tiny, small, base or thesis.", rich_help_panel=MODEL)] = "tiny",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="diffusion (ours), or a baseline: pix2pix, cyclegan or spade [default: diffusion]",
+            rich_help_panel=MODEL,
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="tiny, small, base, or (of diffusion) thesis.", rich_help_panel=MODEL)
+    ] = "tiny",
     size: Annotated[
         str | None,
         typer.Option(
@@ -119,9 +127,8 @@ def train(
     from surgaug.training.config import from_command_line
     from surgaug.training.loop import train as run
 
-    if model != "diffusion":
-        raise UsageError(f"--model {model}: this version trains 'diffusion' only")
     given = {
+        "model": model,
         "data": str(data),
         "val": None if val is None else str(val),
         "out": None if out is None else str(out),

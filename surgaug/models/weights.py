@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from surgaug.data.atomic import write_bytes
 from surgaug.data.label_space import LabelSpace
 from surgaug.errors import ModelError
-from surgaug.models.unet import SemanticUNet, UNetConfig
+from surgaug.models import families
+from surgaug.models.unet import SemanticUNet
 
 FORMAT = "surgaug-model-1"
 # The small model that comes with the package, trained on phantom scenes (docs/model-card.md).
@@ -31,24 +32,20 @@ SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
 
 @dataclass
 class LoadedModel:
-    """A trained model, ready to sample from: `net` in eval mode with the EMA weights, in float32."""
+    """A trained model, ready to sample from: `net` in eval mode with the EMA weights, in float32.
 
-    net: SemanticUNet
+    schedule and prediction: of family "diffusion"; the others have none ({}) and "image".
+    """
+
+    net: nn.Module
     space: LabelSpace
     schedule: dict[str, Any]
     prediction: str
     size: tuple[int, int]
     hash: str
+    family: str = families.DIFFUSION
     defaults: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
-
-
-def unet_config(data: dict[str, Any]) -> UNetConfig:
-    """The inverse of `dataclasses.asdict` after a trip through JSON. Unknown keys: ModelError."""
-    known = {f.name for f in dataclasses.fields(UNetConfig)}
-    if unknown := set(data) - known:
-        raise ModelError(f"unknown network settings {sorted(unknown)}: the file was written by another version")
-    return UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 def file_hash(path: Path) -> str:
@@ -64,17 +61,19 @@ def save_model(
     path: Path,
     weights: dict[str, Tensor],
     *,
-    config: UNetConfig,
+    config: Any,
     space: LabelSpace,
     schedule: dict[str, Any],
     prediction: str,
     size: tuple[int, int],
     defaults: dict[str, Any],
     meta: dict[str, Any],
+    family: str = families.DIFFUSION,
     half: bool = False,
 ) -> None:
     """Write a model file atomically; `half` stores the weights in float16 (half the bytes)."""
     header = {
+        "family": family,
         "config": dataclasses.asdict(config),
         "space": space.to_dict(),
         "schedule": schedule,
@@ -118,7 +117,8 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     path = Path(path)
     header = read_header(path)
     space = LabelSpace.from_dict(header["space"])
-    net = SemanticUNet(unet_config(header["config"]), space.num_classes)
+    family = header.get("family", families.DIFFUSION)  # files of the first version have none
+    net = families.get(family).build(families.read_config(family, header["config"]), space.num_classes)
     try:
         net.load_state_dict(read_weights(path))
     except RuntimeError as e:
@@ -126,8 +126,9 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     size = (int(header["size"][0]), int(header["size"][1]))
     return LoadedModel(
-        net, space, header["schedule"], header["prediction"], size, file_hash(path), header["defaults"], header["meta"]
-    )
+        net, space, header["schedule"], header["prediction"], size, file_hash(path), family, header["defaults"],
+        header["meta"],
+    )  # fmt: skip
 
 
 def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
@@ -136,6 +137,8 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
     Returns the names of the tensors that could not be taken over (other shape or absent).
     """
     header, source = read_header(path), read_weights(path)
+    if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
+        raise ModelError(f"--init {path}: a model of kind {family}; it can start no diffusion model")
     source_names = {c["name"].lower(): i for i, c in enumerate(header["space"]["classes"])}
     pairs = [(i, source_names[n.lower()]) for i, n in enumerate(space.names) if n.lower() in source_names]
     own = net.state_dict()
@@ -162,9 +165,9 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
 def halve(source: Path, target: Path) -> None:
     """Write the model file `source` again with its weights in float16. ModelError when it cannot be read."""
     h = read_header(source)
-    size = (int(h["size"][0]), int(h["size"][1]))
+    size, family = (int(h["size"][0]), int(h["size"][1])), h.get("family", families.DIFFUSION)
     save_model(
-        target, read_weights(source), config=unet_config(h["config"]), space=LabelSpace.from_dict(h["space"]),
-        schedule=h["schedule"], prediction=h["prediction"], size=size, defaults=h["defaults"], meta=h["meta"],
-        half=True,
+        target, read_weights(source), family=family, config=families.read_config(family, h["config"]),
+        space=LabelSpace.from_dict(h["space"]), schedule=h["schedule"], prediction=h["prediction"], size=size,
+        defaults=h["defaults"], meta=h["meta"], half=True,
     )  # fmt: skip

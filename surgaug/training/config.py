@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surgaug.diffusion import parameterisation
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
-from surgaug.models.presets import PRESETS
+from surgaug.models import families
 from surgaug.models.unet import UNetConfig
 from surgaug.models.weights import SHIPPED
+from surgaug.training import methods
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,7 +29,10 @@ SPLIT_NAMES = {"train", "training", "images", "data"}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Sizes are (H, W). Of `steps` and `minutes` the first to end ends it; the rate falls over it."""
+    """One training run. Sizes are (H, W). Of `steps` and `minutes` the first to end ends it; the rate falls over it.
+
+    network: the `Config` of the model's family. adversary: the `Adversary` of its method, None for diffusion.
+    """
 
     data: str = ""
     val: str | None = None
@@ -35,10 +40,12 @@ class TrainConfig:
     classes: str = "auto"
     exclude_known_errors: bool = False
     size: tuple[int, int] = (64, 64)
+    model: str = families.DIFFUSION
     preset: str = "tiny"
     init: str | None = None
 
-    network: UNetConfig = field(default_factory=UNetConfig)
+    network: Any = field(default_factory=UNetConfig)
+    adversary: Any = None
     schedule: Schedule = field(default_factory=Schedule)
     prediction: str = "x0"
     loss: str = "l2"
@@ -55,7 +62,7 @@ class TrainConfig:
     warmup: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0
-    ema_power: float = 16.0
+    ema_power: float | None = 16.0
     balance: float = 0.05
     flip: str = "h"
     zoom: float = 0.1
@@ -71,35 +78,24 @@ class TrainConfig:
 # Settings that may differ between the run that stopped and the one that goes on: none of them changes the result.
 FREE_ON_RESUME = {"out", "device", "save_minutes", "sample_minutes", "steps", "minutes"}
 
-_RECIPES: dict[str, dict[str, Any]] = {
-    "tiny": {"steps": 20_000},
-    "small": {"size": (128, 128), "steps": 100_000, "lr": 6e-4, "batch": 16},
-    "base": {"size": (256, 448), "steps": 300_000, "lr": 1e-4, "batch": 16},
-    # Published: DDPM training with T = 2000 and SR3's linear schedule, eps.
-    "thesis": {
-        "size": (256, 448),
-        "steps": 500_000,
-        "lr": 1e-4,
-        "batch": 16,
-        "prediction": "eps",
-        "min_snr_gamma": None,
-        "schedule": Schedule(kind="linear", timesteps=2000),
-        "drop_map": 0.0,
-        "drop_class": 0.0,
-        "balance": 0.0,
-    },
-}
+# Settings that only diffusion heeds; with another model they are refused.
+DIFFUSION_ONLY = (
+    "init", "schedule", "prediction", "loss", "min_snr_gamma", "drop_map", "drop_class", "drop_style", "accumulate",
+    "warmup", "weight_decay", "clip",
+)  # fmt: skip
 
 
-def preset(name: str, **given: Any) -> TrainConfig:
-    """The configuration of a preset, with `given` (not None) on top."""
-    if name not in PRESETS:
-        raise UsageError(f"--preset {name}: there is no such preset; choose one of {', '.join(PRESETS)}")
-    recipe = dict(_RECIPES[name])
+def preset(name: str, model: str = families.DIFFUSION, **given: Any) -> TrainConfig:
+    """The configuration of a model's preset, with `given` (not None) on top."""
+    networks = families.get(model).PRESETS
+    if name not in networks:
+        raise UsageError(f"--preset {name}: {model} has no such preset; choose one of {', '.join(networks)}")
+    recipe = dict(methods.get(model).RECIPES[name])
     if given.get("minutes") is not None:
         recipe.pop("steps")  # the user's bound replaces the preset's
+    recipe["schedule"] = Schedule(**recipe.get("schedule", {}))
     chosen = {k: v for k, v in given.items() if v is not None}
-    return TrainConfig(**{**recipe, "preset": name, "network": PRESETS[name], **chosen})
+    return TrainConfig(**{**recipe, "model": model, "preset": name, "network": networks[name], **chosen})
 
 
 def override(config: Any, path: str, value: Any, _shown: str = "") -> Any:
@@ -175,9 +171,17 @@ def check(config: TrainConfig) -> None:
     must(0 <= config.zoom < 0.9, f"zoom {config.zoom}: from 0 to below 0.9")
     for name in ("drop_map", "drop_class", "drop_style"):
         must(0 <= getattr(config, name) < 1, f"{name} {getattr(config, name)}: from 0 to below 1")
+    if config.model != families.DIFFUSION:
+        for f in dataclasses.fields(config):
+            if f.name in DIFFUSION_ONLY:
+                default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+                name = "--init" if f.name == "init" else f.name
+                must(getattr(config, f.name) == default, f"{name}: only diffusion heeds it, not --model {config.model}")
+        return
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
     must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
+    parameterisation.check(config.prediction, config.schedule)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -220,11 +224,14 @@ def from_command_line(
             raise UsageError(f"--config {file}: {e}") from None
     preset_name = table.pop("preset", preset_name)
     given = {k: v for k, v in given.items() if v is not None}
+    model = given.pop("model", table.pop("model", families.DIFFUSION))
     settings = dict(a.partition("=")[::2] for a in assignments)
     if bad := [a for a in assignments if "=" not in a]:
         raise UsageError(f"--set {bad[0]}: must be KEY=VALUE")
+    if bad := {"model", "preset"} & settings.keys():
+        raise UsageError(f"--set {min(bad)}: other settings hang on it; give --{min(bad)}")
     timed = any(x.get("minutes") is not None for x in (given, table, settings))
-    config = preset(preset_name, minutes=1.0 if timed else None)
+    config = preset(preset_name, model, minutes=1.0 if timed else None)
     for source in (table, given, settings):
         for key, value in source.items():
             config = override(config, key, value)
@@ -234,5 +241,6 @@ def from_command_line(
         height, width = config.size
         folder = Path(config.data).resolve()
         name = folder.name if folder.name not in SPLIT_NAMES else f"{folder.parent.name}-{folder.name}"
+        name += "" if model == families.DIFFUSION else f"-{model}"
         config = dataclasses.replace(config, out=str(Path("runs") / f"{name}-{preset_name}-{height}x{width}"))
     return config

@@ -11,13 +11,16 @@ import torch
 from torch import nn
 
 
-def decay(step: int, power: float) -> float:
-    """The share of the old average kept at `step` (1, 2, ...): (1 - 1/step)^power. 0 at the first step."""
-    return (1 - 1 / step) ** power
+def decay(step: int, power: float | None) -> float:
+    """The share of the old average kept at `step` (1, 2, ...): (1 - 1/step)^power. 0 at the first step.
+
+    None: nothing is kept, ever; the "average" is the weights as they are.
+    """
+    return 0.0 if power is None else (1 - 1 / step) ** power
 
 
 @torch.no_grad()
-def update(average: nn.Module, net: nn.Module, step: int, power: float) -> None:
+def update(average: nn.Module, net: nn.Module, step: int, power: float | None) -> None:
     """Move `average` towards `net` after optimizer step number `step`; buffers are copied."""
     own, new = list(average.parameters()), list(net.parameters())
     torch._foreach_lerp_(own, new, 1 - decay(step, power))

@@ -97,14 +97,14 @@ def repeat_factors(presence: np.ndarray, threshold: float) -> np.ndarray:
     return np.where(presence, per_class, 1.0).max(axis=1, initial=1.0)
 
 
-def order(factors: np.ndarray, seed: int, start: int = 0) -> Iterator[int]:
+def order(factors: np.ndarray, seed: int | list[int], start: int = 0) -> Iterator[int]:
     """Frame numbers for ever, epoch by epoch in a fresh order, from position `start` on.
 
     A fractional factor is rounded up with the probability of its fraction, anew each epoch.
     """
     epoch, skipped = 0, 0
     while True:
-        rng = np.random.default_rng([seed, 1, epoch])
+        rng = np.random.default_rng([*np.atleast_1d(seed), 1, epoch])
         copies = np.floor(factors + rng.random(len(factors))).astype(int)
         epoch_order = rng.permutation(np.repeat(np.arange(len(factors)), copies))
         first = max(0, min(start - skipped, len(epoch_order)))
@@ -114,25 +114,44 @@ def order(factors: np.ndarray, seed: int, start: int = 0) -> Iterator[int]:
 
 
 def batches(
-    frames: Frames, factors: np.ndarray, *, seed: int, batch: int, step: int, part: slice, flip: str, zoom: float
+    frames: Frames,
+    factors: np.ndarray,
+    *,
+    seed: int,
+    batch: int,
+    step: int,
+    part: slice,
+    flip: str,
+    zoom: float,
+    paired: bool = True,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images uint8 [b, H, W, 3] and index maps uint8 [b, H, W] from `step` on; `part` of each global batch.
 
+    Not `paired`: images and maps are of frames drawn independently of each other.
     The next batch is made in a thread while the current one is trained on.
     """
     cv2.setNumThreads(1)
-    numbers = order(factors, seed, step * batch)
+    # One stream gives both, or each gives one; their seeds differ in what no pair of run and stream shares.
+    streams = [(2, order(factors, seed, step * batch))]
+    if not paired:
+        streams.append((4, order(factors, [seed, 5], step * batch)))
 
-    def make(step: int, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def make(step: int, chosen: list[tuple[int, list[int]]]) -> tuple[np.ndarray, np.ndarray]:
         made = []
         for k in range(batch)[part]:
-            rng = np.random.default_rng([seed, 2, step * batch + k])
-            made.append(frames.draw(chosen[k], rng, flip, zoom))
+            drawn = [
+                frames.draw(numbers[k], np.random.default_rng([seed, key, step * batch + k]), flip, zoom)
+                for key, numbers in chosen
+            ]
+            made.append((drawn[0][0], drawn[-1][1]))
         return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])
 
+    def choose() -> list[tuple[int, list[int]]]:
+        return [(key, [next(numbers) for _ in range(batch)]) for key, numbers in streams]
+
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, step, [next(numbers) for _ in range(batch)])
+        ahead = pool.submit(make, step, choose())
         while True:
             step += 1
-            ready, ahead = ahead, pool.submit(make, step, [next(numbers) for _ in range(batch)])
+            ready, ahead = ahead, pool.submit(make, step, choose())
             yield ready.result()

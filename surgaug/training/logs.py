@@ -6,7 +6,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-FIELDS = ["step", "minutes", "images", "loss", "lr", "grad_norm", "images_per_s", "val_loss", "val_by_level"]
+FIELDS = [
+    "step", "minutes", "images", "loss", "judge_loss", "lr", "grad_norm", "images_per_s", "val_loss", "val_by_level",
+]  # fmt: skip
 
 
 class Logs:

@@ -10,32 +10,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from surgaug import __version__
 from surgaug.data.atomic import clean_leftovers, write_png
 from surgaug.device import pick_device, pick_precision
-from surgaug.diffusion import parameterisation
-from surgaug.errors import Interrupted, ModelError
+from surgaug.errors import Interrupted, ModelError, UsageError
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock
-from surgaug.models.unet import SemanticUNet
+from surgaug.models import families
 from surgaug.models.weights import save_model, transfer
-from surgaug.training import ema
+from surgaug.training import ema, methods
 from surgaug.training.config import TrainConfig, check, to_dict
 from surgaug.training.data import load_data
 from surgaug.training.distributed import World, join, leave
 from surgaug.training.frames import batches, repeat_factors
 from surgaug.training.logs import Logs
 from surgaug.training.state import prepare, save_state, write_status
-from surgaug.training.step import Trained, apply, gradient, lr_factor, make_batch
 from surgaug.training.styles import style_bank
-from surgaug.training.validation import Validation
 
 LOG_SECONDS = 5.0
-SAMPLING = {"sampler": "ddim", "steps": 40, "guidance": 1.0}
 
 
 @dataclass(frozen=True)
@@ -55,10 +49,11 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
     is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
     """
     check(config)
-    parameterisation.check(config.prediction, config.schedule)
     device = pick_device(config.device)
     world = join(device.type)
     try:
+        if world.size > 1 and config.model != families.DIFFUSION:
+            raise UsageError(f"--model {config.model} trains in one process, not in {world.size} under torchrun")
         if config.device in ("auto", "cuda"):
             device = pick_device(config.device, world.local_rank)
         run = Path(config.out)
@@ -76,6 +71,12 @@ def finished(config: TrainConfig, step: int, minutes: float) -> bool:
     return step >= (config.steps or math.inf) or minutes >= (config.minutes or math.inf)
 
 
+def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
+    """Whether training is beyond help. In float16 a gradient that overflowed is skipped, and is none of that."""
+    losses = [value for name, value in values.items() if name != "grad_norm"]
+    return not all(map(math.isfinite, losses if dtype == torch.float16 else values.values()))
+
+
 def _train(
     config: TrainConfig, feedback: Feedback, run: Path, device: torch.device, world: World, resume: bool
 ) -> TrainResult:
@@ -87,33 +88,28 @@ def _train(
 
     frames, val_frames, statistics, presence = load_data(config, feedback)
     space = frames.paired.space
-    styles = style_bank(frames) if config.network.style and world.leads else []
+    styles = style_bank(frames) if getattr(config.network, "style", False) and world.leads else []
     dtype = pick_precision(config.precision, device)
     torch.manual_seed(config.seed)
-    net = SemanticUNet(config.network, space.num_classes)
+    net = families.get(config.model).build(config.network, space.num_classes)
     if config.init and not saved:
         fresh = transfer(net, space, Path(config.init))
         feedback.info(f"weights from {config.init}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
     net = net.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=device.type != "mps"
-    )
-    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
-    parts = {"net": net, "average": average, "optimizer": optimizer, "scaler": scaler}
+    method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, world)
+    parts = {"average": average} | method.parts
     if saved:
         for name, owner in parts.items():
             owner.load_state_dict(saved[name])
         feedback.info(f"going on at step {step} ({minutes_before:.1f} min trained)")
-    model: nn.Module = Trained(net)
-    if world.size > 1:
-        model = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
     feedback.info(
-        f"{config.preset}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters; {len(frames)} frames at "
+        f"{config.model} {config.preset}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters; "
+        f"{len(frames)} frames at "
         f"{config.size[0]}x{config.size[1]}, {space.num_classes} classes; {device}, {str(dtype or torch.float32)[6:]}"
     )
 
-    validation = Validation(val_frames, config.validate_frames, config.schedule, config.prediction, device, dtype)
+    validation = method.validation(val_frames)
     logs = Logs(run, step) if world.leads else None
     start = time.monotonic()
 
@@ -136,13 +132,12 @@ def _train(
             save_model(
                 run / f"{name}.safetensors",
                 average.state_dict(),
+                family=config.model,
                 config=config.network,
                 space=space,
-                schedule=config.schedule.to_dict(),
-                prediction=config.prediction,
                 size=config.size,
-                defaults=SAMPLING,
                 meta=meta,
+                **method.sampling,
             )
         position = {"step": step, "minutes": minutes(), "best": best}
         save_state(run / "state.pt", position | {name: owner.state_dict() for name, owner in parts.items()})
@@ -167,7 +162,7 @@ def _train(
     part = world.part(config.batch)
     stream = batches(
         frames, factors=repeat_factors(presence, config.balance), seed=config.seed, batch=config.batch, step=step,
-        part=part, flip=config.flip, zoom=config.zoom,
+        part=part, flip=config.flip, zoom=config.zoom, paired=method.paired,
     )  # fmt: skip
     by_time = config.steps is None
     bar_total, unit = (config.minutes, "min") if by_time else (config.steps, "steps")
@@ -178,36 +173,32 @@ def _train(
         shown = minutes() if by_time else step
         while not world.agree(finished(config, step, minutes())):
             progress = max(step / (config.steps or math.inf), minutes() / (config.minutes or math.inf))
-            lr = config.lr * lr_factor(step, progress, config.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+            lr = method.set_rate(step, progress)
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
             try:
-                batch = make_batch(config, *next(stream), space.num_classes, step, part, device)
-                value = gradient(model, batch, config, scaler, dtype)
+                values = method.update(*next(stream), step, part)
             except RuntimeError as e:
                 raise _out_of_memory(e, config) or e from None
-            norm = apply(net, optimizer, scaler, config.clip)
-            if world.agree(not math.isfinite(value) or (not scaler.is_enabled() and not math.isfinite(norm))):
+            if world.agree(spoilt(values, dtype)):
                 raise ModelError(
-                    f"the loss is {value} and the gradient {norm} at step {step}: training cannot go on. {run} keeps "
-                    f"the last save. Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
+                    f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}: "
+                    f"training cannot go on. {run} keeps the last save. "
+                    f"Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
                 )
             step += 1
             ema.update(average, net, step, config.ema_power)
 
             now = time.monotonic()
-            window.append((value, norm))
+            window.append(values)
             fields = {}
             if now - logged_at > LOG_SECONDS:
-                mean_loss, mean_norm = np.mean(window, axis=0).tolist()
+                means = {name: float(np.mean([values[name] for values in window])) for name in window[0]}
                 rate = (step - logged_step) * config.batch / (now - logged_at)
-                fields = {"loss": f"{mean_loss:.4f}", "images/s": f"{rate:.1f}"}
+                fields = {"loss": f"{means['loss']:.4f}", "images/s": f"{rate:.1f}"}
                 if logs:
                     logs.row(
-                        step=step, minutes=minutes(), images=step * config.batch, loss=mean_loss, lr=lr,
-                        grad_norm=mean_norm, images_per_s=rate,
-                    )  # fmt: skip
+                        step=step, minutes=minutes(), images=step * config.batch, lr=lr, images_per_s=rate, **means
+                    )
                 logged_at, logged_step, window = now, step, []
             bar.advance((minutes() if by_time else step) - shown, **fields)
             shown = minutes() if by_time else step

@@ -55,6 +55,19 @@ def read_status(run: Path) -> dict[str, Any]:
         return {}
 
 
+def completed(old: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """`old` with the defaults of settings that the version which wrote it did not have: it did as they say."""
+    network, adversary = type(config.network)(), type(config.adversary)()
+    defaults = json.loads(json.dumps(to_dict(TrainConfig(network=network, adversary=adversary))))
+
+    def fill(default: Any, value: Any) -> Any:
+        if not (isinstance(default, dict) and isinstance(value, dict)):
+            return value
+        return {**default, **{k: fill(default.get(k), v) for k, v in value.items()}}
+
+    return fill(defaults, old)
+
+
 def prepare(run: Path, config: TrainConfig, resume: bool) -> dict[str, Any] | None:
     """The state to go on from, or None for a new run. Refuses a folder that holds something else.
 
@@ -71,7 +84,7 @@ def prepare(run: Path, config: TrainConfig, resume: bool) -> dict[str, Any] | No
             old = json.loads(old_config.read_text())
         except json.JSONDecodeError as e:
             raise ModelError(f"{old_config}: damaged ({e}); delete {run} to start again") from None
-        if lines := differences(old, json.loads(json.dumps(to_dict(config)))):
+        if lines := differences(completed(old, config), json.loads(json.dumps(to_dict(config)))):
             raise UsageError(
                 f"{run} holds a run with other settings ({'; '.join(lines)}); "
                 "repeat the settings it began with, or name another folder with --out"

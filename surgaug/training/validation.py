@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -31,18 +33,29 @@ def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
     return x.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
+def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [N, H, W, 3] and index maps uint8 [N, H, W] of at most `count` frames, evenly spread."""
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    views = [frames.view(i) for i in chosen]
+    return np.stack([v[0] for v in views]), np.stack([v[1] for v in views])
+
+
+def sheet_of(colors: np.ndarray, images: np.ndarray, paint: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Rows of label map, real frame and painted frame; `paint(n)` paints the first n. All uint8 [N, H, W, 3]."""
+    n = min(SHEET, len(images))
+    rows = [colors[:n], images[:n], paint(n)]
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+
+
 class Validation:
     """Fixed frames, fixed noise, fixed levels: values are comparable over a run."""
 
     def __init__(self, frames: Frames, count: int, schedule: Schedule, prediction: str, device: torch.device, dtype):
         self.schedule, self.prediction, self.device, self.dtype = schedule, prediction, device, dtype
-        chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-        views = [frames.view(i) for i in chosen]
-        self.images = np.stack([v[0] for v in views])
-        self.index_maps = np.stack([v[1] for v in views])
+        self.images, self.index_maps = fixed_frames(frames, count)
         generator = torch.Generator().manual_seed(0)
         height, width = frames.size
-        self.eps = torch.randn(len(views), 3, height, width, generator=generator)
+        self.eps = torch.randn(len(self.images), 3, height, width, generator=generator)
         self.levels = schedule.sample_levels((torch.arange(LEVELS) + 0.5) / LEVELS)
         self.palette = frames.paired.space.palette
 
@@ -71,16 +84,16 @@ class Validation:
     @torch.inference_mode()
     def sheet(self, net: SemanticUNet) -> np.ndarray:
         """Rows of label map, real frame and sample (DDIM, the same noise each time); uint8 [3H, nW, 3]."""
-        n = min(SHEET, len(self.images))
-        index_maps, eps = self.index_maps[:n], self.eps[:n].to(self.device)
-        cond = self._condition(net, slice(n))
 
-        def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
-            with autocast(self.device, self.dtype):
-                return net(x_t, noise_level, cond)
+        def paint(n: int) -> np.ndarray:
+            eps, cond = self.eps[:n].to(self.device), self._condition(net, slice(n))
 
-        denoise = clip_x0(denoiser(self.prediction, network))
-        steps = min(SHEET_STEPS, self.schedule.timesteps)
-        x_0 = get("ddim")(denoise, eps, self.schedule.sampling_levels(steps), lambda step: eps)
-        rows = [self.palette[index_maps], self.images[:n], to_images(x_0)]
-        return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+            def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
+                with autocast(self.device, self.dtype):
+                    return net(x_t, noise_level, cond)
+
+            denoise = clip_x0(denoiser(self.prediction, network))
+            steps = min(SHEET_STEPS, self.schedule.timesteps)
+            return to_images(get("ddim")(denoise, eps, self.schedule.sampling_levels(steps), lambda step: eps))
+
+        return sheet_of(self.palette[self.index_maps], self.images, paint)

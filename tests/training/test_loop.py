@@ -19,6 +19,7 @@ from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models.weights import load_model, read_weights
 from surgaug.training import loop
 from surgaug.training.config import TrainConfig, from_command_line
+from surgaug.training.methods import diffusion
 
 TINY = [
     "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
@@ -93,7 +94,7 @@ def test_same_seed_same_weights_other_seed_others(data, whole, tmp_path):
 
 def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeypatch):
     """Stopped after 5 steps by an interrupt, then resumed: weights, EMA, optimizer and data order are all there."""
-    real, calls = loop.gradient, []
+    real, calls = diffusion.gradient, []
 
     def interrupting(*args):
         calls.append(1)
@@ -101,7 +102,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeyp
             os.kill(os.getpid(), signal.SIGINT)
         return real(*args)
 
-    monkeypatch.setattr(loop, "gradient", interrupting)
+    monkeypatch.setattr(diffusion, "gradient", interrupting)
     with pytest.raises(loop.Interrupted, match="same line"):
         loop.train(settings(data, tmp_path / "run"))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
@@ -156,14 +157,14 @@ def test_nan_stops_and_keeps_the_last_save(data, tmp_path, monkeypatch):
     run = tmp_path / "run"
     loop.train(settings(data, run, steps=3))
     good = weights(run)
-    real = loop.make_batch
+    real = diffusion.make_batch
 
     def poisoned(*args):
         batch = real(*args)
         batch.x_t[:] = float("nan")
         return batch
 
-    monkeypatch.setattr(loop, "make_batch", poisoned)
+    monkeypatch.setattr(diffusion, "make_batch", poisoned)
     with pytest.raises(ModelError, match="lower --lr"):
         loop.train(settings(data, run, steps=6))
     assert same(good, weights(run))
@@ -173,7 +174,7 @@ def test_out_of_memory_says_what_to_try(data, tmp_path, monkeypatch):
     def full(*args):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(loop, "gradient", full)
+    monkeypatch.setattr(diffusion, "gradient", full)
     with pytest.raises(ModelError, match="--batch 2"):
         loop.train(settings(data, tmp_path / "run"))
 

@@ -1,0 +1,113 @@
+"""CycleGAN (Zhu 2017): maps and images that belong to no pairs, held together by going there and back.
+
+Section 3: least-squares adversarial losses in both directions, cycle consistency weighted by 10; section 5.2: identity
+loss at half of that; section 4 and appendix 7.1: the discriminators, 70x70 patches, see one of the last 50 painted
+pictures as often as the newest, and their loss is halved; Adam with rate 0.0002 and momentum 0.5, 0.999 (the authors'
+program); batches of 1. Images and maps of a batch are drawn independently. No average of the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from surgaug.models.gan import PatchDiscriminator, pad_to
+from surgaug.training.adversarial import Adversarial, frozen, least_squares
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """Discriminators of `channels` and `layers`; weights of the cycle and identity losses (the latter relative to the
+    former); pictures in the `buffer`; Adam's `betas`.
+    """
+
+    channels: int = 64
+    layers: int = 4
+    cycle: float = 10.0
+    identity: float = 0.5
+    buffer: int = 50
+    betas: tuple[float, float] = (0.5, 0.999)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "tiny": {"steps": 60_000, "batch": 1, "adversary": Adversary(channels=32)},
+    "small": {"size": (128, 128), "steps": 200_000, "batch": 1, "adversary": Adversary(channels=32)},
+    "base": {"size": (256, 448), "steps": 400_000, "batch": 1, "adversary": Adversary()},
+}
+RECIPES = {name: {"lr": 2e-4, "ema_power": None, **recipe} for name, recipe in RECIPES.items()}
+
+
+class Buffer(nn.Module):
+    """The last pictures (Shrivastava 2017): each new one is passed on or, as often, kept in exchange for an old one."""
+
+    def __init__(self, size: int, shape: tuple[int, ...]):
+        super().__init__()
+        self.register_buffer("kept", torch.zeros(size, *shape))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def exchange(self, new: Tensor) -> Tensor:
+        """`new` [B, *shape], partly replaced by older ones. Choices come from torch's generator."""
+        out = new.detach().clone()
+        for i in range(len(new)):
+            count = int(self.count)
+            if count < len(self.kept):
+                self.kept[count] = out[i]
+                self.count += 1
+            elif torch.rand(()).item() < 0.5 and count:
+                k = int(torch.randint(count, ()))
+                old = self.kept[k].clone()
+                self.kept[k] = out[i]
+                out[i] = old
+        return out
+
+
+class Method(Adversarial):
+    """See `training.methods`. G paints images from maps, `back` maps from images."""
+
+    paired = False
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        settings = self.config.adversary
+        self.back = type(self.net)(self.net.config, self.num_classes).to(self.device)
+        judges = nn.ModuleList(PatchDiscriminator(3, settings.channels, settings.layers) for _ in range(2))
+        self.judge_image, self.judge_map = judges
+        height, width = pad_to(torch.zeros(1, *self.config.size), *self.net.padding).shape[1:]
+        self.buffers = nn.ModuleList(Buffer(settings.buffer, (3, height, width)) for _ in range(2)).to(self.device)
+        self.painters = self.add_player("net", nn.ModuleList([self.net, self.back]), 1.0, settings.betas)
+        self.judges = self.add_player("judge", judges.to(self.device), 1.0, settings.betas)
+        self.parts["buffers"] = self.buffers
+
+    def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+        image, index_map = self.to_device(images, index_maps)
+        settings = self.config.adversary
+        colors = self.net.colored(pad_to(index_map, *self.net.padding))
+        image = F.pad(
+            image, (0, colors.shape[-1] - image.shape[-1], 0, colors.shape[-2] - image.shape[-2]), "replicate"
+        )
+
+        with frozen(self.judge_image, self.judge_map):
+            with self.autocast():
+                painted, mapped = self.net.translate(colors), self.back.translate(image)
+                cycle = F.l1_loss(self.back.translate(painted).float(), colors)
+                cycle = cycle + F.l1_loss(self.net.translate(mapped).float(), image)
+                same = F.l1_loss(self.net.translate(image).float(), image)
+                same = same + F.l1_loss(self.back.translate(colors).float(), colors)
+                answers = self.judge_image(painted)[-1], self.judge_map(mapped)[-1]
+            fooled = sum(least_squares(answer, True) for answer in answers)
+            loss = fooled + settings.cycle * (cycle + settings.identity * same)
+            norm = self.painters.step(loss, self.scaler)
+
+        painted, mapped = (b.exchange(x.float()) for b, x in zip(self.buffers, (painted, mapped), strict=True))
+        with self.autocast():
+            real = self.judge_image(image)[-1], self.judge_map(colors)[-1]
+            answers = self.judge_image(painted)[-1], self.judge_map(mapped)[-1]
+        judged = 0.5 * sum(least_squares(a, True) + least_squares(b, False) for a, b in zip(real, answers, strict=True))
+        self.judges.step(judged, self.scaler)
+        return {"loss": loss.item(), "judge_loss": judged.item(), "grad_norm": norm}

@@ -1,0 +1,66 @@
+"""pix2pix (Isola 2017): a conditional GAN with L1.
+
+Section 3.3: one step of the discriminator, whose loss is halved, then one of the generator, which minimises
+-log D(x, G(x, z)) and 100 times L1; Adam with rate 0.0002 and momentum 0.5, 0.999; batches of 1 to 10. The
+discriminator sees patches of 70x70 pixels and the map beside the image (section 3.2.2). The generator has no average
+of its weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from surgaug.models.gan import PatchDiscriminator
+from surgaug.training.adversarial import Adversarial, cross_entropy, frozen
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """Discriminator of `channels` and `layers`; weight of L1; Adam's `betas`."""
+
+    channels: int = 64
+    layers: int = 4
+    l1: float = 100.0
+    betas: tuple[float, float] = (0.5, 0.999)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "tiny": {"steps": 60_000, "batch": 4, "adversary": Adversary(channels=32)},
+    "small": {"size": (128, 128), "steps": 200_000, "batch": 4, "adversary": Adversary(channels=48)},
+    "base": {"size": (256, 448), "steps": 400_000, "batch": 1, "adversary": Adversary()},
+}
+RECIPES = {name: {"lr": 2e-4, "ema_power": None, **recipe} for name, recipe in RECIPES.items()}
+
+
+class Method(Adversarial):
+    """See `training.methods`."""
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        settings = self.config.adversary
+        adversary = PatchDiscriminator(self.num_classes + 3, settings.channels, settings.layers)
+        self.painter = self.add_player("net", self.net, 1.0, settings.betas)
+        self.judge = self.add_player("judge", adversary.to(self.device), 1.0, settings.betas)
+
+    def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+        real, index_map = self.to_device(images, index_maps)
+        maps, judge = self.one_hot(index_map), self.judge.net
+
+        with self.autocast():
+            painted = self.paint(index_map)
+            answer_real = judge(torch.cat([maps, real], dim=1))[-1]
+            answer_painted = judge(torch.cat([maps, painted.detach()], dim=1))[-1]
+        judged = 0.5 * (cross_entropy(answer_real, True) + cross_entropy(answer_painted, False))
+        self.judge.step(judged, self.scaler)
+
+        with frozen(judge):
+            with self.autocast():
+                answer = judge(torch.cat([maps, painted], dim=1))[-1]
+            loss = cross_entropy(answer, True) + self.config.adversary.l1 * F.l1_loss(painted, real)
+            norm = self.painter.step(loss, self.scaler)
+        return {"loss": loss.item(), "judge_loss": judged.item(), "grad_norm": norm}
