@@ -16,9 +16,13 @@ def score(
             help="Painted images: an output of synthesize, a data set, or a folder of images; may be repeated."
         ),
     ],
+    train: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Real frames that training saw, with labels: for miou and --utility."),
+    ] = None,
     metrics: Annotated[
         str,
-        typer.Option(help="Comma-separated: psnr, ssim, frechet, kid, and fid (with Inception's weights)."),
+        typer.Option(help="Comma-separated: psnr, ssim, frechet, kid, fid (Inception's weights), miou (--train)."),
     ] = "psnr,ssim,frechet,kid",
     classes: Annotated[str, typer.Option(help="Label space of the labels: auto, a built-in name, or a FILE.")] = "auto",
     json_file: Annotated[
@@ -28,6 +32,43 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="EXPR", help="Exit with 3 if it holds, as in 'kid>0.02' or 'fid.ratio>3'; may be repeated."
+        ),
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the report as one page with pictures and plots."),
+    ] = None,
+    utility: Annotated[
+        bool,
+        typer.Option(
+            "--utility",
+            help="Train a segmenter on real, on synthetic, on both; test each on --real: does it help?",
+            rich_help_panel="Segmenter",
+        ),
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Trainings of each kind for --utility.", rich_help_panel="Segmenter")
+    ] = 3,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="What --utility may take; fewer seeds, shorter trainings.", rich_help_panel="Segmenter"
+        ),
+    ] = None,
+    segmenter: Annotated[
+        str,
+        typer.Option(
+            help="unet (compact), or a network of torchvision's such as deeplabv3_resnet50; from scratch.",
+            rich_help_panel="Segmenter",
+        ),
+    ] = "unet",
+    segmenter_steps: Annotated[
+        int, typer.Option(min=1, help="Batches of 16 frames of each training.", rich_help_panel="Segmenter")
+    ] = 400,
+    segmenter_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW", help="Size to work at; the images' own, up to 128x128 pixels.", rich_help_panel="Segmenter"
         ),
     ] = None,
     inception_weights: Annotated[
@@ -66,15 +107,18 @@ def score(
     from surgaug.data.atomic import write_text
     from surgaug.errors import GateError, UsageError
     from surgaug.scoring import gates
+    from surgaug.scoring.cache import cache_folder
     from surgaug.scoring.features import inception
+    from surgaug.scoring.judges import JudgeConfig, parse_size
     from surgaug.scoring.report import notes, tables
     from surgaug.scoring.run import ScoreConfig, run_score
+    from surgaug.scoring.utility import Budget
 
     feedback = screen.feedback()
     if download_inception:
         if inception_weights is not None:
             raise UsageError("--download-inception and --inception-weights: give one of them")
-        inception_weights = inception.download(inception.cache_folder(), feedback)
+        inception_weights = inception.download(cache_folder(), feedback)
     config = ScoreConfig(
         real=real,
         synth=tuple(synth),
@@ -87,6 +131,13 @@ def score(
         seed=seed,
         workers=workers,
         fail_if=tuple(fail_if or ()),
+        train=train,
+        judge=JudgeConfig(
+            segmenter,
+            parse_size(segmenter_size) if segmenter_size else None,
+            segmenter_steps,
+            Budget(seeds, minutes) if utility else None,
+        ),
     )
     report = run_score(config, feedback)
     for title, columns, rows, caption in tables(report):

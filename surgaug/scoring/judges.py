@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from surgaug.data.label_space import IGNORE_INDEX
-from surgaug.errors import DataError
+from surgaug.errors import DataError, UsageError
 from surgaug.feedback import Feedback, Silent
+from surgaug.scoring.cache import cache_folder
 from surgaug.scoring.faithfulness import Reader
-from surgaug.scoring.features.inception import cache_folder
 from surgaug.scoring.folders import Folder, pair
-from surgaug.scoring.report import Definition, Measure
+from surgaug.scoring.report import Definition, Measure, Row
 from surgaug.scoring.segmentation import Faithfulness, Figure, Utility
 from surgaug.scoring.segmenter import agreement
 from surgaug.scoring.segmenter.apart import Apart, keep_apart
@@ -34,6 +34,19 @@ DEFINITIONS = {
 }
 
 
+def definitions(metrics: Sequence[str], utility: bool) -> dict[str, Definition]:
+    """What `judge_folders` will measure: by "miou" among the metrics, and for utility."""
+    keys = [MIOU, BOUNDARY] * (MIOU in metrics) + [UTILITY] * utility
+    return {key: DEFINITIONS[key] for key in keys}
+
+
+def check_labels(*folders: Folder) -> None:
+    """DataError unless every folder has label maps beside its images."""
+    for folder in folders:
+        if folder.frames is None:
+            raise DataError(f"miou and --utility need label maps beside the images: {folder.no_labels}")
+
+
 @dataclass(frozen=True)
 class JudgeConfig:
     """network: see `network.build`. size: (H, W) to work at, None for the smallest synthetic folder's (see `fitting`).
@@ -43,9 +56,7 @@ class JudgeConfig:
     network: str = "unet"
     size: tuple[int, int] | None = None
     steps: int = 400
-    seed: int = 0
     utility: Budget | None = None
-    faithfulness: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,8 +67,18 @@ class Judgement:
     utility: Utility | None
     notes: tuple[str, ...]
 
-    def measures(self) -> dict[str, Measure]:
-        """The figures for the comparison of folders; `ratio` is the share of what real frames reach."""
+    def added_to(self, row: Row) -> Row:
+        """`row` with these figures, too."""
+        return replace(
+            row,
+            measures={**row.measures, **self._measures()},
+            notes=(*row.notes, *self.notes),
+            faithfulness=self.faithfulness,
+            utility=self.utility,
+        )
+
+    def _measures(self) -> dict[str, Measure]:
+        """For the comparison of folders; `ratio` is the share of what real frames reach."""
         out = {}
         if found := self.faithfulness:
             none = None if found.counted else "no class that training, held-out and synthetic frames all show"
@@ -74,6 +95,8 @@ class Judgement:
 
 def judge_folders(
     config: JudgeConfig,
+    faithfulness: bool,
+    seed: int,
     train: Folder,
     real: Folder,
     synths: Sequence[Folder],
@@ -88,9 +111,6 @@ def judge_folders(
         DataError: a folder without label maps, too few frames, a file that cannot be read.
         UsageError: no such network.
     """
-    for folder in (train, real, *synths):
-        if folder.frames is None:
-            raise DataError(f"faithfulness and utility need label maps beside the images: {folder.no_labels}")
     size = config.size or fitting(min(sizes, key=lambda hw: hw[0] * hw[1]))
     space = joint_space(*(folder.frames.space for folder in (train, real, *synths)))
     classes = train.frames.space.num_classes
@@ -100,13 +120,13 @@ def judge_folders(
         return read_frames(folder.frames, size, space, workers, feedback, task, groups)
 
     learn, test, notes = _sides(read(train, "reading training frames"), read(real, "reading real frames"))
-    settings = SegmenterConfig(config.network, size, config.steps, seed=config.seed)
+    settings = SegmenterConfig(config.network, size, config.steps, seed=seed)
     trainer = Trainer(cache_folder() / "segmenters", device)
     painted = [read(folder, f"reading {folder.root.name}") for folder in synths]
     faithful: list[Faithfulness | None] = [None] * len(synths)
-    if config.faithfulness:
+    if faithfulness:
         network = _trained(trainer, learn, classes, settings, feedback)
-        reader = Reader(network, _taught(learn), test, device, config.seed)
+        reader = Reader(network, _taught(learn), test, device, seed)
         faithful = [reader.judge(frames) for frames in painted]
     useful: list[Utility | None] = [None] * len(synths)
     extra: list[list[str]] = [[] for _ in synths]
@@ -123,6 +143,14 @@ def judge_folders(
     }
     judged = [Judgement(f, u, (*notes, *more)) for f, u, more in zip(faithful, useful, extra, strict=True)]
     return judged, facts
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(H, W) of "HxW". UsageError for anything else, and for less than a network can halve."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()) or min(int(height), int(width)) < MULTIPLE:
+        raise UsageError(f"--segmenter-size {text}: expected HxW in pixels, at least {MULTIPLE} each, as in 128x128")
+    return int(height), int(width)
 
 
 def fitting(size: tuple[int, int]) -> tuple[int, int]:

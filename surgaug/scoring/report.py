@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from surgaug.scoring.segmentation import Faithfulness, Utility
+
 FORMAT = "surgaug-score-1"
 
 
@@ -83,6 +85,8 @@ class Row:
     classes: tuple[ClassShare, ...] | None
     classes_reason: str | None
     notes: tuple[str, ...]
+    faithfulness: Faithfulness | None = None
+    utility: Utility | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class Report:
     seed: int
     draws: int
     gates: tuple[dict[str, Any], ...] = field(default=())
+    segmenter: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from surgaug.scoring.compare import pair_measure, set_measure
 from surgaug.scoring.features import colour_texture, inception
 from surgaug.scoring.folders import IMAGE_FOLDERS, Folder, Pairing, open_folder, pair
 from surgaug.scoring.images import image_size, in_order
+from surgaug.scoring.judges import MIOU, JudgeConfig, check_labels, definitions, judge_folders
 from surgaug.scoring.passes import Extraction, Pass, Size, run_pass
 from surgaug.scoring.plan import DEFAULT_METRICS, PlannedMeasure, plan_measures
 from surgaug.scoring.report import ClassShare, Measure, Report, Row
@@ -37,7 +38,8 @@ class ScoreConfig:
 
     `metrics`: see `plan_measures`. `inception_weights`: a file that holds the published weights; `inception_resize`:
     "legacy" or "clean". `draws`: random halves behind intervals and baselines. `workers`: decoding threads (0: as many
-    as there are cores). `fail_if`: see `gates.parse`.
+    as there are cores). `fail_if`: see `gates.parse`. `train`: the real frames that the generator learnt from; "miou"
+    among the metrics and `judge.utility` need them. `judge`: the segmenter behind both.
     """
 
     real: Path
@@ -51,6 +53,8 @@ class ScoreConfig:
     seed: int = 0
     workers: int = 0
     fail_if: tuple[str, ...] = ()
+    train: Path | None = None
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
 
 
 def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
@@ -65,25 +69,50 @@ def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
     if config.inception_resize not in inception.RESIZES:
         known = ", ".join(inception.RESIZES)
         raise UsageError(f"unknown Inception resize {config.inception_resize!r}; there are: {known}")
-    measures = plan_measures(config.metrics, config.inception_weights is not None, config.inception_resize)
-    conditions = gates.parse(config.fail_if, list(measures))
+    judged = definitions(config.metrics, config.judge.utility is not None)
+    others = [name for name in config.metrics if name != MIOU]
+    measures = {}
+    if others or not judged:
+        measures = plan_measures(others, config.inception_weights is not None, config.inception_resize)
+    if judged and config.train is None:
+        raise UsageError("miou and --utility need --train DIR: the real frames that a segmenter is to learn from")
+    conditions = gates.parse(config.fail_if, [*measures, *judged])
     if config.inception_weights is not None:
         inception.verified(config.inception_weights)
     names = _names(config.synth)
     classes = config.classes if config.classes == "auto" else load_space(config.classes)
     scorer = _Scorer(config, measures, open_folder(config.real, classes, feedback), feedback)
     folders = [open_folder(path, classes, feedback) for path in config.synth]
-    rows = tuple(scorer.row(folder, name) for folder, name in zip(folders, names, strict=True))
+    if judged:
+        train = open_folder(config.train, classes, feedback)
+        check_labels(train, scorer.real, *folders)
+    rows = [scorer.row(folder, name) for folder, name in zip(folders, names, strict=True)]
+    segmenter = None
+    if judged:
+        judgements, segmenter = judge_folders(
+            config.judge,
+            MIOU in judged,
+            config.seed,
+            train,
+            scorer.real,
+            folders,
+            [row.size for row in rows],
+            scorer.device,
+            scorer.workers,
+            feedback,
+        )
+        rows = [judgement.added_to(row) for judgement, row in zip(judgements, rows, strict=True)]
     report = Report(
         real_path=str(config.real),
         real_images=scorer.real_images,
         real_sizes={_text(size): n for size, n in scorer.real_sizes.most_common()},
-        definitions={key: measure.definition for key, measure in measures.items()},
-        rows=rows,
+        definitions={**{key: measure.definition for key, measure in measures.items()}, **judged},
+        rows=tuple(rows),
         features=scorer.feature_facts(),
         versions=_versions(),
         seed=config.seed,
         draws=config.draws,
+        segmenter=segmenter,
     )
     return replace(report, gates=gates.check(report, conditions))
 
@@ -92,32 +121,32 @@ class _Scorer:
     """Holds what all rows share: the network, the real folder's features by size, its classes."""
 
     def __init__(self, config: ScoreConfig, measures: dict[str, PlannedMeasure], real: Folder, feedback: Feedback):
-        self._config, self._measures, self._real, self._feedback = config, measures, real, feedback
-        self._workers = config.workers or cores()
+        self._config, self._measures, self.real, self._feedback = config, measures, real, feedback
+        self.workers = config.workers or cores()
         features = {measure.feature for measure in measures.values()}
         self._pair_metrics = {m.metric: metrics.get(m.metric) for m in measures.values() if m.feature is None}
-        device = pick_device(config.device)
+        self.device = pick_device(config.device)
         network = None
         if "inception" in features:
             weights = inception.load(config.inception_weights)
-            network = inception.Extractor(weights, config.inception_resize, device)
-        batch = _CPU_BATCH if device.type == "cpu" else _GPU_BATCH
-        self._extraction = Extraction("colour_texture" in features, network, batch, self._workers)
+            network = inception.Extractor(weights, config.inception_resize, self.device)
+        batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
+        self._extraction = Extraction("colour_texture" in features, network, batch, self.workers)
         self._real_passes: dict[Size, Pass] = {}
 
     @property
     def real_images(self) -> int:
-        return len(self._real)
+        return len(self.real)
 
     @cached_property
     def real_sizes(self) -> Counter[Size]:
-        return Counter(in_order(image_size, self._real.images, self._workers))
+        return Counter(in_order(image_size, self.real.images, self.workers))
 
     def row(self, folder: Folder, name: str) -> Row:
         """One synthetic folder against the real one."""
-        sizes = Counter(in_order(image_size, folder.images, self._workers))
+        sizes = Counter(in_order(image_size, folder.images, self.workers))
         size = max(sizes, key=lambda s: (sizes[s], s))
-        pairing = pair(folder, self._real) if self._pair_metrics else None
+        pairing = pair(folder, self.real) if self._pair_metrics else None
         seen = self._synthetic_pass(folder, name, size, pairing)
         real = self._real_pass(size) if self._extraction.colour_texture or self._extraction.network else Pass()
         classes, no_classes = self._balance(folder)
@@ -151,7 +180,7 @@ class _Scorer:
     def _synthetic_pass(self, folder: Folder, name: str, size: Size, pairing: Pairing | None) -> Pass:
         if pairing is None or not pairing.count:
             return run_pass(folder.images, size, self._extraction, self._feedback, name)
-        partners = tuple(self._real.images[i] if i >= 0 else None for i in pairing.partner)
+        partners = tuple(self.real.images[i] if i >= 0 else None for i in pairing.partner)
         return run_pass(
             folder.images, size, self._extraction, self._feedback, name, partners, pairing.partner, self._pair_metrics
         )
@@ -159,7 +188,7 @@ class _Scorer:
     def _real_pass(self, size: Size) -> Pass:
         if size not in self._real_passes:
             description = f"real frames at {_text(size)}"
-            self._real_passes[size] = run_pass(self._real.images, size, self._extraction, self._feedback, description)
+            self._real_passes[size] = run_pass(self.real.images, size, self._extraction, self._feedback, description)
         return self._real_passes[size]
 
     def _measure(self, planned: PlannedMeasure, seen: Pass, real: Pass, pairing: Pairing | None) -> Measure:
@@ -173,7 +202,7 @@ class _Scorer:
         return Measure(None, 0, reason=seen.pair_errors.get(planned.metric) or _no_pairs(pairing))
 
     def _balance(self, folder: Folder) -> tuple[tuple[ClassShare, ...] | None, str | None]:
-        for side in (self._real, folder):
+        for side in (self.real, folder):
             if side.frames is None:
                 return None, side.no_labels
         try:
@@ -184,7 +213,7 @@ class _Scorer:
 
     @cached_property
     def _real_classes(self) -> ClassCounts:
-        return count_classes(self._real.frames, self._feedback)
+        return count_classes(self.real.frames, self._feedback)
 
     def _notes(
         self, folder: Folder, sizes: Counter[Size], size: Size, seen: Pass, pairing: Pairing | None
@@ -204,7 +233,7 @@ class _Scorer:
             if any(s[0] < size[0] or s[1] < size[1] for s in resized):
                 how = "some enlarged and so softer than synthetic ones may be"
             notes.append(
-                f"{count} of {len(self._real)} real frames (mostly {_text(largest)}) were resized to the synthetic "
+                f"{count} of {len(self.real)} real frames (mostly {_text(largest)}) were resized to the synthetic "
                 f"size {_text(size)}, {how}"
             )
         if pairing and pairing.changed:
@@ -216,7 +245,7 @@ class _Scorer:
                 f"{pairing.count} pairs by {pairing.by}; PSNR and SSIM measure reconstruction and punish diversity"
             )
         notes += [f"{name}: some pairs have no value, such as {error}" for name, error in seen.pair_errors.items()]
-        fewest = min(len(self._real), len(folder))
+        fewest = min(len(self.real), len(folder))
         if self._extraction.network and fewest < FEW_IMAGES:
             notes.append(
                 f"FID of {fewest} images (fewer than {FEW_IMAGES}) is biased upwards; compare it at equal size only"

@@ -17,7 +17,7 @@ from surgaug.scoring.segmenter.network import UNET, build
 
 PREDICT_BATCH = 32
 RARE = 10.0  # a class weighs at most as much more than the average pixel
-ZOOM, TURN, LIGHT = 0.25, 0.26, 0.2  # augmentation: scale, radians, brightness and contrast
+ZOOM, TURN, SHIFT, LIGHT = 0.25, 0.26, 0.15, 0.2  # scale, radians, half edges, contrast and brightness
 
 
 @dataclass(frozen=True)
@@ -108,25 +108,26 @@ def _numbers(frames: int, n: int, step: int, seed: list[int]) -> np.ndarray:
 
 
 def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """One affine view of each frame, the same for image and map (no label beyond the frame), and another light."""
+    """One affine view of each frame, the same for image and map, and another light."""
     n, _, height, width = images.shape
     mirror = np.where(rng.random(n) < 0.5, -1.0, 1.0)
     zoom = 1 + ZOOM * rng.uniform(-1, 1, n)
     angle = TURN * rng.uniform(-1, 1, n)
-    shift = 0.15 * rng.uniform(-1, 1, (n, 2))
+    shift = SHIFT * rng.uniform(-1, 1, (n, 2))
     aspect = width / height
     cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
     rows = [[mirror * cos, -sin / aspect, shift[:, 0]], [mirror * sin * aspect, cos, shift[:, 1]]]
     theta = torch.from_numpy(np.array(rows).transpose(2, 0, 1)).float()
     grid = F.affine_grid(theta, [n, 3, height, width], align_corners=False)
-    # Labels one up, so that the zeros beyond the frame can be told from class 0.
-    moved = F.grid_sample((maps + 1).float()[:, None] % 256, grid, mode="nearest", align_corners=False)[:, 0]
-    images = F.grid_sample(images, grid, mode="bilinear", align_corners=False)
-    gain = torch.from_numpy(1 + LIGHT * rng.uniform(-1, 1, (n, 3, 1, 1)) * [[[0.4]], [[0.4]], [[0.4]]]).float()
-    contrast = torch.from_numpy(1 + LIGHT * rng.uniform(-1, 1, (n, 1, 1, 1))).float()
-    offset = torch.from_numpy(0.5 * LIGHT * rng.uniform(-1, 1, (n, 1, 1, 1))).float()
-    images = ((images - 0.5) * contrast + 0.5 + offset) * gain
-    return images.clamp(0, 1), (moved.long() - 1) % 256
+    # Beyond the frame its mirror image goes on, in image and map alike.
+    moved = F.grid_sample(maps.float()[:, None], grid, "nearest", "reflection", align_corners=False)[:, 0]
+    images = F.grid_sample(images, grid, "bilinear", "reflection", align_corners=False)
+    contrast, offset, gain = (
+        torch.from_numpy(span * rng.uniform(-1, 1, (n, channels, 1, 1))).float()
+        for span, channels in ((LIGHT, 1), (LIGHT / 2, 1), (LIGHT / 2, 3))
+    )
+    images = ((images - 0.5) * (1 + contrast) + 0.5 + offset) * (1 + gain)
+    return images.clamp(0, 1), moved.long()
 
 
 def _to_float(images: np.ndarray) -> Tensor:
