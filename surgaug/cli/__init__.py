@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 import os
 import re
 import shlex
@@ -15,6 +14,8 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from inspect import Parameter  # by name: the subcommand `inspect` takes the module's place in this package
+from inspect import signature as signature_of
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,8 @@ COMMANDS = {
     "train": "Learn to paint images from label maps.",
     "augment-masks": "Make new label maps from real ones.",
     "synthesize": "Paint label maps: a folder of paired images and labels.",
+    "export": "Write real and painted frames as one training set.",
+    "inspect": "Say what a data set, a run or a file holds, and what is wrong with it.",
     "score": "Say how close painted images come to real ones.",
     "demo": "Run the whole pipeline on rendered phantom scenes; needs no data.",
 }
@@ -195,10 +198,10 @@ def _with_common_options(function: Callable[..., None]) -> Callable[..., None]:
         screen.configure(quiet=quiet or screen.quiet(), debug=debug or screen.debug())
         function(**options)
 
-    signature = inspect.signature(function, eval_str=True)
+    signature = signature_of(function, eval_str=True)
     common = [
-        inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
-        inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Debug),
+        Parameter("quiet", Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
+        Parameter("debug", Parameter.KEYWORD_ONLY, default=False, annotation=_Debug),
     ]
     command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *common])  # type: ignore[attr-defined]
     return command

@@ -82,36 +82,48 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
         DataError: listing the first ten of each: images without label, labels without image, files that cannot be
             read, sizes that differ between image and label map, values that are no id of the label space.
     """
+    _refuse(faults(frames, feedback, need_images))
+    for note in frames.notes:
+        feedback.info(note)
+    scans = [frames.scans[item.label] for item in frames.items]
+    if frames.codec.encoding == "two-class":
+        feedback.warn(_snapped(frames, scans))
+    return count(frames)
+
+
+def faults(frames: LabelMaps, feedback: Feedback, need_images: bool) -> dict[str, list[str]]:
+    """What `survey` refuses: by kind of fault, a line each; kinds without any are left out."""
     items = frames.items
     without_label = [item.image for item in items if item.label is None]
     without_image = [item.label for item in items if need_images and item.image is None]
     scans = [frames.scans[item.label] for item in items if item.label is not None]
-    faults = {
+    found = {
         "images without label": [str(p) for p in without_label],
         "labels without image": [str(p) for p in without_image],
         "files that cannot be used": [s.problem for s in scans if s.problem],
     }
     counted = {s.path: frames.codec.count_ids(s) for s in scans if not s.problem}
-    faults["label maps with values that are no class"] = [
+    found["label maps with values that are no class"] = [
         f"{path}: {frames.codec.explain(unknown, frames.scans[path].color)}"
         for path, (_, unknown) in counted.items()
         if unknown
     ]
     if need_images:
         unreadable, mismatches = _check_images(frames, feedback)
-        faults["files that cannot be used"] += unreadable
-        faults["images and label maps of different size"] = mismatches
-    _refuse(faults, len(items))
-    for note in frames.notes:
-        feedback.info(note)
-    if frames.codec.encoding == "two-class":
-        feedback.warn(_snapped(frames, scans))
+        found["files that cannot be used"] += unreadable
+        found["images and label maps of different size"] = mismatches
+    return {kind: lines for kind, lines in found.items() if lines}
 
-    space = frames.space
+
+def count(frames: LabelMaps) -> Survey:
+    """Count classes and sizes of the items; those whose label map is missing or cannot be read count as empty."""
+    items, space = frames.items, frames.space
+    scans = {item: frames.scans[item.label] for item in items if item.label is not None}
+    scans = {item: scan for item, scan in scans.items() if not scan.problem}
     by_item = np.zeros((len(items), space.num_classes), np.int64)
     ignored = 0
     for i, item in enumerate(items):
-        for class_id, n in counted[item.label][0].items():
+        for class_id, n in frames.codec.count_ids(scans[item])[0].items() if item in scans else ():
             index = space.index_table[class_id]
             if class_id == space.ignore:
                 ignored += n
@@ -122,7 +134,7 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
         by_item.sum(axis=0),
         by_item > 0,
         ignored,
-        Counter(frames.scans[item.label].hw for item in items),
+        Counter(scan.hw for scan in scans.values()),
         Counter(item.split for item in items if item.split),
         len({item.video for item in items if item.video}),
     )
@@ -151,8 +163,7 @@ def _try_image(path: Path) -> tuple[int, int] | str:
         return str(error)
 
 
-def _refuse(faults: dict[str, Sequence[str]], count: int) -> None:
-    found = {title: lines for title, lines in faults.items() if lines}
+def _refuse(found: dict[str, list[str]]) -> None:
     if not found:
         return
     parts = []

@@ -1,0 +1,49 @@
+"""`surgaug export`: real and painted frames as one training set, in the layout of a segmentation trainer."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surgaug.cli import screen
+
+_What = partial(typer.Option, rich_help_panel="What")
+_Where = partial(typer.Option, rich_help_panel="Where and how")
+
+
+def export(
+    data: Annotated[Path, _What(metavar="DIR", help="Real frames with label maps: any data set that is read.")],
+    synth: Annotated[
+        list[Path] | None,
+        _What(metavar="DIR", help="Painted frames, an output of synthesize; may be repeated."),
+    ] = None,
+    ratio: Annotated[
+        float | None, _What(help="Painted frames for each real training frame, at random. Default: all.")
+    ] = None,
+    hold_out: Annotated[
+        float, _What(help="Data without splits: validate on this share of the frames, in whole videos.")
+    ] = 0.0,
+    classes: Annotated[str, _What(help="Label space: auto, a built-in name, or a class file.")] = "auto",
+    exclude_known_errors: Annotated[
+        bool, _What("--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.")
+    ] = False,
+    layout: Annotated[
+        str, _Where(metavar="folders|cadis|nnunet|mmseg|coco|hf|yolo", help="Of the output (docs/data.md).")
+    ] = "folders",
+    out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("training-set"),
+    seed: Annotated[int, _Where(help="Of what is picked and held out.")] = 0,
+) -> None:
+    """Write real frames, and painted ones if wanted, as one data set in the layout of a segmentation trainer.
+
+    Painted frames train only, and none whose mask is of a validation or test frame, or of its video.
+
+    Example:  surgaug export --data cadis --synth synthetic --ratio 1 --layout nnunet --out Dataset501_Cadis
+    """
+    from surgaug.export import ExportConfig
+    from surgaug.export import export as run
+
+    config = ExportConfig(data, out, tuple(synth or ()), layout, ratio, hold_out, classes, exclude_known_errors, seed)
+    screen.result(run(config, screen.feedback()).out)

@@ -1,0 +1,101 @@
+"""A folder of frames with label maps, or of label maps alone: what it holds, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from surgaug.data.dataset import LabelMaps, PairedFrames, open_masks, open_pairs
+from surgaug.data.discover import cadis_named
+from surgaug.data.layouts.cadis import known_errors
+from surgaug.data.stored import DESCRIPTION, FOLDERS_DESCRIPTION
+from surgaug.data.survey import count, faults
+from surgaug.errors import DataError
+from surgaug.feedback import Feedback
+from surgaug.inspect.report import Report
+
+_LISTED = 5
+
+
+def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
+    """Report of a data set, or of label maps. What cannot be opened at all is a report with that one problem."""
+    try:
+        frames: LabelMaps = open_frames(root, classes, feedback)
+    except DataError as error:
+        return Report(root, "folder", problems=[str(error)])
+    paired = isinstance(frames, PairedFrames)
+    report = Report(root, "data set" if paired else "label maps")
+    if paired:
+        report.add("layout", frames.layout)
+    report.add("encoding", frames.codec.encoding)
+    report.add("label space", f"{frames.space.name}, {frames.space.num_classes} classes")
+    report.add("ignore id", frames.space.ignore)
+    found = faults(frames, feedback, need_images=paired)
+    for kind, lines in found.items():
+        report.problems += [f"{kind}: {line}" for line in lines]
+    survey = count(frames)
+    (_, _, facts), (title, columns, rows) = survey.tables()
+    report.facts += [(name, value) for name, value in facts]
+    report.tables.append((title, columns, [row for row in rows if row[3] != "0"]))
+    report.notes += frames.notes
+    _describe(root, report)
+    _look_for_leaks(frames, report)
+    absent = [c.name for c, seen in zip(frames.space.classes, survey.presence.tolist(), strict=True) if not seen]
+    if absent:
+        report.notes.append(f"{len(absent)} classes never occur: {', '.join(absent)}")
+    names = [(item.image or item.label).stem for item in frames.items]
+    if paired and cadis_named(names) and (wrong := sum(name in known_errors() for name in names)):
+        report.notes.append(f"{wrong} frames are known to be mislabelled (--exclude-known-errors leaves them out)")
+    report.details["label_space"] = frames.space.to_dict()
+    return report
+
+
+def open_frames(root: Path, classes: str, feedback: Feedback) -> LabelMaps:
+    """The data set at `root`, or its label maps where it holds no images. Raises DataError as those do."""
+    try:
+        return open_pairs(root, classes=classes, feedback=feedback)
+    except DataError as error:
+        try:
+            return open_masks(root, classes=classes, feedback=feedback)
+        except DataError:
+            raise error from None
+
+
+def _describe(root: Path, report: Report) -> None:
+    """What the file that surgaug left says: made by what, how far."""
+    path = next((root / name for name in (DESCRIPTION, FOLDERS_DESCRIPTION) if (root / name).is_file()), None)
+    try:
+        made = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        settings = made["settings"]
+    except (ValueError, KeyError, TypeError):
+        return
+    report.add("made by", f"surgaug {made.get('surgaug', '?')} from {_source(made)}")
+    if isinstance(made.get("model"), dict):
+        report.add("model", f"{made['model'].get('file')} ({str(made['model'].get('hash'))[:12]})")
+    names = ("sampler", "steps", "guidance", "seed", "augment", "ratio")
+    report.add(
+        "settings", ", ".join(f"{name} {settings[name]}" for name in names if settings.get(name) not in (None, ""))
+    )
+    if not made.get("complete", True):
+        report.problems.append(f"not complete: the command that makes {made.get('samples')} samples must be run again")
+    report.details["description"] = made
+
+
+def _source(made: dict) -> str:
+    if isinstance(made.get("sources"), dict):
+        return ", ".join([str(made["sources"].get("real")), *map(str, made["sources"].get("painted", []))])
+    return str((made.get("masks") or {}).get("source") or "paths on standard input")
+
+
+def _look_for_leaks(frames: LabelMaps, report: Report) -> None:
+    """Videos whose frames stand in several splits."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for item in frames.items:
+        if item.video and item.split:
+            splits[item.video].add(item.split)
+    leaks = sorted(video for video, where in splits.items() if len(where) > 1)
+    if leaks:
+        named = ", ".join(f"{video} ({', '.join(sorted(splits[video]))})" for video in leaks[:_LISTED])
+        more = ", ..." if len(leaks) > _LISTED else ""
+        report.problems.append(f"{len(leaks)} videos have frames in several splits: {named}{more}")

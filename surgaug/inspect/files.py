@@ -1,0 +1,87 @@
+"""A single file: an image or label map, a manifest, a class file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from PIL import Image
+
+from surgaug.data.class_file import read_class_file
+from surgaug.data.dataset import open_masks
+from surgaug.data.manifests import read_manifest
+from surgaug.data.scan import Scan, scan_raster
+from surgaug.data.survey import count, faults
+from surgaug.errors import DataError
+from surgaug.feedback import Silent
+from surgaug.inspect.report import Report
+
+# A picture of more values than this is taken for a photograph.
+_MOST_VALUES = 128
+
+
+def inspect_image(path: Path, classes: str) -> Report:
+    """Report of an image file, as a label map if it holds few values or --classes is given."""
+    scan = scan_raster(path)
+    if scan.problem and not _is_photograph(scan):
+        return Report(path, "image", problems=[scan.problem])
+    report = Report(path, "image" if _is_photograph(scan) and classes == "auto" else "label map")
+    with Image.open(path) as image:
+        report.add("format", f"{image.format}, mode {image.mode}")
+        report.add("size", f"{image.height}x{image.width}")
+    if report.kind == "image":
+        return report
+    try:
+        maps = open_masks([path], classes=classes)
+    except DataError as error:
+        report.problems.append(str(error))
+        return report
+    report.add("encoding", maps.codec.encoding)
+    report.add("label space", f"{maps.space.name}, {maps.space.num_classes} classes")
+    for lines in faults(maps, Silent(), need_images=False).values():
+        report.problems += lines
+    report.notes += maps.notes
+    title, columns, rows = count(maps).tables()[1]
+    report.tables.append((title, columns, [row for row in rows if row[3] != "0"]))
+    return report
+
+
+def inspect_manifest(path: Path) -> Report:
+    """Report of a manifest: rows, masks, perturbations, seeds, and files that are missing."""
+    report = Report(path, "manifest")
+    rows, damaged = read_manifest(path)
+    report.add("rows", f"{len(rows):,}")
+    report.add("masks", f"{len({row.get('mask') for row in rows} - {None}):,}")
+    for name in ("seed", "sampler", "steps", "guidance", "model", "split"):
+        values = Counter(str(row[name])[:12] for row in rows if row.get(name) is not None)
+        report.add(name, ", ".join(f"{v} ({n:,})" if len(values) > 1 else v for v, n in values.most_common(6)))
+    applied = Counter(record["op"] for row in rows for record in row.get("perturbations") or ())
+    if applied:
+        report.tables.append(("Perturbations", ["operation", "rows"], [[op, n] for op, n in applied.most_common()]))
+    report.problems += [f"{path}: line {number} is not a row" for number in damaged]
+    named = [(row, path.parent / row[key]) for row in rows for key in ("image", "label") if row.get(key)]
+    report.problems += [f"{file}: named in the manifest, and not there" for _, file in named if not file.is_file()]
+    failed = Counter(check for row in rows for check, passed in (row.get("checks") or {}).items() if not passed)
+    report.notes += [f"{n:,} samples did not pass the check {check}" for check, n in failed.items()]
+    return report
+
+
+def inspect_class_file(path: Path) -> Report:
+    """Report of a class file."""
+    report = Report(path, "class file")
+    try:
+        space = read_class_file(path)
+    except DataError as error:
+        report.problems.append(str(error))
+        return report
+    report.add("classes", space.num_classes)
+    report.add("ignore id", space.ignore)
+    rows = [[c.id, c.name, c.kind, "#{:02x}{:02x}{:02x}".format(*c.color)] for c in space.classes]
+    report.tables.append((f"Classes ({space.name})", ["id", "class", "kind", "color"], rows))
+    report.details["label_space"] = space.to_dict()
+    return report
+
+
+def _is_photograph(scan: Scan) -> bool:
+    values = len(scan.counts or ())
+    return values > _MOST_VALUES or (scan.problem is not None and scan.hw != (0, 0))  # read, but of too many colours

@@ -1,0 +1,120 @@
+"""A model file or a run: configuration, label space, data, schedule, curves. Read without torch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from surgaug.inspect.report import Report, sparkline
+
+MODEL_FILES = ("last.safetensors", "best.safetensors")
+_FORMAT = "surgaug-model-"
+
+
+def is_run(folder: Path) -> bool:
+    """Whether training left this folder."""
+    return (folder / "config.json").is_file() and (folder / "run.json").is_file()
+
+
+def inspect_run(run: Path) -> Report:
+    """Report of a run: that of its last model, how far it is, and the curves of metrics.csv."""
+    files = [run / name for name in MODEL_FILES if (run / name).is_file()]
+    report = inspect_model(files[0]) if files else Report(run, "run", problems=[f"{run}: no model file yet"])
+    report.path, report.kind = run, "run"
+    status = _json(run / "run.json", report)
+    report.facts.insert(0, ("status", str(status.get("status", "unknown"))))
+    if status.get("status") != "finished":
+        report.notes.append(f"status {status.get('status')}: the same `surgaug train` line goes on with it")
+    report.add("files", ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in files))
+    sheets = sorted((run / "samples").glob("*.png"))
+    report.add("newest samples", sheets[-1] if sheets else None)
+    report.details["config"] = _json(run / "config.json", report)
+    report.details["curves"] = curves(run / "metrics.csv")
+    rows = [
+        [name, f"{c['y'][0]:.4g}", f"{min(c['y']):.4g}", f"{c['y'][-1]:.4g}", sparkline(c["y"])]
+        for name, c in report.details["curves"].items()
+    ]
+    if rows:
+        report.tables.append(("Curves over the steps", ["", "first", "lowest", "last", ""], rows))
+    return report
+
+
+def inspect_model(path: Path) -> Report:
+    """Report of a model file. A file that is none is a report with that problem."""
+    report = Report(path, "model")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118  (not a dict)
+        if not metadata.get("format", "").startswith(_FORMAT):
+            raise ValueError("a safetensors file, but no model of surgaug")
+        header = json.loads(metadata["surgaug"])
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        report.problems.append(f"{path}: not a readable model file ({error})")
+        return report
+    _facts(report, header, sum(math.prod(shape) for shape in shapes))
+    report.details["model"] = header
+    return report
+
+
+def curves(path: Path) -> dict[str, dict[str, list[float]]]:
+    """{"loss": {"x": steps, "y": values}, ...}, of some columns of metrics.csv; empty without the file."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+    found = {}
+    for name in ("loss", "val_loss", "lr", "images_per_s"):
+        points = [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        points = [(x, y) for x, y in points if math.isfinite(y)]
+        if points:
+            found[name] = {"x": [x for x, _ in points], "y": [y for _, y in points]}
+    return found
+
+
+def _facts(report: Report, header: dict[str, Any], parameters: int) -> None:
+    meta, space = header.get("meta", {}), header["space"]
+    train, statistics = meta.get("train", {}), meta.get("statistics", {})
+    report.add("parameters", f"{parameters / 1e6:.2f} M")
+    report.add("family", header.get("family"))
+    report.add("preset", train.get("preset"))
+    report.add("size", "x".join(map(str, header.get("size", []))))
+    report.add("label space", f"{space['name']}, {len(space['classes'])} classes")
+    report.add("predicts", header.get("prediction"))
+    report.add("noise schedule", _settings(header.get("schedule")))
+    report.add("samples by default with", _settings(header.get("defaults")))
+    report.add("network", _settings(header.get("config")))
+    report.add("trained on", f"{train['data']}, {statistics.get('frames', '?')} frames" if train.get("data") else None)
+    if "step" in meta:
+        report.add(
+            "trained for", f"{meta['step']} steps, {meta.get('minutes', 0):.1f} min, {meta.get('images')} images"
+        )
+    report.add("lowest validation loss", None if meta.get("val_loss") is None else f"{meta['val_loss']:.4g}")
+    report.add("written by", f"surgaug {meta['surgaug']}" if "surgaug" in meta else None)
+    pixels, presence = statistics.get("pixels", []), statistics.get("presence", [])
+    if len(pixels) == len(presence) == len(space["classes"]):
+        total = max(sum(pixels), 1)
+        rows = [
+            [c["id"], c["name"], c["kind"], n, f"{100 * p / total:.2g} %"]
+            for c, n, p in zip(space["classes"], presence, pixels, strict=True)
+        ]
+        report.tables.append(("Classes trained on", ["id", "class", "kind", "frames", "of pixels"], rows))
+        if unseen := [row[1] for row in rows if not row[3]]:
+            report.notes.append(f"{len(unseen)} classes were in no training frame: {', '.join(unseen)}")
+
+
+def _settings(table: dict[str, Any] | None) -> str:
+    return ", ".join(f"{k} {v}" for k, v in (table or {}).items())
+
+
+def _json(path: Path, report: Report) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        report.problems.append(f"{path}: cannot be read ({error})")
+        return {}

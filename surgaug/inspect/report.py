@@ -1,0 +1,61 @@
+"""What an inspection found, for people (facts, tables, problems) and for programs (plain JSON types)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+Table = tuple[str, list[str], list[list[Any]]]
+BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass
+class Report:
+    """kind: "data set", "label maps", "model", "run", "image", "label map", "manifest" or "class file".
+
+    problems: what keeps it from being used, a line each. notes: what is worth knowing. details: more, for programs.
+    """
+
+    path: Path
+    kind: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, name: str, value: object) -> None:
+        """One more fact, unless there is nothing to say."""
+        if value not in (None, "", [], {}):
+            self.facts.append((name, str(value)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        tables = [
+            {"title": title, "rows": [dict(zip(columns, row, strict=True)) for row in rows]}
+            for title, columns, rows in self.tables
+        ]
+        return {
+            "format": "surgaug-inspect-1",
+            "path": str(self.path),
+            "kind": self.kind,
+            "facts": dict(self.facts),
+            "tables": tables,
+            "notes": self.notes,
+            "problems": self.problems,
+            **self.details,
+        }
+
+
+def sparkline(values: list[float], width: int = 60) -> str:
+    """A curve in one line of text: means over `width` equal parts, from the lowest value to the highest."""
+    if not values:
+        return ""
+    parts = min(width, len(values))
+    edges = [round(i * len(values) / parts) for i in range(parts + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, high = min(means), max(means)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0
+    return "".join(BARS[round((m - low) * scale)] for m in means)

@@ -1,0 +1,66 @@
+"""How a data set looks: frames with their label maps laid over them, a picture of at most 24."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from surgaug.data.dataset import LabelMaps, PairedFrames
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.sheet import cell_width, sheet
+from surgaug.errors import DataError
+from surgaug.feedback import Feedback
+from surgaug.inspect.dataset import open_frames
+
+MOST, COLUMNS, WIDTH = 24, 4, 1600
+OPACITY = 0.45
+
+
+def draw_sheet(root: Path, classes: str, feedback: Feedback) -> np.ndarray:
+    """uint8 [height, width, 3]: frames spread evenly over the data set, their classes in colour over them.
+
+    Raises DataError when nothing in it can be drawn.
+    """
+    frames = open_frames(root, classes, feedback)
+    tiles, label_maps = [], []
+    width = cell_width(WIDTH, COLUMNS)
+    for i in sorted({int(i) for i in np.linspace(0, len(frames) - 1, min(MOST, len(frames))).round()}):
+        try:
+            label_map = frames.load_label(i)
+            image = frames.load_image(i) if isinstance(frames, PairedFrames) else None
+        except DataError:  # it is among the problems
+            continue
+        tiles.append((frames.items[i].name, _tile(image, label_map, frames.space, width)))
+        label_maps.append(label_map)
+    if not tiles:
+        raise DataError(f"{root}: no frame of it can be read, so there is no sheet to draw")
+    return sheet(tiles, label_maps, frames.space, _title(frames, len(tiles)), WIDTH, COLUMNS)
+
+
+def overlay(image: np.ndarray, label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
+    """Image uint8 [H, W, 3] under the colours of its ids [H, W], outlines in full colour; pixels without label stay."""
+    colors = space.colorize(label_map)
+    labelled = (space.to_index(label_map) != 255)[..., None]
+    mixed = np.where(labelled, (1 - OPACITY) * image + OPACITY * colors, image)
+    edges = np.zeros(label_map.shape, bool)
+    edges[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
+    edges[1:] |= label_map[1:] != label_map[:-1]
+    return np.where((edges & labelled[..., 0])[..., None], colors, mixed).round().astype(np.uint8)
+
+
+def _tile(image: np.ndarray | None, label_map: np.ndarray, space: LabelSpace, width: int) -> Image.Image:
+    if image is None or image.shape[:2] != label_map.shape:
+        picture = space.colorize(label_map)
+    else:
+        picture = overlay(image, label_map, space)
+    height = max(1, round(label_map.shape[0] * width / label_map.shape[1]))
+    enlarged = label_map.shape[1] < width
+    return Image.fromarray(picture).resize(
+        (width, height), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
+    )
+
+
+def _title(frames: LabelMaps, shown: int) -> str:
+    return f"{frames.root}   {shown} of {len(frames)} frames   label space {frames.space.name}"
