@@ -111,7 +111,7 @@ def score(
     from surgaug.scoring.features import inception
     from surgaug.scoring.judges import JudgeConfig, parse_size
     from surgaug.scoring.report import notes, tables
-    from surgaug.scoring.run import ScoreConfig, run_score
+    from surgaug.scoring.run import ScoreConfig, score_folders
     from surgaug.scoring.utility import Budget
 
     feedback = screen.feedback()
@@ -139,7 +139,8 @@ def score(
             Budget(seeds, minutes) if utility else None,
         ),
     )
-    report = run_score(config, feedback)
+    scored = score_folders(config, feedback)
+    report = scored.report
     for title, columns, rows, caption in tables(report):
         feedback.table(title, columns, rows, caption)
     for note in notes(report):
@@ -151,6 +152,11 @@ def score(
         else:
             write_text(Path(json_file), f"{text}\n")
             screen.result(json_file)
+    if html_file is not None:
+        from surgaug.scoring.html.page import write_page
+
+        write_page(html_file, report, scored.real, scored.train, scored.synths, feedback)
+        screen.result(html_file)
     failed = gates.failures(report.gates)
     if failed:
         raise GateError("quality gate not met: " + "; ".join(failed))

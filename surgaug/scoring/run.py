@@ -57,7 +57,22 @@ class ScoreConfig:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A report, and the folders that it is about."""
+
+    report: Report
+    real: Folder
+    train: Folder | None
+    synths: tuple[Folder, ...]
+
+
 def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
+    """The report of `score_folders`."""
+    return score_folders(config, feedback).report
+
+
+def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scored:
     """Score every synthetic folder against the real one.
 
     Raises:
@@ -83,8 +98,8 @@ def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
     classes = config.classes if config.classes == "auto" else load_space(config.classes)
     scorer = _Scorer(config, measures, open_folder(config.real, classes, feedback), feedback)
     folders = [open_folder(path, classes, feedback) for path in config.synth]
+    train = open_folder(config.train, classes, feedback) if config.train else None
     if judged:
-        train = open_folder(config.train, classes, feedback)
         check_labels(train, scorer.real, *folders)
     rows = [scorer.row(folder, name) for folder, name in zip(folders, names, strict=True)]
     segmenter = None
@@ -114,7 +129,8 @@ def run_score(config: ScoreConfig, feedback: Feedback | None = None) -> Report:
         draws=config.draws,
         segmenter=segmenter,
     )
-    return replace(report, gates=gates.check(report, conditions))
+    report = replace(report, gates=gates.check(report, conditions))
+    return Scored(report, scorer.real, train, tuple(folders))
 
 
 class _Scorer:

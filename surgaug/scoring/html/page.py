@@ -1,0 +1,175 @@
+"""A report as a page: what goes where. The look is `page.css`, the frame `page.html.j2`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from surgaug.data.atomic import write_text
+from surgaug.feedback import Feedback
+from surgaug.scoring.folders import Folder
+from surgaug.scoring.html.charts import Chart, balance_chart, faithfulness_chart, utility_chart
+from surgaug.scoring.html.pictures import Trio, photo, sheet
+from surgaug.scoring.html.verdicts import Verdict, verdicts
+from surgaug.scoring.report import Measure, Report, Row, best_rows, figure, notes
+
+STRIP = 12
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Thumbnails as data URIs: a sheet of each synthetic folder, and some real frames."""
+
+    sheets: tuple[tuple[Trio, ...], ...]
+    strip: tuple[str, ...]
+
+
+def write_page(
+    path: Path, report: Report, real: Folder, train: Folder | None, synths: Sequence[Folder], feedback: Feedback
+) -> None:
+    """Write the report with pictures of its folders to `path`, whole or not at all.
+
+    Raises:
+        DataError: an image that cannot be read any more.
+    """
+    sources = [folder for folder in (real, train) if folder is not None]
+    with feedback.task("pictures of the page", len(synths) + 1, "sheets") as bar:
+        sheets = []
+        for synth in synths:
+            sheets.append(tuple(sheet(synth, sources)))
+            bar.advance()
+        spaced = np.unique(np.linspace(0, len(real) - 1, min(STRIP, len(real))).round().astype(int))
+        strip = tuple(photo(real.images[i]) for i in spaced)
+        bar.advance()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, render(report, Pictures(tuple(sheets), strip)))
+
+
+def render(report: Report, pictures: Pictures) -> str:
+    """The page. Pure."""
+    sets = [
+        _set(report, row, trios, i) for i, (row, trios) in enumerate(zip(report.rows, pictures.sheets, strict=True))
+    ]
+    many = len(sets) > 1
+    questions = list(dict.fromkeys(v.question for s in sets for v in s["verdicts"]))
+    title = f"{len(sets)} synthetic sets against real frames" if many else f"{sets[0]['name']} against real frames"
+    about = f"{report.real_images} real frames in {report.real_path}"
+    return _template().render(
+        title=title,
+        subtitle=about if many else f"{sets[0]['about']} {about}.",
+        css=(Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
+        sets=sets,
+        questions=questions,
+        lines=_lines(report),
+        strip=pictures.strip,
+        conventions=_conventions(report),
+        general=notes(report) if not many else [],
+        versions=" · ".join(f"{name} {version}" for name, version in report.versions.items())
+        + f" · seed {report.seed}",
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _set(report: Report, row: Row, trios: Sequence[Trio], number: int) -> dict[str, Any]:
+    found: list[Verdict] = verdicts(report, row)
+    has_real, has_label = any(t.real for t in trios), any(t.label for t in trios)
+    order = ["real frame"] * has_real + ["label map"] * has_label + ["synthetic image"]
+    return {
+        "name": row.name,
+        "anchor": f"set-{number + 1}",
+        "images": row.images,
+        "about": f"{row.images} images of {row.size[0]}×{row.size[1]} pixels in {row.path}.",
+        "verdicts": found,
+        "by_question": {v.question: v for v in found},
+        "trios": trios,
+        "has_real": has_real,
+        "has_label": has_label,
+        "sheet_caption": f"Left to right: {', '.join(order)}." if len(order) > 1 else "",
+        "charts": _charts(row),
+        "notes": list(row.notes) if len(report.rows) > 1 else [],
+    }
+
+
+def _charts(row: Row) -> list[Chart]:
+    charts = []
+    if row.faithfulness:
+        charts.append(faithfulness_chart(row.faithfulness.classes))
+    if row.utility:
+        charts.append(utility_chart(row.utility.classes))
+    if row.classes:
+        charts.append(balance_chart(row.classes))
+    return charts
+
+
+def _lines(report: Report) -> list[dict[str, Any]]:
+    """The lines of the table: a measure each, a cell for each folder."""
+    best = best_rows(report)
+    lines = []
+    for key, definition in report.definitions.items():
+        measures = [row.measures[key] for row in report.rows]
+        arrow = "↑" if definition.better == "higher" else "↓"
+        unit = f" ({definition.unit})" if definition.unit else ""
+        cells = [_cell(m, best.get(key) == i) for i, m in enumerate(measures)]
+        lines.append({"title": f"{definition.title}{unit} {arrow}", "real": _real(report, key), "cells": cells})
+    return lines
+
+
+def _cell(measure: Measure, best: bool) -> dict[str, Any]:
+    interval = "" if measure.low is None else f"{_figure(measure.low)} to {_figure(measure.high)}"
+    baseline = "" if measure.baseline is None else f"{_figure(measure.baseline.mean)} ± {measure.baseline.sd:.2g}"
+    return {
+        "value": _figure(measure.rank_value),
+        "interval": interval,
+        "n": measure.n,
+        "baseline": baseline,
+        "ratio": "" if measure.ratio is None else _figure(measure.ratio),
+        "reason": measure.reason,
+        "best": best,
+    }
+
+
+def _real(report: Report, key: str) -> str:
+    """What real frames reach by a measure, where it is the same for all folders."""
+    reached = {
+        {"miou": f.real_miou, "boundary_f": f.real_boundary_f}[key].value
+        for f in (row.faithfulness for row in report.rows)
+        if f and key in ("miou", "boundary_f")
+    }
+    return f"real frames: {_figure(reached.pop())}" if len(reached) == 1 else ""
+
+
+def _conventions(report: Report) -> list[tuple[str, str]]:
+    lines = [(d.title, d.convention) for d in report.definitions.values()]
+    if report.segmenter:
+        s = report.segmenter
+        lines.append(
+            (
+                "Segmenter",
+                f"{s['network']} from scratch on {s['train_frames']} real frames at {s['size'][0]}×{s['size'][1]}, "
+                f"{s['steps']} steps of {s['batch']}, seed {s['seed']}; tested on {s['test_frames']} other frames. "
+                "Intervals resample films or source masks where they are known, images otherwise; they do not hold "
+                "the chance in the segmenter's own training.",
+            )
+        )
+    return lines
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else "∞" if value == float("inf") else figure(value).replace("-", "−")
