@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from surgaug.perturb.discs import Disc
@@ -16,6 +17,7 @@ MAX_OVERLAP = 0.08  # of another instrument's pixels that it may newly cover
 MIN_LEFT = 0.3  # of a class's pixels that must stay visible
 EYE_MARGIN = 1.15  # radii of the eye's outermost disc
 _SPECK = 0.02  # of the object's pixels
+_NEAR = 3  # pixels between an instrument and what holds it
 _COMMON = 64  # pixels from which a class counts as visible
 
 
@@ -58,6 +60,27 @@ def reaches_border(thing: SceneObject, stray: int, before: int) -> str | None:
     if not thing.entries or thing.kind != "instrument":
         return None
     return "no longer reaches the border" if stray > before + speck(thing) else None
+
+
+def stays_attached(scene: Scene, thing: SceneObject, placed: Placed) -> str | None:
+    """What lies free in the frame and is held (by a hand, by a handle of another class) still is."""
+    if thing.entries or thing.kind != "instrument" or not scene.roles.known:
+        return None
+    if not _touches_holder(scene, thing.mask, thing.box[:2], thing.class_ids):
+        return None
+    held = _touches_holder(scene, placed.mask, placed.box[:2], thing.class_ids)
+    return None if held else "leaves what holds it"
+
+
+def _touches_holder(scene: Scene, mask: np.ndarray, origin: tuple[int, int], own: tuple[int, ...]) -> bool:
+    """Whether a mask [h, w] at `origin` (y, x) lies at, or below, what lies above the class ids `own`."""
+    grown = cv2.dilate(np.pad(mask.view(np.uint8), _NEAR), np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8))
+    y, x = origin[0] - _NEAR, origin[1] - _NEAR
+    top, left = max(-y, 0), max(-x, 0)
+    seen = scene.label_map[y + top : y + grown.shape[0], x + left : x + grown.shape[1]]
+    grown = grown[top : top + seen.shape[0], left : left + seen.shape[1]]
+    depth = max(int(scene.depths[i]) for i in own)
+    return bool(((scene.depths[seen] > depth) & (grown > 0)).any())
 
 
 def speck(thing: SceneObject) -> float:

@@ -58,14 +58,18 @@ class Disc:
 
     def drawn(self, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> np.ndarray:
         """uint8 [h, w] of `size`, its top left pixel at `origin` (y, x): 1 inside."""
-        canvas = np.zeros(size, np.uint8)
-        points = self.outline - (origin[1], origin[0])
-        cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 1, shift=4)
-        return canvas
+        return drawn(self.outline, size, origin)
 
     @property
     def mean_radius(self) -> float:
         return float(self.radius.mean())
+
+
+def drawn(outline: np.ndarray, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """uint8 [h, w] of `size`, its top left pixel at `origin` (y, x): 1 inside the closed outline [N, 2] of (x, y)."""
+    canvas = np.zeros(size, np.uint8)
+    cv2.fillPoly(canvas, [np.round((outline - (origin[1], origin[0])) * 16).astype(np.int32)], 1, shift=4)
+    return canvas
 
 
 def find_discs(

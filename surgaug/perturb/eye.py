@@ -8,12 +8,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.perturb.discs import Disc
+from surgaug.perturb.discs import Disc, drawn
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene, count_ids
 from surgaug.perturb.whole import keep_ignored
 
 _VISIBLE, _PUPIL_VISIBLE = 0.5, 0.25  # of the pixels that must remain
+_CALM = 3.0  # greatest ways from the frame's border within which a deformation ceases
 _INSIDE = 0.96  # of the outer disc's radius that an inner one may fill
 
 
@@ -31,13 +32,13 @@ def move_eye(scene: Scene, matrix: np.ndarray) -> np.ndarray:
     They glide below lids, tape and whatever else is no disc; the place they leave becomes what surrounds them.
     """
     eye = scene.discs[-1]
-    outline = np.concatenate([eye.outline, eye.outline @ matrix[:, :2].T + matrix[:, 2]])
-    y0, x0, y1, x1 = _box(outline, scene.frame)
+    new_outline = eye.outline @ matrix[:, :2].T + matrix[:, 2]
+    y0, x0, y1, x1 = _box(np.concatenate([eye.outline, new_outline]), scene.frame)
     size, origin = (y1 - y0, x1 - x0), (y0, x0)
     base = scene.bare[y0:y1, x0:x1]
     local = matrix.copy()
     local[:, 2] += matrix[:, :2] @ [x0, y0] - [x0, y0]
-    moved = cv2.warpAffine(eye.drawn(size, origin), local, size[::-1], flags=cv2.INTER_NEAREST).view(bool)
+    moved = drawn(new_outline, size, origin).view(bool)
     # Also what lids hide of the discs, and what lies beyond the frame, comes to light as the discs' outlines say.
     content = cv2.warpAffine(_completed(scene, base, origin), local, size[::-1], flags=cv2.INTER_NEAREST)
     beyond = moved & (cv2.warpAffine(np.ones(size, np.uint8), local, size[::-1], flags=cv2.INTER_NEAREST) == 0)
@@ -139,17 +140,23 @@ def _box(points: np.ndarray, frame: tuple[int, int]) -> tuple[int, int, int, int
 def deform(scene: Scene, field: np.ndarray, spare_eye: bool = False) -> np.ndarray:
     """The label map [H, W] whose anatomy is taken from elsewhere: `field` float32 [h, w, 2], (dy, dx) in pixels.
 
-    A coarse field is interpolated to the frame. Positive dx shows at x what lay at x + dx. spare_eye: its discs stay.
+    A coarse field is interpolated to the frame. Positive dx shows at x what lay at x + dx; toward the frame's border
+    the movement ceases, so that nothing comes in from beyond it. Instruments and hands are stiff. spare_eye: its discs
+    stay.
     """
     h, w = scene.frame
     dy, dx = (cv2.resize(np.ascontiguousarray(field[..., k]), (w, h), interpolation=cv2.INTER_CUBIC) for k in (0, 1))
-    dx += np.arange(w, dtype=np.float32)
-    dy += np.arange(h, dtype=np.float32)[:, None]
-    base = scene.bare
-    out = cv2.remap(base, dx, dy, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    reach = max(_CALM * float(np.abs(field).max()), 1.0)
+    x, y = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)[:, None]
+    dx *= np.clip(np.minimum(x, w - 1 - x) / reach, 0, 1)
+    dy *= np.clip(np.minimum(y, h - 1 - y) / reach, 0, 1)
+    base, (soft, stiff) = scene.bare, scene.soft
+    out = cv2.remap(soft, dx + x, dy + y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     if spare_eye:
-        of_eye = scene.of_eye[base] | scene.of_eye[out]
-        out[of_eye] = base[of_eye]
+        of_eye = scene.of_eye[soft] | scene.of_eye[out]
+        out[of_eye] = soft[of_eye]
+    if stiff is not None:
+        out[stiff] = base[stiff]
     return finished(scene, out)
 
 

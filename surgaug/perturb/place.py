@@ -65,6 +65,7 @@ def _placed(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray
     placed = put(sprite, matrix, scene.frame, scene.label_map.dtype)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     _require(constraints.visible_enough(thing, placed, scale))
+    _require(constraints.stays_attached(scene, thing, placed))
     if thing.entries and thing.kind == "instrument":
         stray = stray_parts(placed.mask, placed.box, scene.frame)
         pixels = sum(int(np.count_nonzero(part)) for part in stray)

@@ -133,6 +133,24 @@ class Scene:
             self._reveal(out, thing, movable)
         return out
 
+    @cached_property
+    def soft(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """`bare` without what else is stiff, its places filled; and where that was, bool [H, W], or None.
+
+        Stiff are hooks, rings and the like, and what lies above the instruments: a hand.
+        """
+        table = self.instruments | (self.depths > self._lowest)
+        if self.space.ignore is not None:
+            table[self.space.ignore] = False
+        stiff = table[self.bare]
+        if not stiff.any():
+            return self.bare, None
+        y, x = (np.flatnonzero(stiff.any(axis)) for axis in (1, 0))
+        box = np.s_[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+        out = self.bare.copy()
+        out[box] = fill(self.bare, np.ascontiguousarray(stiff[box]), (int(y[0]), int(x[0])), ~table, self.discs)
+        return out, stiff
+
     def _reveal(self, out: np.ndarray, thing: SceneObject, gone: Iterable[int]) -> None:
         """Join in `out` the parts of other instruments between which `thing` lay; classes that are `gone` are not."""
         y0, x0, y1, x1 = _grown(thing.box, self.frame)
@@ -177,14 +195,16 @@ class Scene:
         return table
 
     @cached_property
+    def _lowest(self) -> int:
+        """The depth of the lowest movable class."""
+        return min((self.space.by_id(i).depth for i in self.roles.movable), default=NOTHING_ABOVE)
+
+    @cached_property
     def sources(self) -> np.ndarray:
         """bool by id: classes that may spread into a hole, which are neither objects nor ignored."""
         table = self._table()
         table[list(self.space.ids)] = True
         table &= ~self.instruments
-        # What lies above the instruments is seen whole: none of it is hidden below one.
-        lowest = min((int(self.depths[i]) for thing in self.objects for i in thing.class_ids), default=0)
-        table &= (self.depths <= lowest) | (lowest == 0)
         if self.space.ignore is not None:
             table[self.space.ignore] = False
         return table

@@ -10,6 +10,7 @@ import numpy as np
 from surgaug.perturb.objects import SceneObject
 
 _SMOOTH_FROM = 4.0  # pixels of width; thinner things would break apart if their edge were smoothed
+_LEAVES = 0.5  # cosine of the greatest angle between a way out of the frame and the side's normal
 _CUT = 0.4  # of a blob's extent that lies along the border, from which the border is taken to cut it
 
 
@@ -67,31 +68,49 @@ def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
         own = (thing.ids == class_id) & thing.mask
         canvas = np.zeros(high - low, np.uint8)
         canvas[y0 - low[0] : y1 - low[0], x0 - low[1] : x1 - low[1]] = own.view(np.uint8) * 255
-        for a, b in _border_runs(own, thing.box, frame):
-            middle = (np.array(a) + b) / 2
+        ends: list[tuple[np.ndarray, np.ndarray]] = []
+        for a, b, out in _border_runs(own, thing.box, frame):
+            middle = (a + b) / 2
             entry = min(thing.entries, key=lambda e: float(((np.array(e.point) - middle) ** 2).sum()))
-            way = reach * np.array(entry.direction)
-            polygon = np.array([a, b, np.array(b) + way, np.array(a) + way]) - low
-            cv2.fillConvexPoly(canvas, np.round(polygon[:, ::-1] * 16).astype(np.int32), 255, shift=4)
+            way = reach * _outward(np.array(entry.direction), out)
+            _draw(canvas, np.array([a, b, b + way, a + way]) - low)
+            # Round a corner of the frame two runs meet, and the gap between their ways is part of the instrument.
+            for end in (a, b):
+                for other, its_way in ends:
+                    if np.abs(end - other).max() <= 1:
+                        _draw(canvas, np.array([end, end + way, end + way + its_way, other + its_way]) - low)
+            ends += [(a, way), (b, way)]
         layers.append((class_id, canvas))
     return Sprite((int(low[0]), int(low[1])), tuple(layers), smooth)
 
 
+def _outward(way: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The unit vector `way`, turned where it hardly leaves the side of the frame whose normal is `out`."""
+    short = _LEAVES - float(way @ out)
+    way = way + max(short, 0.0) * out
+    return way / np.hypot(*way)
+
+
+def _draw(canvas: np.ndarray, polygon: np.ndarray) -> None:
+    """A convex polygon [N, 2] of (y, x), in place."""
+    cv2.fillConvexPoly(canvas, np.round(polygon[:, ::-1] * 16).astype(np.int32), 255, shift=4)
+
+
 def _border_runs(
     mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int, int]
-) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """First and last pixel (y, x) of every run of the mask along the frame's four sides."""
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """First and last pixel (y, x) of every run of the mask along the frame's four sides, and the side's way out."""
     y0, x0, y1, x1 = box
     runs = []
     if y0 == 0:
-        runs += [((0, x0 + a), (0, x0 + b)) for a, b in _runs(mask[0])]
+        runs += [((0, x0 + a), (0, x0 + b), (-1, 0)) for a, b in _runs(mask[0])]
     if y1 == frame[0]:
-        runs += [((y1 - 1, x0 + a), (y1 - 1, x0 + b)) for a, b in _runs(mask[-1])]
+        runs += [((y1 - 1, x0 + a), (y1 - 1, x0 + b), (1, 0)) for a, b in _runs(mask[-1])]
     if x0 == 0:
-        runs += [((y0 + a, 0), (y0 + b, 0)) for a, b in _runs(mask[:, 0])]
+        runs += [((y0 + a, 0), (y0 + b, 0), (0, -1)) for a, b in _runs(mask[:, 0])]
     if x1 == frame[1]:
-        runs += [((y0 + a, x1 - 1), (y0 + b, x1 - 1)) for a, b in _runs(mask[:, -1])]
-    return runs
+        runs += [((y0 + a, x1 - 1), (y0 + b, x1 - 1), (0, 1)) for a, b in _runs(mask[:, -1])]
+    return [tuple(np.array(part, float) for part in run) for run in runs]
 
 
 def _runs(line: np.ndarray) -> list[tuple[int, int]]:

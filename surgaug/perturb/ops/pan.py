@@ -20,7 +20,7 @@ KEEPS = frozenset()
 class Params:
     """way: greatest along each side, in shares of it."""
 
-    way: float = 0.08
+    way: float = 0.06
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

@@ -19,7 +19,7 @@ KEEPS = frozenset()
 class Params:
     """degrees: greatest turn either way."""
 
-    degrees: float = 8.0
+    degrees: float = 6.0
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

@@ -20,7 +20,7 @@ KEEPS = frozenset()
 class Params:
     """farthest, nearest: factors of the magnification. off: the middle's greatest distance from that of the frame."""
 
-    farthest: float = field(default=0.9, metadata=FACTOR)
+    farthest: float = field(default=0.93, metadata=FACTOR)
     nearest: float = field(default=1.3, metadata=FACTOR)
     off: float = 0.15
 

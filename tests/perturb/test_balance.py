@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+from perturb_cases import CADIS, eye
+
+from surgaug.data.atomic import write_png
+from surgaug.errors import UsageError
+from surgaug.feedback import Silent
+from surgaug.perturb.balance import Balance, Trials, corrected, first_asks, parse_balance, targets, unreachable
+from surgaug.perturb.config import AugmentConfig
+from surgaug.perturb.recipe import Recipe, parse_recipe
+from surgaug.perturb.run import augment_masks
+
+KNIFE, PHACO, MANIPULATOR, HANDLE = 12, 13, 17, 21
+
+
+def test_a_threshold_wants_rare_classes_by_their_repeat_factor():
+    wanted = targets(Balance(threshold=0.25), CADIS, {0: 1.0, KNIFE: 0.04, PHACO: 0.25, 14: 0.0})
+    assert wanted == {KNIFE: pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("b.toml", '"Primary Knife" = 0.5\n13 = 0\n'),
+        ("c.toml", '[balance]\n"primary knife" = 0.5\n13 = 0\n'),
+        ("b.json", '{"Primary Knife": 0.5, "13": 0}'),
+        ("b.csv", "class,share\nPrimary Knife,0.5\n13,0\n"),
+    ],
+)
+def test_shares_from_a_file(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    assert targets(parse_balance(str(tmp_path / name)), CADIS, {}) == {KNIFE: 0.5, PHACO: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('"Primary Knive" = 0.5', "did you mean Primary Knife"),
+        ("Pupil = 1.5", "from 0 to 1"),
+        ("Pupil = true", "from 0 to 1"),
+        ("", "expected a threshold"),
+        ("= 3", "not a TOML"),
+    ],
+)
+def test_bad_shares_are_refused(tmp_path, content, said):
+    (tmp_path / "b.toml").write_text(content)
+    with pytest.raises(UsageError, match=said):
+        targets(parse_balance(str(tmp_path / "b.toml")), CADIS, {})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "2", "missing.toml", "often"])
+def test_impossible_balances_are_refused(text):
+    with pytest.raises(UsageError, match="--balance"):
+        parse_balance(text)
+
+
+def test_chances_make_up_for_tries_that_fail():
+    trials = Trials(100, seen={1: 10, 2: 50}, asked={1: 40, 3: 20}, came={1: 20})
+    wanted = {1: 0.4, 2: 0.2, 3: 0.5}
+    asks = first_asks(wanted, trials)
+    assert asks.into == ((1, pytest.approx((0.4 - 0.1) / (0.9 * 0.5))),)
+    assert asks.out == ((2, pytest.approx(0.6)),)
+    assert unreachable(wanted, asks, trials) == [3]
+    half_way = Trials(100, seen={1: 25}, asked={}, came={})
+    assert corrected(asks, wanted, trials, half_way).into[0][1] == pytest.approx(min(1.0, 2 * asks.into[0][1]))
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Ten maps: nine with phaco handpiece and micromanipulator, one with a knife only."""
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for i in range(9):
+        write_png(folder / f"{i}.png", np.roll(eye((68, 120)), i - 4, 1))
+    knife = np.where(np.isin(eye((68, 120)), (PHACO, MANIPULATOR, HANDLE)), 6, eye((68, 120))).astype(np.uint8)
+    cv2.line(knife, (119, 50), (82, 40), KNIFE, 4)
+    write_png(folder / "knife.png", knife)
+    return folder
+
+
+def shares(out):
+    counts = json.loads((out / "dataset.json").read_text())["counts"]
+    return {c["id"]: (c["masks"] / 10, c["maps"] / counts["maps"], c.get("wanted")) for c in counts["classes"]}
+
+
+@pytest.mark.slow
+def test_quotas_are_reached_by_insertion_and_removal(masks, tmp_path):
+    (tmp_path / "quota.toml").write_text('"Primary Knife" = 0.3\n"Micromanipulator" = 0.5\n')
+    recipe = Recipe(
+        parse_recipe("shift:0.5,remove:0.5,flip:0.5").ops, balance=parse_balance(str(tmp_path / "quota.toml"))
+    )
+    augment_masks(AugmentConfig(masks, tmp_path / "out", recipe, n=300, classes="cadis", workers=1))
+    found = shares(tmp_path / "out")
+    assert found[KNIFE][0] == 0.1 and found[KNIFE][2] == 0.3
+    assert found[KNIFE][1] == pytest.approx(0.3, abs=0.08)
+    assert found[MANIPULATOR][1] == pytest.approx(0.5, abs=0.08)
+    assert 2 not in {i for i, (_, _, wanted) in found.items() if wanted}
+
+
+def test_what_cannot_be_reached_is_said(masks, tmp_path):
+    class Hears(Silent):
+        said: ClassVar[list[str]] = []
+
+        def warn(self, message: str) -> None:
+            self.said.append(message)
+
+    recipe = Recipe(balance=Balance(shares=(("Skin", 0.1), ("Hand", 0.9))))
+    augment_masks(AugmentConfig(masks, tmp_path / "out", recipe, n=2, classes="cadis", workers=1), Hears())
+    assert any("Hand, Skin" in message for message in Hears.said)
