@@ -28,7 +28,7 @@ def export(
     ] = 0.0,
     classes: Annotated[str, _What(help="Label space: auto, a built-in name, or a class file.")] = "auto",
     exclude_known_errors: Annotated[
-        bool, _What("--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.")
+        bool, _What("--exclude-known-errors", help="CaDIS: without the 60 training frames known to be mislabelled.")
     ] = False,
     layout: Annotated[
         str, _Where(metavar="folders|cadis|nnunet|mmseg|coco|hf|yolo", help="Of the output (docs/data.md).")

@@ -39,7 +39,9 @@ def train(
     exclude_known_errors: Annotated[
         bool,
         typer.Option(
-            "--exclude-known-errors", help="CaDIS: without the frames known to be mislabelled.", rich_help_panel=DATA
+            "--exclude-known-errors",
+            help="CaDIS: without the 60 training frames known to be mislabelled (3,490 are left).",
+            rich_help_panel=DATA,
         ),
     ] = False,
     model: Annotated[

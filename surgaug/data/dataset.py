@@ -82,14 +82,16 @@ def open_pairs(
     images: Path | None = None,
     labels: Path | None = None,
     exclude_known_errors: bool = False,
+    also: Sequence[Path] = (),
     feedback: Feedback | None = None,
 ) -> PairedFrames:
     """Open a data set of images with label maps; every label map is read once, in threads.
 
     classes: "auto", a built-in name, a class file, or a label space. split: "train", "val" or "test"; all if None.
     images, labels: the folders, relative to `root`, where their names do not tell. exclude_known_errors: leave out the
-    frames of CaDIS that are known to be labelled wrongly. Images without label and labels without image stay among the
-    items: `survey` refuses and lists them.
+    frames of CaDIS that are known to be labelled wrongly, except those of its validation and test split, which stay as
+    published. also: further data sets (of the same layout) whose classes count where classes are found. Images without
+    label and labels without image stay among the items: `survey` refuses and lists them.
 
     Raises:
         DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `codecs.detect`).
@@ -104,11 +106,13 @@ def open_pairs(
     items = [item for item in everything if split in (None, item.split)]
     if not items:
         items = module.read(root, split=split, **given)  # says why there is none
+    left_out: list[str] = []
     if exclude_known_errors:
-        items = _without_known_errors(items, root)
+        items, left_out = _without_known_errors(items, root)
     # Found classes must be the same for every split of a data set, so all of its maps are looked at.
-    whole = everything if is_auto(classes) else items
+    whole = [*everything, *_beside(also, layout)] if is_auto(classes) else items
     space, codec, scans, notes = understand(whole, classes, [root], module, feedback)
+    notes = [*notes, *left_out]
     return PairedFrames(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes), layout)
 
 
@@ -200,11 +204,22 @@ def _with_film(item: Item) -> Item:
     return replace(item, video=film.group(1)) if film else item
 
 
-def _without_known_errors(items: Sequence[Item], root: Path) -> list[Item]:
+def _beside(roots: Sequence[Path], layout: str) -> list[Item]:
+    """The items of further data sets, unless their layout is another one, or has an encoding of its own."""
+    others = [root for root in map(Path, roots) if root.is_dir() and _layout_of(root) == layout]
+    module = layouts.get(layout)
+    return [] if hasattr(module, "codec") else [item for root in others for item in module.read(root)]
+
+
+def _without_known_errors(items: Sequence[Item], root: Path) -> tuple[list[Item], list[str]]:
+    """The items that may be trained on, and what is to be said of the others."""
     files = {item: (item.image or item.label).stem for item in items}
     if not cadis_named(files.values()):
         raise UsageError(f"{root}: frames with known label errors are listed for CaDIS only (VideoN_frameNNNNNN.png)")
-    kept = [item for item in items if files[item] not in cadis.known_errors()]
+    wrong = {item for item in items if files[item] in cadis.known_errors()}
+    kept = [item for item in items if item not in wrong or item.split in ("val", "test")]
     if not kept:
         raise DataError(f"{root}: all {len(items)} frames are known to be labelled wrongly")
-    return kept
+    stay = sum(item in wrong for item in kept)
+    notes = [f"{len(items) - len(kept)} frames known to be mislabelled are left out"]
+    return kept, notes + ([f"{stay} of the validation and test split stay, as published"] if stay else [])

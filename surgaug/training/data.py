@@ -30,6 +30,7 @@ def load_data(config: TrainConfig, feedback: Feedback) -> tuple[Frames, Frames, 
         Path(config.data),
         classes=config.classes,
         exclude_known_errors=config.exclude_known_errors,
+        also=[Path(config.val)] if config.val else [],
         feedback=feedback,
     )
     train, val = split(paired, config.seed)

@@ -199,12 +199,17 @@ def test_a_missing_split_of_cadis(tmp_path: Path) -> None:
 
 
 def test_known_label_errors_are_left_out_when_asked(tmp_path: Path) -> None:
-    _cadis(tmp_path, {7: [8830, 8840], 2: [1630]})
-    assert len(open_pairs(tmp_path)) == 3
+    _cadis(tmp_path, {8: [6770, 6780], 10: [10740], 7: [8830, 8840], 2: [1630]})
+    assert len(open_pairs(tmp_path)) == 6
     kept = open_pairs(tmp_path, exclude_known_errors=True)
-    assert [i.name for i in kept.items] == ["Video7_frame008840"]
+    assert [i.name for i in kept.items if i.split == "train"] == ["Video8_frame006780"]
+    assert len([i for i in kept.items if i.split != "train"]) == 3, "validation and test stay as published"
+    assert kept.notes[-2:] == (
+        "2 frames known to be mislabelled are left out",
+        "2 of the validation and test split stay, as published",
+    )
     with pytest.raises(DataError, match="all 1 frames are known to be labelled wrongly"):
-        open_pairs(tmp_path, split="test", exclude_known_errors=True)
+        open_pairs(tmp_path / "Video10", exclude_known_errors=True)
     with pytest.raises(UsageError, match="listed for CaDIS only"):
         open_pairs(_frames(tmp_path / "other", "a"), exclude_known_errors=True)
 
@@ -227,6 +232,14 @@ def test_ids_that_fit_a_task_and_cadis_are_said_to_be_taken_as_the_tasks(tmp_pat
 
 
 # classes found
+
+
+def test_classes_of_further_data_count_where_classes_are_found(tmp_path: Path) -> None:
+    train, val = _frames(tmp_path / "train", "a", label=1), _frames(tmp_path / "val", "b", label=7)
+    joint = open_pairs(train, also=[val])
+    assert joint.space.ids == (1, 7) and len(joint) == 1
+    assert open_pairs(val, classes=joint.space).load_label(0)[0, 0] == 7
+    assert open_pairs(train, classes="cadis", also=[val]).space == CADIS
 
 
 def test_cadis_by_file_name_and_other_names_by_id(tmp_path: Path) -> None:

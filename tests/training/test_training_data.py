@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surgaug.data.atomic import write_png
+from surgaug.errors import DataError
+from surgaug.feedback import Silent
+from surgaug.training.config import TrainConfig
+from surgaug.training.data import load_data
+
+
+def pairs(root: Path, ids: list[int]) -> str:
+    for kind in ("images", "labels"):
+        (root / kind).mkdir(parents=True)
+    for i in ids:
+        write_png(root / "images" / f"{i}.png", np.full((8, 8, 3), i, np.uint8))
+        write_png(root / "labels" / f"{i}.png", np.full((8, 8), i, np.uint8))
+    return str(root)
+
+
+def test_classes_are_found_in_training_and_validation_frames(tmp_path: Path) -> None:
+    train, val = pairs(tmp_path / "train", [1, 2]), pairs(tmp_path / "val", [2, 5])
+    frames, val_frames, statistics, presence = load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
+    assert frames.paired.space.ids == val_frames.paired.space.ids == (1, 2, 5)
+    assert statistics["presence"] == [1, 1, 0] and presence.shape == (2, 3)
+    assert (val_frames.view(1)[1] == 2).all()
+
+
+def test_named_classes_stay_as_they_are_named(tmp_path: Path) -> None:
+    train, val = pairs(tmp_path / "train", [1, 2]), pairs(tmp_path / "val", [2, 5])
+    names = tmp_path / "classes.json"
+    names.write_text('{"a": 1, "b": 2}')
+    with pytest.raises(DataError, match=r"value 5 .* outside the label space"):
+        load_data(TrainConfig(data=train, val=val, size=(8, 8), classes=str(names)), Silent())
