@@ -38,7 +38,8 @@ def describe(
         "complete": False,
         "samples": config.n,
         "masks": {"source": None if isinstance(config.masks, tuple) else str(config.masks), "count": num_masks},
-        "model": {"file": str(file), "hash": model.hash, "size": list(model.size), "prediction": model.prediction}
+        "model": {"file": str(file), "hash": model.hash, "family": model.family, "size": list(model.size)}
+        | {"prediction": model.prediction}
         | {"schedule": model.schedule, "meta": model.meta},
         "settings": settings,
         **target.description(),

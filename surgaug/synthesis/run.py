@@ -20,10 +20,11 @@ from surgaug.data.item import Frame
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.data.target import FOLDERS, Target
 from surgaug.device import pick_device, pick_precision
-from surgaug.errors import Interrupted, ModelError
+from surgaug.errors import Interrupted, ModelError, UsageError
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock, in_turn
+from surgaug.models import families
 from surgaug.models.weights import LoadedModel, load_model
 from surgaug.perturb.engine import Engine, build, wanted_shares
 from surgaug.perturb.pool import cores
@@ -33,9 +34,10 @@ from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
 from surgaug.synthesis.masks import digest, of_split, open_for, output_size, to_size
+from surgaug.synthesis.one_pass import OnePassPainter
 from surgaug.synthesis.output import claim, describe, finish, refuse_other
 from surgaug.synthesis.resolve import resolve_model
-from surgaug.synthesis.sample import CHANNELS, BatchLimit, Painter, Recipe, is_out_of_memory
+from surgaug.synthesis.sample import BatchLimit, Painter, Recipe, is_out_of_memory
 from surgaug.synthesis.style import Styles, choose
 from surgaug.synthesis.write import Painted, Writer
 
@@ -127,7 +129,7 @@ class _Job:
     file: Path
     model: LoadedModel
     recipe: Recipe
-    painter: Painter
+    painter: Painter | OnePassPainter
     styles: Styles
     device: torch.device
     maps: LabelMaps
@@ -144,7 +146,8 @@ class _Job:
         file = resolve_model(config.model, feedback)
         model = load_model(file, device)
         recipe = _recipe(config, model)
-        painter = Painter(model, recipe, device, precision)
+        by_steps = model.family == families.DIFFUSION
+        painter = Painter(model, recipe, device, precision) if by_steps else OnePassPainter(model, device, precision)
         styles = choose(config.style, model, file)
 
         maps, found = open_for(model.space, file, config.masks, config.classes, feedback)
@@ -168,6 +171,11 @@ class _Job:
             "precision": "fp32" if precision is None else str(precision).removeprefix("torch."),
             "layout": config.layout,
         }
+        if not by_steps and not model.net.noise_shapes(model.size) and config.n > len(files) and not perturbing:
+            feedback.warn(
+                f"{model.family} draws no noise: of {config.n} pictures of {len(files)} label maps, those of one map "
+                "are the same; --augment makes every map another"
+            )
         masks = plan.assign_masks(config.n, len(maps.items), config.seed, ranking)
         space = _joint_space(maps.space, model.space)
         engine = None
@@ -186,10 +194,11 @@ class _Job:
         """What is about to be done, in one line."""
         recipe, model = self.recipe, self.model
         guidance = "" if recipe.guidance == 1 else f", guidance {recipe.guidance:g}"
+        how = model.family if model.family != families.DIFFUSION else f"{recipe.sampler} {recipe.steps} steps{guidance}"
         trained = f"{model.space.num_classes} classes, {model.size[0]}x{model.size[1]}"
         return (
             f"{self.config.n} images from {len(self.maps)} label maps by {self.file} ({trained}), "
-            f"{recipe.sampler} {recipe.steps} steps{guidance}, on {self.device}"
+            f"{how}, on {self.device}"
         )
 
     @cached_property
@@ -239,14 +248,12 @@ class _Job:
     def paint(self, batch: list[Sample], on_step: Callable[[], None]) -> list[Painted]:
         """The batch's images, with their manifest rows."""
         indices, seed = [s.index for s in batch], self.config.seed
-        shape = (CHANNELS, *batch[0].size)
         drawn = [self.styles.draw(seed, k) for k in indices]
         try:
             images = self.painter.paint(
                 [s.index_map for s in batch],
                 [s.key for s in batch],
-                noise.batch_noise(seed, indices, 0, shape),
-                lambda step: noise.batch_noise(seed, indices, step + 1, shape),
+                lambda step, shape: noise.batch_noise(seed, indices, step, shape),
                 np.stack([code for _, code in drawn]),
                 on_step,
             )
@@ -288,6 +295,12 @@ class _Job:
 
 
 def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
+    if model.family != families.DIFFUSION:
+        given = {"sampler": config.sampler, "steps": config.steps, "guidance": config.guidance}
+        given |= {f"set {name}": value for name, value in config.options.items()}
+        if names := [name for name, value in given.items() if value is not None]:
+            raise UsageError(f"--{names[0]}: {model.family} paints in one pass; only diffusion models have samplers")
+        return Recipe(sampler="one-pass", steps=1)
     defaults = model.defaults
 
     def chosen(name: str, fallback: Any) -> Any:

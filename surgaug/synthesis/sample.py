@@ -55,20 +55,20 @@ class Painter:
         self,
         index_maps: Sequence[np.ndarray],
         keys: Sequence[Hashable],
-        x_t: np.ndarray,
-        noise: Callable[[int], np.ndarray],
+        noise: Callable[[int, tuple[int, ...]], np.ndarray],
         styles: np.ndarray | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> np.ndarray:
         """Images uint8 [B, H, W, 3].
 
         index_maps: B maps of class indices uint8 [H, W] (255: no label). keys: equal keys mean equal maps; those of
-        the last batch are remembered. x_t: the start, unit Gaussian noise float32 [B, 3, H, W]. noise(step): the same
-        for step 0, 1, ..., if the sampler asks. styles: codes float32 [B, 7] (`models/style.py`), NaN for any; None
-        for any throughout. on_step: called before every evaluation of the network.
+        the last batch are remembered. noise(i, shape): unit Gaussian noise float32 [B, *shape]; 0 is the start, the
+        next ones are for the sampler's steps, if it asks. styles: codes float32 [B, 7] (`models/style.py`), NaN for
+        any; None for any throughout. on_step: called before every evaluation of the network.
 
         Raises FloatingPointError when an image is not finite.
         """
+        shape = (CHANNELS, *index_maps[0].shape)
         codes = None if styles is None else self._to_device(styles)
         cond = self._net.in_style(self._condition(index_maps, keys), codes)
         predict = self._denoiser(cond, on_step)
@@ -80,15 +80,12 @@ class Painter:
             predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance)
         x_0 = self._sample(
             clip_x0(predict),
-            self._to_device(x_t),
+            self._to_device(noise(0, shape)),
             self._alpha_bars,
-            lambda step: self._to_device(noise(step)),
+            lambda step: self._to_device(noise(step + 1, shape)),
             **self._recipe.options,
         )
-        if not bool(torch.isfinite(x_0).all()):
-            raise FloatingPointError("an image holds values that are not numbers")
-        images = ((x_0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return to_images(x_0)
 
     def forget(self) -> None:
         """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
@@ -124,6 +121,14 @@ class Painter:
         if self._device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self._device, non_blocking=True)
+
+
+def to_images(x: Tensor) -> np.ndarray:
+    """Float [B, 3, H, W], limited to [-1, 1], to uint8 [B, H, W, 3]. FloatingPointError where it is not finite."""
+    if not bool(torch.isfinite(x).all()):
+        raise FloatingPointError("an image holds values that are not numbers")
+    images = ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:

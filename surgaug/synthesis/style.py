@@ -11,6 +11,7 @@ import torch
 from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import UsageError
+from surgaug.models import families
 from surgaug.models.style import DIMENSION, style_code
 from surgaug.models.weights import LoadedModel
 from surgaug.synthesis.noise import style_rng
@@ -39,7 +40,7 @@ def choose(asked: str, model: LoadedModel, file: Path) -> Styles:
 
     Raises UsageError for a name that the model does not know, or for a model that was trained without styles.
     """
-    if model.net.style is None:
+    if model.family != families.DIFFUSION or model.net.style is None:
         if asked in ("auto", "any"):
             return Styles()
         raise UsageError(f"--style {asked}: {file} was trained without styles; train with network.style=true")

@@ -31,14 +31,13 @@ def maps():
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_what_is_computed_once_a_map_gives_the_pictures_of_computing_it_anew(model, maps, guidance, sampler):
     which, steps = [0, 0, 2, 1, 1, 1], 5
-    x_t = batch_noise(0, range(6), 0, (3, 13, 18))
 
-    def noise(step):
-        return batch_noise(0, range(6), step + 1, (3, 13, 18))
+    def noise(step, shape=(3, 13, 18)):
+        return batch_noise(0, range(6), step, shape)
 
     painter = Painter(model, Recipe(sampler, steps, guidance), CPU, None)
-    painter.paint([maps[1]] * 2, [1, 1], x_t[:2], noise=lambda step: noise(step)[:2])  # map 1 is remembered
-    painted = painter.paint([maps[i] for i in which], which, x_t, noise)
+    painter.paint([maps[1]] * 2, [1, 1], lambda step, shape: noise(step, shape)[:2])  # map 1 is remembered
+    painted = painter.paint([maps[i] for i in which], which, noise)
 
     index_maps = torch.from_numpy(np.stack([maps[i] for i in which]))
 
@@ -51,18 +50,16 @@ def test_what_is_computed_once_a_map_gives_the_pictures_of_computing_it_anew(mod
         return (without + guidance * (with_map - without)).clamp(-1, 1)
 
     levels = Schedule.from_dict(model.schedule).sampling_levels(steps)
-    x_0 = get(sampler)(plain, torch.from_numpy(x_t), levels, lambda step: torch.from_numpy(noise(step)))
+    x_0 = get(sampler)(plain, torch.from_numpy(noise(0)), levels, lambda step: torch.from_numpy(noise(step + 1)))
     expected = ((x_0.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()
     assert painted.dtype == np.uint8 and painted.shape == (6, 13, 18, 3)
     assert np.abs(painted - expected).max() <= 1
 
 
 def test_options_go_to_the_sampler(model, maps):
-    x_t = batch_noise(0, [0], 0, (3, 13, 18))
-
     def paint(**options):
         painter = Painter(model, Recipe("ddim", 5, 1.0, options), CPU, None)
-        return painter.paint(maps[:1], [0], x_t, lambda step: batch_noise(0, [0], step + 1, (3, 13, 18)))
+        return painter.paint(maps[:1], [0], lambda step, shape: batch_noise(0, [0], step, shape))
 
     assert np.array_equal(paint(), paint(eta=0.0))
     assert np.abs(paint().astype(int) - paint(eta=1.0)).max() > 1
@@ -72,9 +69,8 @@ def test_options_go_to_the_sampler(model, maps):
 
 def test_an_image_that_is_not_finite_is_told(model, maps):
     painter = Painter(model, Recipe("ddim", 2), CPU, None)
-    x_t = np.full((1, 3, 13, 18), np.nan, np.float32)
     with pytest.raises(FloatingPointError):
-        painter.paint(maps[:1], [0], x_t, lambda step: x_t)
+        painter.paint(maps[:1], [0], lambda step, shape: np.full((1, *shape), np.nan, np.float32))
 
 
 def test_batch_limit():

@@ -1,7 +1,7 @@
 """How each family of models is trained, one file each, named as in `models/families/`.
 
-`methods/NAME.py` defines `RECIPES`, the settings of `TrainConfig` that go with each preset (`schedule` as a dictionary),
-and a class `Method`:
+`methods/NAME.py` defines `RECIPES`, the settings of `TrainConfig` that go with each preset (`schedule` as a
+dictionary), and a class `Method`:
 
     Method(config, net, num_classes, device, dtype, world)
     .net           the network that is averaged, stored and sampled
