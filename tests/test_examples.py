@@ -61,6 +61,15 @@ def test_pipeline_then_shards(folder):
     assert all((folder / "sharded" / row["image"]).is_file() for row in rows)
 
 
+def test_python_api(folder):
+    line = [sys.executable, str(EXAMPLES / "python_api.py"), "train", "val", "python", "0.05"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)}
+    done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert "36 classes" not in done.stdout and "6 images in" in done.stdout
+    assert len(list((folder / "python" / "synthetic" / "images").glob("*.png"))) == 6
+
+
 def test_pipeline_says_how_it_is_used(folder):
     done = script(folder, "pipeline.sh")
     assert done.returncode != 0

@@ -26,11 +26,12 @@ LAYERS = [
         "surgaug.export",
         "surgaug.inspect",
     },
-    {"surgaug.demo"},
+    {"surgaug.demo", "surgaug.api"},
     {"surgaug.cli"},
     {"surgaug.__main__"},
 ]
 SIBLINGS = {("surgaug.synthesis", "surgaug.perturb")}
+FRONT = ("surgaug", "surgaug.api")  # named for type checkers, imported when used
 HEAVY = {"torch", "torchvision", "cv2", "pandas", "skimage", "scipy"}
 
 
@@ -98,6 +99,7 @@ def upward(found: list[Import]) -> list[str]:
         if i.target.split(".")[0] == "surgaug"
         and package(i.importer) != package(i.target)
         and (package(i.importer), package(i.target)) not in SIBLINGS
+        and ((i.importer, i.target) != FRONT or i.at_start)
         and layer[package(i.importer)] <= layer[package(i.target)]
     ]
 

@@ -1,0 +1,32 @@
+"""The whole way in Python: train, make new label maps, paint them, score the result.
+
+usage: python python_api.py TRAIN VAL OUT [MINUTES]
+
+TRAIN and VAL: folders with images/ and labels/. Nothing here is more than the commands do; use it where a script or a
+notebook is at home.
+"""
+
+import sys
+from pathlib import Path
+
+import surgaug
+
+
+def main(train: Path, val: Path, out: Path, minutes: float) -> None:
+    run = surgaug.train(train, val=val, out=out / "run", size=(32, 56), minutes=minutes)
+    model = surgaug.load_model(run.model)
+    print(f"{run.step} steps; {model.space.num_classes} classes, {model.size[0]}x{model.size[1]}")
+
+    masks = surgaug.augment_masks(train, n=6, out=out / "masks")
+    painted = surgaug.synthesize(masks.out, n=6, model=run.model, out=out / "synthetic", steps=10)
+    print(f"{painted.total} images in {painted.out}")
+
+    report = surgaug.score(val, painted.out, metrics=["frechet"]).to_dict()
+    for row in report["rows"]:
+        print(row["name"], row["images"], "images")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5):
+        sys.exit(__doc__)
+    main(*map(Path, sys.argv[1:4]), minutes=float(sys.argv[4]) if len(sys.argv) == 5 else 60)

@@ -1,0 +1,188 @@
+"""The commands as functions: `surgaug.train`, `augment_masks`, `synthesize`, `score`, and `load_model`.
+
+What is not given is what the command takes by default. Each says nothing unless it gets a `feedback`, checks everything
+before long work starts, and raises `surgaug.errors.SurgaugError` (its kinds: UsageError, DataError, ModelError) with
+one line that names the file, the value and the cure. Sizes are (H, W) in pixels. All but `load_model` go on with what a
+stopped call of the same arguments left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surgaug.errors import UsageError
+from surgaug.feedback import Feedback, Silent
+
+if TYPE_CHECKING:
+    from surgaug.models.weights import LoadedModel
+    from surgaug.perturb.run import Result as AugmentResult
+    from surgaug.scoring.report import Report
+    from surgaug.synthesis.run import Result as SynthesizeResult
+    from surgaug.training.loop import TrainResult
+
+Source = str | Path | Iterable[str | Path]
+
+
+def train(
+    data: str | Path,
+    *,
+    val: str | Path | None = None,
+    out: str | Path | None = None,
+    model: str = "diffusion",
+    preset: str = "tiny",
+    size: tuple[int, int] | None = None,
+    classes: str | Path = "auto",
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    feedback: Feedback | None = None,
+) -> TrainResult:
+    """Train a model that paints frames from label maps, as `surgaug train` does.
+
+    data, val: data sets of images with label maps; without `val`, the data's own split, or some of it held out.
+    classes: "auto", a built-in label space or a class file. size: of training, (H, W). steps, minutes: whichever ends
+    first. settings: any other by its dotted name, as `--set` takes them ({"network.dropout": 0.1}).
+
+    Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
+    Raises UsageError, DataError, ModelError (the loss is no number, or memory ran out), Interrupted after SIGINT.
+    """
+    from surgaug.training.config import from_command_line
+    from surgaug.training.loop import train as run
+
+    given: dict[str, Any] = {
+        "model": model, "data": str(data), "val": None if val is None else str(val),
+        "out": None if out is None else str(out), "classes": str(classes),
+        "size": None if size is None else f"{size[0]}x{size[1]}", "steps": steps, "minutes": minutes, "batch": batch,
+        "lr": lr, "seed": seed, "device": device, "precision": precision,
+    }  # fmt: skip
+    assignments = [f"{name}={value}" for name, value in (settings or {}).items()]
+    return run(from_command_line(preset, given, None, assignments), feedback, resume=resume)
+
+
+def augment_masks(
+    masks: Source,
+    *,
+    out: str | Path = "augmented",
+    n: int | None = None,
+    ops: str = "",
+    classes: str | Path = "auto",
+    seed: int = 0,
+    workers: int | None = None,
+    keep_originals: bool = False,
+    feedback: Feedback | None = None,
+    emit: Callable[[Path], None] = lambda path: None,
+) -> AugmentResult:
+    """Make `n` new label maps from real ones, as `surgaug augment-masks` does. Needs no torch.
+
+    masks: a folder of label maps, a data set, or the files. n: None for one each. ops: "shift:0.5,flip" (operation:
+    probability), the path of a recipe, or "" for the usual mix. Map K depends on the seed and K alone. emit: called
+    with the path of each map.
+
+    Returns the folder, the number of maps, and the samples left out with the reason. Maps are PNGs of class ids, uint8
+    [H, W] (uint16 where an id is above 255). Raises UsageError, DataError, Interrupted.
+    """
+    from surgaug.perturb.config import configure
+    from surgaug.perturb.run import augment_masks as run
+
+    line = {"n": n, "classes": str(classes), "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
+    return run(configure(_paths(masks), Path(out), ops, None, None, None, line), feedback, emit=emit)
+
+
+def synthesize(
+    masks: Source,
+    *,
+    n: int = 5000,
+    model: str | Path | None = None,
+    out: str | Path = "synthetic",
+    layout: str = "folders",
+    size: tuple[int, int] | str | None = None,
+    sampler: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    augment: str = "",
+    seed: int = 0,
+    batch: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    feedback: Feedback | None = None,
+    emit: Callable[[Path], None] = lambda path: None,
+    **more: Any,
+) -> SynthesizeResult:
+    """Paint `n` images from label maps, as `surgaug synthesize` does.
+
+    model: a model file or run; None for the newest finished run, else the phantom model that ships. layout: see
+    docs/data.md. size: (H, W), "mask" for that of each mask, None for the model's. sampler: "ddim" (Song et al. 2021),
+    "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho and Salimans 2022) are
+    the model's if None. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`. Image K depends on the seed
+    and K alone. emit: called with the path of each image.
+
+    Returns the folder, the images painted now and in all, and whether the set is complete. Images are RGB PNGs, uint8
+    [H, W, 3], each with a label map of its size. Raises UsageError, DataError, ModelError, Interrupted.
+    """
+    from surgaug.synthesis.config import SynthesizeConfig
+    from surgaug.synthesis.run import synthesize as run
+
+    known = {f.name for f in fields(SynthesizeConfig)}
+    if unknown := sorted(set(more) - known):
+        raise UsageError(f"synthesize: no argument {', '.join(unknown)}; there is {', '.join(sorted(known))}")
+    config = SynthesizeConfig(
+        masks=_paths(masks), n=n, model=None if model is None else Path(model), out=Path(out), layout=layout, size=size,
+        sampler=sampler, steps=steps, guidance=guidance, seed=seed, batch=batch, device=device, precision=precision,
+        augment=tuple(name.strip() for name in augment.split(",") if name.strip()), **more,
+    )  # fmt: skip
+    return run(config, feedback, emit=emit)
+
+
+def score(
+    real: str | Path,
+    synth: str | Path | Iterable[str | Path],
+    *,
+    metrics: Iterable[str] | None = None,
+    classes: str | Path = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    feedback: Feedback | None = None,
+    **more: Any,
+) -> Report:
+    """Say how close painted images come to real ones, as `surgaug score` does.
+
+    real, synth: data sets or folders of images; several `synth` are scored one by one. metrics: names as `--metrics`
+    takes them; None for the usual ones. more: other fields of `surgaug.scoring.run.ScoreConfig`, among them
+    `inception_weights`, without which no distance is called FID (Heusel et al. 2017).
+
+    Returns the report; `report.to_dict()` is what `--json` writes. Raises UsageError, DataError.
+    """
+    from surgaug.scoring.run import ScoreConfig, run_score
+
+    known = {f.name for f in fields(ScoreConfig)}
+    if unknown := sorted(set(more) - known):
+        raise UsageError(f"score: no argument {', '.join(unknown)}; there is {', '.join(sorted(known))}")
+    folders = (Path(synth),) if isinstance(synth, (str, Path)) else tuple(map(Path, synth))
+    chosen = {} if metrics is None else {"metrics": tuple(metrics)}
+    config = ScoreConfig(Path(real), folders, classes=str(classes), device=device, seed=seed, **chosen, **more)
+    return run_score(config, feedback)
+
+
+def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
+    """A trained model from a file or a run's folder, with its label space, noise schedule and training size.
+
+    `model.net` is a torch module in eval mode, float32, with averaged weights (EMA). Raises ModelError for what is not
+    there, or not a model.
+    """
+    from surgaug.models.weights import load_model as read
+    from surgaug.synthesis.resolve import resolve_model
+
+    return read(resolve_model(Path(path), Silent()), device)
+
+
+def _paths(masks: Source) -> Path | tuple[Path, ...]:
+    return Path(masks) if isinstance(masks, (str, Path)) else tuple(map(Path, masks))

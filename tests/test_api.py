@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import surgaug
+from surgaug.errors import ModelError, UsageError
+
+NAMES = ["augment_masks", "load_model", "score", "synthesize", "train"]
+
+
+def test_importing_surgaug_imports_nothing_heavy() -> None:
+    code = "import sys, surgaug; surgaug.__version__; print(sorted({'torch', 'cv2', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_function_is_there_typed_and_documented(name: str) -> None:
+    function = getattr(surgaug, name)
+    signature = inspect.signature(function)
+    assert signature.return_annotation is not inspect.Signature.empty
+    assert all(p.annotation is not inspect.Parameter.empty for p in signature.parameters.values())
+    assert "Raises" in function.__doc__ and name in dir(surgaug)
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'paint'"):
+        surgaug.paint  # noqa: B018
+
+
+def test_arguments_and_models_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"synthesize: no argument colour; there is .*guidance"):
+        surgaug.synthesize(tmp_path, colour=3)
+    with pytest.raises(UsageError, match="score: no argument colour"):
+        surgaug.score(tmp_path, tmp_path, colour=3)
+    with pytest.raises(ModelError, match="no such model"):
+        surgaug.load_model(tmp_path / "model.safetensors")
