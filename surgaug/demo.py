@@ -1,24 +1,27 @@
 """The whole pipeline on rendered phantom scenes: render, train, augment masks, synthesize, score. Needs no data.
 
-Every stage leaves its files in one folder and goes on where it was stopped. Nothing here is real data.
+Every stage leaves its files in one folder and goes on where it was stopped. What the stages have to say goes to a file
+there, and one line a stage to the screen. Nothing here is real data.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from surgaug.data.atomic import write_text
 from surgaug.data.dataset import open_pairs
 from surgaug.data.phantom.write import write_cadis
 from surgaug.errors import UsageError
-from surgaug.feedback import Feedback, Silent
+from surgaug.feedback import Feedback, Silent, Task
 from surgaug.models.weights import SHIPPED
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.run import augment_masks
-from surgaug.scoring.report import Report, tables
+from surgaug.scoring.report import Report, figure, notes, tables
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
@@ -42,11 +45,12 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """Where to look: the folder of pairs, its contact sheet, and the score."""
+    """Where to look: the folder of pairs, its contact sheet, the score, and what the stages had to say."""
 
     pairs: Path
     preview: Path
     score: Path
+    details: Path
     report: Report
 
 
@@ -58,35 +62,71 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
     feedback = feedback or Silent()
     out = config.out
     _claim(config)
+    brief = _Brief(feedback, out / "details.txt")
 
     feedback.info("1/5  rendering phantom scenes")
     frames = out / "phantom"
-    write_cadis(frames, config.frames, HW, config.seed, feedback)
+    write_cadis(frames, config.frames, HW, config.seed, brief)
     held_out = _held_out(frames, out / "held-out")
 
     feedback.info("2/5  training on them")
     # From the model that ships: it has seen other phantom scenes, so minutes suffice.
     settings = {"data": str(frames), "out": str(out / "run"), "classes": CLASSES, "size": HW, "init": str(SHIPPED)}
-    model = train(preset("tiny", **settings, minutes=config.minutes, seed=config.seed), feedback).model
+    model = train(preset("tiny", **settings, minutes=config.minutes, seed=config.seed), brief).model
 
     feedback.info("3/5  making new label maps")
     masks = out / "masks"
     changes = AugmentConfig(masks=frames, out=masks, n=config.masks, classes=CLASSES, seed=config.seed)
-    augment_masks(changes, feedback, again=again)
+    augment_masks(changes, brief, again=again)
 
     feedback.info("4/5  painting the new label maps, and those of frames that the model never saw")
     files = tuple(sorted([*(held_out / "labels").glob("*.png"), *(masks / "labels").glob("*.png")]))
     pairs = out / "synthetic"
     painting = SynthesizeConfig(masks=files, n=len(files), model=model, out=pairs, classes=CLASSES, seed=config.seed)
-    synthesize(painting, feedback, again=again)
+    synthesize(painting, brief, again=again)
 
     feedback.info("5/5  scoring against frames that the model never saw")
-    report = run_score(ScoreConfig(real=held_out, synth=(pairs,), classes=CLASSES, seed=config.seed), feedback)
+    report = run_score(ScoreConfig(real=held_out, synth=(pairs,), classes=CLASSES, seed=config.seed), brief)
     for title, columns, rows, caption in tables(report):
-        feedback.table(title, columns, rows, caption)
+        brief.table(title, columns, rows, caption)
+    for note in notes(report):
+        brief.info(note)
+    feedback.table(*_summary(report))
     score = out / "score.json"
     write_text(score, json.dumps(report.to_dict(), indent=2) + "\n")
-    return DemoResult(pairs, pairs / "preview.png", score, report)
+    return DemoResult(pairs, pairs / "preview.png", score, brief.file, report)
+
+
+@dataclass(frozen=True)
+class _Brief:
+    """Feedback that shows bars and warnings, and puts messages and tables into a file."""
+
+    shown: Feedback
+    file: Path
+
+    def task(self, description: str, total: float | None, unit: str = "", done: float = 0) -> Task:
+        return self.shown.task(description, total, unit, done)
+
+    def warn(self, message: str) -> None:
+        self.shown.warn(message)
+
+    def info(self, message: str) -> None:
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(f"{message}\n")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+        lines = ["\t".join("-" if value is None else str(value) for value in row) for row in (columns, *rows)]
+        self.info("\n".join(["", title, *lines, *([caption] if caption else [])]))
+
+
+def _summary(report: Report) -> tuple[str, list[str], list[list[Any]]]:
+    """The measures in a small table: what was painted, and what real frames reach among themselves."""
+    rows = []
+    for key, definition in report.definitions.items():
+        measure = report.rows[0].measures[key]
+        real = measure.baseline.mean if measure.baseline else None
+        rows.append([f"{definition.title} ({definition.better} is better)", figure(measure.value), figure(real)])
+    return "How close to phantom frames that it never saw", ["measure", "painted", "such frames themselves"], rows
 
 
 def _claim(config: DemoConfig) -> None:

@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from surgaug import __version__
-from surgaug.cli import defaults, screen
+from surgaug.cli import defaults, help, screen
 from surgaug.errors import Interrupted, SurgaugError
 
 COMMANDS = {
@@ -50,8 +50,7 @@ def run(argv: Sequence[str]) -> int:
     group = typer.main.get_command(_app)
     if "_SURGAUG_COMPLETE" in os.environ:
         group(prog_name="surgaug")
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
+    screen.any_encoding()
     try:
         with group.make_context("surgaug", list(argv)) as context:
             group.invoke(context)
@@ -75,6 +74,9 @@ def run(argv: Sequence[str]) -> int:
 def _explain(failure: Exception) -> int:
     """One line for a failure that is not one of our own, and its exit code."""
     if hasattr(failure, "format_message"):  # typer's own usage errors have no public base class
+        if type(failure).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{failure.format_message()}\n")
+            return 2
         screen.error(_usage_message(failure))
         return 2
     if isinstance(failure, OSError) and failure.filename is not None and failure.strerror:
@@ -105,26 +107,18 @@ def _usage_message(failure: Any) -> str:
 
 
 class _Command(TyperCommand):
-    """A subcommand whose help groups its options by panel, in plain text (rich would double the time of `--help`)."""
+    """A subcommand with our own help page."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            panel = (
-                _EVERYWHERE if parameter.name == "help" else getattr(parameter, "rich_help_panel", None) or "Options"
-            )
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                panels.setdefault(panel, []).append((_plain_types(record[0]), record[1]))
-        for title in sorted(panels, key=lambda title: title == _EVERYWHERE):
-            with formatter.section(title):
-                formatter.write_dl(panels[title])
-
-
-def _plain_types(flags: str) -> str:
-    """`--n <int range>` as `--n INT`: typer's names of types are Python's."""
-    names = {"str": "TEXT", "list[str]": "TEXT", "list[Path]": "PATH"}
-    return re.sub(r"<([^<>]+)>", lambda type_: names.get(type_[1], type_[1].split(" ")[0].upper()), flags)
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        required = [help.usage(parameter, ctx) for parameter in self.params if parameter.required]
+        paragraphs, examples = help.split(self.help or "")
+        page = help.Page(
+            " ".join([ctx.command_path, *required, "[OPTIONS]"]),
+            paragraphs,
+            help.panels(self.get_params(ctx), ctx, last=_EVERYWHERE),
+            examples,
+        )
+        formatter.write(screen.help_page(page))
 
 
 class _Group(TyperGroup):
@@ -145,9 +139,11 @@ class _Group(TyperGroup):
         single.command(cmd_name, cls=_Command, short_help=COMMANDS[cmd_name])(_with_common_options(function))
         return typer.main.get_command(single)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        paragraphs, examples = help.split(self.help or "")
+        panels = [("Commands", list(COMMANDS.items())), *help.panels(self.get_params(ctx), ctx, last=_EVERYWHERE)]
+        page = help.Page("surgaug COMMAND [OPTIONS]", paragraphs, panels, examples, self.epilog or "")
+        formatter.write(screen.help_page(page))
 
 
 _EVERYWHERE = "Everywhere"
@@ -159,7 +155,7 @@ _app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -181,7 +177,13 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Annotated surgical images by diffusion: label maps in, paired images and labels out."""
+    """Annotated surgical images by diffusion: label maps in, paired images and labels out.
+
+    Examples:
+    surgaug demo
+    surgaug train --data frames/train --size 64x112 --minutes 60
+    surgaug synthesize --masks frames/train --n 5000
+    """
     screen.configure(quiet=quiet, debug=debug)
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import pipes
+from surgaug.cli.choices import list_of, plugins, spaces, suggesting
 
 _What = partial(typer.Option, rich_help_panel="What")
 _How = partial(typer.Option, rich_help_panel="How")
@@ -24,7 +25,7 @@ def augment_masks(
     classes: Annotated[
         str | None,
         _What(
-            metavar="auto|cadis|cadis-task1|cadis-task2|cadis-task3|FILE",
+            **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
             help="Label space of the masks; auto: what a class file beside them or their ids tell.",
         ),
     ] = None,
@@ -33,7 +34,7 @@ def augment_masks(
         _How(
             "--ops",
             "--recipe",
-            metavar="LIST|FILE",
+            **list_of(*plugins("perturb/ops"), metavar="LIST|FILE"),
             help="Operations with probabilities (and strengths): shift:0.5,pupil:0.2:1.5,flip; or a recipe (.toml), "
             "which may hold every other setting too. Default: a mix of all.",
         ),
@@ -62,6 +63,11 @@ def augment_masks(
 
     Writes OUT/labels, OUT/manifest.jsonl, OUT/dataset.json and OUT/preview.png (before, after, difference). Stopped or
     killed, the same line goes on where it was. Prints the maps' paths when its output is piped.
+
+    Examples:
+    surgaug augment-masks --masks frames/train --n 5000 --out masks
+    surgaug augment-masks --masks frames/train --n 5000 --ops shift,rotate:0.3,flip:0.5 --balance 0.05
+    surgaug augment-masks --masks frames/train --n 500 | surgaug synthesize --masks - --n 500
     """
     from surgaug.perturb.config import configure
     from surgaug.perturb.run import augment_masks as run

@@ -23,12 +23,20 @@ def demo(
 
     Renders drawings of eyes under a surgical microscope, trains a small model on them, makes new label maps, paints
     them, and scores the result. Prints the folder of pairs, the score file and the contact sheet.
+
+    Examples:
+    surgaug demo
+    surgaug demo --out try --minutes 10
     """
     from surgaug.demo import DemoConfig, run
 
     feedback = screen.feedback()
     again = shlex.join(["surgaug", *sys.argv[1:]])
     done = run(DemoConfig(out=out, minutes=minutes, seed=seed), feedback, again=again)
-    feedback.info(f"Look at {done.preview}: label maps and what was painted from them.")
+    feedback.info(
+        "\nDone. The last of these shows label maps and what was painted from them. "
+        f"Classes, operations and all figures: {done.details}. "
+        "Next: surgaug train --data YOUR_FRAMES, as in docs/quickstart.md."
+    )
     for path in (done.pairs, done.score, done.preview):
         screen.result(path)

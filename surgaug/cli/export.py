@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import screen
+from surgaug.cli.choices import WRITTEN, one_of, spaces, suggesting
 
 _What = partial(typer.Option, rich_help_panel="What")
 _Where = partial(typer.Option, rich_help_panel="Where and how")
@@ -26,13 +27,13 @@ def export(
     hold_out: Annotated[
         float, _What(help="Data without splits: validate on this share of the frames, in whole videos.")
     ] = 0.0,
-    classes: Annotated[str, _What(help="Label space: auto, a built-in name, or a class file.")] = "auto",
+    classes: Annotated[
+        str, _What(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the data.")
+    ] = "auto",
     exclude_known_errors: Annotated[
         bool, _What("--exclude-known-errors", help="CaDIS: without the 60 training frames known to be mislabelled.")
     ] = False,
-    layout: Annotated[
-        str, _Where(metavar="folders|cadis|nnunet|mmseg|coco|hf|yolo", help="Of the output (docs/data.md).")
-    ] = "folders",
+    layout: Annotated[str, _Where(**one_of(*WRITTEN), help="Of the output (docs/data.md).")] = "folders",
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("training-set"),
     seed: Annotated[int, _Where(help="Of what is picked and held out.")] = 0,
 ) -> None:

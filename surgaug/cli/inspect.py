@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import screen
+from surgaug.cli.choices import spaces, suggesting
 
 
 def inspect(
@@ -17,7 +18,10 @@ def inspect(
             metavar="DIR|RUN|FILE", help="A data set, label maps, a run, a model, an image, a manifest or a class file."
         ),
     ],
-    classes: Annotated[str, typer.Option(help="Label space: auto, a built-in name, or a class file.")] = "auto",
+    classes: Annotated[
+        str,
+        typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space, if not its own."),
+    ] = "auto",
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw frames with their label maps over them into this PNG.")
     ] = None,

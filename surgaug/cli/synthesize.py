@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import pipes
+from surgaug.cli.choices import DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
 from surgaug.errors import UsageError
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -33,23 +34,23 @@ def synthesize(
     classes: Annotated[
         str,
         _What(
-            metavar="auto|cadis|cadis-task1|cadis-task2|cadis-task3|FILE",
+            **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
             help="Label space of the masks; auto: the ids in them are the model's.",
         ),
     ] = "auto",
     split: Annotated[
         str | None, _What(metavar="train|val|test", help="Of a data set with splits: only these masks. Default: all.")
     ] = None,
-    order: Annotated[str, _What(metavar="even|rare-first", help="Which masks come first.")] = "even",
+    order: Annotated[str, _What(**one_of("even", "rare-first"), help="Which masks come first.")] = "even",
     augment: Annotated[
         str,
         _What(
-            metavar="LIST|FILE",
+            **list_of(*plugins("perturb/ops"), metavar="LIST|FILE"),
             help="Perturb each sample's label map as augment-masks does: flip:0.5,shift (operation:probability), or a "
             "recipe (.toml).",
         ),
     ] = "",
-    sampler: Annotated[str | None, _How(metavar="ddim|ddpm|dpmpp", help="Default: the model's.")] = None,
+    sampler: Annotated[str | None, _How(**one_of(*plugins("diffusion/samplers")), help="Default: the model's.")] = None,
     steps: Annotated[int | None, _How(help="Of the sampler. Default: the model's.")] = None,
     guidance: Annotated[
         float | None, _How(help="How strongly the label map is followed; 1: plainly, at half the work.")
@@ -77,19 +78,24 @@ def synthesize(
     layout: Annotated[
         str,
         _Where(
-            metavar="folders|cadis|nnunet|mmseg|coco|hf|yolo",
+            **one_of(*WRITTEN),
             help="Of the output: as a segmentation trainer reads it (docs/data.md).",
         ),
     ] = "folders",
     shard: Annotated[str, _Where(metavar="I/N", help="Only part I of N, counted from 1.")] = "1/1",
     batch: Annotated[str, _Where(metavar="auto|N", help="Images painted at once; changes no image.")] = "auto",
-    device: Annotated[str, _Where(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to compute.")] = "auto",
-    precision: Annotated[str, _Where(metavar="auto|fp32|bf16|fp16", help="auto: bf16 on GPUs, else fp32.")] = "auto",
+    device: Annotated[str, _Where(**one_of(*DEVICES), help="Where to compute.")] = "auto",
+    precision: Annotated[str, _Where(**one_of(*PRECISIONS), help="auto: bf16 on GPUs, else fp32.")] = "auto",
 ) -> None:
     """Paint label maps: a folder of paired images and labels.
 
     Writes OUT/images, OUT/labels, OUT/manifest.jsonl, OUT/dataset.json and the contact sheet OUT/preview.png.
     Stopped or killed, the same line goes on where it was. Prints the images' paths when its output is piped.
+
+    Examples:
+    surgaug synthesize --masks frames/train --n 5000
+    surgaug synthesize --masks masks --n 5000 --model runs/frames-tiny-64x112 --out synthetic
+    surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
     from surgaug.synthesis.config import SynthesizeConfig, parse_options, parse_size
     from surgaug.synthesis.plan import Shard

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import screen
+from surgaug.cli.choices import DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
@@ -34,7 +35,11 @@ def train(
     ] = None,
     classes: Annotated[
         str,
-        typer.Option(help="auto, cadis, cadis-task1, -task2, -task3, or a class file.", rich_help_panel=DATA),
+        typer.Option(
+            **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
+            help="Label space: auto finds the ids, NAME is a built-in one, FILE lists classes.",
+            rich_help_panel=DATA,
+        ),
     ] = "auto",
     exclude_known_errors: Annotated[
         bool,
@@ -47,13 +52,19 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
+            **one_of(*plugins("models/families")),
             help="diffusion (ours), or a baseline: pix2pix, cyclegan or spade [default: diffusion]",
             rich_help_panel=MODEL,
             show_default=False,
         ),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="tiny, small, base, or (of diffusion) thesis.", rich_help_panel=MODEL)
+        str,
+        typer.Option(
+            **one_of("tiny", "small", "base", "thesis"),
+            help="How large; thesis is a published configuration of diffusion.",
+            rich_help_panel=MODEL,
+        ),
     ] = "tiny",
     size: Annotated[
         str | None,
@@ -100,8 +111,12 @@ def train(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.", rich_help_panel=MACHINE)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE)] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)] = "auto",
+    device: Annotated[
+        str, typer.Option(**one_of(*DEVICES), help="Where to compute.", rich_help_panel=MACHINE)
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(**one_of(*PRECISIONS), help="auto: bf16 on GPUs, else fp32.", rich_help_panel=MACHINE)
+    ] = "auto",
     config: Annotated[
         Path | None,
         typer.Option(
@@ -124,7 +139,10 @@ def train(
     The run folder gets last.safetensors and best.safetensors, metrics.csv, and samples/ to look at. A run that was
     stopped or killed goes on when the same line is typed again.
 
-    Example:  surgaug train --data frames --size 64x64 --minutes 60
+    Examples:
+    surgaug train --data frames/train --val frames/val --size 64x112 --minutes 60
+    surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
+    surgaug train --data frames/train --init phantom --minutes 30
     """
     from surgaug.training.config import from_command_line
     from surgaug.training.loop import train as run

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from surgaug.cli import screen
+from surgaug.cli import figures, screen
 from surgaug.feedback import Silent
 
 JOB = """
@@ -95,7 +95,7 @@ def test_quiet_is_silent(monkeypatch):
 
 
 def test_meter_counts_only_its_own_work_and_forgets_old_speed():
-    meter = screen.Meter(total=1000, done=400, now=0.0, window=30)
+    meter = figures.Meter(total=1000, done=400, now=0.0, window=30)
     assert meter.rate is None
     assert meter.remaining is None
     meter.advance(100, {}, now=50.0)
@@ -110,17 +110,17 @@ def test_meter_counts_only_its_own_work_and_forgets_old_speed():
 
 
 def test_slow_work_is_told_in_seconds_each():
-    meter = screen.Meter(total=None, now=0.0)
+    meter = figures.Meter(total=None, now=0.0)
     meter.advance(1, {}, now=20.0)
     assert meter.speed("images") == "20 s/image"
     assert meter.speed("min") == ""
     assert meter.count("min") == "1:00"
-    assert screen.Meter(total=60, done=0.3153, now=0.0).count("min") == "0:19/1:00:00"
+    assert figures.Meter(total=60, done=0.3153, now=0.0).count("min") == "0:19/1:00:00"
     assert meter.remaining is None
 
 
 def test_meter_is_safe_across_threads():
-    meter = screen.Meter(total=None)
+    meter = figures.Meter(total=None)
     threads = [threading.Thread(target=lambda: [meter.advance(1, {}) for _ in range(2000)]) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -157,16 +157,16 @@ def test_a_failed_task_does_not_claim_to_be_done(capsys):
     ],
 )
 def test_numbers(value, text):
-    assert screen.number(value) == text
+    assert figures.number(value) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3661, "1:01:01")])
 def test_clock(seconds, text):
-    assert screen.clock(seconds) == text
+    assert figures.clock(seconds) == text
 
 
 def test_plain_table_is_never_cut_and_has_its_numbers_to_the_right():
-    text = screen.plain_table(["name", "share"], [["x" * 200, 0.5], ["y", None], ["z", 12.25]])
+    text = figures.plain_table(["name", "share"], [["x" * 200, 0.5], ["y", None], ["z", 12.25]])
     assert text.splitlines() == [
         "name" + " " * 196 + "  share",
         "x" * 200 + "    0.5",

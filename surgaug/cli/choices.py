@@ -1,0 +1,64 @@
+"""Options that take one of a few words: `--help` shows them, the shell completes them, and a wrong one is refused
+before anything is read. Names of plug-ins come from their folders' file names; nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+WRITTEN = ("folders", "cadis", "nnunet", "mmseg", "coco", "hf", "yolo")  # layouts that can be written
+_PACKAGE = Path(__file__).parents[1]
+
+
+def plugins(folder: str) -> list[str]:
+    """The modules in a folder of the package, as in `diffusion/samplers`; sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules([str(_PACKAGE / folder)]))
+
+
+def spaces() -> list[str]:
+    """The label spaces that ship, sorted."""
+    return sorted(path.stem for path in (_PACKAGE / "data" / "spaces").glob("*.json"))
+
+
+def one_of(*words: str) -> dict[str, Any]:
+    """Keywords for `typer.Option`: one of `words`.
+
+    A word with capitals stands for what a user puts there (FILE, cuda:N): then other values pass, to be checked below.
+    """
+    fixed = [word for word in words if word == word.lower()]
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in fixed and len(fixed) == len(words):
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(repr(word) for word in fixed)}.")
+        return value
+
+    return {"metavar": "|".join(words), "autocompletion": _completion(fixed), "callback": check}
+
+
+def list_of(*words: str, metavar: str = "LIST") -> dict[str, Any]:
+    """Keywords for `typer.Option`: some of `words`, with commas between; checked below."""
+
+    def complete(incomplete: str) -> list[str]:
+        given, comma, last = incomplete.rpartition(",")
+        return [given + comma + word for word in words if word.startswith(last)]
+
+    return {"metavar": metavar, "autocompletion": complete}
+
+
+def suggesting(*words: str, metavar: str) -> dict[str, Any]:
+    """Keywords for `typer.Option`: `words` are completed and anything is taken, to be checked below."""
+    return {"metavar": metavar, "autocompletion": _completion(words)}
+
+
+def _completion(words: Any) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
