@@ -21,7 +21,7 @@ from surgaug.feedback import Feedback, Silent, Task
 from surgaug.models.weights import SHIPPED
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.run import augment_masks
-from surgaug.scoring.report import Report, figure, notes, tables
+from surgaug.scoring.report import Report, figure, notes
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
@@ -87,8 +87,6 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
 
     feedback.info("5/5  scoring against frames that the model never saw")
     report = run_score(ScoreConfig(real=held_out, synth=(pairs,), classes=CLASSES, seed=config.seed), brief)
-    for title, columns, rows, caption in tables(report):
-        brief.table(title, columns, rows, caption)
     for note in notes(report):
         brief.info(note)
     feedback.table(*_summary(report))

@@ -35,7 +35,7 @@ def demo(
     done = run(DemoConfig(out=out, minutes=minutes, seed=seed), feedback, again=again)
     feedback.info(
         "\nDone. The last of these shows label maps and what was painted from them. "
-        f"Classes, operations and all figures: {done.details}. "
+        f"What each step had to say is in {done.details}. "
         "Next: surgaug train --data YOUR_FRAMES, as in docs/quickstart.md."
     )
     for path in (done.pairs, done.score, done.preview):
