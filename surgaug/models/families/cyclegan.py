@@ -29,7 +29,7 @@ class Config:
 
 
 PRESETS = {
-    "tiny": Config(channels=20, blocks=6),
+    "tiny": Config(channels=16, blocks=6),
     "small": Config(channels=32, blocks=6),
     "base": Config(),
 }

@@ -43,7 +43,7 @@ class Config:
 
 
 PRESETS = {
-    "tiny": Config(channels=(192, 160, 96, 48, 24), hidden=32, z=64),
+    "tiny": Config(channels=(192, 128, 64, 32, 16), hidden=32, z=64),
     "small": Config(channels=(512, 512, 256, 128, 64, 32), hidden=64),
     "base": Config(),
 }

@@ -35,7 +35,7 @@ class Adversary:
 
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "tiny": {"steps": 60_000, "batch": 1, "adversary": Adversary(channels=32)},
+    "tiny": {"steps": 60_000, "batch": 1, "adversary": Adversary(channels=16)},
     "small": {"size": (128, 128), "steps": 200_000, "batch": 1, "adversary": Adversary(channels=32)},
     "base": {"size": (256, 448), "steps": 400_000, "batch": 1, "adversary": Adversary()},
 }

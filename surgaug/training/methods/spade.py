@@ -39,7 +39,7 @@ class Adversary:
 
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "tiny": {"steps": 30_000, "batch": 8, "adversary": Adversary(channels=24)},
+    "tiny": {"steps": 30_000, "batch": 8, "adversary": Adversary(channels=16)},
     "small": {"size": (128, 128), "steps": 100_000, "batch": 16, "adversary": Adversary(channels=32)},
     "base": {"size": (256, 448), "steps": 200_000, "batch": 16, "adversary": Adversary()},
 }
