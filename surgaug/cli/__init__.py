@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
 
     Errors go to stderr as one line; only `--debug` adds a traceback.
     """
-    group = typer.main.get_command(_app)
+    group = typer.main.get_command(root)
     if "_SURGAUG_COMPLETE" in os.environ:
         group(prog_name="surgaug")
     screen.any_encoding()
@@ -79,8 +79,9 @@ def _explain(failure: Exception) -> int:
             return 2
         screen.error(_usage_message(failure))
         return 2
-    if isinstance(failure, OSError) and failure.filename is not None and failure.strerror:
-        screen.error(f"{os.fsdecode(failure.filename)}: {failure.strerror}")
+    if isinstance(failure, OSError) and failure.strerror:
+        place = "" if failure.filename is None else f"{os.fsdecode(failure.filename)}: "
+        screen.error(place + failure.strerror)
         return 1
     text = " ".join(str(failure).split())
     screen.error(f"{type(failure).__name__}: {text}" + ("" if screen.debug() else " (--debug shows where)"))
@@ -109,16 +110,18 @@ def _usage_message(failure: Any) -> str:
 class _Command(TyperCommand):
     """A subcommand with our own help page."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def page(self, ctx: Any) -> help.Page:
         required = [help.usage(parameter, ctx) for parameter in self.params if parameter.required]
         paragraphs, examples = help.split(self.help or "")
-        page = help.Page(
+        return help.Page(
             " ".join([ctx.command_path, *required, "[OPTIONS]"]),
             paragraphs,
             help.panels(self.get_params(ctx), ctx, last=_EVERYWHERE),
             examples,
         )
-        formatter.write(screen.help_page(page))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(screen.help_page(self.page(ctx)))
 
 
 class _Group(TyperGroup):
@@ -150,7 +153,7 @@ _EVERYWHERE = "Everywhere"
 _Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=_EVERYWHERE)]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show where a failure happened.", rich_help_panel=_EVERYWHERE)]
 
-_app = typer.Typer(
+root = typer.Typer(
     cls=_Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -165,11 +168,11 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@_app.callback(
+@root.callback(
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 quality gate not met, 130 interrupted. "
     f"A {defaults.FILE_NAME} in the working folder supplies any flag."
 )
-def _root(
+def _before_any_command(
     context: typer.Context,
     quiet: _Quiet = False,
     debug: _Debug = False,

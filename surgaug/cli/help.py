@@ -5,6 +5,7 @@ Two columns where the terminal has room for them, else each option above its exp
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def render(page: Page, columns: int, bold: bool = False) -> str:
 def split(docstring: str) -> tuple[list[str], list[str]]:
     """Paragraphs of a docstring, and the command lines of the one that begins with `Example:` or `Examples:`."""
     paragraphs, examples = [], []
-    for block in re.split(r"\n\s*\n", textwrap.dedent(docstring).strip()):
+    for block in re.split(r"\n\s*\n", inspect.cleandoc(docstring)):
         label = re.match(r"Examples?:\s*", block)
         if label:
             examples += [line.strip() for line in block[label.end() :].splitlines()]
@@ -89,8 +90,10 @@ def _entry(term: str, text: str, width: int, column: int) -> str:
 
 
 def _wrap(text: str, width: int, indent: str, rest: str | None = None) -> str:
+    room = width - len(indent if rest is None else rest)
+    words = [word.replace(",", ", ") if len(word) > room else word for word in text.split(" ")]
     return textwrap.fill(
-        text,
+        " ".join(words),
         width,
         initial_indent=indent,
         subsequent_indent=indent if rest is None else rest,

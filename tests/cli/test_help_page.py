@@ -39,6 +39,14 @@ def test_one_column_on_a_narrow_terminal_and_bold_headings_where_wanted():
     assert "\x1b" not in help.render(PAGE, 80)
 
 
+def test_a_list_too_long_for_a_line_breaks_at_its_commas():
+    assert help.render(help.Page("x", ["[default: psnr,ssim,frechet,kid]"], []), 20).splitlines()[2:] == [
+        "  [default: psnr,",
+        "  ssim, frechet,",
+        "  kid]",
+    ]
+
+
 def test_a_docstring_falls_into_paragraphs_and_examples():
     text = "One\n    line.\n\n    More.\n\n    Examples:\n    surgaug a\n    surgaug b --c 1\n    "
     assert help.split(text) == (["One line.", "More."], ["surgaug a", "surgaug b --c 1"])
@@ -59,11 +67,12 @@ def test_every_help_page_fits_and_shows_an_example(monkeypatch, capsys, command,
 
 @pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_help_and_results_come_through_in_any_locale(tmp_path, locale):
-    code = (
-        "from surgaug.cli import run, screen; run(['score', '--help']); screen.result('é/\\udcff'); screen.error('é ↑')"
-    )
+    lines = ["from surgaug.cli import run, screen", "run(['score', '--help'])"]
+    lines += [r"screen.result('\xe9/\udcff')", r"screen.error('\xe9 \u2191')"]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONCOERCECLOCALE": "0", **locale}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, env=env, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, cwd=tmp_path, env=env, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(b"\n" + os.fsencode("é/\udcff") + b"\n")
     assert done.stderr == b"surgaug: error: e ^\n"
