@@ -7,7 +7,6 @@ command; messages get characters that look alike, since people read them.
 from __future__ import annotations
 
 import codecs
-import os
 import unicodedata
 
 BYTES, LOOKALIKES = "surgaug-bytes", "surgaug-lookalikes"
@@ -16,10 +15,10 @@ _SIGNS |= {"‘": "'", "’": "'", "“": '"', "”": '"', "≤": "<=", "≥": "
 
 
 def keep_bytes(failure: UnicodeError) -> tuple[bytes, int]:
-    """The bytes that the file system has for them."""
+    """Their UTF-8, and for what was no text the byte that it was."""
     if not isinstance(failure, UnicodeEncodeError):
         raise failure
-    return os.fsencode(failure.object[failure.start : failure.end]), failure.end
+    return failure.object[failure.start : failure.end].encode("utf-8", "surrogateescape"), failure.end
 
 
 def look_alike(failure: UnicodeError) -> tuple[str, int]:
