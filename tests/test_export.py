@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from surgaug.data.atomic import write_png, write_text
+from surgaug.data.dataset import Item, open_pairs
+from surgaug.data.origins import read_origins
+from surgaug.data.phantom import render
+from surgaug.data.spaces import load_space
+from surgaug.errors import DataError, UsageError
+from surgaug.export import ExportConfig, export, split_items
+from surgaug.feedback import Silent
+
+CADIS = load_space("cadis")
+
+
+class Said(Silent):
+    """Feedback that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(message)
+
+    warn = info
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """CaDIS: two training videos, one of validation, one of test, two frames each."""
+    for video in (1, 3, 5, 2):
+        for frame in (0, 10):
+            image, label_map = render(100 * video + frame, (24, 40))
+            for kind, array in (("Images", image), ("Labels", label_map)):
+                folder = tmp_path / "cadis" / f"Video{video:02d}" / kind
+                folder.mkdir(parents=True, exist_ok=True)
+                write_png(folder / f"Video{video}_frame{frame:06d}.png", array)
+    return tmp_path / "cadis"
+
+
+def painted(root: Path, rows: list[dict]) -> Path:
+    """An output of synthesize with these rows; images and label maps are made up."""
+    for i, row in enumerate(rows):
+        row |= {"index": i, "image": f"images/{row['name']}.png", "label": f"labels/{row['name']}.png"}
+        image, label_map = render(1000 + i, (24, 40))
+        for path, array in ((row["image"], image), (row["label"], label_map)):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            write_png(root / path, array)
+    write_text(root / "manifest.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write_text(root / "dataset.json", json.dumps({"label_space": CADIS.to_dict()}))
+    return root
+
+
+@pytest.fixture
+def synth(real: Path, tmp_path: Path) -> Path:
+    """Two painted from each video's first mask, noted as `synthesize` does, with the path."""
+    rows = []
+    for video in (1, 3, 5, 2):
+        for k in range(2):
+            mask = f"Video{video}_frame000000"
+            source = real / f"Video{video:02d}" / "Labels" / f"{mask}.png"
+            rows.append({"name": f"{mask}_{k:06d}", "mask": mask, "source": str(source)})
+    return painted(tmp_path / "synth", rows)
+
+
+def rows_of(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+def test_painted_frames_train_only_and_none_of_held_out_masks(real: Path, synth: Path, tmp_path: Path) -> None:
+    said = Said()
+    out = tmp_path / "out"
+    result = export(ExportConfig(real, out, (synth,)), said)
+    assert result.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
+    assert "4 painted frames left out: their masks are of the validation or test split" in said.lines
+    rows = rows_of(out)
+    assert {(r["video"], r["split"]) for r in rows if r["synthetic"]} == {("Video01", "train"), ("Video03", "train")}
+    assert all(Path(r["source"]).is_file() and Path(r["image_source"]).is_file() for r in rows)
+    found = open_pairs(out)
+    assert found.space == CADIS and len(found) == 12
+    for row in rows:
+        original = np.asarray(Image.open(row["image_source"]))
+        np.testing.assert_array_equal(np.asarray(Image.open(out / row["image"])), original)
+
+
+def test_masks_are_followed_through_augment_masks_even_without_names(real: Path, tmp_path: Path) -> None:
+    """A painted frame of a changed mask of a validation frame, whose file name tells nothing."""
+    changed = tmp_path / "augmented"
+    source = real / "Video05" / "Labels" / "Video5_frame000000.png"
+    (changed / "labels").mkdir(parents=True)
+    (changed / "labels" / "x_000000.png").write_bytes(source.read_bytes())
+    row = {"index": 0, "label": "labels/x_000000.png", "mask": "x", "mask_file": str(source)}
+    write_text(changed / "manifest.jsonl", json.dumps(row) + "\n{half")
+    synth = painted(
+        tmp_path / "synth",
+        [{"name": "a", "mask": "x_000000", "source": str(changed / "labels" / "x_000000.png")}],
+    )
+    assert read_origins(synth)["a.png"].path == str(source)
+    said = Said()
+    assert ("train", True) not in export(ExportConfig(real, tmp_path / "out", (synth,)), said).counts
+    assert any("1 painted frames left out" in line for line in said.lines)
+
+
+def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) -> None:
+    rows = [{"name": "a", "mask": "m", "source": "elsewhere/m.png"}]
+    rows.append({"name": "b", "mask": "v", "source": "elsewhere/v.png", "split": "val"})
+    rows.append({"name": "c", "mask": "Video5_frame000010", "source": "copied/Video5_frame000010.png"})
+    said = Said()
+    result = export(ExportConfig(real, tmp_path / "out", (painted(tmp_path / "synth", rows),)), said)
+    assert result.counts["train", True] == 1 and any("2 painted frames left out" in line for line in said.lines)
+    assert any("1 painted frames come from masks that are not in" in line for line in said.lines)
+
+
+def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:
+    config = ExportConfig(real, tmp_path / "half", (synth,), ratio=0.5)
+    assert export(config).counts["train", True] == 2
+    names = [row["name"] for row in rows_of(tmp_path / "half") if row["synthetic"]]
+    export(replace(config, out=tmp_path / "again"))
+    assert names == [row["name"] for row in rows_of(tmp_path / "again") if row["synthetic"]]
+    with pytest.raises(DataError, match="8 painted frames are needed for 4 real ones, and 4 may train"):
+        export(replace(config, ratio=2.0, out=tmp_path / "much"))
+    for wrong in (
+        {"ratio": -1.0},
+        {"ratio": 1.0, "synth": ()},
+        {"hold_out": 1.0},
+        {"layout": "voc"},
+        {"hold_out": 0.2},
+    ):
+        with pytest.raises(UsageError):
+            export(replace(config, out=tmp_path / "wrong", **wrong))
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_goes_on_and_refuses_another(real: Path, synth: Path, tmp_path: Path) -> None:
+    config = ExportConfig(real, tmp_path / "Dataset501_Mix", (synth,), "nnunet")
+    export(config)
+    files = {p: p.stat().st_mtime_ns for p in config.out.rglob("*.png")}
+    gone = sorted(files)[0]
+    gone.unlink()
+    export(config)
+    after = {p: p.stat().st_mtime_ns for p in config.out.rglob("*.png")}
+    assert after.keys() == files.keys() and [p for p in files if after[p] != files[p]] == [gone]
+    with pytest.raises(UsageError, match=r"made with other settings \(.*ratio: None there, 0.5 now"):
+        export(replace(config, ratio=0.5))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").touch()
+    with pytest.raises(DataError, match="is not empty"):
+        export(replace(config, out=tmp_path / "full", layout="mmseg"))
+
+
+def test_nnunet_folds_of_the_merged_set(real: Path, synth: Path, tmp_path: Path) -> None:
+    out = tmp_path / "Dataset501_Mix"
+    export(ExportConfig(real, out, (synth,), "nnunet"))
+    (fold,) = json.loads((out / "splits_final.json").read_text())
+    assert len(fold["train"]) == 8 and sorted(fold["val"]) == ["Video5_frame000000", "Video5_frame000010"]
+    assert len(list((out / "imagesTs").iterdir())) == 2
+
+
+def test_names_that_occur_twice_get_their_folder_before_them(real: Path, tmp_path: Path) -> None:
+    rows = [{"name": "Video1_frame000000", "mask": "Video1_frame000000", "source": ""}]
+    synth = painted(tmp_path / "synth", rows)
+    export(ExportConfig(real, tmp_path / "out", (synth,)))
+    assert [r["name"] for r in rows_of(tmp_path / "out") if r["synthetic"]] == ["synth_Video1_frame000000"]
+
+
+def test_whole_videos_are_held_out() -> None:
+    items = [Item(f"v{v}_{i}", None, None, f"v{v}") for v in range(10) for i in range(v + 1)]
+    splits = split_items(items, 0.2, 0)
+    held = {item.video for item, split in zip(items, splits, strict=True) if split == "val"}
+    assert {item.video for item, split in zip(items, splits, strict=True) if split == "train"}.isdisjoint(held)
+    assert 0.2 * len(items) <= splits.count("val") <= 0.2 * len(items) + 10 and set(splits) == {"train", "val"}
+    assert split_items(items, 0.0, 0) == ["train"] * len(items)
+    assert split_items(items[:1], 0.5, 0) == ["train"], "one video cannot be split"
+
+
+def test_classes_must_be_the_same(real: Path, tmp_path: Path) -> None:
+    synth = painted(tmp_path / "synth", [{"name": "a", "mask": "m", "source": ""}])
+    write_text(synth / "dataset.json", json.dumps({"label_space": load_space("cataract1k").to_dict()}))
+    with pytest.raises(DataError, match="in the label space 'cataract1k'"):
+        export(ExportConfig(real, tmp_path / "out", (synth,)))
