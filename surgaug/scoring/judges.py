@@ -28,9 +28,11 @@ from surgaug.scoring.utility import CONVENTION, Bench, Budget, measure_utility
 MIOU, BOUNDARY, UTILITY = "miou", "boundary_f", "utility"
 LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
 DEFINITIONS = {
-    MIOU: Definition("mIoU of labels", "higher", "", f"{agreement.CONVENTION}; a segmenter trained on real frames"),
-    BOUNDARY: Definition("boundary F of labels", "higher", "", agreement.BOUNDARY_CONVENTION),
-    UTILITY: Definition("utility: Δ mIoU", "higher", "", CONVENTION),
+    MIOU: Definition(
+        "mIoU of labels", "higher", "", f"{agreement.CONVENTION}; a segmenter trained on real frames", "labels"
+    ),
+    BOUNDARY: Definition("boundary F of labels", "higher", "", agreement.BOUNDARY_CONVENTION, "labels"),
+    UTILITY: Definition("utility: Δ mIoU", "higher", "", CONVENTION, "use"),
 }
 
 

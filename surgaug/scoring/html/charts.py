@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from surgaug.scoring.report import ClassShare
+from surgaug.scoring.report import ClassMeasure, ClassShare
 from surgaug.scoring.segmentation import ClassGain, ClassReading, Figure
 
 HEIGHT = 22  # user units; the width is 100 and stretches
@@ -83,7 +84,7 @@ def balance_chart(classes: tuple[ClassShare, ...]) -> Chart:
         drawn = _strip(real, 4, "real") + _strip(synth, 12, "synth")
         figures = (_percent(c.synth_pixels), _percent(c.real_pixels))
         hint = f"{c.name}: synthetic {figures[0]}, real {figures[1]} of the pixels"
-        small = f"in {c.synth_frames:.0%} of images, {c.real_frames:.0%} of real"
+        small = f"in {c.synth_frames:.0%} of images (real {c.real_frames:.0%})"
         rows.append(ChartRow(c.name, small, _svg(drawn), figures, hint))
     return Chart(
         "How much of each class",
@@ -91,6 +92,31 @@ def balance_chart(classes: tuple[ClassShare, ...]) -> Chart:
         (("synth", "synthetic images"), ("real", "real frames")),
         ("synthetic", "real"),
         (),
+        tuple(rows),
+    )
+
+
+def look_chart(classes: tuple[ClassMeasure, ...]) -> Chart:
+    """Colour and texture by class: how many times as far from real regions as those are from each other."""
+    largest = 2.0 ** max(1, *(math.ceil(math.log2(c.measure.ratio)) for c in classes if c.measure.ratio), 2)
+    rows = []
+    for c in classes:
+        ratio = c.measure.ratio
+        place = None if ratio is None else max(0.0, math.log(ratio) / math.log(largest)) if ratio > 0 else 0.0
+        small = f"{c.synth_regions} regions, real {c.real_regions}" + (
+            f" · {c.measure.reason}" if c.measure.reason else ""
+        )
+        drawn = '<line class="zero" x1="0" x2="0" y1="0" y2="22"/>' + _dot(place, "synth")
+        text = "–" if ratio is None else f"{ratio:.2g}×"
+        rows.append(ChartRow(c.name, small, _svg(drawn), (text,), f"{c.name}: {text}"))
+    steps = int(math.log2(largest))
+    return Chart(
+        "How each class looks",
+        "Fréchet distance of colour and texture inside a class's region, in multiples of what real frames are "
+        "from each other; a doubling is a step of equal length.",
+        (("synth", "synthetic against real"),),
+        ("ratio",),
+        tuple((100 * i / steps, f"{2**i}×") for i in range(0, steps + 1, max(1, steps // 4))),
         tuple(rows),
     )
 

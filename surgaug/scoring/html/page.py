@@ -14,19 +14,30 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from surgaug.data.atomic import write_text
 from surgaug.feedback import Feedback
 from surgaug.scoring.folders import Folder
-from surgaug.scoring.html.charts import Chart, balance_chart, faithfulness_chart, utility_chart
-from surgaug.scoring.html.pictures import Trio, photo, sheet
+from surgaug.scoring.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
+from surgaug.scoring.html.pictures import Trio, Twins, photo, sheet, twins
 from surgaug.scoring.html.verdicts import Verdict, verdicts
 from surgaug.scoring.report import Measure, Report, Row, best_rows, figure, notes
 
 STRIP = 12
+SHEET, SHEET_OF_MANY = 12, 6  # images shown of a folder: alone, beside others
+CLOSEST = 6
+GROUPS = {
+    "distribution": "Look of the whole set",
+    "drift": "Drift of colour and light",
+    "pairs": "Against the frame of the same mask",
+    "labels": "Faithfulness to the labels",
+    "use": "Use in training",
+    "hygiene": "Copies and repeats",
+}
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Thumbnails as data URIs: a sheet of each synthetic folder, and some real frames."""
+    """Thumbnails: a sheet and the pairs closest to training of each synthetic folder, and some real frames."""
 
     sheets: tuple[tuple[Trio, ...], ...]
+    closest: tuple[tuple[Twins, ...], ...]
     strip: tuple[str, ...]
 
 
@@ -40,22 +51,22 @@ def write_page(
     """
     sources = [folder for folder in (real, train) if folder is not None]
     with feedback.task("pictures of the page", len(synths) + 1, "sheets") as bar:
-        sheets = []
-        for synth in synths:
-            sheets.append(tuple(sheet(synth, sources)))
+        sheets, closest = [], []
+        for synth, row in zip(synths, report.rows, strict=True):
+            sheets.append(tuple(sheet(synth, sources, SHEET if len(synths) == 1 else SHEET_OF_MANY)))
+            closest.append(tuple(twins(row, CLOSEST)))
             bar.advance()
         spaced = np.unique(np.linspace(0, len(real) - 1, min(STRIP, len(real))).round().astype(int))
         strip = tuple(photo(real.images[i]) for i in spaced)
         bar.advance()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, render(report, Pictures(tuple(sheets), strip)))
+    write_text(path, render(report, Pictures(tuple(sheets), tuple(closest), strip)))
 
 
 def render(report: Report, pictures: Pictures) -> str:
     """The page. Pure."""
-    sets = [
-        _set(report, row, trios, i) for i, (row, trios) in enumerate(zip(report.rows, pictures.sheets, strict=True))
-    ]
+    shown = zip(report.rows, pictures.sheets, pictures.closest, strict=True)
+    sets = [_set(report, row, trios, pairs, f"set-{i}") for i, (row, trios, pairs) in enumerate(shown, 1)]
     many = len(sets) > 1
     questions = list(dict.fromkeys(v.question for s in sets for v in s["verdicts"]))
     title = f"{len(sets)} synthetic sets against real frames" if many else f"{sets[0]['name']} against real frames"
@@ -66,7 +77,7 @@ def render(report: Report, pictures: Pictures) -> str:
         css=(Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
         sets=sets,
         questions=questions,
-        lines=_lines(report),
+        groups=_groups(report),
         strip=pictures.strip,
         conventions=_conventions(report),
         general=notes(report) if not many else [],
@@ -87,18 +98,19 @@ def _template() -> Template:
     return environment.get_template("page.html.j2")
 
 
-def _set(report: Report, row: Row, trios: Sequence[Trio], number: int) -> dict[str, Any]:
+def _set(report: Report, row: Row, trios: Sequence[Trio], closest: Sequence[Twins], anchor: str) -> dict[str, Any]:
     found: list[Verdict] = verdicts(report, row)
     has_real, has_label = any(t.real for t in trios), any(t.label for t in trios)
     order = ["real frame"] * has_real + ["label map"] * has_label + ["synthetic image"]
     return {
         "name": row.name,
-        "anchor": f"set-{number + 1}",
+        "anchor": anchor,
         "images": row.images,
         "about": f"{row.images} images of {row.size[0]}×{row.size[1]} pixels in {row.path}.",
         "verdicts": found,
         "by_question": {v.question: v for v in found},
         "trios": trios,
+        "closest": closest,
         "has_real": has_real,
         "has_label": has_label,
         "sheet_caption": f"Left to right: {', '.join(order)}." if len(order) > 1 else "",
@@ -113,22 +125,25 @@ def _charts(row: Row) -> list[Chart]:
         charts.append(faithfulness_chart(row.faithfulness.classes))
     if row.utility:
         charts.append(utility_chart(row.utility.classes))
+    if row.class_frechet:
+        charts.append(look_chart(row.class_frechet))
     if row.classes:
         charts.append(balance_chart(row.classes))
     return charts
 
 
-def _lines(report: Report) -> list[dict[str, Any]]:
-    """The lines of the table: a measure each, a cell for each folder."""
+def _groups(report: Report) -> list[dict[str, Any]]:
+    """The table in parts: measures that belong together, a line each with a cell for each folder."""
     best = best_rows(report)
-    lines = []
+    parts: dict[str, list[dict[str, Any]]] = {}
     for key, definition in report.definitions.items():
-        measures = [row.measures[key] for row in report.rows]
         arrow = "↑" if definition.better == "higher" else "↓"
         unit = f" ({definition.unit})" if definition.unit else ""
-        cells = [_cell(m, best.get(key) == i) for i, m in enumerate(measures)]
-        lines.append({"title": f"{definition.title}{unit} {arrow}", "real": _real(report, key), "cells": cells})
-    return lines
+        cells = [_cell(row.measures[key], best.get(key) == i) for i, row in enumerate(report.rows)]
+        line = {"title": f"{definition.title}{unit} {arrow}", "real": _real(report, key), "cells": cells}
+        parts.setdefault(definition.group, []).append(line)
+    order = [*GROUPS, *(group for group in parts if group not in GROUPS)]
+    return [{"title": GROUPS.get(group, group), "lines": parts[group]} for group in order if group in parts]
 
 
 def _cell(measure: Measure, best: bool) -> dict[str, Any]:

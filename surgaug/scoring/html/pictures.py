@@ -13,9 +13,9 @@ from PIL import Image
 from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.scoring.folders import Folder, pair
+from surgaug.scoring.report import Row
 
 EDGE = 176  # pixels; twice what is shown at the least, for sharp screens
-SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Trio:
     synth: str
 
 
-def sheet(synth: Folder, sources: list[Folder], shown: int = SHOWN) -> list[Trio]:
+def sheet(synth: Folder, sources: list[Folder], shown: int) -> list[Trio]:
     """Images of a synthetic folder, evenly spaced in it: each with its label map and the frame that it goes back to.
 
     sources: folders of real frames in which to look for that frame.
@@ -40,6 +40,32 @@ def sheet(synth: Folder, sources: list[Folder], shown: int = SHOWN) -> list[Trio
         real = next((folder.images[p[i]] for folder, p in partners if p[i] >= 0), None)
         trios.append(Trio(synth.names[i], real and photo(real), _label(synth, i), photo(synth.images[i])))
     return trios
+
+
+@dataclass(frozen=True)
+class Twins:
+    """A synthetic image beside the training frame nearest to it; data URIs."""
+
+    synth: str
+    train: str
+    caption: str
+    alike: bool
+
+
+def twins(row: Row, shown: int) -> list[Twins]:
+    """The closest pairs of a synthetic folder."""
+    return [
+        Twins(
+            photo(Path(pair.synth)),
+            photo(Path(pair.train)),
+            f"{_KINDS[pair.kind]}, distance {pair.distance:.2f}, {pair.bits} of 64 bits differ",
+            pair.kind != "other",
+        )
+        for pair in row.closest[:shown]
+    ]
+
+
+_KINDS = {"exact": "the same picture", "near": "near-duplicate", "other": "not a copy"}
 
 
 def photo(path: Path) -> str:

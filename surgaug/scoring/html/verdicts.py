@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from surgaug.scoring.leakage import COPIES, LEAKAGE
 from surgaug.scoring.report import Report, Row
 from surgaug.scoring.segmentation import Faithfulness
 
@@ -13,6 +14,7 @@ Tone = Literal["good", "mixed", "bad", "open"]
 BLIND = 0.1  # the segmenter must beat unrelated labels on real frames by this much mIoU to be believed
 FOLLOWS, LOST = 0.8, 0.25  # share of the way from unrelated labels to real frames
 NEAR, FAR = 1.5, 3.0  # times the distance of real frames among themselves
+COPIED, CLOSE = 5.0, 0.6  # percent of near-copies; probability of being closer to training than real frames are
 FIDELITY = ("fid", "fd_dinov2", "frechet_colour_texture")  # the first that was measured speaks for the look
 
 
@@ -33,6 +35,7 @@ def verdicts(report: Report, row: Row) -> list[Verdict]:
         found.append(_labels(row.faithfulness))
     if row.utility:
         found.append(_use(row))
+    found.append(_copies(row))
     return [v for v in found if v is not None]
 
 
@@ -73,6 +76,23 @@ def _labels(found: Faithfulness) -> Verdict:
     if share >= FOLLOWS:
         return Verdict(question, "Yes", figures, "good")
     return Verdict(question, "No", figures, "bad") if share < LOST else Verdict(question, "In part", figures, "mixed")
+
+
+def _copies(row: Row) -> Verdict | None:
+    question = "Are they new?"
+    copies, leakage = row.measures.get(COPIES), row.measures.get(LEAKAGE)
+    if copies is None or leakage is None:
+        return None
+    interval = "" if leakage.low is None else f", 95 % interval {leakage.low:.2f} to {leakage.high:.2f}"
+    text = (
+        f"{copies.value:.3g} % are near-copies of training frames. A synthetic image is closer to training than a new "
+        f"real frame is with probability {leakage.value:.2f}{interval} (0.5 is ideal)."
+    )
+    if copies.value >= COPIED:
+        return Verdict(question, "No, copies", text, "bad")
+    if leakage.low is not None and leakage.low > CLOSE:
+        return Verdict(question, "Close to training", text, "mixed")
+    return Verdict(question, "Yes", text, "good")
 
 
 def _use(row: Row) -> Verdict:

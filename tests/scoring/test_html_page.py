@@ -1,0 +1,229 @@
+"""The page: whole in itself, names escaped, every figure in it; and in a browser no wider than the window."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from surgaug.feedback import Silent
+from surgaug.scoring.folders import open_folder
+from surgaug.scoring.html.charts import utility_chart
+from surgaug.scoring.html.page import Pictures, render, write_page
+from surgaug.scoring.html.pictures import Trio, Twins
+from surgaug.scoring.html.verdicts import verdicts
+from surgaug.scoring.report import ClassShare, Definition, Measure, Report, Row, Spread
+from surgaug.scoring.segmentation import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
+
+EVIL = '<script>alert("x")</script> & co'
+PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
+VOID = {"meta", "img", "br", "hr", "link", "input", "line", "rect"}
+
+
+def reading(real=0.6, synth=0.55, floor=0.1, classes=3):
+    def around(value):
+        return Figure(value, value - 0.05, value + 0.05)
+
+    shown = [
+        ClassReading(k, f"class {k}", 40, 30, around(synth), around(real), around(synth), around(real))
+        for k in range(classes)
+    ]
+    gone = ClassReading(99, EVIL, 0, 5, NOTHING, NOTHING, NOTHING, NOTHING, "no synthetic image shows it")
+    counted = tuple(range(classes))
+    return Faithfulness(
+        40, 30, counted, around(synth), around(real), around(synth), around(real), floor, (*shown, gone)
+    )
+
+
+def usefulness(gain=0.03, half=0.01, seeds=3):
+    figure = Figure(gain, gain - half, gain + half)
+    each = ClassGain(0, EVIL, 30, 0.5, 0.4, 0.5 + gain, figure, figure, sure=gain > half)
+    level = Figure(0.5, 0.4, 0.6)
+    return Utility(seeds, 400, 50, 40, 30, level, level, level, figure, figure, half, (each,), f"Because {EVIL}.")
+
+
+def row(name, ratio=1.2, **parts):
+    fid = Measure(3.0 * ratio, 40, 2.0, 5.0, Spread(3 * ratio, 0.1, 20, 10), Spread(3.0, 0.2, 20, 10), ratio)
+    nothing = Measure(None, 0, reason="no pair")
+    balance = (ClassShare(0, EVIL, 0.9, 0.8, 1.0, 1.0), ClassShare(1, "iris", 0.001, 0.0, 0.5, 0.0))
+    measures = {"frechet_colour_texture": fid, "psnr": nothing}
+    return Row(name, f"/data/{name}", 40, (64, 64), 0, "", measures, balance, None, (f"{name} was resized",), **parts)
+
+
+def report(*rows):
+    definitions = {
+        "frechet_colour_texture": Definition("Fréchet", "lower", "", "squared distance"),
+        "psnr": Definition("PSNR", "higher", "dB", "10 log10"),
+    }
+    return Report("/data/real", 30, {"64x64": 30}, definitions, rows, {}, {"surgaug": "0"}, 0, 10)
+
+
+def page(*rows):
+    trio = Trio(EVIL, PIXEL, None, PIXEL)
+    twins = Twins(PIXEL, PIXEL, EVIL, True)
+    return render(report(*rows), Pictures(tuple((trio,) for _ in rows), tuple((twins,) for _ in rows), (PIXEL,)))
+
+
+class Checked(HTMLParser):
+    """Every tag closed in order; all that could be fetched; all text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.fetched, self.text = [], [], [], ""
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.fetched += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
+        assert not [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_startendtag(self, tag, attributes):
+        assert tag in VOID
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+def parse(text):
+    checked = Checked()
+    checked.feed(text)
+    assert checked.open == []
+    return checked
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_one_file_that_asks_for_nothing(count):
+    rows = [row(f"{EVIL} {i}", faithfulness=reading(), utility=usefulness()) for i in range(count)]
+    text = page(*rows)
+    found = parse(text)
+    assert not {"script", "link", "iframe", "object", "base", "form"} & set(found.tags)
+    assert all(value.startswith(("#", "data:image/webp;base64,")) for value in found.fetched)
+    assert "url(" not in text and "@import" not in text
+    assert found.text.count(f"{EVIL} 0") >= 1
+    assert "prefers-color-scheme: dark" in text
+    for figure in ("3.6", "2 to 5", "0.550", "+0.030", "no synthetic image shows it"):
+        assert figure in found.text
+    assert ("Side by side" in found.text) is (count > 1)
+
+
+def test_every_svg_stays_inside_its_axis():
+    text = page(row("a", faithfulness=reading(), utility=usefulness(-0.2, 0.5)))
+    places = [float(v) for v in re.findall(r'\b(?:x|x1|x2)="([-\d.]+)"', text)]
+    assert places
+    assert min(places) >= 0 and max(places) <= 100
+
+
+@pytest.mark.parametrize(
+    ("gain", "half", "reach"), [(0.004, 0.003, 0.01), (0.03, 0.01, 0.05), (0.03, 0.05, 0.1), (0.2, 0.5, 1)]
+)
+def test_the_axis_of_gains_is_round_and_long_enough(gain, half, reach):
+    ticks = utility_chart(usefulness(gain, half).classes).ticks
+    assert [text for _, text in ticks] == [f"−{reach:g}", "0", f"+{reach:g}"]
+
+
+def test_a_figure_that_is_missing_is_a_dash_with_its_reason():
+    found = parse(page(row("a"), row("b")))
+    assert "–" in found.text
+    assert 'title="no pair"' in page(row("a"), row("b"))
+
+
+def answers(**parts):
+    made = row("a", **parts)
+    return {v.question.split()[1]: v.tone for v in verdicts(report(made), made)}, verdicts(report(made), made)
+
+
+@pytest.mark.parametrize(
+    ("real", "synth", "floor", "tone", "word"),
+    [
+        (0.6, 0.58, 0.1, "good", "Yes"),
+        (0.6, 0.4, 0.1, "mixed", "In part"),
+        (0.6, 0.12, 0.1, "bad", "No"),
+        (0.6, 0.9, 0.1, "mixed", "More than real ones"),
+        (0.15, 0.15, 0.1, "open", "Cannot be told"),
+        (0.6, 0.58, None, "open", "Cannot be told"),
+    ],
+)
+def test_verdict_on_labels(real, synth, floor, tone, word):
+    verdict = answers(faithfulness=reading(real, synth, floor))[1][1]
+    assert (verdict.tone, verdict.answer) == (tone, word)
+    assert f"{synth:.3f}" in verdict.text
+
+
+def test_verdict_on_labels_without_a_common_class():
+    empty = replace(reading(), counted=(), miou=NOTHING, real_miou=NOTHING, floor=None)
+    assert answers(faithfulness=empty)[1][1].tone == "open"
+
+
+@pytest.mark.parametrize(
+    ("gain", "half", "seeds", "tone"),
+    [(0.03, 0.01, 3, "good"), (-0.03, 0.01, 3, "bad"), (0.03, 0.05, 3, "open"), (0.03, 0.01, 1, "open")],
+)
+def test_verdict_on_use(gain, half, seeds, tone):
+    assert answers(utility=usefulness(gain, half, seeds))[1][1].tone == tone
+
+
+@pytest.mark.parametrize(("ratio", "tone"), [(1.1, "good"), (2.0, "mixed"), (5.0, "bad")])
+def test_verdict_on_looks(ratio, tone):
+    made = row("a", ratio)
+    assert verdicts(report(made), made)[0].tone == tone
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A page with pictures of real files, wider names and more classes than usual."""
+    rng = np.random.default_rng(0)
+    for name in ("real", "synth"):
+        for i in range(4):
+            for sub, array in (
+                ("images", rng.integers(0, 255, (40, 400, 3))),
+                ("labels", rng.integers(0, 2, (40, 400))),
+            ):
+                path = tmp_path / name / sub / f"{'long_name_' * 6}{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), array.astype(np.uint8))
+    real, synth = (open_folder(tmp_path / name, "auto", Silent()) for name in ("real", "synth"))
+    rows = [row(f"method_{i}", faithfulness=reading(classes=20), utility=usefulness()) for i in range(5)]
+    write_page(tmp_path / "page.html", report(*rows), real, None, [synth] * 5, Silent())
+    return tmp_path / "page.html"
+
+
+def test_pictures_are_small_and_in_the_page(written):
+    found = parse(written.read_text(encoding="utf-8"))
+    pictures = [v for v in found.fetched if v.startswith("data:")]
+    assert len(pictures) == 5 * 4 * 3 + 4
+    assert max(map(len, pictures)) < 30_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_needs_no_sideways_scrolling(written, width, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    # A window cannot be as narrow as a phone; a frame in it can.
+    script = "document.body.innerText = f.contentDocument.documentElement.scrollWidth"
+    frame = f'<iframe id="f" src="page.html" style="width:{width}px;height:900px;border:0" onload="{script}"></iframe>'
+    (tmp_path / "frame.html").write_text(f"<!doctype html><body>{frame}</body>")
+    options = (
+        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --dump-dom "
+        "--disable-component-update --disable-sync --allow-file-access-from-files --virtual-time-budget=3000"
+    )
+    done = subprocess.run(
+        [browser, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "frame.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert int(re.search(r"<body>(\d+)", done.stdout).group(1)) <= width
