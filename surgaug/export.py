@@ -168,11 +168,13 @@ def _allowed(
             frame = Frame(item.name, 0, "train", group, True, origin.path or str(item.label))
             allowed.append(Pair(frame, frames, k))
     if left_out:
-        feedback.info(f"{len(left_out)} painted frames left out: their masks are of the validation or test split")
+        feedback.info(
+            f"painted frames left out, since their masks are of the validation or test split: {len(left_out)}"
+        )
     if unknown:
         feedback.warn(
-            f"{len(unknown)} painted frames come from masks that are not in {real.root} ({', '.join(unknown[:_NAMED])}"
-            f"{', ...' if len(unknown) > _NAMED else ''}): see to it that they show nothing of its validation frames"
+            f"painted frames from masks that are not in {real.root}: {len(unknown)} ({', '.join(unknown[:_NAMED])}"
+            f"{', ...' if len(unknown) > _NAMED else ''}); see to it that they show nothing of its validation frames"
         )
     return allowed
 

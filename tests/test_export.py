@@ -79,7 +79,7 @@ def test_painted_frames_train_only_and_none_of_held_out_masks(real: Path, synth:
     out = tmp_path / "out"
     result = export(ExportConfig(real, out, (synth,)), said)
     assert result.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
-    assert "4 painted frames left out: their masks are of the validation or test split" in said.lines
+    assert "painted frames left out, since their masks are of the validation or test split: 4" in said.lines
     rows = rows_of(out)
     assert {(r["video"], r["split"]) for r in rows if r["synthetic"]} == {("Video01", "train"), ("Video03", "train")}
     assert all(Path(r["source"]).is_file() and Path(r["image_source"]).is_file() for r in rows)
@@ -105,7 +105,7 @@ def test_masks_are_followed_through_augment_masks_even_without_names(real: Path,
     assert read_origins(synth)["a.png"].path == str(source)
     said = Said()
     assert ("train", True) not in export(ExportConfig(real, tmp_path / "out", (synth,)), said).counts
-    assert any("1 painted frames left out" in line for line in said.lines)
+    assert any("validation or test split: 1" in line for line in said.lines)
 
 
 def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) 
     rows.append({"name": "c", "mask": "Video5_frame000010", "source": "copied/Video5_frame000010.png"})
     said = Said()
     result = export(ExportConfig(real, tmp_path / "out", (painted(tmp_path / "synth", rows),)), said)
-    assert result.counts["train", True] == 1 and any("2 painted frames left out" in line for line in said.lines)
-    assert any("1 painted frames come from masks that are not in" in line for line in said.lines)
+    assert result.counts["train", True] == 1 and any("validation or test split: 2" in line for line in said.lines)
+    assert any("painted frames from masks that are not in" in line for line in said.lines)
 
 
 def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     _look_for_leaks(frames, report)
     absent = [c.name for c, seen in zip(frames.space.classes, survey.presence.tolist(), strict=True) if not seen]
     if absent:
-        report.notes.append(f"{len(absent)} classes never occur: {', '.join(absent)}")
+        report.notes.append(f"classes that never occur ({len(absent)}): {', '.join(absent)}")
     names = [(item.image or item.label).stem for item in frames.items]
     if paired and cadis_named(names) and (wrong := sum(name in known_errors() for name in names)):
         report.notes.append(f"{wrong} frames are known to be mislabelled (--exclude-known-errors leaves them out)")
@@ -98,4 +98,4 @@ def _look_for_leaks(frames: LabelMaps, report: Report) -> None:
     if leaks:
         named = ", ".join(f"{video} ({', '.join(sorted(splits[video]))})" for video in leaks[:_LISTED])
         more = ", ..." if len(leaks) > _LISTED else ""
-        report.problems.append(f"{len(leaks)} videos have frames in several splits: {named}{more}")
+        report.problems.append(f"videos with frames in several splits: {named}{more}")

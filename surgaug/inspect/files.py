@@ -62,7 +62,7 @@ def inspect_manifest(path: Path) -> Report:
     named = [(row, path.parent / row[key]) for row in rows for key in ("image", "label") if row.get(key)]
     report.problems += [f"{file}: named in the manifest, and not there" for _, file in named if not file.is_file()]
     failed = Counter(check for row in rows for check, passed in (row.get("checks") or {}).items() if not passed)
-    report.notes += [f"{n:,} samples did not pass the check {check}" for check, n in failed.items()]
+    report.notes += [f"samples that did not pass the check {check}: {n:,}" for check, n in failed.items()]
     return report
 
 

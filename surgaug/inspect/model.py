@@ -105,7 +105,7 @@ def _facts(report: Report, header: dict[str, Any], parameters: int) -> None:
         ]
         report.tables.append(("Classes trained on", ["id", "class", "kind", "frames", "of pixels"], rows))
         if unseen := [row[1] for row in rows if not row[3]]:
-            report.notes.append(f"{len(unseen)} classes were in no training frame: {', '.join(unseen)}")
+            report.notes.append(f"classes in no training frame ({len(unseen)}): {', '.join(unseen)}")
 
 
 def _settings(table: dict[str, Any] | None) -> str:

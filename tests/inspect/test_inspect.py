@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from surgaug.data.atomic import write_png, write_text
+from surgaug.data.phantom import render
+from surgaug.data.spaces import load_space
+from surgaug.errors import DataError
+from surgaug.feedback import Silent
+from surgaug.inspect.model import curves
+from surgaug.inspect.report import BARS, sparkline
+from surgaug.inspect.run import inspect
+from surgaug.inspect.sheet import draw_sheet, overlay
+
+CADIS = load_space("cadis")
+SHIPPED = Path(__file__).parents[2] / "surgaug" / "assets" / "phantom.safetensors"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Four frames in train and val; two of one video, one on each side."""
+    for i, (split, name) in enumerate(
+        (("train", "case1_00"), ("train", "case2_00"), ("val", "case1_01"), ("val", "case3_00"))
+    ):
+        image, label_map = render(i, (24, 40))
+        for kind, array in (("images", image), ("labels", label_map)):
+            folder = tmp_path / "data" / split / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            write_png(folder / f"{name}.png", array)
+    return tmp_path / "data"
+
+
+def test_a_data_set(data: Path) -> None:
+    report = inspect(data, "cadis")
+    facts = dict(report.facts)
+    assert report.kind == "data set" and facts["layout"] == "splits" and facts["frames"] == "4"
+    assert facts["split"] == "train 2, val 2" and facts["size"] == "24x40" and facts["videos"] == "3"
+    assert report.problems == ["videos with frames in several splits: case1 (train, val)"]
+    shown = {row[1] for row in report.tables[0][2]}
+    never = report.notes[-1].partition(": ")[2].split(", ")
+    assert report.notes[-1].startswith(f"classes that never occur ({len(never)})") and not shown & set(never)
+    assert len(shown) + len(never) == 36
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_all_problems_are_named(data: Path) -> None:
+    (data / "train" / "images" / "case2_00.png").write_bytes(b"no image")
+    write_png(data / "val" / "labels" / "case3_00.png", np.full((24, 40), 77, np.uint8))
+    write_png(data / "val" / "images" / "case1_01.png", np.zeros((8, 8, 3), np.uint8))
+    (data / "train" / "labels" / "case1_00.png").unlink()
+    problems = "\n".join(inspect(data, "cadis").problems)
+    for wanted in (
+        "images without label: .*case1_00.png",
+        "cannot be used: .*case2_00.png: cannot be read",
+        "no class: .*case3_00.png: value 77",
+        "different size: .*case1_01.png: 8x8, its label map case1_01.png 24x40",
+        "videos with frames in several splits",
+    ):
+        assert re.search(wanted, problems), wanted
+
+
+def test_label_maps_alone_and_folders_of_nothing(data: Path, tmp_path: Path) -> None:
+    assert inspect(data / "train" / "labels").kind == "label maps"
+    (tmp_path / "empty").mkdir()
+    assert "it is empty" in inspect(tmp_path / "empty").problems[0]
+    with pytest.raises(DataError, match="no such file or folder"):
+        inspect(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match="neither a folder nor a model"):
+        inspect(tmp_path / "notes.txt")
+
+
+def test_an_unfinished_synthetic_set_says_so(data: Path) -> None:
+    made = {"settings": {"sampler": "ddim", "steps": 4}, "complete": False, "samples": 9, "surgaug": "0.1.0"}
+    write_text(data / "dataset.json", json.dumps({**made, "label_space": CADIS.to_dict()}))
+    report = inspect(data)
+    assert dict(report.facts)["settings"] == "sampler ddim, steps 4"
+    assert any("not complete: the command that makes 9 samples must be run again" in p for p in report.problems)
+
+
+def test_the_sheet_shows_frames_under_their_classes(data: Path) -> None:
+    page = draw_sheet(data, "cadis", Silent())
+    assert page.dtype == np.uint8 and page.shape[1] == 1600
+    image = np.full((4, 6, 3), 100, np.uint8)
+    label_map = np.zeros((4, 6), np.uint8)
+    label_map[:, 3:] = 5
+    drawn = overlay(image, label_map, CADIS)
+    assert drawn[0, 3].tolist() == [255, 0, 165], "the outline in full colour"
+    assert drawn[0, 5].tolist() == [170, 55, 129], "inside 45 % of it"
+    ignoring = load_space("cadis-task2")
+    label_map[:] = 255
+    np.testing.assert_array_equal(overlay(image, label_map, ignoring), image)
+
+
+def test_a_model_file() -> None:
+    report = inspect(SHIPPED)
+    facts = dict(report.facts)
+    assert report.kind == "model" and not report.problems and facts["trained on"].startswith("phantom")
+    assert facts["parameters"].endswith(" M") and "cosine" in facts["noise schedule"]
+    assert report.to_dict()["model"]["space"]["name"] == "cadis" and len(report.tables[0][2]) == 36
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(SHIPPED.read_bytes()[:1000])
+    assert "not a readable model file" in inspect(tmp_path / "a.safetensors").problems[0]
+
+
+def test_a_run_with_its_curves(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "last.safetensors").write_bytes(SHIPPED.read_bytes())
+    write_text(run / "config.json", "{}")
+    write_text(run / "run.json", json.dumps({"status": "stopped", "step": 20}))
+    write_text(run / "metrics.csv", "step,loss,val_loss,lr\n10,0.5,,1e-3\n20,0.25,0.125,nan\n")
+    report = inspect(run)
+    assert report.kind == "run" and dict(report.facts)["status"] == "stopped"
+    assert report.notes[-1].startswith("status stopped: the same `surgaug train` line goes on")
+    assert curves(run / "metrics.csv")["loss"] == {"x": [10.0, 20.0], "y": [0.5, 0.25]}
+    assert report.tables[-1][2][0] == ["loss", "0.5", "0.25", "0.25", BARS[-1] + BARS[0]]
+    (run / "last.safetensors").unlink()
+    assert any("no model file yet" in problem for problem in inspect(run).problems)
+
+
+def test_sparkline() -> None:
+    assert sparkline([]) == "" and sparkline([2.0, 2.0]) == BARS[0] * 2
+    assert sparkline([float(i) for i in range(8)]) == BARS
+    assert len(sparkline([float(i) for i in range(1000)])) == 60
+
+
+def test_images_and_label_maps(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    write_png(tmp_path / "photo.png", rng.integers(0, 255, (90, 90, 3)).astype(np.uint8))
+    report = inspect(tmp_path / "photo.png")
+    assert report.kind == "image" and dict(report.facts)["size"] == "90x90" and not report.problems
+    write_png(tmp_path / "map.png", np.array([[0, 5], [5, 5]], np.uint8))
+    report = inspect(tmp_path / "map.png", "cadis")
+    assert report.kind == "label map" and [row[1] for row in report.tables[0][2]] == ["Pupil", "Skin"]
+    assert "value 5" in inspect(tmp_path / "map.png", "kvasir-seg").problems[0]
+    (tmp_path / "bad.png").write_bytes(b"x")
+    assert "not an image" in inspect(tmp_path / "bad.png").problems[0]
+    Image.fromarray(rng.integers(0, 255, (90, 90)).astype(np.uint8)).save(tmp_path / "grey.jpg")
+    assert inspect(tmp_path / "grey.jpg").kind == "image"
+
+
+def test_a_manifest_and_a_class_file(tmp_path: Path) -> None:
+    row = {"index": 0, "label": "labels/a.png", "mask": "m", "seed": 3, "perturbations": [{"op": "flip"}]}
+    row["checks"] = {"not_flat": False}
+    write_text(tmp_path / "manifest.jsonl", json.dumps(row) + "\n{half")
+    report = inspect(tmp_path / "manifest.jsonl")
+    assert dict(report.facts)["rows"] == "1" and report.tables[0][2] == [["flip", 1]]
+    assert len(report.problems) == 2 and "line 2 is not a row" in report.problems[0]
+    assert report.notes == ["samples that did not pass the check not_flat: 1"]
+    write_text(tmp_path / "classes.json", '{"a": 0, "b": 4}')
+    assert inspect(tmp_path / "classes.json").tables[0][2][1][:3] == [4, "b", "other"]
+    write_text(tmp_path / "bad.json", "[]")
+    assert "names no class" in inspect(tmp_path / "bad.json").problems[0]
+
+
+def test_the_command_imports_no_torch(data: Path) -> None:
+    code = (
+        "import sys\nfrom surgaug.cli import run\n"
+        f"code = run(['inspect', {str(SHIPPED)!r}, '--json', '-', '--quiet'])\n"
+        "assert 'torch' not in sys.modules\nsys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kind"] == "model" and not done.stderr
