@@ -157,7 +157,7 @@ def score(
 
     real, synth: data sets or folders of images; several `synth` are scored one by one. metrics: names as `--metrics`
     takes them; None for the usual ones. more: other fields of `surgaug.scoring.run.ScoreConfig`, among them
-    `inception_weights`, without which no distance is called FID (Heusel et al. 2017).
+    `weights`, without whose Inception no distance is called FID (Heusel et al. 2017).
 
     Returns the report; `report.to_dict()` is what `--json` writes. Raises UsageError, DataError.
     """

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from surgaug.cli.choices import DEVICES, list_of, one_of, plugins, spaces, suggesting
+
 
 def score(
     real: Annotated[Path, typer.Option(help="Real frames: a data set or a folder of images.")],
@@ -18,13 +20,21 @@ def score(
     ],
     train: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Real frames that training saw, with labels: for miou and --utility."),
+        typer.Option(
+            metavar="DIR", help="Real frames that training saw: finds copies; with labels, for miou and --utility."
+        ),
     ] = None,
     metrics: Annotated[
         str,
-        typer.Option(help="Comma-separated: psnr, ssim, frechet, kid, fid (Inception's weights), miou (--train)."),
-    ] = "psnr,ssim,frechet,kid",
-    classes: Annotated[str, typer.Option(help="Label space of the labels: auto, a built-in name, or a FILE.")] = "auto",
+        typer.Option(
+            **list_of("all", *plugins("scoring/metrics")),
+            help="Comma-separated: the default's, msssim, prdc (precision, recall, density, coverage), "
+            "frechet_infinity, diversity, fid (Inception's weights), lpips, cmmd (theirs), miou (--train); or all.",
+        ),
+    ] = "psnr,ssim,frechet,kid,class_frechet,balance,brightness,hue",
+    classes: Annotated[
+        str, typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the labels.")
+    ] = "auto",
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON; - for standard output.")
     ] = None,
@@ -75,8 +85,8 @@ def score(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The published pt_inception-2015-12-05-6726825d.pth; turns Fréchet into FID, and adds KID.",
-            rich_help_panel="Inception",
+            help="The published pt_inception-2015-12-05-6726825d.pth; adds FID and KID.",
+            rich_help_panel="Weights",
         ),
     ] = None,
     download_inception: Annotated[
@@ -84,23 +94,59 @@ def score(
         typer.Option(
             "--download-inception",
             help="Fetch those weights (95 MB, checksum verified) once into the cache folder.",
-            rich_help_panel="Inception",
+            rich_help_panel="Weights",
         ),
     ] = False,
     inception_resize: Annotated[
         str,
         typer.Option(
-            help="legacy (TensorFlow's, as in published FIDs) or clean (antialiased).", rich_help_panel="Inception"
+            **one_of("legacy", "clean"),
+            help="legacy (TensorFlow's, as in published FIDs) or clean (antialiased).",
+            rich_help_panel="Weights",
         ),
     ] = "legacy",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel="Inception")] = "auto",
+    dinov2_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of facebook/dinov2-large as published (config.json, model.safetensors); adds FD on DINOv2.",
+            rich_help_panel="Weights",
+        ),
+    ] = None,
+    clip_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of openai/clip-vit-large-patch14-336 as published; adds CMMD.",
+            rich_help_panel="Weights",
+        ),
+    ] = None,
+    lpips_weights: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Twice: torchvision's VGG16 or AlexNet, and its linear heads of the lpips package; adds LPIPS.",
+            rich_help_panel="Weights",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(**one_of(*DEVICES), help="Where to compute.", rich_help_panel="Weights")
+    ] = "auto",
     draws: Annotated[
         int, typer.Option(min=2, help="Random halves behind intervals and baselines.", rich_help_panel="Uncertainty")
     ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of those halves.", rich_help_panel="Uncertainty")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Decoding threads; 0 for as many as there are cores.")] = 0,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep what was found of images for the next run.")
+    ] = True,
 ) -> None:
-    """Say how close painted images come to real ones, with intervals and beside what real frames reach themselves."""
+    """Say how close painted images come to real ones, with intervals and beside what real frames reach themselves.
+
+    Examples:
+    surgaug score --real frames/val --synth synthetic
+    surgaug score --real frames/val --synth synthetic --fail-if 'ssim<0.4' --json score.json
+    """
     import json
 
     from surgaug.cli import screen
@@ -110,8 +156,10 @@ def score(
     from surgaug.scoring.cache import cache_folder
     from surgaug.scoring.features import inception
     from surgaug.scoring.judges import JudgeConfig, parse_size
-    from surgaug.scoring.report import notes, tables
+    from surgaug.scoring.plan import Weights
+    from surgaug.scoring.report import notes
     from surgaug.scoring.run import ScoreConfig, score_folders
+    from surgaug.scoring.tables import tables
     from surgaug.scoring.utility import Budget
 
     feedback = screen.feedback()
@@ -124,8 +172,7 @@ def score(
         synth=tuple(synth),
         metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()),
         classes=classes,
-        inception_weights=inception_weights,
-        inception_resize=inception_resize,
+        weights=Weights(inception_weights, inception_resize, dinov2_weights, clip_weights, tuple(lpips_weights or ())),
         device=device,
         draws=draws,
         seed=seed,
@@ -138,6 +185,7 @@ def score(
             segmenter_steps,
             Budget(seeds, minutes) if utility else None,
         ),
+        cache=cache,
     )
     scored = score_folders(config, feedback)
     report = scored.report

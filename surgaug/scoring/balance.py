@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from surgaug.data.dataset import PairedFrames, survey
 from surgaug.feedback import Feedback
-from surgaug.scoring.report import ClassShare
+from surgaug.scoring.report import ClassShare, Measure
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,13 @@ def class_shares(real: ClassCounts, synth: ClassCounts) -> tuple[ClassShare, ...
         )
         for i in present
     )
+
+
+def balance_measure(shares: tuple[ClassShare, ...] | None, images: int, reason: str | None) -> Measure:
+    """Total variation of the two sets' pixel shares, in %: 0 for equal ones, 100 for no class in common. Pure."""
+    if shares is None:
+        return Measure(None, images, reason=reason)
+    return Measure(50 * sum(abs(c.real_pixels - c.synth_pixels) for c in shares), images)
 
 
 def _share(counts: dict[int, int], class_id: int, total: int) -> float:

@@ -28,8 +28,8 @@ def pair_measure(values: np.ndarray, sources: np.ndarray, rng: np.random.Generat
     return Measure(float(kept.mean()), len(kept), low, high, identical=identical)
 
 
-def set_measure(metric: ModuleType, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> Measure:
-    """Distance of two sets of features [n, d], [m, d]; see `Measure` for what comes with it.
+def set_measures(metric: ModuleType, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> dict[str, Measure]:
+    """What a metric says of two sets of features [n, d], [m, d], by its names; see `Measure` for what comes with it.
 
     The interval is value ± 1.96 standard errors; the standard error is the standard deviation of the distance over
     random halves of both sets (delete-half jackknife, Shao and Wu 1989: for half-samples without replacement the
@@ -38,34 +38,84 @@ def set_measure(metric: ModuleType, real: np.ndarray, synth: np.ndarray, draws: 
     figure at this number of images, bias included; `matched` and `baseline` are what to compare.
     """
     smaller = min(len(real), len(synth))
-    if smaller < 2:
-        return Measure(
-            None, len(synth), reason=f"needs at least two images of each, there are {len(real)} and {len(synth)}"
-        )
-    value = metric.compute(real, synth)
-    if smaller < 4 or draws < 2:
-        return Measure(value, len(synth))
+    if smaller < metric.FEWEST:
+        counts = f"there are {len(real)} and {len(synth)}"
+        needed = "two" if metric.FEWEST == 2 else metric.FEWEST
+        return _nothing(metric, len(synth), f"needs at least {needed} images of each, {counts}")
+    try:
+        value = _row(metric.compute(real, synth))
+    except ValueError as reason:
+        return _nothing(metric, len(synth), str(reason))
+    draws, size = min(draws, metric.MOST_DRAWS), smaller // 2
+    if size < metric.FEWEST or draws < 2:
+        return {name: Measure(float(v), len(synth)) for name, v in zip(metric.NAMES, value, strict=True)}
     rng = np.random.default_rng(seed)
     halves_real = random_halves(len(real), len(real) // 2, draws, rng)
     halves_synth = random_halves(len(synth), len(synth) // 2, draws, rng)
-    spread = metric.compute_many(real, synth, [(r[0], s[0]) for r, s in zip(halves_real, halves_synth, strict=True)])
-    error = Z95 * float(spread.std(ddof=1))
-
-    size = smaller // 2
     equal = random_halves(len(real), size, draws, np.random.default_rng(seed))
     parts = [rng.permutation(len(synth))[:size] for _ in range(draws)]
-    matched = metric.compute_many(real, synth, [(r[0], part) for r, part in zip(equal, parts, strict=True)])
-    baseline = metric.compute_many(real, real, equal)
-    ratio = float(matched.mean() / baseline.mean()) if metric.HAS_RATIO and baseline.mean() > 0 else None
+    try:
+        spread = _many(metric, real, synth, [(r[0], s[0]) for r, s in zip(halves_real, halves_synth, strict=True)])
+        matched = _many(metric, real, synth, [(r[0], part) for r, part in zip(equal, parts, strict=True)])
+        baseline = _many(metric, real, real, equal)
+    except ValueError:  # enough images for the figure, too few in its halves
+        return {name: Measure(float(v), len(synth)) for name, v in zip(metric.NAMES, value, strict=True)}
+    error = Z95 * spread.std(0, ddof=1)
+    low, high = np.maximum(value - error, metric.MINIMUM), np.minimum(value + error, metric.MAXIMUM)
+    mean = baseline.mean(0)
+    return {
+        name: Measure(
+            float(value[i]),
+            len(synth),
+            float(low[i]),
+            float(high[i]),
+            _spread(matched[:, i], size),
+            _spread(baseline[:, i], size),
+            float(matched[:, i].mean() / mean[i]) if metric.HAS_RATIO and mean[i] > 0 else None,
+        )
+        for i, name in enumerate(metric.NAMES)
+    }
+
+
+def mean_measure(measures: list[Measure], n: int) -> Measure:
+    """The mean of measures of one kind (of several classes); those without a value do not count."""
+    measures = [m for m in measures if m.value is not None]
+    value = float(np.mean([m.value for m in measures]))
+    full = [m for m in measures if m.baseline is not None]
+    if len(full) < len(measures):
+        return Measure(value, n)
+    # Classes share images: their errors are taken as going together, which errs on the wide side.
+    error = float(np.mean([m.high - m.value for m in full]))
+    ratios = [m.ratio for m in full]
     return Measure(
         value,
-        len(synth),
-        max(value - error, metric.MINIMUM),
+        n,
+        max(value - error, 0.0),
         value + error,
-        _spread(matched, size),
-        _spread(baseline, size),
-        ratio,
+        _mean_spread([m.matched for m in full]),
+        _mean_spread([m.baseline for m in full]),
+        None if None in ratios else float(np.mean(ratios)),
     )
+
+
+def _mean_spread(spreads: list[Spread]) -> Spread:
+    size = min(s.size for s in spreads)
+    return Spread(
+        float(np.mean([s.mean for s in spreads])), float(np.mean([s.sd for s in spreads])), size, spreads[0].draws
+    )
+
+
+def _many(metric: ModuleType, real: np.ndarray, synth: np.ndarray, subsets: list) -> np.ndarray:
+    """float64 [draws, figures]"""
+    return np.asarray(metric.compute_many(real, synth, subsets), np.float64).reshape(len(subsets), -1)
+
+
+def _row(value: float | np.ndarray) -> np.ndarray:
+    return np.atleast_1d(np.asarray(value, np.float64))
+
+
+def _nothing(metric: ModuleType, n: int, reason: str) -> dict[str, Measure]:
+    return {name: Measure(None, n, reason=reason) for name in metric.NAMES}
 
 
 def _spread(values: np.ndarray, size: int) -> Spread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from surgaug.feedback import Feedback
 
 IMAGE_FOLDERS = ("images", "imgs", "frames")
 MANIFEST = "manifest.jsonl"
+SETTINGS = ("model", "sampler", "steps", "guidance")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Folder:
-    """Images of one folder, in order of name; `frames` where they have labels, otherwise `no_labels` says why not."""
+    """Images of one folder, in order of name; `frames` where they have labels, otherwise `no_labels` says why not.
+
+    positions: of each image's item in `frames`. settings: model, sampler, steps and guidance, where a manifest has one
+    value of it for all images.
+    """
 
     root: Path
     names: tuple[str, ...]
@@ -41,9 +46,22 @@ class Folder:
     origins: dict[str, Origin] = field(default_factory=dict)
     frames: PairedFrames | None = None
     no_labels: str = ""
+    positions: tuple[int, ...] = ()
+    settings: dict[str, str | int | float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def sources(self) -> list[str]:
+        """What each image was painted from, as far as a manifest says; otherwise the image's own name."""
+        return [self.origins[name].source if name in self.origins else name for name in self.names]
+
+    def films(self) -> list[str]:
+        """The film of each frame, or the frame's own name."""
+        if self.frames is None:
+            return list(self.names)
+        items = [self.frames.items[i] for i in self.positions]
+        return [item.video or item.name for item in items]
 
 
 @dataclass(frozen=True)
@@ -71,9 +89,10 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
         frames = open_pairs(root, classes=classes, feedback=feedback)
     except DataError as reason:
         return _plain_folder(root, str(reason))
-    items = [item for item in frames.items if item.image is not None]
-    if not items:
+    positions = tuple(i for i, item in enumerate(frames.items) if item.image is not None)
+    if not positions:
         return _plain_folder(root, f"{root}: labels without images")
+    items = [frames.items[i] for i in positions]
     return Folder(
         root,
         tuple(item.name for item in items),
@@ -81,6 +100,8 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
         tuple(item.label for item in items),
         read_origins(root / MANIFEST),
         frames,
+        positions=positions,
+        settings=read_settings(root / MANIFEST),
     )
 
 
@@ -116,18 +137,36 @@ def read_origins(path: Path) -> dict[str, Origin]:
     Raises:
         DataError: a line that is not a JSON object.
     """
-    if not path.is_file():
-        return {}
     origins = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, row in _rows(path):
         try:
-            row = json.loads(line)
             source = row.get("source")
             if source:
                 origins[Path(row["image"]).stem] = Origin(_stem(source), bool(row.get("perturbations")), source)
-        except (ValueError, KeyError, AttributeError, TypeError) as reason:
+        except (KeyError, AttributeError, TypeError) as reason:
             raise DataError(f"{path}:{number}: not a manifest row ({reason})") from reason
     return origins
+
+
+def read_settings(path: Path) -> dict[str, str | int | float]:
+    """Of `SETTINGS`, those that all rows of a manifest agree on; empty where there is no such file."""
+    rows = [row for _, row in _rows(path)]
+    found = {name: {str(row.get(name)) for row in rows} for name in SETTINGS}
+    return {name: rows[0][name] for name, values in found.items() if len(values) == 1 and rows[0].get(name) is not None}
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict]]:
+    """Number and content of each line of a manifest. DataError for one that is not a JSON object."""
+    if not path.is_file():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as reason:
+            raise DataError(f"{path}:{number}: not a manifest row ({reason})") from reason
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: not a manifest row (not an object)")
+        yield number, row
 
 
 def _plain_folder(root: Path, no_labels: str) -> Folder:
@@ -141,7 +180,16 @@ def _plain_folder(root: Path, no_labels: str) -> Folder:
     if twice:
         raise DataError(f"{place}: several images of one name: {', '.join(twice[:10])}")
     names = tuple(path.stem for path in images)
-    return Folder(root, names, tuple(images), (None,) * len(images), read_origins(root / MANIFEST), None, no_labels)
+    return Folder(
+        root,
+        names,
+        tuple(images),
+        (None,) * len(images),
+        read_origins(root / MANIFEST),
+        None,
+        no_labels,
+        settings=read_settings(root / MANIFEST),
+    )
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except (OSError, ValueError, SyntaxError) as reason:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as reason:
         raise DataError(f"{path}: not a readable image ({reason})") from reason
 
 

@@ -1,12 +1,10 @@
-"""One pass over the images of a folder: features of all, and pair values against real frames where there are any."""
+"""One pass over the images of a folder: features of all, regions of the labelled, values of pairs; kept by content."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -14,45 +12,70 @@ from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback
-from surgaug.scoring.features import colour_texture
+from surgaug.scoring.cache import FeatureCache, key
+from surgaug.scoring.features import regions
 from surgaug.scoring.images import in_order
 
 Size = tuple[int, int]
+PairValue = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One way to describe an image. `identity` names it with all that its numbers depend on.
+
+    batch: 0 for a function of one image uint8 [H, W, 3] to float32 [d], called in threads; otherwise one of that many
+    images [B, H, W, 3] to [B, d].
+    """
+
+    extract: Callable[[np.ndarray], np.ndarray]
+    identity: str
+    batch: int = 0
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """How to look at each image. `network` takes uint8 [B, H, W, 3] to float32 [B, 2048], `batch` images at a time."""
+    """How to look at images: features by name, and whether to describe the regions of label maps."""
 
-    colour_texture: bool
-    network: Callable[[np.ndarray], np.ndarray] | None
-    batch: int
+    features: dict[str, Feature]
+    regions: bool
     workers: int
+    cache: FeatureCache
+
+
+@dataclass(frozen=True)
+class Partners:
+    """Pairs: the real frame of each image (None: it has none), its number, and metrics with what identifies them."""
+
+    paths: tuple[Path | None, ...]
+    numbers: np.ndarray
+    metrics: dict[str, tuple[PairValue, str]]
 
 
 @dataclass
 class Pass:
-    """What a pass found: `features` [n, d] by extractor; `pairs` by metric: values and the real frame's position.
+    """What a pass found.
 
-    `sizes` counts the images' own sizes, `resized_pairs` the real frames that had to be resized to their partner's.
+    features: [n, d] by extractor. regions: an array [regions, 1 + 22] for each image (see `features.regions`). pairs:
+    by metric, values and numbers of the real frames; pair_errors: why some have none.
     """
 
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    regions: list[np.ndarray] = field(default_factory=list)
     pairs: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     pair_errors: dict[str, str] = field(default_factory=dict)
-    sizes: Counter[Size] = field(default_factory=Counter)
-    resized_pairs: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Look:
-    """What one image gave."""
+    """What one image gave: vectors by extractor, pixels for the networks that have not seen it, and what to keep."""
 
-    size: Size
-    vector: np.ndarray | None
+    vectors: dict[str, np.ndarray]
+    wanted: dict[str, bytes]
     pixels: np.ndarray | None
     values: dict[str, float | str]
-    resized: bool
+    regions: np.ndarray | None
+    fresh: list[tuple[bytes, np.ndarray]]
 
 
 def run_pass(
@@ -61,73 +84,158 @@ def run_pass(
     extraction: Extraction,
     feedback: Feedback,
     description: str,
-    partners: tuple[Path | None, ...] = (),
-    partner_ids: np.ndarray | None = None,
-    pair_metrics: dict[str, ModuleType] | None = None,
+    labels: Callable[[int], np.ndarray] | None = None,
+    partners: Partners | None = None,
 ) -> Pass:
-    """Look at every image at `size` (H, W), and at each pair at the synthetic image's own size.
+    """Look at every image at `size` (H, W), and at each pair at the image's own size.
+
+    labels: gives the label map of image i at `size`.
 
     Raises:
         DataError: an image cannot be read, or is too small to be described.
     """
-    pair_metrics = pair_metrics or {}
+    networks = {name: feature for name, feature in extraction.features.items() if feature.batch}
+    found, waiting = Pass(), {name: [] for name in networks}
+    vectors = {name: [None] * len(images) for name in extraction.features}
+    values: dict[str, list[tuple[float, int]]] = {name: [] for name in (partners.metrics if partners else ())}
 
     def look(i: int) -> _Look:
-        image = read_image(images[i])
-        own = image.shape[:2]
-        partner = partners[i] if pair_metrics and partners else None
-        values, resized = _pair_values(image, partner, pair_metrics) if partner else ({}, False)
-        if own != size and (extraction.colour_texture or extraction.network):
-            image = resize_image(image, size)
-        vector = _describe(image, images[i]) if extraction.colour_texture else None
-        return _Look(own, vector, image if extraction.network else None, values, resized)
+        return _look(images[i], size, extraction, labels and (lambda: labels(i)), partners, i)
 
-    found = Pass()
-    vectors, deep, values = [], [], {name: [] for name in pair_metrics}
-    batch: list[np.ndarray] = []
+    def flush(name: str) -> list[tuple[bytes, np.ndarray]]:
+        numbers, names, pixels = zip(*waiting[name], strict=True)
+        waiting[name].clear()
+        batch = networks[name].extract(np.stack(pixels))
+        for i, vector in zip(numbers, batch, strict=True):
+            vectors[name][i] = vector
+        return list(zip(names, batch, strict=True))
+
     with feedback.task(description, len(images), "images") as task:
         for i, seen in enumerate(in_order(look, range(len(images)), extraction.workers)):
-            found.sizes[seen.size] += 1
-            found.resized_pairs += seen.resized
-            if seen.vector is not None:
-                vectors.append(seen.vector)
+            for name, vector in seen.vectors.items():
+                vectors[name][i] = vector
+            if seen.regions is not None:
+                found.regions.append(seen.regions)
             for name, value in seen.values.items():
                 if isinstance(value, str):
                     found.pair_errors.setdefault(name, f"{images[i]}: {value}")
                 else:
-                    values[name].append((value, partner_ids[i]))
-            if seen.pixels is not None:
-                batch.append(seen.pixels)
-                if len(batch) == extraction.batch or i + 1 == len(images):
-                    deep.append(extraction.network(np.stack(batch)))
-                    batch.clear()
+                    values[name].append((value, int(partners.numbers[i])))
+            fresh = seen.fresh
+            for name, wanted in seen.wanted.items():
+                waiting[name].append((i, wanted, seen.pixels))
+                if len(waiting[name]) == networks[name].batch:
+                    fresh += flush(name)
+            if fresh:
+                extraction.cache.put(fresh)
             task.advance(1)
-    if vectors:
-        found.features["colour_texture"] = np.stack(vectors)
-    if deep:
-        found.features["inception"] = np.concatenate(deep)
+        for name in networks:
+            if waiting[name]:
+                extraction.cache.put(flush(name))
+    found.features = {name: np.stack(rows) for name, rows in vectors.items()}
     for name, pairs in values.items():
         found.pairs[name] = (np.array([v for v, _ in pairs], np.float64), np.array([p for _, p in pairs], np.int64))
     return found
 
 
-def _pair_values(image: np.ndarray, partner: Path, pair_metrics: dict[str, ModuleType]) -> tuple[dict, bool]:
-    """Value, or why there is none, of each metric; and whether the real frame was resized."""
-    real = read_image(partner)
-    resized = real.shape != image.shape
-    if resized:
-        real = resize_image(real, image.shape[:2])
-    values: dict[str, float | str] = {}
-    for name, metric in pair_metrics.items():
+def pair_value(metric: PairValue, identity: str, first: Path, second: Path, cache: FeatureCache) -> float:
+    """`metric` of two image files, the second resized to the first where they differ; from the cache if it is there.
+
+    Raises:
+        DataError: an image cannot be read.
+        ValueError: the metric has no value for them.
+    """
+    name = key(identity, _content(first), _content(second))
+    if (kept := cache.get(name)) is not None:
+        return float(kept.view(np.float64)[0])
+    value = metric(*_same_size(read_image(first), read_image(second)))
+    cache.put([(name, np.array([value]).view(np.float32))])
+    return value
+
+
+def _look(
+    path: Path,
+    size: Size,
+    extraction: Extraction,
+    label: Callable[[], np.ndarray] | None,
+    partners: Partners | None,
+    i: int,
+) -> _Look:
+    content = _content(path)
+    at = f"{size[0]}x{size[1]}"
+    keys = {name: key(feature.identity, at, content) for name, feature in extraction.features.items()}
+    vectors = {name: kept for name, k in keys.items() if (kept := extraction.cache.get(k)) is not None}
+    image = None
+
+    def pixels() -> np.ndarray:
+        nonlocal image
+        if image is None:
+            image = read_image(path)
+        return image
+
+    fresh, wanted, shown = [], {}, None
+    for name, feature in extraction.features.items():
+        if name in vectors:
+            continue
+        if shown is None:
+            shown = resize_image(pixels(), size)
+        if feature.batch:
+            wanted[name] = keys[name]
+            continue
         try:
-            values[name] = metric.compute(image, real)
+            vectors[name] = feature.extract(shown)
+        except ValueError as reason:
+            raise DataError(f"{path}: {reason}") from reason
+        fresh.append((keys[name], vectors[name]))
+    found = None
+    if extraction.regions and label is not None:
+        label_map = label()
+        name = key(f"regions {regions.VERSION}", at, content, str(label_map.dtype), label_map.tobytes())
+        found = extraction.cache.get(name)
+        if found is None:
+            found = regions.extract(resize_image(pixels(), size), label_map)
+            fresh.append((name, found))
+    values = {}
+    if partners and partners.paths[i]:
+        values, kept = _pair_values(content, pixels, partners.paths[i], partners.metrics, extraction.cache)
+        fresh += kept
+    return _Look(vectors, wanted, shown if wanted else None, values, found, fresh)
+
+
+def _pair_values(
+    content: bytes,
+    pixels: Callable[[], np.ndarray],
+    partner: Path,
+    metrics: dict[str, tuple[PairValue, str]],
+    cache: FeatureCache,
+) -> tuple[dict[str, float | str], list[tuple[bytes, np.ndarray]]]:
+    """Value, or why there is none, of each metric; and what to keep."""
+    other = _content(partner)
+    keys = {name: key(identity, content, other) for name, (_, identity) in metrics.items()}
+    kept = {name: cache.get(k) for name, k in keys.items()}
+    values: dict[str, float | str] = {n: float(k.view(np.float64)[0]) for n, k in kept.items() if k is not None}
+    missing = [name for name in metrics if name not in values]
+    if not missing:
+        return values, []
+    image, real = _same_size(pixels(), read_image(partner))
+    fresh = []
+    for name in missing:
+        try:
+            values[name] = metrics[name][0](image, real)
+            # The cache holds single precision; a value is kept whole as two of its numbers.
+            fresh.append((keys[name], np.array([values[name]]).view(np.float32)))
         except ValueError as reason:
             values[name] = str(reason)
-    return values, resized
+    return values, fresh
 
 
-def _describe(image: np.ndarray, path: Path) -> np.ndarray:
+def _same_size(image: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return image, other if other.shape == image.shape else resize_image(other, image.shape[:2])
+
+
+def _content(path: Path) -> bytes:
+    """A hash of what the file holds. DataError where it cannot be read."""
     try:
-        return colour_texture.extract(image)
-    except ValueError as reason:
-        raise DataError(f"{path}: {reason}") from reason
+        return key(path.read_bytes())
+    except OSError as reason:
+        raise DataError(f"{path}: cannot be read ({reason.strerror})") from reason

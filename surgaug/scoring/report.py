@@ -1,15 +1,14 @@
-"""What `score` found, as tables and as JSON. Pure: nothing is computed and nothing is written here."""
+"""What `score` found, and as JSON. Pure: nothing is computed and nothing is written here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from surgaug.scoring.segmentation import Faithfulness, Utility
 
-FORMAT = "surgaug-score-1"
+FORMAT = "surgaug-score-2"
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,13 @@ class Measure:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a measure is called, which way is better, and by what convention it is computed."""
+    """What a measure is called, which way is better, by what convention it is computed, and what it belongs with."""
 
     title: str
     better: Literal["higher", "lower"]
     unit: str
     convention: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,33 @@ class ClassShare:
 
 
 @dataclass(frozen=True)
+class ClassMeasure:
+    """One class's distance, from its regions in real and in synthetic images."""
+
+    id: int
+    name: str
+    real_regions: int
+    synth_regions: int
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class ClosePair:
+    """A synthetic image and the training frame nearest to it.
+
+    distance: of thumbnails without brightness and contrast, 0 to 2. bits: of 64, by which the perceptual hashes differ.
+    """
+
+    synth: str
+    train: str
+    distance: float
+    bits: int
+    kind: Literal["exact", "near", "other"]
+
+
+@dataclass(frozen=True)
 class Row:
-    """One synthetic folder."""
+    """One synthetic folder. closest: the nearest to training frames, nearest first. settings: as the manifest says."""
 
     name: str
     path: str
@@ -87,6 +112,9 @@ class Row:
     notes: tuple[str, ...]
     faithfulness: Faithfulness | None = None
     utility: Utility | None = None
+    class_frechet: tuple[ClassMeasure, ...] = ()
+    closest: tuple[ClosePair, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,15 +138,6 @@ class Report:
         return _finite({"format": FORMAT, **asdict(self)})
 
 
-Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
-
-
-def tables(report: Report) -> list[Table]:
-    """(title, columns, rows, caption) of each table, for `Feedback.table`."""
-    out = [_comparison(report)] if len(report.rows) > 1 else []
-    return [*out, _details(report), *(_class_table(row) for row in report.rows if row.classes)]
-
-
 def best_rows(report: Report) -> dict[str, int]:
     """The row with the best value of each measure, where at least two rows have one."""
     best = {}
@@ -129,54 +148,6 @@ def best_rows(report: Report) -> dict[str, int]:
             pick = max if definition.better == "higher" else min
             best[key] = pick(values, key=lambda pair: pair[0])[1]
     return best
-
-
-def _comparison(report: Report) -> Table:
-    best = best_rows(report)
-    columns = ["folder", "images", "pairs", *(_titled(d) for d in report.definitions.values())]
-    rows = []
-    for i, row in enumerate(report.rows):
-        values = [figure(row.measures[key].rank_value) + " *" * (best.get(key) == i) for key in report.definitions]
-        rows.append([row.name, row.images, row.pairs, *values])
-    return "comparison", columns, rows, "* best of its column"
-
-
-def _details(report: Report) -> Table:
-    many = len(report.rows) > 1
-    columns = ["folder"] * many + ["measure", "value", "95 % interval", "n"]
-    columns += ["at size", "synthetic vs real", "real vs real", "ratio"]
-    rows = []
-    for row in report.rows:
-        for key, definition in report.definitions.items():
-            m = row.measures[key]
-            line = [row.name] * many + [_titled(definition), figure(m.rank_value), _interval(m), m.n]
-            line += [m.baseline.size if m.baseline else None, _spread(m.matched), _spread(m.baseline), figure(m.ratio)]
-            rows.append(line)
-    synth = f"{len(report.rows)} folders" if many else f"{report.rows[0].path} ({report.rows[0].images} images)"
-    title = f"{synth} against {report.real_path} ({report.real_images} images)"
-    return (
-        title,
-        columns,
-        rows,
-        "synthetic vs real, real vs real: random halves of equal size, mean ± sd; ratio 1: as real as real",
-    )
-
-
-def _titled(definition: Definition) -> str:
-    return f"{definition.title} {'↑' if definition.better == 'higher' else '↓'}"
-
-
-def _class_table(row: Row) -> Table:
-    columns = ["id", "class", "pixels real %", "pixels synthetic %", "frames real %", "frames synthetic %"]
-    rows = [
-        [
-            c.id,
-            c.name,
-            *(f"{100 * share:.2f}" for share in (c.real_pixels, c.synth_pixels, c.real_frames, c.synth_frames)),
-        ]
-        for c in row.classes or ()
-    ]
-    return f"class balance: {row.name}", columns, rows, ""
 
 
 def notes(report: Report) -> list[str]:
@@ -196,14 +167,6 @@ def notes(report: Report) -> list[str]:
 def figure(value: float | None) -> str:
     """Four significant digits, '-' for None."""
     return "-" if value is None else f"{value:.4g}"
-
-
-def _interval(measure: Measure) -> str:
-    return "-" if measure.low is None else f"{figure(measure.low)} .. {figure(measure.high)}"
-
-
-def _spread(spread: Spread | None) -> str:
-    return "-" if spread is None else f"{figure(spread.mean)} ± {spread.sd:.2g}"
 
 
 def _finite(value: Any) -> Any:

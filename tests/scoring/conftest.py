@@ -8,6 +8,12 @@ import torch
 from surgaug.scoring.features import inception
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Nothing is kept from one test to the next, nor among the user's files."""
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A file of the published layout (legacy format, 566 tensors) with random weights that keep activations alive."""

@@ -33,7 +33,7 @@ def description(image):
 
 
 def test_names():
-    assert names() == ["colour_texture", "inception"]
+    assert names() == ["clip", "colour_texture", "dinov2", "fingerprint", "inception", "regions"]
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,13 +19,15 @@ from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.feedback import Silent
+from surgaug.models.weights import file_hash
 from surgaug.scoring import gates
 from surgaug.scoring.features import inception
 from surgaug.scoring.folders import open_folder, pair
-from surgaug.scoring.plan import plan_measures
-from surgaug.scoring.report import best_rows, notes, tables
+from surgaug.scoring.plan import Weights, plan_measures
+from surgaug.scoring.report import best_rows, notes
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.scoring.statistics import frechet_distance, kernel_distance
+from surgaug.scoring.tables import tables
 
 
 def scene(seed, hw=(48, 64)):
@@ -65,12 +68,13 @@ def test_a_table_of_two_folders(folders):
     assert near.ratio < 1.2 < 1.5 < far.ratio
     assert far.low < far.value < far.high
     assert far.baseline.size == far.matched.size == 6
-    assert best_rows(report) == {"frechet_colour_texture": 0, "kid_colour_texture": 0}
-    comparison, details = tables(report)
-    assert [line[0] for line in comparison[2]] == ["fresh", "blurred"]
-    assert comparison[2][0][-1].endswith(" *")
-    assert len(details[2]) == 8
-    assert all(len(line) == len(details[1]) for line in details[2])
+    best = best_rows(report)
+    assert {"frechet_colour_texture": 0, "kid_colour_texture": 0}.items() <= best.items()
+    found = tables(report)
+    assert [title for title, *_ in found] == ["comparison (1 of 2)", "comparison (2 of 2)", *(t for t, *_ in found[2:])]
+    assert [line[0] for line in found[0][2]] == ["fresh", "blurred"]
+    assert found[0][2][0][found[0][1].index("Fréchet (colour+texture) ↓")].endswith(" *")
+    assert all(len(line) == len(columns) for _, columns, rows, _ in found for line in rows)
     assert any(
         "12 of 12 real frames (mostly 96x128) were resized to the synthetic size 48x64" in note
         for note in notes(report)
@@ -201,31 +205,31 @@ def test_refusals(folders, tmp_path):
     with pytest.raises(UsageError, match="--inception-weights"):
         run(folders, "fresh", metrics=("fid",))
     with pytest.raises(UsageError, match="legacy, clean"):
-        run(folders, "fresh", inception_resize="nearest")
+        run(folders, "fresh", weights=Weights(resize="nearest"))
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"x")
     with pytest.raises(ModelError, match="sha256"):
-        run(folders, "fresh", inception_weights=weights)
+        run(folders, "fresh", weights=Weights(weights))
 
 
 def test_fid_is_the_name_of_inceptions_features_alone():
-    without = plan_measures(("psnr", "frechet", "kid"), False, "legacy")
+    without = plan_measures(("psnr", "frechet", "kid"), Weights())
     assert list(without) == ["psnr", "frechet_colour_texture", "kid_colour_texture"]
     assert not any("FID" in m.definition.title or "KID" in m.definition.title for m in without.values())
-    with_weights = plan_measures(("frechet", "kid"), True, "clean")
+    with_weights = plan_measures(("frechet", "kid"), Weights(Path("x"), "clean"))
     assert list(with_weights) == ["fid", "frechet_colour_texture", "kid", "kid_colour_texture"]
     assert with_weights["fid"].definition.title == "FID (clean)"
     assert "clean-fid" in with_weights["fid"].definition.convention
-    assert list(plan_measures(("fid",), True, "legacy")) == ["fid"]
+    assert list(plan_measures(("fid",), Weights(Path("x")))) == ["fid"]
 
 
 def test_fid_and_kid_on_torch_fidelitys_features(folders, weights, monkeypatch):
     """The whole way, with a weight file of the published layout in place of the published one."""
-    monkeypatch.setattr(inception, "SHA256", inception.checksum(weights))
+    monkeypatch.setattr(inception, "SHA256", file_hash(weights))
     for name in ("real", "blurred"):
         for i in range(3, 12):
             (folders / name / f"{i}.png").unlink()
-    report = run(folders, "blurred", metrics=("fid", "kid"), inception_weights=weights, device="cpu")
+    report = run(folders, "blurred", metrics=("fid", "kid"), weights=Weights(weights), device="cpu")
     theirs = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
     real, synth = (_features(theirs, [folders / name / f"{i}.png" for i in range(3)]) for name in ("real", "blurred"))
     measures = report.rows[0].measures

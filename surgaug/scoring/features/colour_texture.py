@@ -20,7 +20,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from surgaug.scoring.patterns import BINS, pattern_bins
+
 DIMENSION = 130
+VERSION = 1
 MIN_SIZE = 8
 GROUPS = {"moments": slice(0, 9), "histogram": slice(9, 73), "patterns": slice(73, 103), "haar": slice(103, 130)}
 LEVELS = 3
@@ -69,17 +72,6 @@ def _histogram(image: np.ndarray) -> np.ndarray:
     return np.sqrt(counts / counts.sum())
 
 
-def _pattern_bins() -> np.ndarray:
-    """uint8 [256]: pattern to the number of its ones where at most two neighbours differ around the circle, else 9."""
-    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    changes = (bits != np.roll(bits, 1, axis=1)).sum(1)
-    return np.where(changes <= 2, bits.sum(1), 9).astype(np.uint8)
-
-
-_PATTERN_BINS = _pattern_bins()
-_CIRCLE = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
-
-
 def _patterns(grey: np.ndarray) -> np.ndarray:
     histograms = []
     for level in range(LEVELS):
@@ -87,12 +79,7 @@ def _patterns(grey: np.ndarray) -> np.ndarray:
             grey = cv2.resize(
                 grey, (max(3, grey.shape[1] // 2), max(3, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA
             )
-        height, width = grey.shape[0] - 2, grey.shape[1] - 2
-        centre = grey[1:-1, 1:-1]
-        code = np.zeros((height, width), np.uint8)
-        for bit, (y, x) in enumerate(_CIRCLE):
-            code |= (grey[y : y + height, x : x + width] >= centre).view(np.uint8) << bit
-        counts = np.bincount(_PATTERN_BINS[code].ravel(), minlength=10)
+        counts = np.bincount(pattern_bins(grey).ravel(), minlength=BINS)
         histograms.append(np.sqrt(counts / counts.sum()))
     return np.concatenate(histograms)
 

@@ -1,6 +1,8 @@
 """Measures, one file each with a function `compute`. Names are listed without importing anything.
 
-`psnr` and `ssim` take two images of a pair; `frechet` and `kid` take two samples of feature vectors.
+KIND "pair": `compute` takes two images of a pair (a metric that needs weights has `load` instead, which gives such a
+function). KIND "set": `compute` and `compute_many` take two samples of feature vectors, and FEATURES says of which
+extractors. NAMES are the figures that come out; BETTER, MINIMUM, MAXIMUM and CONVENTION are theirs.
 """
 
 from __future__ import annotations

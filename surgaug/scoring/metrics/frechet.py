@@ -6,8 +6,10 @@ import numpy as np
 
 from surgaug.scoring.statistics import frechet_distance
 
-MINIMUM = 0.0
-HAS_RATIO = True
+KIND, NAMES = "set", ("frechet",)
+FEATURES = ("colour_texture", "inception", "dinov2")
+TITLE, UNIT, BETTER = "Fréchet", "", "lower"
+MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, np.inf, True, 2, 1000
 CONVENTION = (
     "squared Fréchet distance of Gaussians fitted with sample covariance (n - 1), float64, by singular values; "
     "biased upwards in small samples: compare only at equal size"

@@ -7,6 +7,8 @@ import math
 import cv2
 import numpy as np
 
+KIND, NAMES, VERSION = "pair", ("psnr",), 1
+TITLE, UNIT, BETTER = "PSNR", "dB", "higher"
 CONVENTION = (
     "10 log10(255^2 / MSE) over all pixels and RGB channels; mean over pairs of dB; "
     "identical pairs (infinite) are counted apart"

@@ -34,7 +34,8 @@ def compare_maps(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.
     """
     counts = np.zeros((len(labels), 7, classes), np.int64)
     radius = max(1, round(TOLERANCE * float(np.hypot(*labels.shape[1:]))))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    reach = np.arange(-radius, radius + 1)
+    disc = (np.hypot(*np.meshgrid(reach, reach)) <= radius).astype(np.uint8)
     for here, guess, label in zip(counts, predicted, labels, strict=True):
         valid = label != IGNORE_INDEX
         here[HIT] = _histogram(label[valid & (guess == label)], classes)

@@ -1,0 +1,23 @@
+"""How much brighter or darker the synthetic images are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+KIND, NAMES = "set", ("brightness",)
+FEATURES = ("colour_texture",)
+TITLE, UNIT, BETTER = "Brightness drift", "L*", "lower"
+MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, 100.0, True, 2, 1000
+LIGHTNESS, UNITS = 0, 100 / 4  # the column of the features, and what it is a fraction of
+CONVENTION = "difference of mean L* (0 black, 100 white)"
+
+
+def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """In units of L*, >= 0, from colour and texture features [n, 130] and [m, 130]."""
+    means = [side[:, LIGHTNESS].mean(dtype=np.float64) * UNITS for side in (real, synthetic)]
+    return float(abs(means[1] - means[0]))
+
+
+def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
+    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])

@@ -1,0 +1,31 @@
+"""How far the colours of the synthetic images are turned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+KIND, NAMES = "set", ("hue",)
+FEATURES = ("colour_texture",)
+TITLE, UNIT, BETTER = "Hue drift", "degrees", "lower"
+MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, 180.0, True, 2, 1000
+COLOURS, UNITS = slice(1, 3), 100 / 4  # the columns of a* and b* in the features, and what they are fractions of
+LEAST_CHROMA = 2.0  # in units of a*, b*; below, the angle is noise
+CONVENTION = "angle between the mean colours of the two sets in the a*b* plane"
+
+
+def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """In degrees, 0 to 180, from colour and texture features [n, 130] and [m, 130].
+
+    Raises:
+        ValueError: a set without colour.
+    """
+    first, second = (side[:, COLOURS].mean(0, dtype=np.float64) * UNITS for side in (real, synthetic))
+    if min(np.hypot(*first), np.hypot(*second)) < LEAST_CHROMA:
+        raise ValueError("images that are grey on average have no hue")
+    turn = np.degrees(np.arctan2(second[1], second[0]) - np.arctan2(first[1], first[0]))
+    return float(abs((turn + 180) % 360 - 180))
+
+
+def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
+    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])

@@ -1,0 +1,1 @@
+"""Networks whose published weights define a measure; the user supplies the weights."""
