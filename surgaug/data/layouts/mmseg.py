@@ -48,7 +48,8 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
     """`dataset.py`: what a configuration needs to name this data set (classes, palette, the loaders' data sets)."""
     there = sorted({frame.split or "train" for frame in frames}, key=_SPLITS.index)
     lines = [
-        "# For MMSegmentation 1.x: put this file's path into _base_, and give each loader its sampler and pipeline.",
+        "# For MMSegmentation 1.x: copy into a configuration, then, for each loader (train, val, test):",
+        "# train_dataloader = dict(dataset=dict(_delete_=True, pipeline=train_pipeline, **train_dataset))",
         "dataset_type = 'BaseSegDataset'",
         f"data_root = {root.resolve().as_posix()!r}",
         f"num_classes = {space.num_classes}",
