@@ -50,7 +50,7 @@ def keep_apart(train: LabelledFrames, real: LabelledFrames) -> Apart:
             notes.append(f"segmenter: {len(learn) - len(kept)} training frames are in the real folder: left out")
             learn = kept
         else:
-            held = {group for group in real.groups if _hash(group) < TEST_SHARE}
+            held = _held_out(real.groups)
             test = np.array([i for i, group in enumerate(real.groups) if group in held], int)
             learn = np.flatnonzero(~np.isin(digests_train, digests_real[test]))
             learn = np.array([i for i in learn if train.groups[i] not in held], int)
@@ -73,6 +73,11 @@ def keep_apart(train: LabelledFrames, real: LabelledFrames) -> Apart:
     return Apart(learn, test, tuple(notes))
 
 
-def _hash(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") / 2**32
+def _held_out(groups: tuple[str, ...]) -> set[str]:
+    """The groups, in the order of a hash of their names, that together are `TEST_SHARE` of the frames or more."""
+    held: set[str] = set()
+    for group in sorted(set(groups), key=lambda name: hashlib.blake2b(name.encode()).digest()):
+        if sum(g in held for g in groups) >= TEST_SHARE * len(groups):
+            break
+        held.add(group)
+    return held

@@ -32,7 +32,7 @@ class SegmenterConfig:
     size: tuple[int, int] = (128, 128)
     steps: int = 400
     batch: int = 16
-    lr: float = 4e-3
+    lr: float = 1.5e-3
     seed: int = 0
 
 
