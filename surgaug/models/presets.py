@@ -7,7 +7,11 @@ from surgaug.models.unet import UNetConfig
 PRESETS: dict[str, UNetConfig] = {
     # For CPUs and small frames.
     "tiny": UNetConfig(
-        channels=(32, 80, 160), encoder_blocks=(1, 1, 1), decoder_blocks=(2, 2, 1), attention=(False, False, True)
+        channels=(32, 80, 160),
+        encoder_blocks=(1, 1, 1),
+        decoder_blocks=(2, 2, 1),
+        attention=(False, False, True),
+        style=True,
     ),
     # For one small GPU or a long night on a CPU.
     "small": UNetConfig(
@@ -16,6 +20,7 @@ PRESETS: dict[str, UNetConfig] = {
         decoder_blocks=(2, 2, 2, 2),
         attention=(False, False, True, True),
         spade=(True, True, True, True),
+        style=True,
     ),
     # For one workstation GPU at 256x448 and above.
     "base": UNetConfig(
@@ -29,6 +34,7 @@ PRESETS: dict[str, UNetConfig] = {
         head_dim=64,
         noise_dim=512,
         dropout=0.1,
+        style=True,
     ),
     # As published: SR3's network at full resolution with SPADE (hidden layer and 3x3 projections) in the decoder.
     "thesis": UNetConfig(

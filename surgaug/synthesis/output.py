@@ -40,7 +40,7 @@ def describe(
         "masks": {"source": None if isinstance(config.masks, tuple) else str(config.masks), "count": num_masks},
         "model": {"file": str(file), "hash": model.hash, "family": model.family, "size": list(model.size)}
         | {"prediction": model.prediction}
-        | {"schedule": model.schedule, "meta": model.meta},
+        | {"schedule": model.schedule, "meta": {k: v for k, v in model.meta.items() if k != "styles"}},
         "settings": settings,
         **target.description(),
     }
@@ -85,7 +85,7 @@ def finish(target: Target, description: dict[str, Any], frames: Sequence[Frame])
     """With all samples there: sort the manifest, write the layout's index files, draw the contact sheet, and write the
     description with the counts."""
     n = description["samples"]
-    totals = join_parts(target.root, n)
+    totals = join_parts(target.root, n, lambda k: target.paths(frames[k]))
     classes = [
         {"id": c.id, "name": c.name, "images": totals["images"][c.id], "pixels": totals["pixels"][c.id]}
         for c in target.space.classes
