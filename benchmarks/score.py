@@ -1,15 +1,19 @@
 """Speed of `surgaug score`'s parts beside the tools one would use instead, on the same inputs, in one run.
 
-    python benchmarks/score.py [--size HxW] [--images N] [--threads N]
+    python benchmarks/score.py [--size HxW] [--images N] [--threads N] [--frames N]
 
 PSNR and SSIM against a loop over scikit-image, Inception features against torch-fidelity's network with the same random
-weights, and the Fréchet distance against scipy's matrix root. Each line gives the largest difference of the results.
+weights, FID and KID of two folders of PNG files against torch-fidelity's, and the Fréchet distance against scipy's
+matrix root. Each line gives the largest difference of the results. With --frames N, `surgaug score` runs once more over
+N frames on either side, and the largest memory that it held is said.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,14 +24,18 @@ import cv2
 import numpy as np
 import scipy.linalg
 import torch
+import torch_fidelity
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from surgaug.models.weights import file_hash
 from surgaug.scoring.features import colour_texture, inception
 from surgaug.scoring.images import in_order
 from surgaug.scoring.metrics import frechet, psnr, ssim
+from surgaug.scoring.plan import Weights
+from surgaug.scoring.run import ScoreConfig, run_score
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
 
@@ -38,6 +46,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--inception-images", type=int, default=32)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--frames", type=int, default=0)
     options = parser.parse_args()
     height, width = map(int, options.size.split("x"))
     torch.set_num_threads(options.threads)
@@ -61,6 +70,7 @@ def main() -> None:
             lambda: [peak_signal_noise_ratio(a, b, data_range=255) for a, b in pairs],
         ),
         inception_line(images[: options.inception_images]),
+        folders_line(images[: options.inception_images]),
         frechet_line(),
     ]
     if options.threads > 1:
@@ -79,6 +89,8 @@ def main() -> None:
     print_table(
         lines, f"{height}x{width} pixels, {options.threads} threads; colour+texture: {rate:.0f} images/s, one thread"
     )
+    if options.frames:
+        sys.stdout.write(memory(options.frames, (height, width)) + "\n")
 
 
 def make_images(n: int, hw: tuple[int, int]) -> list[np.ndarray]:
@@ -88,16 +100,22 @@ def make_images(n: int, hw: tuple[int, int]) -> list[np.ndarray]:
     return [np.clip(scene + rng.normal(0, 6, scene.shape), 0, 255).astype(np.uint8) for scene in scenes]
 
 
-def inception_line(images: list[np.ndarray]) -> list[str]:
+def stand_in(folder: Path) -> Path:
+    """A weight file of the published layout with random numbers in it."""
     torch.manual_seed(0)
     network = inception.InceptionV3()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)
+    path = folder / inception.FILE_NAME
+    torch.save(network.state_dict(), path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def inception_line(images: list[np.ndarray]) -> list[str]:
     batch = np.stack(images)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / inception.FILE_NAME
-        torch.save(network.state_dict(), path, _use_new_zipfile_serialization=False)
+        path = stand_in(Path(folder))
         theirs = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
         ours = inception.Extractor(inception.load(path), "legacy", torch.device("cpu"))
     tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()
@@ -110,6 +128,69 @@ def inception_line(images: list[np.ndarray]) -> list[str]:
         return np.concatenate([ours(batch[i : i + 16]) for i in range(0, len(batch), 16)])
 
     return compare("Inception features", len(images), run_ours, "torch-fidelity", run_theirs, relative=True)
+
+
+def folders_line(images: list[np.ndarray]) -> list[str]:
+    """FID and KID from PNG files, everything included: each image once in one folder, blurred in the other."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = stand_in(folder)
+        inception.SHA256 = file_hash(path)  # the stand-in is taken for the published file
+        for side, sigma in (("real", 0.1), ("synth", 2.0)):
+            (folder / side).mkdir()
+            for i, image in enumerate(images):
+                cv2.imwrite(str(folder / side / f"{i}.png"), cv2.GaussianBlur(image, (0, 0), sigma)[..., ::-1])
+        config = ScoreConfig(
+            folder / "real",
+            (folder / "synth",),
+            metrics=("fid", "kid"),
+            weights=Weights(path),
+            device="cpu",
+            draws=2,
+            cache=False,
+        )
+
+        def run_ours() -> list[float]:
+            measures = run_score(config).rows[0].measures
+            return [measures["fid"].value, measures["kid"].value]
+
+        def run_theirs() -> list[float]:
+            found = torch_fidelity.calculate_metrics(
+                input1=str(folder / "synth"),
+                input2=str(folder / "real"),
+                fid=True,
+                kid=True,
+                kid_subsets=1,
+                kid_subset_size=len(images),
+                feature_extractor_weights_path=str(path),
+                cuda=False,
+                batch_size=16,
+                cache=False,
+                verbose=False,
+            )
+            return [found["frechet_inception_distance"], found["kernel_inception_distance_mean"]]
+
+        return compare(
+            "FID and KID of folders", 2 * len(images), run_ours, "torch-fidelity", run_theirs, relative=True, repeats=1
+        )
+
+
+def memory(frames: int, hw: tuple[int, int]) -> str:
+    """Score `frames` files on either side in a process of its own, and say the most memory that it held."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few = make_images(50, hw)
+        rng = np.random.default_rng(0)
+        for side in ("real", "synth"):
+            (folder / side).mkdir()
+            for i in range(frames):
+                image = np.roll(few[i % 50], int(rng.integers(64)), axis=1)
+                cv2.imwrite(str(folder / side / f"{side}{i}.png"), image)
+        line = [sys.executable, "-m", "surgaug", "score", "--no-cache", "-q"]
+        start = time.perf_counter()
+        subprocess.run([*line, "--real", str(folder / "real"), "--synth", str(folder / "synth")], check=True)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        return f"{frames} frames of {hw[0]}x{hw[1]} a side: {time.perf_counter() - start:.0f} s, at most {peak:.0f} MiB"
 
 
 def frechet_line() -> list[str]:

@@ -109,7 +109,7 @@ def score(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="A folder of facebook/dinov2-large as published (config.json, model.safetensors); adds FD on DINOv2.",
+            help="A folder of facebook/dinov2-large as published (config.json, weights); adds FD on DINOv2.",
             rich_help_panel="Weights",
         ),
     ] = None,

@@ -21,7 +21,7 @@ from surgaug.scoring.segmenter import agreement
 from surgaug.scoring.segmenter.apart import Apart, keep_apart
 from surgaug.scoring.segmenter.cache import Trainer, key
 from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
-from surgaug.scoring.segmenter.network import MULTIPLE
+from surgaug.scoring.segmenter.network import MULTIPLE, check_name
 from surgaug.scoring.segmenter.train import SegmenterConfig
 from surgaug.scoring.utility import CONVENTION, Bench, Budget, measure_utility
 
@@ -52,13 +52,16 @@ def check_labels(*folders: Folder) -> None:
 @dataclass(frozen=True)
 class JudgeConfig:
     """network: see `network.build`. size: (H, W) to work at, None for the smallest synthetic folder's (see `fitting`).
-    steps: of each training. utility: how long to train for it, None for not at all.
+    steps: of each training. utility: how long to train for it, None for not at all. UsageError for no such network.
     """
 
     network: str = "unet"
     size: tuple[int, int] | None = None
     steps: int = 400
     utility: Budget | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.network)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ synthetic. Differences are paired: the same seeds and the same test frames on ei
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 
 import numpy as np
 from scipy.stats import t as student
@@ -66,10 +66,10 @@ def measure_utility(bench: Bench, synths: Sequence[LabelledFrames], budget: Budg
     known = [[bench.trainer.has(s, bench.classes, c) for s, c in zip(tasks, r, strict=True)] for r in rounds]
     total, done = config.steps * sum(map(len, known)), config.steps * sum(map(sum, known))
     counts: list[list[np.ndarray]] = []
-    start = time.monotonic()
+    start = monotonic()
     with bench.feedback.task("training on real, synthetic, both", total, "steps", done) as bar:
         for settings, ready in zip(rounds, known, strict=True):
-            spent = time.monotonic() - start
+            spent = monotonic() - start
             ahead = spent / max(1, len(counts))
             if counts and budget.minutes and not all(ready) and spent + ahead > 60 * budget.minutes:
                 bench.feedback.info(
@@ -213,11 +213,11 @@ def _steps(bench: Bench, tasks: Sequence[Sequence[LabelledFrames]], budget: Budg
     )
     if kept.is_file():
         return json.loads(kept.read_text())["steps"]
-    start = time.monotonic()
+    start = monotonic()
     train(
         [bench.real], bench.classes, replace(bench.config, steps=_PROBE), bench.trainer.device, Silent().task("", None)
     )
-    fitting = int(60 * budget.minutes / len(tasks) * _PROBE / (time.monotonic() - start))
+    fitting = int(60 * budget.minutes / len(tasks) * _PROBE / (monotonic() - start))
     steps = max(SHORTEST, min(bench.config.steps, fitting // SHORTEST * SHORTEST))
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_text(kept, json.dumps({"steps": steps}))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from surgaug.scoring.metrics import psnr, ssim
+from surgaug.scoring.metrics import msssim, psnr, ssim
 
 
 def images(kind, hw=(40, 53), seed=0):
@@ -80,3 +82,21 @@ def test_refusals():
     for metric in (psnr, ssim):
         with pytest.raises(ValueError, match="shapes differ"):
             metric.compute(np.zeros((20, 30, 3), np.uint8), np.zeros((30, 20, 3), np.uint8))
+
+
+@pytest.mark.parametrize("hw", [(176, 192), (256, 208)])
+def test_ms_ssim_is_pytorch_msssims(hw):
+    theirs = pytest.importorskip("pytorch_msssim").ms_ssim
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.random((9, 12, 3)), hw[::-1], interpolation=cv2.INTER_CUBIC) * 255
+    a, b = (np.clip(smooth + rng.normal(0, sd, smooth.shape), 0, 255).astype(np.uint8) for sd in (2, 25))
+    pair = [torch.from_numpy(x).permute(2, 0, 1)[None].double() for x in (a, b)]
+    assert msssim.compute(a, b) == pytest.approx(float(theirs(*pair, data_range=255)), abs=1e-5)
+    assert msssim.compute(a, a) == pytest.approx(1, abs=1e-12)
+    assert msssim.compute(a, 255 - a) < 0.1
+
+
+def test_ms_ssim_of_small_images_says_why_not():
+    small = np.zeros((64, 300, 3), np.uint8)
+    with pytest.raises(ValueError, match="five scales need 176x176"):
+        msssim.compute(small, small)

@@ -10,7 +10,7 @@ from surgaug.scoring.similarity import WINDOW, similarity
 KIND, NAMES, VERSION = "pair", ("msssim",), 1
 TITLE, UNIT, BETTER = "MS-SSIM", "", "higher"
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-SMALLEST = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1  # at the coarsest scale one window must fit
+SMALLEST = WINDOW * 2 ** (len(WEIGHTS) - 1)  # at the coarsest scale one window must fit
 CONVENTION = (
     "Wang et al. 2003: five scales halved by 2x2 means, weights 0.0448 0.2856 0.3001 0.2363 0.1333, SSIM's window and "
     "constants at each; terms below 0 count as 0; mean over RGB channels; mean over pairs"
@@ -21,7 +21,7 @@ def compute(image: np.ndarray, reference: np.ndarray) -> float:
     """In [0, 1]; 1 for identical images.
 
     Args:
-        image: uint8 [H, W, 3]; H, W >= 161.
+        image: uint8 [H, W, 3]; H, W >= 176.
         reference: uint8 [H, W, 3].
 
     Raises:

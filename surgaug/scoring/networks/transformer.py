@@ -1,7 +1,7 @@
 """DINOv2 and CLIP image encoders, read by the `transformers` library from a folder that the user supplies.
 
-The folder is a model as published on the Hugging Face hub: config.json and model.safetensors. Only safetensors are
-read, which hold numbers and no code.
+The folder is a model as published on the Hugging Face hub: config.json, and model.safetensors or pytorch_model.bin. The
+latter is a pickle, of which only tensors are made: one that holds code is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.models.weights import file_hash
 from surgaug.scoring.networks.weights import first_line
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")
 
 
 class Encoder:
@@ -37,7 +37,7 @@ class Encoder:
         std: tuple[float, ...],
         device: torch.device,
     ) -> None:
-        self.sha256 = file_hash(_checked(folder) / WEIGHTS)
+        self.sha256 = file_hash(_weights(folder))
         self._network = _load(folder, kind).to(device)
         self._output, self._size, self._device = output, size, device
         self._mean, self._std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in (mean, std))
@@ -61,13 +61,13 @@ def transformers() -> ModuleType:
     return library
 
 
-def _checked(folder: Path) -> Path:
-    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
-    if missing:
+def _weights(folder: Path) -> Path:
+    found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    if not found or not (folder / CONFIG).is_file():
         raise ModelError(
-            f"{folder}: no {' and no '.join(missing)}; expected a model's folder as published on the Hugging Face hub"
+            f"{folder}: no model as published on the Hugging Face hub: {CONFIG}, and {' or '.join(WEIGHTS)}"
         )
-    return folder
+    return found[0]
 
 
 def _load(folder: Path, kind: str) -> torch.nn.Module:
@@ -76,7 +76,11 @@ def _load(folder: Path, kind: str) -> torch.nn.Module:
     library.utils.logging.disable_progress_bar()
     try:
         network, found = getattr(library, kind).from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=_weights(folder).name == WEIGHTS[0],
+            weights_only=True,
+            output_loading_info=True,
         )
     except Exception as reason:
         raise ModelError(f"{folder}: not a {kind} ({first_line(reason)})") from reason

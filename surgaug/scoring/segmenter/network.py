@@ -20,13 +20,18 @@ def build(name: str, classes: int) -> nn.Module:
 
     `name`: "unet", or one of torchvision's segmentation networks. Raises UsageError for another name.
     """
+    check_name(name)
     if name == UNET:
         return UNet(classes)
     from torchvision.models import get_model
 
-    if name not in known():
-        raise UsageError(f"--segmenter {name}: there are: {', '.join(known())}")
     return _Torchvision(get_model(name, weights=None, weights_backbone=None, num_classes=classes))
+
+
+def check_name(name: str) -> None:
+    """UsageError where `build` knows no such network."""
+    if name != UNET and name not in known():
+        raise UsageError(f"--segmenter {name}: there are: {', '.join(known())}")
 
 
 def known() -> list[str]:

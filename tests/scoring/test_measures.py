@@ -1,0 +1,219 @@
+"""Class regions, drift, diversity, extrapolation, CMMD, what is planned, and what the cache spares."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.errors import UsageError
+from surgaug.scoring.class_regions import compare
+from surgaug.scoring.compare import set_measures
+from surgaug.scoring.diversity import pairs_of_one_map
+from surgaug.scoring.features import colour_texture, regions
+from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue
+from surgaug.scoring.plan import ALL, Weights, known_metrics, plan_measures
+from surgaug.scoring.report import Measure
+from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.tables import tables
+
+
+def scene(seed, inside=(180, 60, 50), outside=(60, 90, 160), hw=(40, 48)):
+    """A disc on a ground, and its label map."""
+    rng = np.random.default_rng(seed)
+    label_map = np.zeros(hw, np.uint8)
+    cv2.circle(label_map, tuple(int(v) for v in rng.integers(14, 26, 2)), int(rng.integers(8, 13)), 1, -1)
+    image = np.where(label_map[..., None] == 1, inside, outside) + rng.normal(0, 8, (*hw, 3)) + rng.normal(0, 6, 3)
+    return np.clip(image, 0, 255).astype(np.uint8), label_map
+
+
+def write_set(root, seeds, labels=None, **options):
+    """Images and labels of scenes; `labels` names the scene that each label map is of."""
+    for part in ("images", "labels"):
+        (root / part).mkdir(parents=True)
+    for seed, other in zip(seeds, labels or seeds, strict=True):
+        image, _ = scene(seed, **options)
+        cv2.imwrite(str(root / f"images/{seed}.png"), image[..., ::-1])
+        cv2.imwrite(str(root / f"labels/{seed}.png"), scene(other)[1])
+
+
+def test_region_features_of_two_colours():
+    image, label_map = np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8)
+    label_map[:, 10:] = 7
+    image[:, 10:] = 255
+    label_map[0, :2] = 3  # two pixels are no region
+    found = regions.extract(image, label_map)
+    assert found.shape == (2, 1 + regions.DIMENSION)
+    assert found[:, 0].tolist() == [0, 7]
+    assert found[:, 1] == pytest.approx([0, 1], abs=1e-4)  # L*
+    assert found[:, 2:10] == pytest.approx(0, abs=1e-3)  # no colour, no spread
+    assert found[:, 20:] == pytest.approx(0)  # flat inside, whatever the border does
+    assert np.square(found[:, 10:20]).sum(1) == pytest.approx(1)
+
+
+def test_region_moments_are_those_of_the_pixels():
+    image, label_map = scene(0)
+    lab = cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2Lab)[label_map == 1] / 100
+    row = regions.extract(image, label_map)[1]
+    third = np.cbrt(((lab - lab.mean(0)) ** 3).mean(0))
+    assert row[1:10] == pytest.approx(np.concatenate([lab.mean(0), lab.std(0), third]), abs=1e-4)
+
+
+def test_class_regions_name_what_is_missing():
+    space = LabelSpace("two", tuple(LabelClass(i, n, "other") for i, n in enumerate(("ground", "disc", "never"))))
+    real = [regions.extract(*scene(i)) for i in range(40)]
+    synth = [regions.extract(*scene(100 + i)) for i in range(30)]
+    overall, classes = compare(real, synth, (space, space), 10, 0)
+    assert [(c.name, c.real_regions, c.synth_regions) for c in classes] == [("ground", 40, 30), ("disc", 40, 30)]
+    assert overall.value == pytest.approx(np.mean([c.measure.value for c in classes]))
+    assert overall.ratio == pytest.approx(1, abs=0.5)
+    few, classes = compare(real, synth[:3], (space, space), 10, 0)
+    assert few.value is None
+    assert "3 synthetic regions" in classes[1].measure.reason
+
+
+@pytest.fixture
+def sets(tmp_path):
+    """Real and training scenes, a good set, one with labels permuted, one bluish, one painted from few maps."""
+    write_set(tmp_path / "real", range(60))
+    write_set(tmp_path / "train", range(500, 560))
+    write_set(tmp_path / "good", range(200, 260))
+    write_set(tmp_path / "permuted", range(200, 260), [*range(230, 260), *range(200, 230)])
+    write_set(tmp_path / "bluish", range(200, 260), inside=(60, 60, 180))
+    write_set(tmp_path / "copies", range(500, 560))
+    write_set(tmp_path / "few", range(200, 260), [200, 201, 202] * 20)
+    return tmp_path
+
+
+def run(sets, *names, **options):
+    config = ScoreConfig(sets / "real", tuple(sets / name for name in names), draws=10, **options)
+    return run_score(config)
+
+
+def test_each_fault_shows_in_its_measure(sets):
+    names = ("good", "permuted", "bluish", "copies")
+    report = run(sets, *names, train=sets / "train", metrics=("frechet", "class_frechet", "hue", "balance"))
+    rows = dict(zip(names, report.rows, strict=True))
+
+    def value(name, key, field="value"):
+        return getattr(rows[name].measures[key], field)
+
+    assert value("permuted", "class_frechet", "ratio") > 3 > value("good", "class_frechet", "ratio")
+    assert value("permuted", "frechet_colour_texture") == value("good", "frechet_colour_texture")
+    assert value("bluish", "hue", "low") > value("good", "hue", "high")
+    assert value("copies", "copies") == 100
+    assert value("good", "copies") == 0
+    assert rows["copies"].closest[0].kind == "exact"
+    assert value("copies", "leakage") > 0.99
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_diversity_of_samples_of_one_map(sets):
+    measures = run(sets, "few", metrics=("diversity",)).rows[0].measures
+    for key in ("diversity", "diversity_colour_texture"):
+        assert 0 < measures[key].low < measures[key].value < measures[key].high
+        assert measures[key].n == 3 * 6
+        assert measures[key].ratio is not None
+    alone = run(sets, "good", metrics=("diversity",)).rows[0].measures["diversity"]
+    assert alone.value is None
+    assert "painted twice" in alone.reason
+
+
+def test_pairs_of_one_map():
+    pairs, groups = pairs_of_one_map(["a", "b", "a", "c", "a"], np.random.default_rng(0))
+    assert sorted(map(tuple, pairs.tolist())) == [(0, 2), (0, 4), (2, 4)]
+    assert len(set(groups.tolist())) == 1
+
+
+def test_a_second_run_looks_at_no_image(sets, monkeypatch):
+    options = {"metrics": ("psnr", "ssim", "frechet", "class_frechet"), "train": sets / "train"}
+    first = run(sets, "good", "real", **options)
+    calls = []
+    monkeypatch.setattr("surgaug.scoring.passes.read_image", lambda path: calls.append(path))
+    assert run(sets, "good", "real", **options) == first
+    assert calls == []
+    with pytest.raises(AttributeError):
+        run(sets, "good", cache=False, **options)  # it would have to look, and sees nothing
+
+
+def test_settings_of_a_sweep(sets):
+    for name, steps in (("good", 4), ("bluish", 40)):
+        rows = [
+            {"image": f"images/{i}.png", "source": str(i), "sampler": "ddim", "steps": steps} for i in range(200, 260)
+        ]
+        (sets / name / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = run(sets, "good", "bluish", metrics=("brightness",))
+    assert [row.settings["steps"] for row in report.rows] == [4, 40]
+    comparison = tables(report)[0]
+    assert comparison[1][1] == "steps"  # they differ; the sampler does not
+    assert [line[1] for line in comparison[2]] == [4, 40]
+
+
+def features(images):
+    return np.stack([colour_texture.extract(image) for image in images])
+
+
+def test_brightness_and_hue_of_known_colours():
+    def flat(*rgb):
+        return features([np.full((16, 16, 3), rgb, np.uint8)] * 3)
+
+    assert brightness.compute(flat(0, 0, 0), flat(255, 255, 255)) == pytest.approx(100, abs=0.5)
+    assert hue.compute(flat(200, 40, 40), flat(200, 40, 40)) == pytest.approx(0, abs=1e-9)
+    assert 90 < hue.compute(flat(200, 40, 40), flat(40, 40, 200)) < 180
+    with pytest.raises(ValueError, match="no hue"):
+        hue.compute(flat(90, 90, 90), flat(200, 40, 40))
+
+
+def normal(n, d, seed, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, 1, (n, d))
+
+
+def test_extrapolation_takes_away_the_bias_of_few_images():
+    x, y = normal(300, 20, 1), normal(300, 20, 2, 0.5)
+    truth = 20 * 0.25
+    plain, endless = frechet.compute(x, y), frechet_infinity.compute(x, y)
+    assert plain > truth + 0.15
+    assert abs(endless - truth) < abs(plain - truth)
+    few = set_measures(frechet_infinity, x[:30], y, 10, 0)["frechet_infinity"]
+    assert few.value is None
+    assert "needs 40 images" in few.reason
+
+
+def test_cmmd_by_its_definition():
+    x, y = normal(7, 5, 1), normal(4, 5, 2, 0.3)
+    a, b = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+
+    def mean(p, q):
+        return np.mean([[np.exp(-np.square(u - v).sum() / 200) for v in q] for u in p])
+
+    assert cmmd.compute(x, y) == pytest.approx(1000 * (mean(a, a) + mean(b, b) - 2 * mean(a, b)), rel=1e-9)
+    assert cmmd.compute(x, x * 3) == pytest.approx(0, abs=1e-9)
+    subsets = [(np.arange(5), np.arange(3))]
+    assert cmmd.compute_many(x, y, subsets)[0] == pytest.approx(cmmd.compute(x[:5], y[:3]), rel=1e-9)
+
+
+def test_what_is_planned(tmp_path):
+    everything = plan_measures((ALL,), Weights())
+    assert {"precision_colour_texture", "coverage_colour_texture", "diversity", "msssim"} <= set(everything)
+    assert not {"lpips", "cmmd", "fid"} & set(everything)
+    full = Weights(tmp_path, "clean", tmp_path, tmp_path, (tmp_path, tmp_path))
+    with_weights = plan_measures(("frechet", "recall"), full)
+    assert list(with_weights)[:3] == ["fid", "fd_dinov2", "frechet_colour_texture"]
+    assert {"precision", "recall_dinov2", "lpips", "cmmd"} <= set(with_weights)
+    assert with_weights["fid"].definition.title == "FID (clean)"
+    for name, message in (("lpips", "--lpips-weights"), ("cmmd", "--clip-weights"), ("fid", "--inception-weights")):
+        with pytest.raises(UsageError, match=message):
+            plan_measures((name,), Weights())
+    with pytest.raises(UsageError, match="did you mean 'density'"):
+        plan_measures(("densty",), Weights())
+    assert {"prdc", "frechet_infinity", "fid"} <= set(known_metrics())
+
+
+def test_no_measure_without_a_value_or_a_reason(sets):
+    report = run(sets, "good", metrics=(ALL,), train=sets / "train")
+    for measure in report.rows[0].measures.values():
+        assert isinstance(measure, Measure)
+        assert (measure.value is None) == (measure.reason is not None)
