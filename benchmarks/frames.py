@@ -1,0 +1,97 @@
+"""Training and validation frames of any data set, as two folders of pairs at one size: what a comparison starts from.
+
+    python benchmarks/frames.py phantom|DATA OUT [--train N] [--val N] [--size HxW] [--classes ...]
+
+`phantom` renders scenes; training and validation show different "videos". DATA keeps its own split where it has one.
+Writes OUT/train, OUT/val (images/ and labels/ each) and OUT/classes.json. Frames that lie there already are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from surgaug.data.atomic import write_png, write_text
+from surgaug.data.dataset import PairedFrames, open_pairs
+from surgaug.data.label_space import LabelSpace
+from surgaug.data.phantom import render
+from surgaug.data.phantom.frequencies import SPLITS
+from surgaug.data.resize import resize_image, resize_label_map
+from surgaug.data.spaces import load_space
+from surgaug.training.data import split
+
+PHANTOM = "phantom"
+# Validation scenes are of seeds that no training set reaches.
+VAL_SEED = 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--train", type=int, help="at most so many frames [default: all; phantom: 300]")
+    parser.add_argument("--val", type=int, default=100)
+    parser.add_argument("--size", type=size, default=(64, 64), metavar="HxW")
+    parser.add_argument("--classes", default="auto")
+    options = parser.parse_args()
+    write_frames(options.data, options.out, options.train, options.val, options.size, options.classes)
+
+
+def size(text: str) -> tuple[int, int]:
+    """ "64x112" to (64, 112)."""
+    height, width = text.lower().split("x")
+    return int(height), int(width)
+
+
+def write_frames(data: str, out: Path, train: int | None, val: int, hw: tuple[int, int], classes: str = "auto") -> None:
+    """Write at most `train` and `val` frames of `data`, evenly spread over it, at (H, W) `hw`."""
+    if data == PHANTOM:
+        space = load_space("cadis")
+        write_pairs(out / "train", train or 300, lambda k: phantom(k, k, "Training", hw))
+        write_pairs(out / "val", val, lambda k: phantom(VAL_SEED + k, k, "Test", hw))
+    else:
+        paired = open_pairs(Path(data), classes=classes)
+        space = paired.space
+        for name, frames, most in zip(("train", "val"), split(paired, 0), (train, val), strict=True):
+            n = min(most or len(frames), len(frames))
+            chosen = np.linspace(0, len(frames) - 1, n).round().astype(int)
+            write_pairs(out / name, n, of(frames, chosen, space, hw))
+    write_text(out / "classes.json", json.dumps(space.to_dict()))
+
+
+def phantom(seed: int, k: int, part: str, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A scene in the style of one of the videos of CaDIS's split."""
+    return render(seed, hw, video=SPLITS[part][k % len(SPLITS[part])])
+
+
+def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[int, int]) -> Callable:
+    """Image and label map of the k-th chosen frame, at the size."""
+
+    def load(k: int) -> tuple[np.ndarray, np.ndarray]:
+        i = int(chosen[k])
+        return resize_image(frames.load_image(i), hw), resize_label_map(frames.load_label(i), hw, space)
+
+    return load
+
+
+def write_pairs(folder: Path, n: int, make: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> None:
+    """images/K.png and labels/K.png for K below n."""
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for k in range(n):
+        image, label = (folder / kind / f"{k:05d}.png" for kind in ("images", "labels"))
+        if not (image.exists() and label.exists()):
+            made = make(k)
+            write_png(image, made[0])
+            write_png(label, made[1])
+
+
+if __name__ == "__main__":
+    main()

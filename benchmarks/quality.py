@@ -1,0 +1,187 @@
+"""Ours against pix2pix, CycleGAN and SPADE on the same frames at equal wall-clock.
+
+    python benchmarks/quality.py OUT [--data phantom] [--data DIR ...] [--frames 100,300,800] [--minutes 10] [--seeds 1]
+                                 [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny]
+
+A cell is a data set, a number of training frames, a seed and a method. Its model is trained for `--minutes`, paints the
+validation maps (`--paint` times each) and, for utility, the training maps; the first are scored against the validation
+frames, the second by what training a segmenter on them beside the real frames gains on the validation frames. A cell
+that is done is not done again, and one that was stopped goes on.
+
+Writes OUT/quality.md, OUT/quality.json and, for each data set, number of frames and seed, a sheet of all methods.
+Models are trained one after the other, so that each has the machine to itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from frames import size, write_frames
+from side_by_side import side_by_side
+
+import surgaug
+from surgaug.cli import screen
+from surgaug.data.atomic import write_png, write_text
+from surgaug.scoring.judges import JudgeConfig
+from surgaug.scoring.utility import Budget
+
+METHODS = "diffusion,pix2pix,cyclegan,spade"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model to be trained and judged."""
+
+    data: str
+    frames: int
+    seed: int
+    method: str
+
+    @property
+    def group(self) -> str:
+        """What its competitors share."""
+        return f"{Path(self.data).name}-{self.frames}-seed{self.seed}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--data", action="append", help="phantom, or a data set; may be repeated")
+    parser.add_argument("--classes", default="auto", help="label space of the data sets")
+    parser.add_argument("--frames", default="100,300,800", help="training frames")
+    parser.add_argument("--val", type=int, default=100, help="validation frames")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training, each")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--methods", default=METHODS)
+    parser.add_argument("--size", default="64x64")
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument(
+        "--paint", type=int, default=2, help="pictures of each validation map, and of each training map"
+    )
+    parser.add_argument("--segmenter-steps", type=int, default=400)
+    parser.add_argument("--segmenter-seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")
+    options = parser.parse_args(arguments)
+
+    cells = [
+        Cell(data, int(frames), seed, method)
+        for data, frames, seed, method in itertools.product(
+            options.data or ["phantom"], options.frames.split(","), range(options.seeds), options.methods.split(",")
+        )
+    ]
+    for cell in cells:
+        folder = options.out / cell.group
+        if not (folder / "classes.json").exists():
+            write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes)
+    results = {}
+    for i, cell in enumerate(cells, 1):
+        print(f"[{i}/{len(cells)}] {cell.group} {cell.method}", file=sys.stderr, flush=True)
+        results[cell] = run_cell(cell, options)
+        write_text(options.out / "quality.json", json.dumps([asdict(c) | r for c, r in results.items()], indent=1))
+        write_text(options.out / "quality.md", report(results, options))
+    for group in dict.fromkeys(cell.group for cell in cells):
+        outputs = {c.method: options.out / group / c.method / "val" for c in cells if c.group == group}
+        title = f"{group}: {options.minutes:g} min each"
+        write_png(options.out / f"{group}.png", side_by_side(outputs, options.out / group / "val", 6, title))
+    print(options.out / "quality.md")
+
+
+def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
+    """Train, paint, score; the figures. What is there already is kept."""
+    data, folder = options.out / cell.group, options.out / cell.group / cell.method
+    done = folder / "cell.json"
+    settings = [options.minutes, options.size, options.preset, options.paint, options.segmenter_steps, options.set]
+    if done.exists() and (found := json.loads(done.read_text()))["settings"] == settings:
+        return found
+    feedback, classes = screen.feedback(), data / "classes.json"
+    trained = surgaug.train(
+        data / "train", val=data / "val", out=folder / "run", model=cell.method, preset=options.preset,
+        size=size(options.size), classes=classes, minutes=options.minutes, seed=cell.seed,
+        settings=dict(text.split("=", 1) for text in options.set), feedback=feedback,
+    )  # fmt: skip
+    start = time.monotonic()
+    for part in ("val", "train"):
+        surgaug.synthesize(
+            data / part, n=options.paint * len(list((data / part / "labels").iterdir())), model=trained.model,
+            out=folder / part, seed=cell.seed, classes=str(classes), feedback=feedback,
+        )  # fmt: skip
+    painting = time.monotonic() - start
+
+    def scored(part: str, metrics: tuple[str, ...], utility: Budget | None) -> dict[str, Any]:
+        judge = JudgeConfig(steps=options.segmenter_steps, utility=utility)
+        report = surgaug.score(
+            data / "val", folder / part, train=data / "train", classes=classes, metrics=metrics, judge=judge,
+            seed=cell.seed, feedback=feedback,
+        )  # fmt: skip
+        return report.to_dict()
+
+    # What trains a segmenter must be painted from the training maps alone.
+    reports = [
+        scored("val", ("frechet", "kid", "psnr", "ssim", "miou"), None),
+        scored("train", (), Budget(seeds=options.segmenter_seeds)),
+    ]
+    measures, titles = {}, {}
+    for found in reports:
+        for key, measure in found["rows"][0]["measures"].items():
+            definition = found["definitions"][key]
+            measures.setdefault(key, measure["value"])
+            titles[key] = f"{definition['title']} ({definition['better']} is better)"
+    result = {
+        "settings": settings, "measures": measures, "titles": titles, "steps": trained.step,
+        "minutes": trained.minutes, "painting_seconds": painting,
+    }  # fmt: skip
+    write_text(done, json.dumps(result, indent=1))
+    return result
+
+
+def report(results: dict[Cell, dict[str, Any]], options: argparse.Namespace) -> str:
+    """Markdown: a table a measure; a row a data set with its number of frames, a column a method."""
+    titles = {key: title for result in results.values() for key, title in result["titles"].items()}
+    rows = list(dict.fromkeys((cell.data, cell.frames) for cell in results))
+    methods = list(dict.fromkeys(cell.method for cell in results))
+    lines = [
+        f"{options.minutes:g} minutes of training each, {options.size}, preset {options.preset}; mean over "
+        f"{options.seeds} seeds, and the standard deviation where there are several.",
+    ]
+    for key, title in titles.items():
+        lines += [
+            "",
+            f"**{title}**",
+            "",
+            f"| data | frames | {' | '.join(methods)} |",
+            "|---|---|" + "---|" * len(methods),
+        ]
+        for data, frames in rows:
+            values = [
+                [
+                    r["measures"].get(key)
+                    for c, r in results.items()
+                    if (c.data, c.frames, c.method) == (data, frames, m)
+                ]
+                for m in methods
+            ]
+            lines.append(f"| {Path(data).name} | {frames} | {' | '.join(map(figure, values))} |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(values: list[float | None]) -> str:
+    """Mean and standard deviation, to four digits."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return "-"
+    spread = f" ± {statistics.stdev(known):.2g}" if len(known) > 1 else ""
+    return f"{statistics.mean(known):.4g}{spread}"
+
+
+if __name__ == "__main__":
+    main()
