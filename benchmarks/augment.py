@@ -11,13 +11,15 @@ out other operations:
 - MMD: squared maximum mean discrepancy, cubic polynomial kernel, unbiased (as KID has it), between blurred one-hot maps
   (9x16 cells), times 1000;
 - Frechet: distance of normal distributions fitted to the first principal components of the same cells;
+- to real: mean distance of a new map to the nearest held-out map (is what is made like what there is?);
+- from real: mean distance of a held-out map to the nearest new map (is what there is among what is made?);
 - impossible: share of maps with an instrument that comes from nowhere (neither from the border nor from below a hand or
   another instrument), a pupil that lies against something that is neither iris nor on top of it, or a class of the eye
   in several large pieces with nothing between them.
 
 The engine rejects by none of these. It shares with "impossible" the aim, not the code: its own constraints look at
-objects before and after an operation, this one at the finished map alone. All three, and the plausibility by which the
-engine can reject (off here), see classes, areas and places.
+objects before and after an operation, this one at the finished map alone. The plausibility by which the engine can
+reject is off here; it, too, sees classes, areas and places, but no cells.
 """
 
 from __future__ import annotations
@@ -141,6 +143,12 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca + cb - 2 * root))
 
 
+def nearest(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of a row of `a` to the nearest of `b`."""
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    return float(np.sqrt(np.maximum(squared, 0)).min(1).mean())
+
+
 def impossible(label_map: np.ndarray, space: LabelSpace) -> bool:
     return _floats(label_map, space) or _pupil_outside(label_map, space) or _eye_in_pieces(label_map, space)
 
@@ -208,7 +216,7 @@ def operations(maps: LabelMaps) -> list[str]:
 
 def compare(name: str, label_maps: list[np.ndarray], films: list[str], space: LabelSpace, options) -> None:
     """Print the table of one set of maps."""
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    found: dict[str, list[tuple[float, ...]]] = {}
     distinct = sorted(set(films))
     for seed in range(options.seeds):
         held = set(np.random.default_rng(seed).permutation(distinct)[: len(distinct) // 2].tolist())
@@ -222,13 +230,14 @@ def compare(name: str, label_maps: list[np.ndarray], films: list[str], space: La
         for way, made in sets.items():
             described = np.stack([cells(m, space) for m in made])
             bad = float(np.mean([impossible(m, space) for m in made]))
-            same = way == "real, held out"
-            figures = (0.0, 0.0) if same else (mmd(described, target), frechet(described, target))
+            distances = (mmd, frechet, nearest, lambda new, real: nearest(real, new))
+            figures = [0.0 if way == "real, held out" else distance(described, target) for distance in distances]
             found.setdefault(way, []).append((*figures, 100 * bad))
     print(
         f"\n{name}: {len(label_maps)} maps of {len(distinct)} operations, half of them held out, {options.seeds} seeds"
     )
-    print(f"{'':24}{'MMD x1000':>18}{'Frechet':>18}{'impossible %':>18}")
+    columns = ("MMD x1000", "Frechet", "to real", "from real", "impossible %")
+    print(f"{'':24}" + "".join(f"{name:>18}" for name in columns), flush=True)
     for way, rows in found.items():
         mean, spread = np.mean(rows, 0), np.std(rows, 0)
         print(f"{way:24}" + "".join(f"{m:10.2f} ±{s:6.2f}" for m, s in zip(mean, spread, strict=True)))
@@ -265,6 +274,7 @@ def main() -> None:
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", help="label maps; may be repeated")
     parser.add_argument("--phantom", type=int, default=0, help="compare on so many phantom maps")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--every", type=int, default=1, help="of each set, use every so many-th map")
     parser.add_argument("--maps", type=int, default=120, help="new maps of each way and seed")
     parser.add_argument("--speed", type=Path, help="folder of label maps to measure the speed on")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, os.cpu_count() or 1])
@@ -273,7 +283,9 @@ def main() -> None:
     for entry in options.data:
         name, _, folder = entry.partition("=")
         maps = open_masks(Path(folder))
-        compare(name, [small(maps, i) for i in range(len(maps))], operations(maps), maps.space, options)
+        used = range(0, len(maps), options.every)
+        films = operations(maps)
+        compare(name, [small(maps, i) for i in used], [films[i] for i in used], maps.space, options)
     if options.phantom:
         videos = [1 + i % 8 for i in range(options.phantom)]
         rendered = [render(i, (180, WIDTH), video=video)[1] for i, video in enumerate(videos)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from surgaug.perturb.discs import Disc, drawn
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene, count_ids
+from surgaug.perturb.scene import Scene, count_ids, holds
 from surgaug.perturb.whole import keep_ignored
 
 _VISIBLE, _PUPIL_VISIBLE = 0.5, 0.25  # of the pixels that must remain
@@ -43,7 +43,7 @@ def move_eye(scene: Scene, matrix: np.ndarray) -> np.ndarray:
     content = cv2.warpAffine(_completed(scene, base, origin), local, size[::-1], flags=cv2.INTER_NEAREST)
     beyond = moved & (cv2.warpAffine(np.ones(size, np.uint8), local, size[::-1], flags=cv2.INTER_NEAREST) == 0)
     content[beyond] = _labelled(scene, matrix, beyond, origin)
-    now_eye = scene.of_eye[base]
+    now_eye = holds(scene.of_eye, base)
     around = _around(scene, base, now_eye)
     out = np.where(now_eye, base.dtype.type(around), base)
     place = moved & ((base == around) | now_eye)
@@ -56,7 +56,7 @@ def move_eye(scene: Scene, matrix: np.ndarray) -> np.ndarray:
 def _completed(scene: Scene, base: np.ndarray, origin: tuple[int, int]) -> np.ndarray:
     """`base` [h, w] with the eye's own classes also where lids or the like hide the discs."""
     out = base.copy()
-    hidden = ~scene.of_eye[base]
+    hidden = ~holds(scene.of_eye, base)
     for disc in reversed(scene.discs):
         out[disc.drawn(base.shape, origin).view(bool) & hidden] = disc.class_ids[0]
     return out
@@ -110,7 +110,7 @@ def scale_pupil(scene: Scene, factor: float) -> np.ndarray:
     ratio[length <= edge.astype(np.float32)[bins]] = 1 / factor
     ratio[length >= end.astype(np.float32)[bins]] = 1
     map_x, map_y = x * ratio + np.float32(pupil.centre[1] - x0), y * ratio + np.float32(pupil.centre[0] - y0)
-    seen = scene.covers[base]
+    seen = holds(scene.covers, base)
     shown = _completed(scene, base, (y0, x0)) if seen.any() else base
     out = cv2.remap(shown, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     out[seen] = base[seen]
@@ -153,7 +153,7 @@ def deform(scene: Scene, field: np.ndarray, spare_eye: bool = False) -> np.ndarr
     base, (soft, stiff) = scene.bare, scene.soft
     out = cv2.remap(soft, dx + x, dy + y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     if spare_eye:
-        of_eye = scene.of_eye[soft] | scene.of_eye[out]
+        of_eye = holds(scene.of_eye, soft) | holds(scene.of_eye, out)
         out[of_eye] = soft[of_eye]
     if stiff is not None:
         out[stiff] = base[stiff]

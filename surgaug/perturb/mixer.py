@@ -138,13 +138,26 @@ def mix(
 
 
 def fulfil(scene: Scene, class_id: int, scarce: frozenset[int], ops: Iterable[Op], attempt: Attempts) -> Scene:
-    """The scene with a class that it lacks brought in, by exchange or insertion; itself where neither can be done."""
+    """The scene with a class that it lacks brought in, by exchange or insertion; itself where neither can be done.
+
+    Where it goes with nothing that is there, instruments that are not scarce make room for it.
+    """
     wish = Wish(add=class_id, spare=scarce)
     ways = ("swap", "insert") if attempt.rng.random() < _EXCHANGED else ("insert", "swap")
     for name in ways:
         changed = attempt(scene, _as_set(name, ops), wish)
         if changed is not scene:
             return changed
+    before, cleared = len(attempt.records), scene
+    for thing in scene.objects:
+        if scarce.isdisjoint(thing.class_ids):
+            emptier = attempt(cleared, _as_set("remove", ops), Wish(drop=thing.class_ids[0]))
+            if emptier is not cleared:
+                cleared = emptier
+                changed = attempt(cleared, _as_set("insert", ops), wish)
+                if changed is not cleared:
+                    return changed
+    del attempt.records[before:]
     return scene
 
 

@@ -79,9 +79,10 @@ def finished_rows(out: Path, name_of: Callable[[int], str | None]) -> dict[int, 
         try:
             row = json.loads(line)
             index, name = row["index"], row["label"]
+            same = name == name_of(index)  # compared, never followed
         except (ValueError, KeyError, TypeError):
             continue
-        if name == name_of(index) and (out / name).is_file():
+        if same and (out / name).is_file():
             rows[index] = row
     return rows
 
@@ -91,13 +92,18 @@ class Journal:
 
     def __init__(self, out: Path, rows: list[dict[str, Any]]):
         """Starts the manifest anew with `rows`."""
-        write_text(out / MANIFEST, "".join(map(_line, rows)))
-        self._handle = os.open(out / MANIFEST, os.O_WRONLY | os.O_APPEND)
+        self._path = out / MANIFEST
+        write_text(self._path, "".join(map(_line, rows)))
+        self._handle = os.open(self._path, os.O_WRONLY | os.O_APPEND)
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         data = "".join(map(_line, rows)).encode()
-        if os.write(self._handle, data) != len(data):
-            raise DataError(f"{MANIFEST}: a row could not be written whole; is the disk full?")
+        try:
+            written = os.write(self._handle, data)
+        except OSError as error:
+            raise DataError(f"{self._path}: cannot be written ({error.strerror or error})") from error
+        if written != len(data):
+            raise DataError(f"{self._path}: a row could not be written whole; is the disk full?")
 
     def __enter__(self) -> Journal:
         return self

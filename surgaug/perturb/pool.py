@@ -56,6 +56,9 @@ def in_order(
             raise DataError(
                 "a worker process died (out of memory?); the same line goes on, fewer --workers need less memory"
             ) from None
+        finally:  # leaving by an exception, nothing that has not begun is waited for
+            for future in waiting:
+                future.cancel()
 
 
 def cores() -> int:

@@ -90,7 +90,7 @@ class Scene:
     def discs(self) -> tuple[Disc, ...]:
         """Inner to outer."""
         if self._discs is None:
-            hidden = self._lookup(self.covers).view(np.uint8)
+            hidden = holds(self.covers, self.label_map).view(np.uint8)
             self._discs = find_discs(self.label_map, self.roles.discs, hidden, self.roles.iris)
         return self._discs
 
@@ -142,7 +142,7 @@ class Scene:
         table = self.instruments | (self.depths > self._lowest)
         if self.space.ignore is not None:
             table[self.space.ignore] = False
-        stiff = table[self.bare]
+        stiff = holds(table, self.bare)
         if not stiff.any():
             return self.bare, None
         y, x = (np.flatnonzero(stiff.any(axis)) for axis in (1, 0))
@@ -233,11 +233,13 @@ class Scene:
     def _table(self) -> np.ndarray:
         return np.zeros(int(np.iinfo(self.label_map.dtype).max) + 1, bool)
 
-    def _lookup(self, table: np.ndarray) -> np.ndarray:
-        """`table[label_map]` for a bool table."""
-        if self.label_map.dtype == np.uint8:
-            return cv2.LUT(self.label_map, table.view(np.uint8)[None]).view(bool)
-        return table[self.label_map]
+
+
+def holds(table: np.ndarray, label_map: np.ndarray) -> np.ndarray:
+    """`table[label_map]`, bool [H, W], for a table bool by id."""
+    if label_map.dtype == np.uint8:
+        return cv2.LUT(label_map, table.view(np.uint8)[None]).view(bool)
+    return table[label_map]
 
 
 def _grown(box: tuple[int, int, int, int], frame: tuple[int, int], margin: int = 16) -> tuple[int, int, int, int]:
