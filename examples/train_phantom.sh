@@ -3,7 +3,7 @@
 # Usage: examples/train_phantom.sh [OUT] [MINUTES]
 set -euo pipefail
 out=${1:-phantom-model}
-minutes=${2:-15}
+minutes=${2:-35}
 
 python - "$out/frames" <<'PY'
 import sys
@@ -12,7 +12,7 @@ from pathlib import Path
 from surgaug.data.phantom import write_cadis
 from surgaug.feedback import Silent
 
-write_cadis(Path(sys.argv[1]), 3000, (64, 112), 0, Silent())
+write_cadis(Path(sys.argv[1]), 6000, (64, 112), 0, Silent())
 PY
 surgaug train --data "$out/frames" --classes cadis --size 64x112 --minutes "$minutes" --out "$out/run"
 
