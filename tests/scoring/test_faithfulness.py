@@ -1,0 +1,148 @@
+"""Faithfulness: right images are told from wrong ones, on figures made by hand and through the whole command."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from segmenter_data import SPACE, write_set
+
+from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.errors import DataError, UsageError
+from surgaug.scoring.faithfulness import NOT_IN_REAL, NOT_IN_SYNTH, UNTAUGHT, judge
+from surgaug.scoring.html.verdicts import verdicts
+from surgaug.scoring.judges import JudgeConfig, fitting, parse_size
+from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.segmenter.agreement import compare_maps
+
+FOUR = LabelSpace("four", tuple(LabelClass(10 * k, f"class {k}") for k in range(4)))
+
+
+def maps(*rows):
+    """Maps [N, 8, 8] whose rows hold the given classes, 8 a map."""
+    return np.stack([np.repeat(np.array(row, np.uint8)[:, None], 8, 1) for row in rows])
+
+
+def test_figures_of_classes_and_why_some_are_missing():
+    label = maps([0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 3, 3, 3, 3])
+    guess = maps([0, 0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 0, 0, 0, 0])
+    real_label = maps([0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1, 2, 2])
+    counts, real = (compare_maps(g, of, 4) for g, of in ((guess, label), (real_label, real_label)))
+    taught = np.array([True, True, True, False])
+    found = judge(counts, ("a", "b"), None, real, ("a", "b"), taught, FOUR, 0)
+    assert found.counted == (0, 10)
+    assert found.miou.value == pytest.approx((8 / 14 + 2 / 4) / 2)
+    assert found.real_miou.value == 1
+    assert found.floor is None
+    by_id = {c.id: c for c in found.classes}
+    assert by_id[20].reason == NOT_IN_SYNTH and by_id[20].iou.value is None and by_id[20].real_iou.value == 1
+    assert by_id[30].reason == UNTAUGHT and by_id[30].iou.value is None
+    assert by_id[10].images == 1 and by_id[10].real_images == 2
+    other_way = judge(real, ("a", "b"), None, counts, ("a", "b"), taught, FOUR, 0)
+    assert next(c for c in other_way.classes if c.id == 20).reason == NOT_IN_REAL
+    assert [c.iou.low is None for c in found.classes if c.id == 0] == [False]
+
+
+def test_one_image_has_figures_without_interval():
+    label = maps([0, 0, 0, 0, 1, 1, 1, 1])
+    counts = compare_maps(label, label, 4)
+    found = judge(counts, ("a",), None, counts, ("a",), np.ones(4, bool), FOUR, 0)
+    assert (found.miou.value, found.miou.low, found.miou.high) == (1, None, None)
+
+
+def test_sets_without_a_common_class_have_no_mean():
+    zero, one = (np.full((2, 8, 8), k, np.uint8) for k in (0, 1))
+    counts, real = compare_maps(zero, zero, 4), compare_maps(one, one, 4)
+    found = judge(counts, ("a", "b"), counts, real, ("a", "b"), np.ones(4, bool), FOUR, 0)
+    assert (found.counted, found.miou.value, found.floor) == ((), None, None)
+
+
+def test_the_interval_holds_the_value_and_shrinks_with_images():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, (200, 8, 8), dtype=np.uint8)
+    guess = np.where(rng.random(label.shape) < rng.uniform(0.5, 1, (200, 1, 1)), label, 1 - label).astype(np.uint8)
+    counts = compare_maps(guess, label, 2)
+    two = LabelSpace("two", FOUR.classes[:2])
+    widths = []
+    for n in (20, 200):
+        groups = tuple(map(str, range(n)))
+        found = judge(counts[:n], groups, None, counts[:n], groups, np.ones(2, bool), two, 0)
+        assert found.miou.low < found.miou.value < found.miou.high
+        widths.append(found.miou.high - found.miou.low)
+    assert widths[1] == pytest.approx(widths[0] / 10**0.5, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    ("size", "fit"), [((64, 64), (64, 64)), ((64, 112), (64, 112)), ((512, 512), (128, 128)), ((540, 960), (96, 176))]
+)
+def test_the_size_to_work_at(size, fit):
+    assert fitting(size) == fit
+
+
+def test_sizes_as_typed():
+    assert parse_size("64x112") == (64, 112)
+    for text in ("64", "8x64", "64x", "axb"):
+        with pytest.raises(UsageError, match="--segmenter-size"):
+            parse_size(text)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Training and real frames; synthetic sets that are right, hue-shifted, and labelled at random."""
+    root = tmp_path_factory.mktemp("sets")
+
+    def shifted(image, label_map, i):
+        return np.roll(image, 1, 2), label_map
+
+    def permuted(image, label_map, i):
+        return image, np.roll(label_map, (13, 21), (0, 1))
+
+    write_set(root / "train", 16, 1)
+    write_set(root / "real", 12, 2)
+    write_set(root / "right", 12, 3)
+    write_set(root / "shifted", 12, 3, shifted)
+    write_set(root / "permuted", 12, 3, permuted)
+    return root
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def run(folders, cache, *synth, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SURGAUG_CACHE", str(cache))
+        options = {"metrics": ("miou",), "train": folders / "train", "judge": JudgeConfig(steps=60), **options}
+        return run_score(ScoreConfig(folders / "real", tuple(folders / name for name in synth), **options))
+
+
+@pytest.mark.slow
+def test_right_labels_are_told_from_wrong_ones(folders, cache):
+    report = run(folders, cache, "right", "shifted", "permuted", fail_if=("miou.ratio<0.8",))
+    right, _, permuted = report.rows
+    assert right.measures["miou"].value > 0.7
+    assert right.measures["miou"].ratio == pytest.approx(1, abs=0.15)
+    assert right.faithfulness.floor < right.faithfulness.miou.low
+    assert permuted.measures["miou"].high < right.measures["miou"].low
+    assert permuted.measures["boundary_f"].value < right.measures["boundary_f"].value
+    answers = [next(v.tone for v in verdicts(report, row) if "labels" in v.question) for row in (right, permuted)]
+    assert answers == ["good", "bad"]
+    assert [gate["failed"] for gate in report.gates][0::2] == [False, True]
+    text = json.dumps(report.to_dict(), allow_nan=False)
+    assert json.loads(text)["segmenter"]["train_frames"] == 16
+    again = run(folders, cache, "right")
+    assert again.rows[0].faithfulness == right.faithfulness
+
+
+def test_what_cannot_be_judged_is_refused_before_anything_is_read(folders, cache, tmp_path):
+    with pytest.raises(UsageError, match="--train DIR"):
+        run(folders, cache, "right", train=None)
+    cv2.imwrite(str(tmp_path / "plain.png"), np.zeros((32, 48, 3), np.uint8))
+    with pytest.raises(DataError, match="label maps"):
+        run(folders, cache, "right", train=tmp_path)
+    with pytest.raises(UsageError, match="there are: unet"):
+        run(folders, cache, "right", judge=JudgeConfig("nonet"))
+    assert SPACE.ids == (0, 3)

@@ -1,0 +1,234 @@
+"""The segmenter: what it counts, how it learns, what is kept of it, and that no frame trains and tests it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import distance_transform_edt
+from segmenter_data import SPACE, labelled
+
+from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.errors import DataError, UsageError
+from surgaug.feedback import Silent
+from surgaug.scoring.segmenter import cache
+from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou, resampled
+from surgaug.scoring.segmenter.apart import keep_apart
+from surgaug.scoring.segmenter.cache import Trainer
+from surgaug.scoring.segmenter.frames import joint_space
+from surgaug.scoring.segmenter.network import UNet, build, known
+from surgaug.scoring.segmenter.train import SegmenterConfig, _batch, _numbers, class_weights, predict, train
+
+CPU = torch.device("cpu")
+BAR = Silent().task("", None)
+
+
+def test_iou_of_a_map_counted_by_hand():
+    label = np.array([[0, 0, 1, 1], [0, 0, 1, 255]], np.uint8)
+    guess = np.array([[0, 1, 1, 1], [0, 0, 0, 1]], np.uint8)
+    counts = compare_maps(guess[None], label[None], 3).sum(0)
+    assert iou(counts) == pytest.approx([3 / 5, 2 / 4, np.nan], nan_ok=True)
+
+
+def test_a_class_that_only_the_prediction_shows_has_no_iou_but_costs_the_others():
+    label, guess = np.zeros((1, 4, 4), np.uint8), np.zeros((1, 4, 4), np.uint8)
+    guess[:, :2] = 1
+    values = iou(compare_maps(guess, label, 2).sum(0))
+    assert values[0] == 0.5
+    assert np.isnan(values[1])
+
+
+def test_boundary_f_is_that_of_exact_distances():
+    rng = np.random.default_rng(0)
+    # A diagonal of 200 pixels: boundaries may lie 2 apart (1.5, rounded).
+    label = (rng.random((6, 8)) > 0.5).astype(np.uint8).repeat(20, 0).repeat(20, 1)
+    guess = np.roll(label, (2, 3), (0, 1))
+    values = boundary_f(compare_maps(guess[None], label[None], 2).sum(0))
+    for k in (0, 1):
+        edges = []
+        for mask in (guess == k, label == k):
+            padded = np.pad(mask, 1, mode="edge")
+            inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+            edges.append(mask & ~inner)
+        precision = (distance_transform_edt(~edges[1])[edges[0]] <= 2).mean()
+        recall = (distance_transform_edt(~edges[0])[edges[1]] <= 2).mean()
+        assert values[k] == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+@pytest.mark.parametrize(("shift", "value"), [(0, 1.0), (1, 1.0), (6, 0.0)])
+def test_boundary_f_of_a_shifted_line(shift, value):
+    label = np.zeros((1, 64, 64), np.uint8)
+    label[:, :, 20:] = 1
+    guess = np.roll(label, shift, 2)
+    guess[:, :, :shift] = 0
+    assert boundary_f(compare_maps(guess, label, 2).sum(0)) == pytest.approx([value, value])
+
+
+def test_a_boundary_beside_pixels_without_label_is_no_boundary():
+    label = np.zeros((1, 32, 32), np.uint8)
+    label[:, :, 16:] = 255
+    assert np.isnan(boundary_f(compare_maps(label * 0, label, 1).sum(0))).all()
+
+
+def test_resampling_draws_whole_groups_and_the_same_for_all():
+    counts = np.zeros((6, 7, 2), np.int64)
+    counts[:, LABELLED] = np.arange(12).reshape(6, 2)
+    groups = ("a", "a", "a", "b", "b", "b")
+    first, second = resampled([counts, 2 * counts], groups, np.random.default_rng(0), 200)
+    assert (second == 2 * first).all()
+    a, b = counts[:3, LABELLED, 0].sum(), counts[3:, LABELLED, 0].sum()
+    assert set(first[:, LABELLED, 0]) == {2 * a, a + b, 2 * b}
+
+
+def test_joint_space_keeps_the_first_ones_indices():
+    more = LabelSpace("more", (LabelClass(7, "new"), LabelClass(0, "other name")))
+    joint = joint_space(SPACE, more)
+    assert joint.ids == (*SPACE.ids, 7)
+    assert joint.names[0] == SPACE.names[0]
+    many = [LabelSpace("n", tuple(LabelClass(i + 200 * k, "c") for i in range(200))) for k in (0, 1)]
+    with pytest.raises(DataError, match="400 classes"):
+        joint_space(*many)
+
+
+@pytest.mark.parametrize("hw", [(30, 45), (17, 16)])
+def test_the_network_takes_any_size_and_reads_each_image_by_itself(hw):
+    network = UNet(5).eval()
+    images = torch.rand(3, 3, *hw)
+    with torch.inference_mode():
+        together = network(images)
+        alone = network(images[1:2])
+    assert together.shape == (3, 5, *hw)
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_networks_of_torchvision_by_name():
+    assert "deeplabv3_resnet50" in known()
+    network = build("lraspp_mobilenet_v3_large", 4).eval()
+    with torch.inference_mode():
+        assert network(torch.rand(1, 3, 64, 96)).shape == (1, 4, 64, 96)
+    with pytest.raises(UsageError, match="--segmenter resnet50: there are: unet, "):
+        build("resnet50", 4)
+
+
+def test_augmentation_moves_image_and_map_together():
+    frames = labelled(6, seed=1)
+    # An image that shows its map: where it is bright, the class is 1.
+    plain = replace(frames, images=np.repeat(np.where(frames.maps == 1, 230, 30)[..., None], 3, 3).astype(np.uint8))
+    images, maps = _batch([plain], SegmenterConfig(size=(32, 48), batch=64), 0)
+    seen = maps != 255
+    agree = ((images.mean(1) > 0.5) == (maps == 1))[seen].float().mean()
+    assert agree > 0.97
+    assert len({int(m.sum()) for m in maps}) > 30
+    again = _batch([plain], SegmenterConfig(size=(32, 48), batch=64), 0)
+    assert torch.equal(again[0], images) and torch.equal(again[1], maps)
+
+
+def test_every_frame_once_an_epoch_and_equal_parts_of_each_source():
+    drawn = np.concatenate([_numbers(7, 4, step, [0, 0]) for step in range(7)])
+    assert (np.bincount(drawn) == 4).all()
+    dark, bright = labelled(2, seed=1), labelled(30, seed=2)
+    dark, bright = (replace(f, images=np.full_like(f.images, v)) for f, v in ((dark, 0), (bright, 255)))
+    images, _ = _batch([dark, bright], SegmenterConfig(size=(32, 48)), 3)
+    assert ((images.mean((1, 2, 3)) > 0.5).sum(), len(images)) == (8, 16)
+
+
+def test_rare_classes_weigh_more_and_absent_ones_nothing():
+    frames = labelled(4)
+    maps = np.zeros_like(frames.maps)
+    maps[:, :4, :4] = 1
+    weights = class_weights([replace(frames, maps=maps)], 3).numpy()
+    share = maps.mean()
+    assert weights[1] / weights[0] == pytest.approx(((1 - share) / share) ** 0.5)
+    assert weights @ [1 - share, share, 0] == pytest.approx(1)
+    assert weights[2] == 0
+
+
+def test_it_learns_and_the_seed_says_what():
+    frames, fresh = labelled(16, seed=3), labelled(8, seed=4)
+    config = SegmenterConfig(size=(32, 48), steps=40, batch=8, lr=4e-3)
+    network = train([frames], 2, config, CPU, BAR)
+    guess = predict(network, fresh.images, CPU)
+    assert iou(compare_maps(guess, fresh.maps, 2).sum(0)).min() > 0.75
+    short = replace(config, steps=3)
+    one, same, other = (train([frames], 2, c, CPU, BAR).head.weight for c in (short, short, replace(short, seed=1)))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_training_leaves_the_callers_random_numbers_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    train([labelled(4)], 2, SegmenterConfig(size=(32, 48), steps=1), CPU, BAR)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(cache, "train", lambda *a: trained.append(a) or train(*a))
+    trainer, frames = Trainer(tmp_path / "new", CPU), labelled(4)
+    config = SegmenterConfig(size=(32, 48), steps=1)
+    assert not trainer.has([frames], 2, config)
+    first = trainer.get([frames], 2, config, BAR)
+    second = trainer.get([frames], 2, config, BAR)
+    assert len(trained) == 1
+    assert torch.equal(first.head.weight, second.head.weight)
+    trainer.get([frames], 2, replace(config, seed=1), BAR)
+    brighter = replace(frames, images=frames.images + np.uint8(1))
+    assert not trainer.has([brighter], 2, config)
+    assert not trainer.has([frames, brighter], 2, config)
+    assert len(trained) == 2
+    for path in (tmp_path / "new").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    third = trainer.get([frames], 2, config, BAR)
+    assert len(trained) == 3
+    assert torch.equal(first.head.weight, third.head.weight)
+
+
+def test_other_frames_train_and_test_as_they_are():
+    apart = keep_apart(labelled(6, seed=1), labelled(5, seed=2))
+    assert (len(apart.train), len(apart.test), apart.notes) == (6, 5, ())
+
+
+def test_training_frames_do_not_test():
+    real = replace(labelled(10, seed=1), names=tuple(f"renamed{i}" for i in range(10)))
+    apart = keep_apart(labelled(6, seed=1), real)
+    assert (len(apart.train), apart.test.tolist()) == (6, [6, 7, 8, 9])
+    assert "6 of 10 real frames are training frames too" in apart.notes[0]
+
+
+def test_frames_of_the_test_do_not_train_where_few_others_are_left():
+    apart = keep_apart(labelled(9, seed=1), labelled(4, seed=1))
+    assert (apart.train.tolist(), apart.test.tolist()) == ([4, 5, 6, 7, 8], [0, 1, 2, 3])
+    assert "4 training frames are in the real folder" in apart.notes[0]
+
+
+def test_one_folder_for_both_is_split_by_film():
+    frames = labelled(40, seed=1)
+    films = replace(frames, groups=tuple(f"video{i // 4}" for i in range(40)))
+    apart = keep_apart(films, films)
+    assert {films.groups[i] for i in apart.train}.isdisjoint(films.groups[i] for i in apart.test)
+    assert len(apart.train) + len(apart.test) == 40
+    assert "the same frames" in apart.notes[0]
+    assert keep_apart(films, films).test.tolist() == apart.test.tolist()
+
+
+def test_a_data_sets_own_split_is_kept():
+    frames = labelled(12, seed=1)
+    own = replace(frames, splits=("train",) * 8 + ("val",) * 4)
+    apart = keep_apart(own, own)
+    assert (apart.train.tolist(), apart.test.tolist()) == (list(range(8)), [8, 9, 10, 11])
+
+
+def test_films_on_both_sides_are_said():
+    one, two = labelled(6, seed=1), labelled(6, seed=2)
+    film = ("video1",) * 6
+    apart = keep_apart(replace(one, groups=film), replace(two, groups=film))
+    assert "same films (video1)" in apart.notes[0]
+
+
+def test_too_few_frames_are_refused():
+    with pytest.raises(DataError, match="3 frames to train a segmenter and 6 others"):
+        keep_apart(labelled(3, seed=1), labelled(6, seed=2))

@@ -1,0 +1,161 @@
+"""Utility: intervals against the textbook, verdicts on figures made by hand, and trainings that are not repeated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from segmenter_data import SPACE, labelled
+
+from surgaug.errors import DataError
+from surgaug.feedback import Silent
+from surgaug.scoring import utility
+from surgaug.scoring.judges import _without_test_frames
+from surgaug.scoring.segmenter import cache
+from surgaug.scoring.segmenter.agreement import compare_maps
+from surgaug.scoring.segmenter.cache import Trainer
+from surgaug.scoring.segmenter.train import SegmenterConfig, train
+from surgaug.scoring.utility import BOTH, REAL, SYNTHETIC, Bench, Budget, difference, judge, measure_utility
+
+CONFIG = SegmenterConfig(size=(32, 48), steps=50, batch=2)
+
+
+def test_the_interval_over_seeds_alone_is_students():
+    by_seed = np.array([0.01, 0.03, 0.02, 0.06])
+    figure = difference(by_seed, np.tile(by_seed[:, None], 50), 1000, 0.05)
+    expected = stats.t.interval(0.95, 3, by_seed.mean(), stats.sem(by_seed))
+    assert (figure.low, figure.high) == pytest.approx(expected)
+
+
+def test_the_interval_over_frames_alone_is_that_of_the_resampled():
+    draws = np.random.default_rng(1).normal(0.02, 0.01, 20_000)
+    figure = difference(np.full(3, 0.02), np.tile(draws, (3, 1)), 10_000, 0.05)
+    assert (figure.low, figure.high) == pytest.approx((0.02 - 0.0196, 0.02 + 0.0196), abs=5e-4)
+
+
+def test_both_sources_of_chance_add_up():
+    rng = np.random.default_rng(0)
+    by_seed, frames = np.array([0.0, 0.02, 0.04]), rng.normal(0, 0.01, 5000)
+    alone = difference(by_seed, np.zeros((3, 5000)), 100, 0.05)
+    together = difference(by_seed, by_seed[:, None] + frames, 100, 0.05)
+    variance = by_seed.var(ddof=1) / 3 + frames.var(ddof=1)
+    freedom = variance**2 / ((by_seed.var(ddof=1) / 3) ** 2 / 2 + frames.var(ddof=1) ** 2 / 99)
+    assert together.high - together.value == pytest.approx(stats.t.ppf(0.975, freedom) * variance**0.5)
+    assert alone.value == together.value == pytest.approx(0.02)
+
+
+def readings(quality, seeds=3, frames=40, seed=0):
+    """Counts of predictions that are right with a probability of `quality`."""
+    labels = np.random.default_rng(99).integers(0, 2, (frames, 8, 8), dtype=np.uint8)
+    rng = np.random.default_rng(seed)
+    wrong = [rng.random(labels.shape) > quality for _ in range(seeds)]
+    return [compare_maps(np.where(w, 1 - labels, labels).astype(np.uint8), labels, 2) for w in wrong]
+
+
+@pytest.mark.parametrize(
+    ("both", "seeds", "start"),
+    [
+        (0.95, 3, "It helped: adding the synthetic images took mIoU 0."),
+        (0.70, 3, "It harmed: "),
+        (0.85, 3, "It cannot be told at this size: mIoU 0."),
+        (0.95, 1, "It cannot be told from one seed"),
+    ],
+)
+def test_verdicts(both, seeds, start):
+    counts = {REAL: readings(0.85, seeds, seed=1), SYNTHETIC: readings(0.6, seeds, seed=2)}
+    counts[BOTH] = readings(both, seeds, seed=3)
+    found = judge(counts, tuple(map(str, range(40))), SPACE, CONFIG, (10, 20))
+    assert found.verdict.startswith(start)
+    assert found.synthetic_gain.high < 0 if seeds > 1 else True
+    assert (found.seeds, found.test_images, found.train_images, found.synth_images) == (seeds, 40, 10, 20)
+    for c in found.classes:
+        assert c.both_gain.value == pytest.approx(c.both - c.real)
+        assert c.sure is (seeds > 1 and both != 0.85)
+        assert (c.name in found.verdict) is c.sure
+    assert found.both_gain.value == pytest.approx(found.both.value - found.real.value)
+
+
+def test_a_single_film_says_nothing_of_chance():
+    counts = {arm: readings(0.8) for arm in (REAL, SYNTHETIC, BOTH)}
+    found = judge(counts, ("film",) * 40, SPACE, CONFIG, (10, 20))
+    assert found.both_gain.low is None
+    assert "single film" in found.verdict
+
+
+def test_a_class_that_no_test_frame_shows_has_no_gain():
+    labels = np.zeros((4, 8, 8), np.uint8)
+    counts = {arm: [compare_maps(labels, labels, 2)] * 2 for arm in (REAL, SYNTHETIC, BOTH)}
+    found = judge(counts, ("a", "b", "c", "d"), SPACE, CONFIG, (1, 1))
+    assert [c.name for c in found.classes] == ["ground"]
+    assert found.both_gain.value == found.both_gain.low == found.both_gain.high == 0
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """A bench whose trainings are two steps long, and the list of them."""
+    trained = []
+
+    def short(sources, classes, config, device, bar):
+        trained.append((len(sources), config.steps, config.seed))
+        return train(
+            sources, classes, SegmenterConfig(size=config.size, steps=2, batch=2, seed=config.seed), device, bar
+        )
+
+    monkeypatch.setattr(cache, "train", short)
+    monkeypatch.setattr(utility, "train", short)
+    trainer = Trainer(tmp_path, torch.device("cpu"))
+    return Bench(labelled(5, 1), labelled(6, 2), 2, CONFIG, trainer, Silent()), trained
+
+
+def test_trainings_are_equal_paired_and_never_repeated(bench):
+    bench, trained = bench
+    synths = [labelled(5, 3), labelled(5, 4)]
+    first = measure_utility(bench, synths, Budget(seeds=2))
+    assert sorted(trained) == sorted((n, 50, s) for s in (0, 1) for n in (1, 1, 2, 1, 2))
+    assert [u.seeds for u in first] == [2, 2]
+    trained.clear()
+    assert measure_utility(bench, synths[:1], Budget(seeds=2)) == first[:1]
+    assert trained == []
+    measure_utility(bench, synths[:1], Budget(seeds=3))
+    assert sorted(trained) == [(1, 50, 2), (1, 50, 2), (2, 50, 2)]
+
+
+def test_an_interrupted_run_goes_on(bench, monkeypatch):
+    bench, trained = bench
+    whole = cache.train
+
+    def interrupted(*arguments):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(cache, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measure_utility(bench, [labelled(5, 3)], Budget(seeds=1))
+    monkeypatch.setattr(cache, "train", whole)
+    measure_utility(bench, [labelled(5, 3)], Budget(seeds=1))
+    assert len(trained) == 3
+
+
+def test_minutes_bound_steps_and_seeds(bench, monkeypatch):
+    bench, trained = bench
+    clock = iter(range(0, 100_000, 600))  # ten minutes pass between any two looks at it
+    monkeypatch.setattr(utility, "monotonic", lambda: next(clock))
+    long = Bench(bench.real, bench.test, 2, SegmenterConfig(size=(32, 48), steps=400), bench.trainer, bench.feedback)
+    found = measure_utility(long, [labelled(5, 3)], Budget(seeds=3, minutes=40))
+    assert found[0].seeds < 3
+    assert found[0].steps == utility.SHORTEST
+    steps = {s for _, s, _ in trained[1:]}
+    trained.clear()
+    assert measure_utility(long, [labelled(5, 3)], Budget(seeds=1, minutes=40))[0].steps in steps
+    assert trained == []
+
+
+def test_copies_of_test_frames_do_not_train():
+    test, synth = labelled(3, 1), labelled(5, 1)
+    kept, notes = _without_test_frames(synth, test)
+    assert kept.names == ("1_3", "1_4")
+    assert "3 synthetic images are copies of test frames" in notes[0]
+    with pytest.raises(DataError, match="every synthetic image"):
+        _without_test_frames(test, test)
