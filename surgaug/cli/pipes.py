@@ -10,6 +10,7 @@ from typing import Any
 
 from surgaug.cli import screen
 from surgaug.errors import UsageError
+from surgaug.torchrun import place
 
 
 def source(masks: str) -> Path | tuple[Path, ...]:
@@ -27,6 +28,8 @@ def run(command: Callable[..., Any], config: Any) -> None:
     from_pipe = isinstance(config.masks, tuple)
     again = shlex.join(["surgaug", *sys.argv[1:]]) + (" (with the same paths on its input)" if from_pipe else "")
     if sys.stdout.isatty():
-        screen.result(command(config, screen.feedback(), again=again).out)
+        out = command(config, screen.feedback(), again=again).out
+        if place().leads:
+            screen.result(out)
     else:
         command(config, screen.feedback(), emit=screen.result, again=again)

@@ -18,6 +18,7 @@ from surgaug.cli import encodings
 from surgaug.cli.figures import Meter, clock, number, numeric, plain_table
 from surgaug.cli.help import Page, render
 from surgaug.feedback import Feedback, Silent
+from surgaug.torchrun import place
 
 _settings = {"quiet": False, "debug": False}
 _terminal: Terminal | None = None
@@ -30,7 +31,7 @@ def configure(*, quiet: bool, debug: bool) -> None:
 
 
 def quiet() -> bool:
-    return _settings["quiet"]
+    return _settings["quiet"] or not place().leads
 
 
 def debug() -> bool:

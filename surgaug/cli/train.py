@@ -9,6 +9,7 @@ import typer
 
 from surgaug.cli import screen
 from surgaug.cli.choices import DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
+from surgaug.torchrun import place
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
@@ -168,4 +169,5 @@ def train(
     settings = from_command_line(preset, given, config, set_ or [])
     done = run(settings, feedback, resume=resume)
     feedback.info(f"{done.step} steps in {done.minutes:.1f} min; validation loss {done.val_loss:.4f}")
-    screen.result(done.model)
+    if place().leads:
+        screen.result(done.model)

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from surgaug.data.drawn import DrawnCodec
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.polygons import Shape, background_id, match_title
-from surgaug.data.raster import read_image
+from surgaug.data.raster import MAX_PIXELS, read_image
 from surgaug.errors import DataError, UsageError
 
 OBJECTS = 1000  # segment ids a class
@@ -117,6 +117,8 @@ class InstancesCodec(DrawnCodec):
         """Ids [H, W]. Raises DataError: a category that is no class of the space, a segmentation that cannot be."""
         image, annotations = images_of(path.parent)[path.name]
         hw, names = (int(image["height"]), int(image["width"])), category_names(read_json(path.parent))
+        if min(hw) < 1 or hw[0] * hw[1] > MAX_PIXELS:
+            raise DataError(f"{path}: size {hw[0]}x{hw[1]}; it must be between 1 and {MAX_PIXELS:,} pixels")
         classes = {c.name: c for c in self.space.classes}
         placed = []
         for annotation in annotations:

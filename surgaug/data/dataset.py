@@ -14,7 +14,7 @@ from surgaug.data import layouts
 from surgaug.data.codecs import Codec
 from surgaug.data.discover import cadis_named
 from surgaug.data.drawn import DrawnCodec
-from surgaug.data.item import Item, fingerprint
+from surgaug.data.item import Item, check_names, fingerprint
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.layouts import cadis
 from surgaug.data.pairing import LABEL_FOLDERS, files_by_stem, find_folder
@@ -111,6 +111,7 @@ def open_pairs(
         items, left_out = _without_known_errors(items, root)
     # Found classes must be the same for every split of a data set, so all of its maps are looked at.
     whole = [*everything, *_beside(also, layout)] if is_auto(classes) else items
+    check_names(items)
     space, codec, scans, notes = understand(whole, classes, [root], module, feedback)
     notes = [*notes, *left_out]
     return PairedFrames(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes), layout)
@@ -135,6 +136,7 @@ def open_masks(
     else:
         root, listed, layout = None, [Path(p) for p in source], None
         items = _listed_items(listed)
+    check_names(items)
     module = layouts.get(layout) if layout else None
     space, codec, scans, notes = understand(items, classes, [root] if root else [], module, feedback)
     return LabelMaps(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes))

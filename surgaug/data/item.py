@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from surgaug.errors import DataError
+
+# Lists of paths, manifests and tables go wrong with line ends and with names that are not UTF-8.
+_UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,24 @@ class Frame:
     video: str | None = None
     synthetic: bool = False
     source: str = ""
+
+
+def check_names(items: Iterable[Item]) -> None:
+    """Raises DataError for a frame whose name would lead out of an output folder, or cannot be listed or written."""
+    for item in items:
+        if "/" in item.name or "\\" in item.name:
+            raise DataError(f"the frame name {item.name!r} is a path; a name has no / or \\")
+        for text in (item.name, str(item.image), str(item.label)):
+            if _UNFIT.search(text):
+                raise DataError(f"{text!r}: the name has line ends, or is not UTF-8; rename the file")
+
+
+def inside(folder: Path, name: str, told_by: Path) -> Path:
+    """`folder / name`, for a name that the file `told_by` gives. Raises DataError when it leads out of the folder."""
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(name).is_absolute() or kind(name).drive or ".." in kind(name).parts:
+            raise DataError(f"{told_by}: the file name {name!r} leads out of the data set; correct it")
+    return folder / name
 
 
 def fingerprint(label: Path) -> str:

@@ -86,7 +86,9 @@ def save_model(
         k: v.detach().to("cpu", torch.float16 if half and v.is_floating_point() else v.dtype).contiguous()
         for k, v in weights.items()
     }
-    write_bytes(path, save(tensors, metadata={"format": FORMAT, "surgaug": json.dumps(header)}))
+    text = json.dumps(header)
+    metadata = {"format": FORMAT, "surgaug": text, "sha256": _content_hash(text, tensors)}
+    write_bytes(path, save(tensors, metadata=metadata))
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -100,27 +102,45 @@ def read_header(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
     if metadata.get("format") != FORMAT:
         raise ModelError(f"{path}: a safetensors file, but not a surgaug model (no '{FORMAT}' in its metadata)")
-    return json.loads(metadata["surgaug"])
+    try:
+        return json.loads(metadata["surgaug"])
+    except (KeyError, ValueError) as e:
+        raise ModelError(f"{path}: its description is damaged ({e}); copy or train the model again") from None
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a model file, in float32. ModelError when they cannot be read."""
+    """The tensors of a model file, in float32. ModelError when they cannot be read, or are not as they were saved."""
     try:
         with safe_open(str(path), framework="pt") as f:
-            return {k: f.get_tensor(k).float() for k in f.keys()}  # noqa: SIM118  (not a dict)
+            metadata = f.metadata() or {}
+            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError) as e:
         raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
+    # Files of the first version have no checksum.
+    if "sha256" in metadata and metadata["sha256"] != _content_hash(metadata.get("surgaug", ""), tensors):
+        raise ModelError(f"{path}: damaged (its checksum differs); copy or train the model again")
+    return {k: v.float() for k, v in tensors.items()}
+
+
+def _content_hash(header: str, tensors: dict[str, Tensor]) -> str:
+    """sha256 over the header and every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
     """Read a model file. ModelError names what is wrong with it."""
     path = Path(path)
-    header = read_header(path)
+    header, weights = read_header(path), read_weights(path)
     space = LabelSpace.from_dict(header["space"])
     family = header.get("family", families.DIFFUSION)  # files of the first version have none
     net = families.get(family).build(families.read_config(family, header["config"]), space.num_classes)
     try:
-        net.load_state_dict(read_weights(path))
+        net.load_state_dict(weights)
     except RuntimeError as e:
         raise ModelError(f"{path}: the weights do not fit the network that the file describes ({e})") from None
     net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -20,11 +20,12 @@ from surgaug.data.atomic import atomic_write
 from surgaug.synthesis.plan import Shard
 
 MANIFEST = "manifest.jsonl"
+_PNG_END = b"IEND\xaeB`\x82"
 
 
 def part_path(out: Path, shard: Shard) -> Path:
     """Where the rows of a shard are kept while it runs."""
-    return out / (MANIFEST if shard.count == 1 else f"manifest-{shard.index}-of-{shard.count}.jsonl")
+    return out / (f"manifest-{shard.name}.jsonl" if shard.name else MANIFEST)
 
 
 def part_paths(out: Path) -> list[Path]:
@@ -97,23 +98,35 @@ def complete_samples(out: Path, n: int, names: Callable[[int], tuple[str, str]])
         for _, row in read_rows(path):
             k = row["index"]
             if 0 <= k < n and not done[k]:
-                expected = names(k)
-                # A row's own paths are compared, never followed.
-                same = (row.get("image"), row.get("label")) == expected
-                done[k] = same and all((out / name).is_file() for name in expected)
+                done[k] = _fits(row, names(k)) and all(_is_whole(out / name) for name in names(k))
     return done
 
 
-def join_parts(out: Path, n: int) -> dict[str, Counter[int]]:
+def _fits(row: dict[str, Any], expected: tuple[str, str]) -> bool:
+    """Whether a row names these files; its own paths are compared, never followed."""
+    return (row.get("image"), row.get("label")) == expected and isinstance(row.get("classes"), dict)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a PNG is there and has its end: what is written here has, but a copy from elsewhere may be cut short."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return file.read() == _PNG_END
+    except OSError:
+        return False
+
+
+def join_parts(out: Path, n: int, names: Callable[[int], tuple[str, str]]) -> dict[str, Counter[int]]:
     """Write `manifest.jsonl` sorted by index from all parts, remove the parts; the classes' totals over the samples.
 
-    Returns {"pixels": by id, "images": by id}. Every sample must have a row.
+    Returns {"pixels": by id, "images": by id}. Every sample must have a row that names its files (`names(k)`).
     """
     paths = part_paths(out)
     source, offsets = np.full(n, -1, np.int32), np.zeros(n, np.int64)
     for i, path in enumerate(paths):
         for offset, row in read_rows(path):
-            if 0 <= row["index"] < n:
+            if 0 <= row["index"] < n and _fits(row, names(row["index"])):
                 source[row["index"]], offsets[row["index"]] = i, offset
     missing = np.flatnonzero(source < 0)
     if len(missing):

@@ -19,13 +19,20 @@ ORDERS = ("even", "rare-first")
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `index` of `count`, counted from 1."""
+    """Part `index` of `count`, counted from 1; of that, part `inner` (itself a Shard) where processes share it."""
 
     index: int = 1
     count: int = 1
+    inner: Shard | None = None
 
     def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
+        return f"{self.index}/{self.count}" + (f", of it {self.inner}" if self.inner else "")
+
+    @property
+    def name(self) -> str:
+        """For file names; "" for the whole."""
+        own = [] if self.count == 1 and not self.inner else [f"{self.index}-of-{self.count}"]
+        return "_".join(own + ([self.inner.name] if self.inner else []))
 
     @classmethod
     def parse(cls, text: str) -> Shard:
@@ -74,7 +81,8 @@ def arrange(masks: np.ndarray) -> np.ndarray:
 
 def take_shard(indices: np.ndarray, shard: Shard) -> np.ndarray:
     """The shard's contiguous part of `indices`; parts differ by one in length, are disjoint and cover everything."""
-    return np.array_split(indices, shard.count)[shard.index - 1]
+    own = np.array_split(indices, shard.count)[shard.index - 1]
+    return take_shard(own, shard.inner) if shard.inner else own
 
 
 def batches(items: Iterable[T], key: Callable[[T], K], limit: Callable[[K], int]) -> Iterator[list[T]]:

@@ -40,6 +40,7 @@ from surgaug.synthesis.resolve import resolve_model
 from surgaug.synthesis.sample import BatchLimit, Painter, Recipe, is_out_of_memory
 from surgaug.synthesis.style import Styles, choose
 from surgaug.synthesis.write import Painted, Writer
+from surgaug.torchrun import place
 
 T = TypeVar("T")
 WRITERS, WAITING = 2, 64
@@ -91,14 +92,16 @@ def synthesize(
     """
     feedback = feedback or Silent()
     check(config)
+    process = place()
+    if process.size > 1:
+        config = replace(config, shard=replace(config.shard, inner=plan.Shard(process.rank + 1, process.size)))
     job = _Job.open(config, feedback)
     job.target.check()
     out, shard = config.out, config.shard
     description = describe(config, job.file, job.model, job.target, job.settings, len(job.maps.items))
     refuse_other(job.target, description)
     out.mkdir(parents=True, exist_ok=True)
-    part = None if shard.count == 1 else f"{shard.index}-of-{shard.count}"
-    with folder_lock(out, feedback, part):
+    with folder_lock(out, feedback, shard.name or None):
         frames = [job.frame(k) for k in range(config.n)]
         claim(job.target, description, frames)
         mine = plan.take_shard(plan.arrange(job.plan), shard)
@@ -113,12 +116,15 @@ def synthesize(
             job.learn(feedback)
             _paint_all(job, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
-            complete = bool(complete_samples(out, config.n, job.names).all())
-            if complete:
+            missing = int((~complete_samples(out, config.n, job.names)).sum())
+            if not missing:
                 finish(job.target, description, frames)
-    if not complete:
-        feedback.info(f"shard {shard} is done; the manifest is joined when the other shards are")
-    return Result(out, len(todo), len(mine), complete)
+    if missing:
+        feedback.info(
+            f"shard {shard} is done; {missing} of {config.n} images are missing, of other shards: when they are there "
+            "(in this folder, or copied into it), the last one, or any of the lines once more, joins the manifests"
+        )
+    return Result(out, len(todo), len(mine), not missing)
 
 
 @dataclass
@@ -141,7 +147,7 @@ class _Job:
     @classmethod
     def open(cls, config: SynthesizeConfig, feedback: Feedback) -> _Job:
         perturbing = parse_recipe(config.augment) if config.augment else None
-        device = pick_device(config.device)
+        device = pick_device(config.device, place().local_rank)
         precision = pick_precision(config.precision, device)
         file = resolve_model(config.model, feedback)
         model = load_model(file, device)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from surgaug.errors import SurgaugError, UsageError
+from surgaug.torchrun import Place, place
 
 
-@dataclass(frozen=True)
-class World:
-    """This process's place among `size` processes."""
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-
-    @property
-    def leads(self) -> bool:
-        """The one that writes files and speaks."""
-        return self.rank == 0
+class World(Place):
+    """Processes that train one network."""
 
     def part(self, batch: int) -> slice:
         """This process's samples of a global batch."""
@@ -48,22 +37,27 @@ class World:
             raise box[1]
         return box[0]
 
+    def largest(self, value: float) -> float:
+        """The largest of all processes' values, in all of them (all must call it)."""
+        if self.size == 1:
+            return value
+        t = torch.tensor([value], dtype=torch.float64, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(t, op=dist.ReduceOp.MAX)
+        return t.item()
+
     def agree(self, flag: bool) -> bool:
         """True in all processes as soon as it is true in one (all must call it)."""
-        if self.size == 1:
-            return flag
-        t = torch.tensor([float(flag)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
-        dist.all_reduce(t, op=dist.ReduceOp.MAX)
-        return bool(t.item())
+        return bool(self.largest(flag))
 
 
 def join(device_type: str) -> World:
     """Join torchrun's group if there is one; a world of one otherwise."""
-    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        return World()
-    if not dist.is_initialized():
+    world = World(**vars(place()))
+    if world.size > 1 and not dist.is_initialized():
+        if device_type == "cuda":
+            torch.cuda.set_device(world.local_rank)  # NCCL refuses two processes on one device
         dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
-    return World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
+    return world
 
 
 def leave() -> None:

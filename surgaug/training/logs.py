@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from surgaug.data.atomic import atomic_write
+
 FIELDS = [
     "step", "minutes", "images", "loss", "judge_loss", "lr", "grad_norm", "images_per_s", "val_loss", "val_by_level",
 ]  # fmt: skip
@@ -20,11 +22,13 @@ class Logs:
         if step and self.path.exists():
             with self.path.open(newline="") as f:
                 kept = [row for row in csv.DictReader(f) if row["step"].isdigit() and int(row["step"]) <= step]
-        self.file = self.path.open("w", newline="")
+        # Replaced whole, so that a kill just here does not cost the rows so far.
+        with atomic_write(self.path) as temporary, temporary.open("w", newline="") as f:
+            table = csv.DictWriter(f, FIELDS, restval="", extrasaction="ignore")
+            table.writeheader()
+            table.writerows(kept)
+        self.file = self.path.open("a", newline="")
         self.writer = csv.DictWriter(self.file, FIELDS, restval="")
-        self.writer.writeheader()
-        self.writer.writerows(kept)
-        self.file.flush()
         self.board = _tensorboard(run, step)
 
     def row(self, **values: Any) -> None:

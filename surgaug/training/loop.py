@@ -156,8 +156,9 @@ def _train(
         save(status, ("last", "best") if better else ("last",))
 
     if world.leads:
-        clean_leftovers(run)
         (run / "samples").mkdir(exist_ok=True)
+        for folder in (run, run / "samples"):
+            clean_leftovers(folder)
         write_status(run, status="running", step=step, minutes=minutes())
     part = world.part(config.batch)
     stream = batches(
@@ -171,8 +172,9 @@ def _train(
 
     with graceful() as stop, feedback.task("training", bar_total, unit, minutes() if by_time else step) as bar:
         shown = minutes() if by_time else step
-        while not world.agree(finished(config, step, minutes())):
-            progress = max(step / (config.steps or math.inf), minutes() / (config.minutes or math.inf))
+        # One clock for all processes: other rates would let their weights drift apart.
+        while not finished(config, step, clock := world.largest(minutes())):
+            progress = max(step / (config.steps or math.inf), clock / (config.minutes or math.inf))
             lr = method.set_rate(step, progress)
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
             try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,22 @@ from surgaug.training.config import TrainConfig, differences, to_dict
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values atomically."""
+    """Write tensors and plain values atomically. ModelError when they cannot be written."""
     with atomic_write(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as e:  # torch's writer keeps the system's reason to itself
+            raise ModelError(f"{path}: cannot be written ({str(e).splitlines()[0]}); is the disk full?") from None
 
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read a training state as data only (`weights_only`). ModelError when it is damaged or anything else."""
     try:
+        with zipfile.ZipFile(path) as archive:  # torch itself compares no checksums
+            if damaged := archive.testzip():
+                raise ValueError(f"the checksum of {damaged} differs")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise ModelError(
             f"{path}: not a readable training state ({reason}); "
@@ -77,7 +84,7 @@ def prepare(run: Path, config: TrainConfig, resume: bool) -> dict[str, Any] | No
     if not old_config.exists():
         if resume:
             raise UsageError(f"--resume: {run} holds no run to resume; leave --resume out to start one")
-        if run.exists() and any(p.name != ".lock" for p in run.iterdir()):
+        if run.exists() and any(not p.name.startswith(".") for p in run.iterdir()):
             raise UsageError(f"--out {run}: the folder is not empty and holds no run of surgaug; name another")
     else:
         try:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from surgaug.data.atomic import write_png
 from surgaug.synthesis.manifest import (
     Journal,
     complete_samples,
@@ -27,7 +29,7 @@ def row(k, **more):
 def finish(out, k):
     for name in names(k):
         (out / name).parent.mkdir(exist_ok=True)
-        (out / name).write_bytes(b"png")
+        write_png(out / name, np.zeros((1, 1), np.uint8))
 
 
 def rows(path):
@@ -59,7 +61,7 @@ def test_a_sample_is_complete_with_its_row_and_both_files(tmp_path):
         journal.append(row(9))
     finish(tmp_path, 4)  # files without a row
     (tmp_path / names(1)[0]).unlink()
-    (tmp_path / names(2)[1]).unlink()
+    (tmp_path / names(2)[1]).write_bytes((tmp_path / names(2)[1]).read_bytes()[:-1])  # a copy cut short
     assert complete_samples(tmp_path, 6, names).tolist() == [True, False, False, True, False, False]
 
 
@@ -68,13 +70,14 @@ def test_parts_are_joined_sorted_and_removed(tmp_path):
         with Journal(part_path(tmp_path, shard)) as journal:
             for k in indices:
                 journal.append(row(k, note="é"))
+            journal.append(row(3, image="../elsewhere.png"))  # of another data set
     assert len(part_paths(tmp_path)) == 2
-    totals = join_parts(tmp_path, 6)
+    totals = join_parts(tmp_path, 6, names)
     assert [p.name for p in part_paths(tmp_path)] == ["manifest.jsonl"]
     lines = (tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["index"] for line in lines] == list(range(6))
     assert totals["pixels"] == {0: 60, 1: 15, 2: 15} and totals["images"] == {0: 6, 1: 3, 2: 3}
-    join_parts(tmp_path, 6)  # again changes nothing
+    join_parts(tmp_path, 6, names)  # again changes nothing
     assert (tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines() == lines
     with pytest.raises(ValueError, match="1 samples have no row, the first is 6"):
-        join_parts(tmp_path, 7)
+        join_parts(tmp_path, 7, names)

@@ -29,7 +29,7 @@ from surgaug.data.coco import (
 )
 from surgaug.data.discover import class_file_space
 from surgaug.data.drawn import DrawnCodec
-from surgaug.data.item import Frame, Item
+from surgaug.data.item import Frame, Item, inside
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.data.pairing import natural
 from surgaug.data.polygons import match_title, space_of_titles
@@ -202,12 +202,15 @@ def _panoptic(path: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     folder = next((p / path.stem for p in (path.parent, path.parent.parent) if (p / path.stem).is_dir()), None)
     if folder is None:
         raise DataError(f"{path}: no folder {path.stem} with its PNGs beside it or one above")
-    return {Path(a["file_name"]).stem: (folder / a["file_name"], a) for a in read_json(path)["annotations"]}
+    return {
+        Path(a["file_name"]).stem: (inside(folder, a["file_name"], path), a) for a in read_json(path)["annotations"]
+    }
 
 
 def _image(root: Path, path: Path, file_name: str) -> Path | None:
     """The image of that name in the places that are usual, or None."""
     split = re.sub(r"^(instances|panoptic)_", "", path.stem)
+    inside(root, file_name, path)
     bases = [path.parent, path.parent.parent, root]
     places = [base / inner for base in bases for inner in ("images", f"images/{split}", split, "img", "")]
     return next((p / name for p in places for name in (file_name, Path(file_name).name) if (p / name).is_file()), None)

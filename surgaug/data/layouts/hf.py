@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from surgaug.data.atomic import write_text
-from surgaug.data.item import Frame, Item
+from surgaug.data.item import Frame, Item, inside
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.stored import index_values as values
 from surgaug.errors import DataError
@@ -39,7 +39,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         with path.open(encoding="utf-8", newline="") as file:
             for number, row in enumerate(csv.DictReader(file), 2):
                 try:
-                    image, label = path.parent / row["image_file_name"], path.parent / row["label_file_name"]
+                    image, label = (inside(path.parent, row[key], path) for key in COLUMNS[:2])
                 except (KeyError, TypeError):
                     raise DataError(f"{path}:{number}: image_file_name or label_file_name missing") from None
                 items.append(Item(row.get("name") or image.stem, image, label, row.get("video") or None, name))
