@@ -3,7 +3,8 @@
     python benchmarks/frames.py phantom|DATA OUT [--train N] [--val N] [--size HxW] [--classes ...]
 
 `phantom` renders scenes; training and validation show different "videos". DATA keeps its own split where it has one.
-Writes OUT/train, OUT/val (images/ and labels/ each) and OUT/classes.json. Frames that lie there already are kept.
+Writes OUT/train, OUT/val (images/ and labels/ each) and OUT/classes.json. Frames that lie there already are kept, and
+others than those are refused.
 """
 
 from __future__ import annotations
@@ -51,7 +52,16 @@ def size(text: str) -> tuple[int, int]:
 
 
 def write_frames(data: str, out: Path, train: int | None, val: int, hw: tuple[int, int], classes: str = "auto") -> None:
-    """Write at most `train` and `val` frames of `data`, evenly spread over it, at (H, W) `hw`."""
+    """Write at most `train` and `val` frames of `data`, evenly spread over it, at (H, W) `hw`.
+
+    Ends the program where `out` holds frames that were asked for otherwise.
+    """
+    asked = {"data": data, "train": train, "val": val, "size": list(hw), "classes": classes}
+    claim, out_claim = json.dumps(asked), out / "frames.json"
+    if out_claim.exists() and out_claim.read_text() != claim:
+        sys.exit(f"{out}: holds frames of {out_claim.read_text()}, not of {claim}; name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out_claim, claim)
     if data == PHANTOM:
         space = load_space("cadis")
         write_pairs(out / "train", train or 300, lambda k: phantom(k, k, "Training", hw))

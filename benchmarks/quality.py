@@ -79,10 +79,9 @@ def main(arguments: list[str] | None = None) -> None:
             options.data or ["phantom"], options.frames.split(","), range(options.seeds), options.methods.split(",")
         )
     ]
-    for cell in cells:
+    for cell in {cell.group: cell for cell in cells}.values():
         folder = options.out / cell.group
-        if not (folder / "classes.json").exists():
-            write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes)
+        write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes)
     results = {}
     for i, cell in enumerate(cells, 1):
         print(f"[{i}/{len(cells)}] {cell.group} {cell.method}", file=sys.stderr, flush=True)

@@ -29,10 +29,11 @@ def folder(tmp_path_factory):
             image, label_map = render(seed, (32, 56))
             write_png(root / part / "images" / f"{seed}.png", image)
             write_png(root / part / "labels" / f"{seed}.png", label_map)
-    program = root / "bin" / "surgaug"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m surgaug "$@"\n')
-    program.chmod(0o755)
+    (root / "bin").mkdir()
+    for name, call in (("surgaug", " -m surgaug"), ("python", "")):
+        program = root / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{call} "$@"\n')
+        program.chmod(0o755)
     return root
 
 
@@ -59,6 +60,19 @@ def test_pipeline_then_shards(folder):
     rows = [json.loads(line) for line in (folder / "sharded" / "manifest.jsonl").read_text().splitlines()]
     assert sorted(row["index"] for row in rows) == list(range(5))
     assert all((folder / "sharded" / row["image"]).is_file() for row in rows)
+
+
+def test_reproduce_thesis_makes_both_tables_and_their_pictures(folder):
+    small = {"SIZE": "16x28", "VAL": "2", "UPDATES": "2", "BATCH": "2", "THESIS": "tiny", "BASELINES": "tiny"}
+    done = script(
+        folder, "reproduce_thesis.sh", ".", "thesis", CLASSES="cadis", STEPS="3 1", METHODS_STEPS="2", **small
+    )
+    assert done.returncode == 0, done.stderr
+    for table, names in (("methods", ["pix2pix", "cyclegan", "spade", "diffusion"]), ("steps", ["3", "1"])):
+        rows = json.loads((folder / "thesis" / f"{table}.json").read_text())["rows"]
+        assert [row["name"] for row in rows] == names
+        assert all(row["measures"]["psnr"]["value"] for row in rows)
+        assert (folder / "thesis" / f"{table}.png").is_file()
 
 
 def test_python_api(folder):

@@ -75,7 +75,8 @@ class Method(Adversarial):
     def __init__(self, *args: Any):
         super().__init__(*args)
         settings = self.config.adversary
-        self.back = type(self.net)(self.net.config, self.num_classes).to(self.device)
+        back = type(self.net)(self.net.config, self.num_classes)
+        self.back = back.to(self.device, memory_format=torch.channels_last)
         judges = nn.ModuleList(PatchDiscriminator(3, settings.channels, settings.layers) for _ in range(2))
         self.judge_image, self.judge_map = judges
         height, width = pad_to(torch.zeros(1, *self.config.size), *self.net.padding).shape[1:]
