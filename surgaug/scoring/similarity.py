@@ -13,6 +13,14 @@ _KERNEL /= _KERNEL.sum()
 _STRIP_PIXELS = 64 * 352  # a strip's planes stay in the cache: twice as fast as whole planes
 
 
+def check_pair(image: np.ndarray, reference: np.ndarray, edge: int, why: str) -> None:
+    """ValueError for images of different shape, or with an edge of less than `edge` pixels, which `why` needs."""
+    if image.shape != reference.shape:
+        raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
+    if min(image.shape[:2]) < edge:
+        raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels; {why} {edge}x{edge}")
+
+
 def similarity(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Mean SSIM, and the mean of its contrast-structure term, of two planes [H, W] in 0..255; H, W >= 11."""
     height, width = x.shape[0] - 2 * _RADIUS, x.shape[1] - 2 * _RADIUS

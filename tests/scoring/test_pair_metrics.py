@@ -54,6 +54,8 @@ def test_known_values():
     assert ssim.compute(white, white) == pytest.approx(1)
     # Constant images: only the luminance term is left.
     assert ssim.compute(black, white) == pytest.approx(6.5025 / (255**2 + 6.5025))
+    grey = np.full_like(black, 128)
+    assert psnr.compute(black, grey) == pytest.approx(20 * math.log10(255 / 128))
     off_by_one = images("nearly equal white")
     assert psnr.compute(*off_by_one) == pytest.approx(20 * math.log10(255))
 

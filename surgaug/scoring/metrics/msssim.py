@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.similarity import WINDOW, similarity
+from surgaug.scoring.similarity import WINDOW, check_pair, similarity
 
 KIND, NAMES, VERSION = "pair", ("msssim",), 1
 TITLE, UNIT, BETTER = "MS-SSIM", "", "higher"
@@ -27,11 +27,7 @@ def compute(image: np.ndarray, reference: np.ndarray) -> float:
     Raises:
         ValueError: shapes that differ, or an image too small for five scales.
     """
-    if image.shape != reference.shape:
-        raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
-    height, width = image.shape[:2]
-    if min(height, width) < SMALLEST:
-        raise ValueError(f"{height}x{width} pixels; MS-SSIM's five scales need {SMALLEST}x{SMALLEST}")
+    check_pair(image, reference, SMALLEST, "MS-SSIM's five scales need")
     channels = zip(cv2.split(image), cv2.split(reference), strict=True)
     return float(np.mean([_plane(x.astype(np.float64), y.astype(np.float64)) for x, y in channels]))
 

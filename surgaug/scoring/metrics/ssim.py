@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.similarity import WINDOW, similarity
+from surgaug.scoring.similarity import WINDOW, check_pair, similarity
 
 KIND, NAMES, VERSION = "pair", ("ssim",), 1
 TITLE, UNIT, BETTER = "SSIM", "", "higher"
@@ -25,9 +25,6 @@ def compute(image: np.ndarray, reference: np.ndarray) -> float:
     Raises:
         ValueError: shapes that differ, or an image smaller than the window.
     """
-    if image.shape != reference.shape:
-        raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
-    if min(image.shape[:2]) < WINDOW:
-        raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels; SSIM's window is {WINDOW}x{WINDOW}")
+    check_pair(image, reference, WINDOW, "SSIM's window is")
     channels = zip(cv2.split(image), cv2.split(reference), strict=True)
     return float(np.mean([similarity(x, y)[0] for x, y in channels]))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from surgaug.errors import ModelError
 from surgaug.models.weights import file_hash
 from surgaug.scoring.networks.weights import first_line, read_state
+from surgaug.scoring.similarity import check_pair
 
 BACKBONES = {"vgg16": (3, 8, 15, 22, 29), "alexnet": (1, 4, 7, 9, 11)}  # the activations that are compared
 SMALLEST = {"vgg16": 16, "alexnet": 63}  # pixels an edge; below, a layer has nothing left to look at
@@ -57,11 +58,7 @@ class Lpips:
     @torch.inference_mode()
     def __call__(self, image: np.ndarray, reference: np.ndarray) -> float:
         """Distance >= 0, 0 for identical images uint8 [H, W, 3]. ValueError for shapes that differ, or too small."""
-        if image.shape != reference.shape:
-            raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
-        smallest = SMALLEST[self.backbone]
-        if min(image.shape[:2]) < smallest:
-            raise ValueError(f"{image.shape[0]}x{image.shape[1]} pixels; LPIPS ({self.backbone}) needs {smallest}")
+        check_pair(image, reference, SMALLEST[self.backbone], f"LPIPS ({self.backbone}) needs")
         pair = torch.from_numpy(np.stack([image, reference])).to(self._device).permute(0, 3, 1, 2).float()
         shift, scale = (torch.tensor(v, device=self._device).view(1, 3, 1, 1) for v in (_SHIFT, _SCALE))
         x = (pair / 127.5 - 1 - shift) / scale
