@@ -50,7 +50,7 @@ def report(
     classes: Sequence[Mapping[str, Any]],
     masks: int,
     made: Sequence[Mapping[str, Any]],
-    refused: Counter[str],
+    refused: Mapping[str, int],
     skipped: Mapping[str, str],
     floor: float,
 ) -> None:
@@ -61,7 +61,7 @@ def report(
         feedback.table(
             "Refused tries",
             ["operation", "reason", "times"],
-            [[*reason.split(": ", 1), count] for reason, count in refused.most_common()],
+            [[*reason.split(": ", 1), count] for reason, count in refused.items()],
         )
     if summary := plausibility_summary(made):
         parts = ", ".join(f"{name} {value:.2f}" for name, value in summary.items())

@@ -89,14 +89,19 @@ def augment_masks(
         made = [rows[index] for index in sorted(rows) if index >= 0]
         output.write_manifest(config.out, [rows[index] for index in sorted(rows)])
         classes = class_counts(found, made, wanted)
-        refused = sum((Counter(row["refused"]) for row in made), done.refused)
+        refused = _sorted(sum((Counter(row["refused"]) for row in made), done.refused))
         report(feedback, classes, len(maps), made, refused, skipped, config.recipe.plausibility)
         if made:
             _draw_preview(job, made)
-        counts = {"maps": len(made), "skipped": skipped, "refused": dict(refused.most_common())}
+        counts = {"maps": len(made), "skipped": skipped, "refused": refused}
         counts |= {"plausibility": plausibility_summary(made), "classes": classes}
         output.write_description(config.out, {**description, "complete": True, "counts": counts})
     return Result(config.out, len(made), skipped)
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    """Most first, and equal ones by name: the same however the run was cut."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _original_names(maps: LabelMaps) -> dict[int, str]:

@@ -234,7 +234,6 @@ class Scene:
         return np.zeros(int(np.iinfo(self.label_map.dtype).max) + 1, bool)
 
 
-
 def holds(table: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     """`table[label_map]`, bool [H, W], for a table bool by id."""
     if label_map.dtype == np.uint8:

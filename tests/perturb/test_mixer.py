@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from perturb_cases import CADIS, eye
@@ -96,6 +98,11 @@ def test_a_recipe_file_says_the_same_as_a_list(tmp_path):
         Op("flip", 0.5),
     )
     assert parse_recipe((str(recipe),)) == parse_recipe(str(recipe))
+
+
+def test_the_example_is_a_recipe():
+    recipe = parse_recipe(str(Path(__file__).resolve().parents[2] / "examples" / "masks.toml"))
+    assert recipe.plausibility and recipe.balance and recipe.run["n"] == 1000 and len(recipe.ops) == 11
 
 
 @pytest.mark.parametrize(
