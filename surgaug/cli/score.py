@@ -27,7 +27,7 @@ def score(
     metrics: Annotated[
         str,
         typer.Option(
-            **list_of("all", *plugins("scoring/metrics")),
+            **list_of("all", "miou", *plugins("scoring/metrics")),
             help="Comma-separated: the default's, msssim, prdc (precision, recall, density, coverage), "
             "frechet_infinity, diversity, fid (Inception's weights), lpips, cmmd (theirs), miou (--train); or all.",
         ),

@@ -15,6 +15,7 @@ from surgaug.feedback import Feedback, Silent
 from surgaug.scoring.cache import cache_folder
 from surgaug.scoring.faithfulness import Reader
 from surgaug.scoring.folders import Folder, pair
+from surgaug.scoring.plan import MIOU
 from surgaug.scoring.report import Definition, Measure, Row
 from surgaug.scoring.segmentation import Faithfulness, Figure, Utility
 from surgaug.scoring.segmenter import agreement
@@ -25,7 +26,7 @@ from surgaug.scoring.segmenter.network import MULTIPLE, check_name
 from surgaug.scoring.segmenter.train import SegmenterConfig
 from surgaug.scoring.utility import CONVENTION, Bench, Budget, measure_utility
 
-MIOU, BOUNDARY, UTILITY = "miou", "boundary_f", "utility"
+BOUNDARY, UTILITY = "boundary_f", "utility"
 LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
 DEFINITIONS = {
     MIOU: Definition(

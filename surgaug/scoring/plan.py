@@ -15,6 +15,7 @@ from surgaug.scoring.report import Definition
 DEFAULT_METRICS = ("psnr", "ssim", "frechet", "kid", "class_frechet", "balance", "brightness", "hue")
 ALIASES = {"precision": "prdc", "recall": "prdc", "density": "prdc", "coverage": "prdc", "ms-ssim": "msssim"}
 ALL = "all"
+MIOU = "miou"  # takes a training, not a formula: see `judges`
 _TITLES = {
     ("frechet", "inception"): ("fid", "FID"),
     ("kid", "inception"): ("kid", "KID"),
@@ -132,8 +133,8 @@ def _named(names: Sequence[str], weights: Weights) -> list[str]:
         elif name in known_metrics():
             chosen.append(name)
         else:
-            near = metrics.suggestion(name, [*known_metrics(), *ALIASES])
-            raise UsageError(f"unknown metric {name!r}{near}; there are: {', '.join([*known_metrics(), ALL])}")
+            near = metrics.suggestion(name, [*known_metrics(), *ALIASES, MIOU])
+            raise UsageError(f"unknown metric {name!r}{near}; there are: {', '.join([*known_metrics(), MIOU, ALL])}")
     if chosen:
         chosen += [name for name in ("lpips", "cmmd") if name not in lacking]
     return list(dict.fromkeys(chosen))

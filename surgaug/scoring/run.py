@@ -15,8 +15,8 @@ from surgaug.scoring import gates, leakage
 from surgaug.scoring.cache import FeatureCache, cache_folder
 from surgaug.scoring.features import inception
 from surgaug.scoring.folders import IMAGE_FOLDERS, Folder, open_folder
-from surgaug.scoring.judges import MIOU, JudgeConfig, check_labels, definitions, judge_folders
-from surgaug.scoring.plan import DEFAULT_METRICS, Weights, plan_measures
+from surgaug.scoring.judges import JudgeConfig, check_labels, definitions, judge_folders
+from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, Weights, plan_measures
 from surgaug.scoring.remarks import text
 from surgaug.scoring.report import Report
 from surgaug.scoring.scorer import Scorer
