@@ -28,6 +28,7 @@ DEFINITIONS = {
         "by 16x16 thumbnails without brightness and contrast; 0.5: as far as new real frames, 1: copies; interval by "
         "bootstrap over masks and real frames",
         "hygiene",
+        ranked=False,  # noise is far from everything
     ),
     COPIES: Definition(
         "Copies of training", "lower", "%", f"share of images near a training frame: {_NEAR}", "hygiene"

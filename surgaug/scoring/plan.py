@@ -38,7 +38,12 @@ _SPECIAL = {
         "Class balance", "lower", "%", "half the sum over classes of the differences of pixel shares", "labels"
     ),
     "diversity": Definition(
-        "Diversity (1 - SSIM)", "higher", "", "mean 1 - SSIM over pairs of images of one label map", "diversity"
+        "Diversity (1 - SSIM)",
+        "higher",
+        "",
+        "mean 1 - SSIM over pairs of images of one label map",
+        "diversity",
+        ranked=False,
     ),
     "diversity_colour_texture": Definition(
         "Diversity (colour+texture)",
@@ -46,9 +51,15 @@ _SPECIAL = {
         "",
         "mean Euclidean distance of colour and texture features over pairs of images of one label map",
         "diversity",
+        ranked=False,
     ),
     "diversity_lpips": Definition(
-        "Diversity (LPIPS)", "higher", "", "mean LPIPS over pairs of images of one label map", "diversity"
+        "Diversity (LPIPS)",
+        "higher",
+        "",
+        "mean LPIPS over pairs of images of one label map",
+        "diversity",
+        ranked=False,
     ),
 }
 

@@ -50,13 +50,17 @@ class Measure:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a measure is called, which way is better, by what convention it is computed, and what it belongs with."""
+    """What a measure is called, which way is better, by what convention it is computed, and what it belongs with.
+
+    ranked: whether the best of several folders is to be marked; not where the best figure may come of a bad set.
+    """
 
     title: str
     better: Literal["higher", "lower"]
     unit: str
     convention: str
     group: str = ""
+    ranked: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,15 @@ class Report:
 
 
 def best_rows(report: Report) -> dict[str, int]:
-    """The row with the best value of each measure, where at least two rows have one."""
+    """The row with the best value of each measure that is ranked, where there is one that is best alone."""
     best = {}
     for key, definition in report.definitions.items():
         values = [(row.measures[key].rank_value, i) for i, row in enumerate(report.rows)]
-        values = [pair for pair in values if pair[0] is not None]
-        if len(values) > 1:
-            pick = max if definition.better == "higher" else min
-            best[key] = pick(values, key=lambda pair: pair[0])[1]
+        values = sorted(pair for pair in values if pair[0] is not None)
+        if definition.better == "higher":
+            values.reverse()
+        if definition.ranked and len(values) > 1 and values[0][0] != values[1][0]:
+            best[key] = values[0][1]
     return best
 
 

@@ -2,62 +2,91 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from surgaug.scoring.report import Definition, Measure, Report, Row, Spread, best_rows, figure
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
-MEASURES_A_TABLE = 5  # columns of the comparison; more do not fit beside the folder's name
-_CAPTION = "synthetic vs real, real vs real: random halves of equal size, mean ± sd; ratio 1: as real as real"
+WIDTH, GAP = 100, 2
+COPIES_LISTED = 5
+_CAPTION = "synth vs real, real vs real: random halves of equal size, mean ± sd; ratio 1: as real as real"
 
 
 def tables(report: Report) -> list[Table]:
-    """(title, columns, rows, caption) of each table, for `Feedback.table`."""
-    out = _comparisons(report) if len(report.rows) > 1 else []
-    out += [_details(report, row) for row in report.rows]
-    for row in report.rows:
-        if row.class_frechet or row.classes:
-            out.append(_class_table(report, row))
-        if any(pair.kind != "other" for pair in row.closest):
-            out.append(_closest(row))
-    return out
+    """(title, columns, rows, caption) of each table, for `Feedback.table`.
+
+    One folder: every figure with its interval, n and baseline, and the classes. Several: a row each, the best marked.
+    """
+    if len(report.rows) == 1:
+        row = report.rows[0]
+        out = [_details(report, row), *([_class_table(row)] if row.classes else [])]
+    else:
+        out = [*_comparison(report), *_ratios(report)]
+    return [*out, *(_copies(row) for row in report.rows if any(pair.kind != "other" for pair in row.closest))]
 
 
-def _comparisons(report: Report) -> list[Table]:
+def _comparison(report: Report) -> list[Table]:
+    """Values and half the width of their intervals."""
     best = best_rows(report)
+    keys = [key for key in report.definitions if any(row.measures[key].rank_value is not None for row in report.rows)]
+    columns = [
+        [titled(report.definitions[key])]
+        + [_with_error(row.measures[key]) + " *" * (best.get(key) == i) for i, row in enumerate(report.rows)]
+        for key in keys
+    ]
+    return _side_by_side("comparison", report, columns, "± half of the 95 % interval; * best of its column")
+
+
+def _ratios(report: Report) -> list[Table]:
+    keys = [key for key in report.definitions if any(row.measures[key].ratio is not None for row in report.rows)]
+    columns = [
+        [report.definitions[key].title, *(figure(row.measures[key].ratio) for row in report.rows)] for key in keys
+    ]
+    caption = "at equal size; 1: as close, or as good, as real frames are among themselves"
+    return _side_by_side("times real vs real", report, columns, caption) if columns else []
+
+
+def _side_by_side(title: str, report: Report, columns: list[list[str]], caption: str) -> list[Table]:
+    """One table, or as many as it takes for the columns to fit beside the folders' names."""
     settings = [name for name in ("sampler", "steps") if len({str(row.settings.get(name)) for row in report.rows}) > 1]
-    shown = [key for key in report.definitions if any(row.measures[key].rank_value is not None for row in report.rows)]
-    parts = [shown[i : i + MEASURES_A_TABLE] for i in range(0, len(shown), MEASURES_A_TABLE)] or [[]]
+    first = [["folder", *(row.name for row in report.rows)]]
+    first += [[name, *(str(row.settings.get(name, "-")) for row in report.rows)] for name in settings]
+    first += [["images", *(str(row.images) for row in report.rows)]]
+    left = sum(map(_width, first))
+    parts: list[list[list[str]]] = [[]]
+    for column in columns:
+        if parts[-1] and left + sum(map(_width, parts[-1])) + _width(column) > WIDTH:
+            parts.append([])
+        parts[-1].append(column)
     found = []
-    for number, keys in enumerate(parts):
-        columns = ["folder", *settings, "images", *(_titled(report.definitions[key]) for key in keys)]
-        rows = []
-        for i, row in enumerate(report.rows):
-            values = [figure(row.measures[key].rank_value) + " *" * (best.get(key) == i) for key in keys]
-            rows.append([row.name, *(row.settings.get(name) for name in settings), row.images, *values])
-        title = "comparison" if len(parts) == 1 else f"comparison ({number + 1} of {len(parts)})"
-        found.append((title, columns, rows, "* best of its column"))
+    for number, part in enumerate(parts, 1):
+        header, *rows = zip(*first, *part, strict=True)
+        found.append((title + f" ({number} of {len(parts)})" * (len(parts) > 1), header, rows, caption))
     return found
 
 
+def _width(column: list[str]) -> int:
+    return max(map(len, column)) + GAP
+
+
 def _details(report: Report, row: Row) -> Table:
-    columns = ["measure", "value", "95 % interval", "n", "synthetic vs real", "real vs real", "ratio"]
+    columns = ["measure", "value", "95 % interval", "n", "synth vs real", "real vs real", "ratio"]
     rows = []
     for key, definition in report.definitions.items():
         m = row.measures[key]
-        unit = f" {definition.unit}" if definition.unit and m.rank_value is not None else ""
-        line = [_titled(definition), figure(m.rank_value) + unit, _interval(m), m.n]
+        line = [titled(definition), figure(m.rank_value), _interval(m), m.n]
         rows.append([*line, _spread(m.matched), _spread(m.baseline), figure(m.ratio)])
-    name = row.name if len(report.rows) > 1 else row.path
-    title = f"{name} ({row.images} images) against {report.real_path} ({report.real_images} images)"
+    title = f"{row.path} ({row.images} images) against {report.real_path} ({report.real_images} images)"
     return title, columns, rows, _CAPTION
 
 
-def _class_table(report: Report, row: Row) -> Table:
+def _class_table(row: Row) -> Table:
     """Classes of the labels: how much of each there is, and how its regions look."""
     looks = {c.id: c for c in row.class_frechet}
-    columns = ["id", "class", "pixels real %", "synthetic %", "frames real %", "synthetic %"]
+    columns = ["id", "class", "pixels real %", "synth %", "frames real %", "synth %"]
     columns += ["Fréchet ↓", "real vs real", "ratio"] * bool(looks)
     rows = []
     for share in row.classes or ():
@@ -70,19 +99,38 @@ def _class_table(report: Report, row: Row) -> Table:
     return f"classes: {row.name}", columns, rows, ""
 
 
-def _closest(row: Row) -> Table:
+def _copies(row: Row) -> Table:
     pairs = [pair for pair in row.closest if pair.kind != "other"]
-    rows = [[pair.synth, pair.train, pair.kind, figure(pair.distance), pair.bits] for pair in pairs]
-    return f"copies: {row.name}", ["synthetic", "training", "kind", "distance", "bits of 64"], rows, ""
+    rows = [
+        [Path(pair.synth).name, Path(pair.train).name, pair.kind, figure(pair.distance), pair.bits]
+        for pair in pairs[:COPIES_LISTED]
+    ]
+    caption = f"the nearest {COPIES_LISTED}; more in --json" if len(pairs) > COPIES_LISTED else ""
+    return f"copies of training frames: {row.name}", ["image", "frame", "kind", "distance", "bits of 64"], rows, caption
 
 
-def _titled(definition: Definition) -> str:
-    return f"{definition.title} {'↑' if definition.better == 'higher' else '↓'}"
+def titled(definition: Definition) -> str:
+    """Title, unit and which way is better."""
+    unit = f", {definition.unit}" if definition.unit else ""
+    return f"{definition.title}{unit} {'↑' if definition.better == 'higher' else '↓'}"
+
+
+def _with_error(measure: Measure) -> str:
+    if measure.value is None or measure.low is None:
+        return figure(measure.rank_value)
+    error = max(measure.high - measure.value, measure.value - measure.low)
+    return _spread(Spread(measure.value, error, 0, 0))
 
 
 def _interval(measure: Measure) -> str:
-    return "-" if measure.low is None else f"{figure(measure.low)} .. {figure(measure.high)}"
+    return "-" if measure.low is None else f"{measure.low:.3g} .. {measure.high:.3g}"
 
 
 def _spread(spread: Spread | None) -> str:
-    return "-" if spread is None else f"{figure(spread.mean)} ± {spread.sd:.2g}"
+    """Mean and deviation to the same decimals, of which the deviation has two digits."""
+    if spread is None:
+        return "-"
+    if spread.sd <= 0:
+        return figure(spread.mean)
+    decimals = max(0, 1 - math.floor(math.log10(spread.sd)))
+    return f"{spread.mean:.{decimals}f} ± {spread.sd:.{decimals}f}"

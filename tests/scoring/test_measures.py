@@ -16,7 +16,7 @@ from surgaug.scoring.diversity import pairs_of_one_map
 from surgaug.scoring.features import colour_texture, regions
 from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue
 from surgaug.scoring.plan import ALL, Weights, known_metrics, plan_measures
-from surgaug.scoring.report import Measure
+from surgaug.scoring.report import Measure, best_rows
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.scoring.tables import tables
 
@@ -149,7 +149,7 @@ def test_settings_of_a_sweep(sets):
     assert [row.settings["steps"] for row in report.rows] == [4, 40]
     comparison = tables(report)[0]
     assert comparison[1][1] == "steps"  # they differ; the sampler does not
-    assert [line[1] for line in comparison[2]] == [4, 40]
+    assert [line[1] for line in comparison[2]] == ["4", "40"]
 
 
 def features(images):
@@ -217,3 +217,20 @@ def test_no_measure_without_a_value_or_a_reason(sets):
     for measure in report.rows[0].measures.values():
         assert isinstance(measure, Measure)
         assert (measure.value is None) == (measure.reason is not None)
+
+
+def test_tables_fit_a_terminal(sets):
+    names = ("good", "permuted", "bluish", "copies")
+    several = run(sets, *names, train=sets / "train", metrics=(ALL,))
+    for title, columns, rows, _ in tables(several):
+        widths = [max(len(str(line[i])) for line in (columns, *rows)) for i in range(len(columns))]
+        assert sum(widths) + 2 * len(widths) <= 100, title
+        assert all(len(line) == len(columns) for line in rows)
+    starred = [cell for _, _, rows, _ in tables(several) for line in rows for cell in line if str(cell).endswith(" *")]
+    assert starred
+    assert not {"leakage", "diversity"} & set(best_rows(several))
+    assert "balance" not in best_rows(several)  # all alike
+    single = tables(run(sets, "good", metrics=(ALL,)))
+    titles = [line[0] for line in single[0][2]]
+    assert "Hue drift, degrees ↓" in titles
+    assert "Fréchet (colour+texture) ↓" in titles

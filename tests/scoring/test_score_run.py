@@ -71,10 +71,10 @@ def test_a_table_of_two_folders(folders):
     best = best_rows(report)
     assert {"frechet_colour_texture": 0, "kid_colour_texture": 0}.items() <= best.items()
     found = tables(report)
-    assert [title for title, *_ in found] == ["comparison (1 of 2)", "comparison (2 of 2)", *(t for t, *_ in found[2:])]
     assert [line[0] for line in found[0][2]] == ["fresh", "blurred"]
-    assert found[0][2][0][found[0][1].index("Fréchet (colour+texture) ↓")].endswith(" *")
-    assert all(len(line) == len(columns) for _, columns, rows, _ in found for line in rows)
+    name = "Fréchet (colour+texture) ↓"
+    (best_cell,) = (rows[0][columns.index(name)] for _, columns, rows, _ in found if name in columns)
+    assert best_cell.endswith(" *")
     assert any(
         "12 of 12 real frames (mostly 96x128) were resized to the synthetic size 48x64" in note
         for note in notes(report)

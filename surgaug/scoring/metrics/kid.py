@@ -8,7 +8,7 @@ from surgaug.scoring.statistics import kernel_distance, membership
 
 KIND, NAMES = "set", ("kid",)
 FEATURES = ("colour_texture", "inception", "dinov2")
-TITLE, UNIT, BETTER = "Kernel distance", "", "lower"
+TITLE, UNIT, BETTER = "MMD", "", "lower"
 MINIMUM, MAXIMUM, FEWEST, MOST_DRAWS = -np.inf, np.inf, 2, 1000
 HAS_RATIO = False  # equal distributions give about 0, of either sign
 CONVENTION = "unbiased squared MMD, kernel (x.y/d + 1)^3, all pairs of the two sets (no random subsets), no factor"
