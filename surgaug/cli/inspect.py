@@ -52,11 +52,11 @@ def inspect(
         feedback.warn(problem)
     feedback.info(f"{len(report.problems)} problems" if report.problems else "nothing wrong with it")
     if sheet is not None:
-        if report.kind not in ("data set", "label maps"):
-            raise UsageError(f"--sheet: for data sets and label maps; {path} is a {report.kind}")
+        if report.frames is None:
+            raise UsageError(f"--sheet: for data sets and label maps that can be read; {path} is a {report.kind}")
         from surgaug.inspect.sheet import draw_sheet
 
-        write_png(sheet, draw_sheet(path, classes, feedback))
+        write_png(sheet, draw_sheet(report.frames))
         screen.result(sheet)
     if json_file is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False)

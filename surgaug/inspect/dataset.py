@@ -25,7 +25,7 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     except DataError as error:
         return Report(root, "folder", problems=[str(error)])
     paired = isinstance(frames, PairedFrames)
-    report = Report(root, "data set" if paired else "label maps")
+    report = Report(root, "data set" if paired else "label maps", frames=frames)
     if paired:
         report.add("layout", frames.layout)
     report.add("encoding", frames.codec.encoding)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surgaug.data.dataset import LabelMaps
 
 Table = tuple[str, list[str], list[list[Any]]]
 BARS = "▁▂▃▄▅▆▇█"
@@ -16,6 +19,7 @@ class Report:
     """kind: "data set", "label maps", "model", "run", "image", "label map", "manifest" or "class file".
 
     problems: what keeps it from being used, a line each. notes: what is worth knowing. details: more, for programs.
+    frames: those of a data set.
     """
 
     path: Path
@@ -25,6 +29,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    frames: LabelMaps | None = field(default=None, repr=False)
 
     def add(self, name: str, value: object) -> None:
         """One more fact, unless there is nothing to say."""

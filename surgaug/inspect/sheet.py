@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
 from surgaug.data.dataset import LabelMaps, PairedFrames
-from surgaug.data.label_space import LabelSpace
+from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.data.sheet import cell_width, sheet
+from surgaug.data.stored import BACKGROUND
 from surgaug.errors import DataError
-from surgaug.feedback import Feedback
-from surgaug.inspect.dataset import open_frames
 
 MOST, COLUMNS, WIDTH = 24, 4, 1600
 OPACITY = 0.45
 
 
-def draw_sheet(root: Path, classes: str, feedback: Feedback) -> np.ndarray:
+def draw_sheet(frames: LabelMaps) -> np.ndarray:
     """uint8 [height, width, 3]: frames spread evenly over the data set, their classes in colour over them.
 
     Raises DataError when nothing in it can be drawn.
     """
-    frames = open_frames(root, classes, feedback)
     tiles, label_maps = [], []
     width = cell_width(WIDTH, COLUMNS)
     for i in sorted({int(i) for i in np.linspace(0, len(frames) - 1, min(MOST, len(frames))).round()}):
@@ -35,14 +31,16 @@ def draw_sheet(root: Path, classes: str, feedback: Feedback) -> np.ndarray:
         tiles.append((frames.items[i].name, _tile(image, label_map, frames.space, width)))
         label_maps.append(label_map)
     if not tiles:
-        raise DataError(f"{root}: no frame of it can be read, so there is no sheet to draw")
+        raise DataError(f"{frames.root}: no frame of it can be read, so there is no sheet to draw")
     return sheet(tiles, label_maps, frames.space, _title(frames, len(tiles)), WIDTH, COLUMNS)
 
 
 def overlay(image: np.ndarray, label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
-    """Image uint8 [H, W, 3] under the colours of its ids [H, W], outlines in full colour; pixels without label stay."""
+    """Image uint8 [H, W, 3] under the colours of its ids [H, W], outlines in full colour; background and pixels without
+    label stay."""
     colors = space.colorize(label_map)
-    labelled = (space.to_index(label_map) != 255)[..., None]
+    plain = [k for k, name in enumerate(space.names) if name.lower() == BACKGROUND]
+    labelled = ~np.isin(space.to_index(label_map), [*plain, IGNORE_INDEX])[..., None]
     mixed = np.where(labelled, (1 - OPACITY) * image + OPACITY * colors, image)
     edges = np.zeros(label_map.shape, bool)
     edges[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]

@@ -14,7 +14,6 @@ from surgaug.data.atomic import write_png, write_text
 from surgaug.data.phantom import render
 from surgaug.data.spaces import load_space
 from surgaug.errors import DataError
-from surgaug.feedback import Silent
 from surgaug.inspect.model import curves
 from surgaug.inspect.report import BARS, sparkline
 from surgaug.inspect.run import inspect
@@ -87,7 +86,7 @@ def test_an_unfinished_synthetic_set_says_so(data: Path) -> None:
 
 
 def test_the_sheet_shows_frames_under_their_classes(data: Path) -> None:
-    page = draw_sheet(data, "cadis", Silent())
+    page = draw_sheet(inspect(data, "cadis").frames)
     assert page.dtype == np.uint8 and page.shape[1] == 1600
     image = np.full((4, 6, 3), 100, np.uint8)
     label_map = np.zeros((4, 6), np.uint8)
