@@ -86,8 +86,8 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     _refuse_other(target, description)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
+        _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
         target.prepare(pair.frame for pair in pairs)
-        _write(target.description_file, description)
         for _ in in_threads(lambda pair: _write_pair(target, pair), pairs, feedback, "writing frames"):
             pass
         target.finish([pair.frame for pair in pairs])

@@ -35,10 +35,10 @@ def claim(out: Path, description: dict[str, Any]) -> None:
             f"{out}: the folder is not empty and holds no label maps of surgaug ({', '.join(strangers[:5])}); "
             "give another --out"
         )
+    write_description(out, description)  # first: killed from here on, the folder is known to hold these maps
     (out / LABELS).mkdir(exist_ok=True)
     for folder in (out, out / LABELS):
         clean_leftovers(folder)
-    write_description(out, description)
 
 
 def _refuse_other(file: Path, description: dict[str, Any]) -> None:

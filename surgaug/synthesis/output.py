@@ -59,8 +59,8 @@ def claim(target: Target, description: dict[str, Any], frames: Iterable[Frame]) 
     Raises as `refuse_other` does.
     """
     refuse_other(target, description)
+    _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
     target.prepare(frames)
-    _write(target.description_file, description)
 
 
 def _refuse_difference(file: Path, description: dict[str, Any]) -> None:
