@@ -179,6 +179,16 @@ def test_verdict_on_looks(ratio, tone):
     assert verdicts(report(made), made)[0].tone == tone
 
 
+@pytest.mark.parametrize(
+    ("copies", "auc", "tone"), [(0.0, 0.5, "good"), (0.0, 0.8, "mixed"), (40.0, 0.9, "bad"), (0.0, 0.1, "good")]
+)
+def test_verdict_on_copies(copies, auc, tone):
+    made = row("a")
+    made.measures.update(copies=Measure(copies, 40), leakage=Measure(auc, 40, auc - 0.05, auc + 0.05))
+    assert verdicts(report(made), made)[-1].tone == tone
+    assert (">copies</small>" in page(made, row("b"))) is (tone == "bad")
+
+
 @pytest.fixture
 def written(tmp_path):
     """A page with pictures of real files, wider names and more classes than usual."""

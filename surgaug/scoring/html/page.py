@@ -16,7 +16,7 @@ from surgaug.feedback import Feedback
 from surgaug.scoring.folders import Folder
 from surgaug.scoring.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
 from surgaug.scoring.html.pictures import Trio, Twins, photo, sheet, twins
-from surgaug.scoring.html.verdicts import Verdict, verdicts
+from surgaug.scoring.html.verdicts import NEW, Verdict, verdicts
 from surgaug.scoring.report import Measure, Report, Row, best_rows, figure, notes
 
 STRIP = 12
@@ -26,7 +26,7 @@ GROUPS = {
     "distribution": "Look of the whole set",
     "drift": "Drift of colour and light",
     "pairs": "Against the frame of the same mask",
-    "labels": "Faithfulness to the labels",
+    "labels": "Labels",
     "use": "Use in training",
     "hygiene": "Copies and repeats",
 }
@@ -109,6 +109,7 @@ def _set(report: Report, row: Row, trios: Sequence[Trio], closest: Sequence[Twin
         "about": f"{row.images} images of {row.size[0]}×{row.size[1]} pixels in {row.path}.",
         "verdicts": found,
         "by_question": {v.question: v for v in found},
+        "copied": any(v.question == NEW and v.tone == "bad" for v in found),
         "trios": trios,
         "closest": closest,
         "has_real": has_real,
@@ -147,14 +148,14 @@ def _groups(report: Report) -> list[dict[str, Any]]:
 
 
 def _cell(measure: Measure, best: bool) -> dict[str, Any]:
-    interval = "" if measure.low is None else f"{_figure(measure.low)} to {_figure(measure.high)}"
-    baseline = "" if measure.baseline is None else f"{_figure(measure.baseline.mean)} ± {measure.baseline.sd:.2g}"
+    interval = "" if measure.low is None else f"{_short(measure.low)} to {_short(measure.high)}"
+    baseline = "" if measure.baseline is None else f"{_short(measure.baseline.mean)} ± {measure.baseline.sd:.2g}"
     return {
         "value": _figure(measure.rank_value),
         "interval": interval,
         "n": measure.n,
         "baseline": baseline,
-        "ratio": "" if measure.ratio is None else _figure(measure.ratio),
+        "ratio": "" if measure.ratio is None else _short(measure.ratio),
         "reason": measure.reason,
         "best": best,
     }
@@ -188,3 +189,7 @@ def _conventions(report: Report) -> list[tuple[str, str]]:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else "∞" if value == float("inf") else figure(value).replace("-", "−")
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

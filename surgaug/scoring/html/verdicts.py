@@ -10,6 +10,7 @@ from surgaug.scoring.report import Report, Row
 from surgaug.scoring.segmentation import Faithfulness
 
 Tone = Literal["good", "mixed", "bad", "open"]
+NEW = "Are they new?"
 
 BLIND = 0.1  # the segmenter must beat unrelated labels on real frames by this much mIoU to be believed
 FOLLOWS, LOST = 0.8, 0.25  # share of the way from unrelated labels to real frames
@@ -79,20 +80,19 @@ def _labels(found: Faithfulness) -> Verdict:
 
 
 def _copies(row: Row) -> Verdict | None:
-    question = "Are they new?"
     copies, leakage = row.measures.get(COPIES), row.measures.get(LEAKAGE)
     if copies is None or leakage is None:
         return None
     interval = "" if leakage.low is None else f", 95 % interval {leakage.low:.2f} to {leakage.high:.2f}"
     text = (
         f"{copies.value:.3g} % are near-copies of training frames. A synthetic image is closer to training than a new "
-        f"real frame is with probability {leakage.value:.2f}{interval} (0.5 is ideal)."
+        f"real frame is with probability {leakage.value:.2f}{interval} (0.5: as far from it as new frames)."
     )
     if copies.value >= COPIED:
-        return Verdict(question, "No, copies", text, "bad")
+        return Verdict(NEW, "No, copies", text, "bad")
     if leakage.low is not None and leakage.low > CLOSE:
-        return Verdict(question, "Close to training", text, "mixed")
-    return Verdict(question, "Yes", text, "good")
+        return Verdict(NEW, "Close to training", text, "mixed")
+    return Verdict(NEW, "Yes", text, "good")
 
 
 def _use(row: Row) -> Verdict:
