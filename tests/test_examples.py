@@ -61,6 +61,12 @@ def test_pipeline_then_shards(folder):
     assert sorted(row["index"] for row in rows) == list(range(5))
     assert all((folder / "sharded" / row["image"]).is_file() for row in rows)
 
+    for task in ("1", "2"):
+        array = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2"}
+        done = script(folder, "slurm.sh", "val", "all/run", "array", N="5", **array)
+        assert done.returncode == 0, done.stderr
+    assert (folder / "array" / "manifest.jsonl").read_text() == (folder / "sharded" / "manifest.jsonl").read_text()
+
 
 def test_reproduce_thesis_makes_both_tables_and_their_pictures(folder):
     small = {"SIZE": "16x28", "VAL": "2", "UPDATES": "2", "BATCH": "2", "THESIS": "tiny", "BASELINES": "tiny"}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# A synthetic data set painted by a SLURM job array, a shard a task, into one folder that all nodes see.
+#
+#   N=5000 sbatch --array=1-8 examples/slurm.sh MASKS MODEL [OUT]
+#
+# The last task to finish joins the manifest. A task that dies, or is stopped at its time limit, is done by submitting
+# the same line again: the others find their images there and end at once. With several GPUs on a node, --gpus-per-task
+# says how many, and torchrun shares a task's shard between them.
+#SBATCH --job-name=surgaug
+#SBATCH --cpus-per-task=4
+#SBATCH --time=04:00:00
+#SBATCH --signal=B:TERM@120
+#SBATCH --output=surgaug-%A-%a.log
+set -euo pipefail
+
+masks=${1:?usage: $0 MASKS MODEL [OUT]}
+model=${2:?usage: $0 MASKS MODEL [OUT]}
+out=${3:-synthetic}
+shard="${SLURM_ARRAY_TASK_ID:?submit with sbatch --array=1-COUNT}/${SLURM_ARRAY_TASK_COUNT:?}"
+gpus=${SLURM_GPUS_PER_TASK:-1}
+
+launch=(surgaug)
+if [[ $gpus =~ ^[0-9]+$ ]] && ((gpus > 1)); then
+  launch=(torchrun --standalone --nproc-per-node "$gpus" -m surgaug)
+fi
+# In the background, so that the shell passes SIGTERM on two minutes before the limit: the batch in hand is finished.
+"${launch[@]}" synthesize --masks "$masks" --model "$model" --n "${N:-5000}" --out "$out" --shard "$shard" >/dev/null &
+trap 'kill -TERM $!' TERM
+wait $! || wait $!
