@@ -12,7 +12,9 @@ def test_layouts_are_listed_without_importing_them() -> None:
         "assert not any(m.startswith('surgaug.data.layouts.') for m in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(["cadis", "folders", "splits", "supervisely"])
+    read_only = {"cholecseg8k", "endovis2017", "endovis2018", "robustmis", "splits", "supervisely"}
+    written = {"cadis", "coco", "folders", "hf", "mmseg", "nnunet", "yolo"}
+    assert done.stdout.strip() == str(sorted(read_only | written)) and set(layouts.written()) == written
 
 
 def test_each_has_matches_and_read() -> None:
