@@ -29,41 +29,43 @@ def tables(report: Report) -> list[Table]:
 
 
 def _comparison(report: Report) -> list[Table]:
-    """Values and half the width of their intervals."""
+    """Values and half the width of their intervals, after what made the images where that differs."""
     best = best_rows(report)
+    settings = [name for name in ("sampler", "steps") if len({str(row.settings.get(name)) for row in report.rows}) > 1]
+    facts = [[name, *(str(row.settings.get(name, "-")) for row in report.rows)] for name in settings]
+    facts.append(["images", *(str(row.images) for row in report.rows)])
     keys = [key for key in report.definitions if any(row.measures[key].rank_value is not None for row in report.rows)]
     columns = [
         [titled(report.definitions[key])]
         + [_with_error(row.measures[key]) + " *" * (best.get(key) == i) for i, row in enumerate(report.rows)]
         for key in keys
     ]
-    return _side_by_side("comparison", report, columns, "± half of the 95 % interval; * best of its column")
+    return _side_by_side(
+        "comparison",
+        report,
+        [*facts, *columns],
+        "± half of the 95 % interval; * best of its column; c+t: colour+texture",
+    )
 
 
 def _ratios(report: Report) -> list[Table]:
     keys = [key for key in report.definitions if any(row.measures[key].ratio is not None for row in report.rows)]
-    columns = [
-        [report.definitions[key].title, *(figure(row.measures[key].ratio) for row in report.rows)] for key in keys
-    ]
+    columns = [[report.definitions[key].title, *(_ratio(row.measures[key]) for row in report.rows)] for key in keys]
     caption = "at equal size; 1: as close, or as good, as real frames are among themselves"
     return _side_by_side("times real vs real", report, columns, caption) if columns else []
 
 
 def _side_by_side(title: str, report: Report, columns: list[list[str]], caption: str) -> list[Table]:
-    """One table, or as many as it takes for the columns to fit beside the folders' names."""
-    settings = [name for name in ("sampler", "steps") if len({str(row.settings.get(name)) for row in report.rows}) > 1]
-    first = [["folder", *(row.name for row in report.rows)]]
-    first += [[name, *(str(row.settings.get(name, "-")) for row in report.rows)] for name in settings]
-    first += [["images", *(str(row.images) for row in report.rows)]]
-    left = sum(map(_width, first))
-    parts: list[list[list[str]]] = [[]]
-    for column in columns:
-        if parts[-1] and left + sum(map(_width, parts[-1])) + _width(column) > WIDTH:
-            parts.append([])
+    """One table, or as many as it takes for the columns to fit, each with the folders' names."""
+    names = ["folder", *(row.name for row in report.rows)]
+    parts: list[list[list[str]]] = [[names]]
+    for column in ([title.replace("colour+texture", "c+t"), *cells] for title, *cells in columns):
+        if sum(map(_width, [*parts[-1], column])) > WIDTH:
+            parts.append([names])
         parts[-1].append(column)
     found = []
     for number, part in enumerate(parts, 1):
-        header, *rows = zip(*first, *part, strict=True)
+        header, *rows = zip(*part, strict=True)
         found.append((title + f" ({number} of {len(parts)})" * (len(parts) > 1), header, rows, caption))
     return found
 
@@ -78,7 +80,7 @@ def _details(report: Report, row: Row) -> Table:
     for key, definition in report.definitions.items():
         m = row.measures[key]
         line = [titled(definition), figure(m.rank_value), _interval(m), m.n]
-        rows.append([*line, _spread(m.matched), _spread(m.baseline), figure(m.ratio)])
+        rows.append([*line, _spread(m.matched), _spread(m.baseline), _ratio(m)])
     title = f"{row.path} ({row.images} images) against {report.real_path} ({report.real_images} images)"
     return title, columns, rows, _CAPTION
 
@@ -94,7 +96,7 @@ def _class_table(row: Row) -> Table:
         line = [share.id, share.name, *(f"{100 * value:.2f}" for value in values)]
         if looks:
             m = looks[share.id].measure if share.id in looks else Measure(None, 0)
-            line += [figure(m.value), _spread(m.baseline), figure(m.ratio)]
+            line += [figure(m.value), _spread(m.baseline), _ratio(m)]
         rows.append(line)
     return f"classes: {row.name}", columns, rows, ""
 
@@ -120,6 +122,10 @@ def _with_error(measure: Measure) -> str:
         return figure(measure.rank_value)
     error = max(measure.high - measure.value, measure.value - measure.low)
     return _spread(Spread(measure.value, error, 0, 0))
+
+
+def _ratio(measure: Measure) -> str:
+    return "-" if measure.ratio is None else f"{measure.ratio:.3g}"
 
 
 def _interval(measure: Measure) -> str:

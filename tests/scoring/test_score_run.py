@@ -72,7 +72,7 @@ def test_a_table_of_two_folders(folders):
     assert {"frechet_colour_texture": 0, "kid_colour_texture": 0}.items() <= best.items()
     found = tables(report)
     assert [line[0] for line in found[0][2]] == ["fresh", "blurred"]
-    name = "Fréchet (colour+texture) ↓"
+    name = "Fréchet (c+t) ↓"
     (best_cell,) = (rows[0][columns.index(name)] for _, columns, rows, _ in found if name in columns)
     assert best_cell.endswith(" *")
     assert any(
