@@ -15,6 +15,7 @@ from PIL import Image
 from surgaug import __version__
 from surgaug.data.atomic import write_png
 from surgaug.data.dataset import LabelMaps, open_masks, survey
+from surgaug.data.item import fingerprint
 from surgaug.errors import Interrupted
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
@@ -116,7 +117,7 @@ def _original_names(maps: LabelMaps) -> dict[int, str]:
 def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
     digest = hashlib.sha256()
     for item in maps.items:
-        digest.update(item.name.encode() + b"\0" + hashlib.sha256(item.label.read_bytes()).digest())
+        digest.update(item.name.encode() + b"\0" + bytes.fromhex(fingerprint(item.label)))
     settings = {
         "masks": digest.hexdigest(),
         "classes": maps.space.name,
