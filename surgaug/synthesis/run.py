@@ -20,6 +20,7 @@ from surgaug.data.item import Frame
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.data.target import FOLDERS, Target
 from surgaug.device import pick_device, pick_precision
+from surgaug.diffusion import samplers
 from surgaug.errors import Interrupted, ModelError, UsageError
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
@@ -307,18 +308,13 @@ def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
         if names := [name for name, value in given.items() if value is not None]:
             raise UsageError(f"--{names[0]}: {model.family} paints in one pass; only diffusion models have samplers")
         return Recipe(sampler="one-pass", steps=1)
-    defaults = model.defaults
-
-    def chosen(name: str, fallback: Any) -> Any:
-        given = getattr(config, name)
-        return defaults.get(name, fallback) if given is None else given
-
-    return Recipe(
-        chosen("sampler", Recipe.sampler),
-        chosen("steps", Recipe.steps),
-        float(chosen("guidance", Recipe.guidance)),
-        config.options,
-    )
+    defaults = {"sampler": Recipe.sampler, "guidance": Recipe.guidance, **model.defaults}
+    sampler, guidance = config.sampler or defaults["sampler"], config.guidance
+    steps = config.steps
+    if steps is None:  # the model's are its own sampler's
+        own = defaults.get("steps") if sampler == defaults["sampler"] else None
+        steps = own or samplers.steps(sampler)
+    return Recipe(sampler, steps, float(defaults["guidance"] if guidance is None else guidance), config.options)
 
 
 def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:

@@ -27,12 +27,22 @@ CHANNELS = 3
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an image is drawn from noise. `guidance` 1 is none; `options` go to the sampler (eta, variance)."""
+    """How an image is drawn from noise. `guidance` 1 is none; `options` go to the sampler (eta, variance), but for
+    `spacing`, the way in which noise levels are chosen, which has a default of each sampler's own.
+    """
 
     sampler: str = "ddim"
     steps: int = 40
     guidance: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spacing(self) -> str:
+        return self.options.get("spacing", samplers.spacing(self.sampler))
+
+    @property
+    def sampler_options(self) -> dict[str, Any]:
+        return {name: value for name, value in self.options.items() if name != "spacing"}
 
 
 class Painter:
@@ -46,7 +56,7 @@ class Painter:
         self._net = model.net.to(device)
         self._sample = samplers.get(recipe.sampler)
         _check_options(recipe, self._sample)
-        self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(recipe.steps)
+        self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(recipe.steps, recipe.spacing)
         self._encoded: dict[Hashable, Conditioning] = {}
         self._null: Conditioning | None = None
 
@@ -83,7 +93,7 @@ class Painter:
             self._to_device(noise(0, shape)),
             self._alpha_bars,
             lambda step: self._to_device(noise(step + 1, shape)),
-            **self._recipe.options,
+            **self._recipe.sampler_options,
         )
         return to_images(x_0)
 
@@ -133,10 +143,10 @@ def to_images(x: Tensor) -> np.ndarray:
 
 def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:
     parameters = inspect.signature(sample).parameters.values()
-    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    known = ["spacing", *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
     for name in recipe.options:
         if name not in known:
-            raise UsageError(f"--set {name}: sampler {recipe.sampler} has {', '.join(known) or 'no options'}")
+            raise UsageError(f"--set {name}: sampler {recipe.sampler} has {', '.join(known)}")
 
 
 class BatchLimit:

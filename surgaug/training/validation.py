@@ -19,7 +19,7 @@ from surgaug.training.frames import Frames
 
 LEVELS = 8
 SHEET = 8
-SHEET_STEPS = 20
+SHEET_STEPS = 12
 
 
 def to_images(x: Tensor) -> np.ndarray:
@@ -83,7 +83,7 @@ class Validation:
 
     @torch.inference_mode()
     def sheet(self, net: SemanticUNet) -> np.ndarray:
-        """Rows of label map, real frame and sample (DDIM, the same noise each time); uint8 [3H, nW, 3]."""
+        """Rows of label map, real frame and sample (the same noise each time); uint8 [3H, nW, 3]."""
 
         def paint(n: int) -> np.ndarray:
             eps, cond = self.eps[:n].to(self.device), self._condition(net, slice(n))
@@ -94,6 +94,8 @@ class Validation:
 
             denoise = clip_x0(denoiser(self.prediction, network))
             steps = min(SHEET_STEPS, self.schedule.timesteps)
-            return to_images(get("ddim")(denoise, eps, self.schedule.sampling_levels(steps), lambda step: eps))
+            return to_images(
+                get("dpmpp")(denoise, eps, self.schedule.sampling_levels(steps, "karras"), lambda step: eps)
+            )
 
         return sheet_of(self.palette[self.index_maps], self.images, paint)

@@ -118,6 +118,31 @@ def test_sampling_levels_are_spaced_as_trailing(steps):
     )
 
 
+@given(any_schedule, st.data())
+@settings(max_examples=50, deadline=None)
+def test_karras_levels_rise_from_noise_alone_to_one(schedule, data):
+    levels = schedule.sampling_levels(data.draw(st.integers(1, schedule.timesteps)), "karras")
+    assert levels.dtype == torch.float64
+    assert levels[0] >= schedule.alpha_bars[-1] - 1e-12
+    assert levels[-1] == 1
+    assert (levels[1:] > levels[:-1]).all()
+
+
+@pytest.mark.parametrize("steps", [2, 7, 40])
+def test_karras_levels_are_those_of_edm(steps):
+    from diffusers import EDMDPMSolverMultistepScheduler
+
+    reference = EDMDPMSolverMultistepScheduler(sigma_min=0.01, sigma_max=80.0, rho=7.0)
+    reference.set_timesteps(steps)
+    levels = Schedule("cosine", 1000).sampling_levels(steps, "karras")
+    torch.testing.assert_close((1 / levels - 1).sqrt().float(), reference.sigmas, rtol=1e-4, atol=1e-6)
+
+
+def test_an_unknown_spacing_is_refused():
+    with pytest.raises(UsageError, match="trailing, karras"):
+        Schedule().sampling_levels(4, "even")
+
+
 @pytest.mark.parametrize("steps", [0, -1, 1001, 2.0, True, None])
 def test_impossible_numbers_of_steps_are_refused(steps):
     with pytest.raises(UsageError, match="1 to 1000"):

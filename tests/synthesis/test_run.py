@@ -260,7 +260,7 @@ def test_what_cannot_be_written_is_named(config, monkeypatch):
         ({"steps": 100_000}, "steps"),
         ({"seed": -1}, "--seed -1"),
         ({"sampler": "euler"}, "ddim"),
-        ({"options": {"eta": 0.5}, "sampler": "dpmpp"}, "dpmpp has no options"),
+        ({"options": {"eta": 0.5}, "sampler": "dpmpp"}, "dpmpp has spacing"),
         ({"augment": ("flop",)}, "did you mean flip"),
         ({"order": "odd"}, "even, rare-first"),
         ({"layout": "voc"}, "folders"),

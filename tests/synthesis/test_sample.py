@@ -63,7 +63,9 @@ def test_options_go_to_the_sampler(model, maps):
 
     assert np.array_equal(paint(), paint(eta=0.0))
     assert np.abs(paint().astype(int) - paint(eta=1.0)).max() > 1
-    with pytest.raises(UsageError, match="--set variance: sampler ddim has eta"):
+    assert np.array_equal(paint(), paint(spacing="trailing"))
+    assert np.abs(paint().astype(int) - paint(spacing="karras")).max() > 1
+    with pytest.raises(UsageError, match="--set variance: sampler ddim has spacing, eta"):
         paint(variance="large")
 
 

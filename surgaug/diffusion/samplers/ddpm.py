@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from torch import Tensor
 
+STEPS, SPACING = 100, "trailing"
+
 
 def sample(
     denoise: Callable[[Tensor, float], Tensor],

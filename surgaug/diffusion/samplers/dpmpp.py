@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from torch import Tensor
 
+STEPS, SPACING = 20, "karras"
+
 
 def sample(
     denoise: Callable[[Tensor, float], Tensor],

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surgaug.diffusion.spacing import SPACINGS
 from surgaug.errors import UsageError
 
 # Sampling starts from pure noise. A schedule that ends with more of the image than this was trained for another start.
@@ -98,18 +99,18 @@ class Schedule:
         index = below.long()
         return torch.lerp(roots[index], roots[index + 1], place - below).square()
 
-    def sampling_levels(self, steps: int) -> Tensor:
+    def sampling_levels(self, steps: int, spacing: str = "trailing") -> Tensor:
         """alpha_bar before each of `steps` sampler steps and after the last: float64 [steps + 1], rising to 1.
 
-        Spaced over the table as "trailing" in Lin et al. 2023, table 2: the noisiest level is always among them.
-        Raises UsageError unless 1 <= steps <= timesteps.
+        spacing: one of `diffusion.spacing.SPACINGS`. Raises UsageError for another, or unless 1 <= steps <= timesteps.
         """
+        if spacing not in SPACINGS:
+            raise UsageError(f"spacing: {spacing!r} is not one of {', '.join(SPACINGS)}")
         if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= self.timesteps:
             raise UsageError(
                 f"steps: {steps!r} is not a whole number from 1 to {self.timesteps}, the noise levels of this model"
             )
-        index = np.round(self.timesteps - np.arange(steps) * (self.timesteps / steps)).astype(np.int64)
-        return self.alpha_bars[torch.from_numpy(np.append(index, 0))]
+        return SPACINGS[spacing](self.alpha_bars, steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

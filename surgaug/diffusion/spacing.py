@@ -1,0 +1,39 @@
+"""Which of a schedule's noise levels a sampler visits.
+
+Each takes the table alpha_bars float64 [T + 1] (falling from 1) and the number of steps, and returns alpha_bar before
+each step and after the last: float64 [steps + 1], rising to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RHO = 7.0
+# In units of the image's range [-1, 1]: a hundredth is a grey level, and 80 leaves nothing of an image to be seen.
+SIGMA_MIN, SIGMA_MAX = 0.01, 80.0
+
+
+def trailing(alpha_bars: Tensor, steps: int) -> Tensor:
+    """Evenly over the table, the noisiest level always among them ("trailing" in Lin et al. 2023, table 2)."""
+    last = len(alpha_bars) - 1
+    index = np.round(last - np.arange(steps) * (last / steps)).astype(np.int64)
+    return alpha_bars[torch.from_numpy(np.append(index, 0))]
+
+
+def karras(alpha_bars: Tensor, steps: int) -> Tensor:
+    """Evenly in sigma ** (1 / rho), sigma = sqrt(1 / alpha_bar - 1) (Karras et al. 2022, equation 5, rho = 7).
+
+    More steps lie where little noise is left and texture is made. Levels between the table's are continuous ones.
+    """
+    noisiest, cleanest = (((1 - a) / a).sqrt().item() for a in (alpha_bars[-1].clamp(min=1e-12), alpha_bars[1]))
+    high = min(SIGMA_MAX, noisiest)
+    low = min(max(SIGMA_MIN, cleanest), high / 2)
+    ramp = torch.linspace(high ** (1 / RHO), low ** (1 / RHO), steps, dtype=torch.float64)
+    return torch.cat([1 / (1 + (ramp**RHO).square()), torch.ones(1, dtype=torch.float64)])
+
+
+SPACINGS: dict[str, Callable[[Tensor, int], Tensor]] = {"trailing": trailing, "karras": karras}
