@@ -161,6 +161,7 @@ def score(
     from surgaug.scoring.run import ScoreConfig, score_folders
     from surgaug.scoring.tables import tables
     from surgaug.scoring.utility import Budget
+    from surgaug.scoring.verdicts import verdicts
 
     feedback = screen.feedback()
     if download_inception:
@@ -191,6 +192,9 @@ def score(
     report = scored.report
     for title, columns, rows, caption in tables(report):
         feedback.table(title, columns, rows, caption)
+    for row in report.rows:
+        for v in verdicts(report, row):
+            feedback.info(f"{row.name}: {v.question} {v.answer}. {v.text}")
     for note in notes(report):
         feedback.info(note)
     if json_file is not None:

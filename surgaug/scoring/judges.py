@@ -33,7 +33,7 @@ DEFINITIONS = {
         "mIoU of labels", "higher", "", f"{agreement.CONVENTION}; a segmenter trained on real frames", "labels"
     ),
     BOUNDARY: Definition("boundary F of labels", "higher", "", agreement.BOUNDARY_CONVENTION, "labels"),
-    UTILITY: Definition("utility: Δ mIoU", "higher", "", CONVENTION, "use"),
+    UTILITY: Definition("Utility (Δ mIoU)", "higher", "", CONVENTION, "use"),
 }
 
 
@@ -139,8 +139,9 @@ def judge_folders(
     if config.utility:
         checked = [_without_test_frames(frames, test) for frames in painted]
         bench = Bench(learn, test, classes, settings, trainer, feedback)
-        useful = list(measure_utility(bench, [frames for frames, _ in checked], config.utility))
-        extra = [[*n, *_painted_from(folder, real)] for (_, n), folder in zip(checked, synths, strict=True)]
+        found = measure_utility(bench, [frames for frames, _ in checked], config.utility)
+        useful = [replace(u, of_test_masks=pair(f, real).count) for u, f in zip(found, synths, strict=True)]
+        extra = [notes_of_set for _, notes_of_set in checked]
     facts = {
         **asdict(settings),
         "train_frames": len(learn),
@@ -197,17 +198,6 @@ def _without_test_frames(synth: LabelledFrames, test: LabelledFrames) -> tuple[L
         raise DataError("utility: every synthetic image is a copy of a frame it would be tested on")
     note = f"utility: {copies.sum()} synthetic images are copies of test frames and were left out"
     return synth.take(np.flatnonzero(~copies)), [note]
-
-
-def _painted_from(synth: Folder, real: Folder) -> list[str]:
-    """A note where synthetic images were painted from the label maps of frames that test."""
-    count = pair(synth, real).count
-    if not count:
-        return []
-    return [
-        f"utility: {count} of {len(synth)} synthetic images have the label maps of test frames, so that training has "
-        "seen the answers: the gain may be overstated; paint from training masks"
-    ]
 
 
 def _measure(figure: Figure, n: int, ratio: float | None, reason: str | None) -> Measure:

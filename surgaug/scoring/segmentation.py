@@ -78,6 +78,7 @@ class Utility:
 
     both_gain, synthetic_gain: differences of mIoU to training on real frames alone. `smallest`: the smallest gain that
     could have been seen with so many frames and seeds. `verdict`: what follows, in one sentence.
+    of_test_masks: how many synthetic images have the label maps of test frames.
     """
 
     seeds: int
@@ -93,3 +94,4 @@ class Utility:
     smallest: float | None
     classes: tuple[ClassGain, ...]
     verdict: str
+    of_test_masks: int = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.scoring.report import Definition, Measure, Report, Row, Spread, best_rows, figure
+from surgaug.scoring.segmentation import Faithfulness, Figure, Utility
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
 WIDTH, GAP = 100, 2
@@ -23,6 +24,8 @@ def tables(report: Report) -> list[Table]:
     if len(report.rows) == 1:
         row = report.rows[0]
         out = [_details(report, row), *([_class_table(row)] if row.classes else [])]
+        out += [_readings(row.faithfulness)] if row.faithfulness else []
+        out += [_gains(row.utility)] if row.utility else []
     else:
         out = [*_comparison(report), *_ratios(report)]
     return [*out, *(_copies(row) for row in report.rows if any(pair.kind != "other" for pair in row.closest))]
@@ -128,7 +131,28 @@ def _ratio(measure: Measure) -> str:
     return "-" if measure.ratio is None else f"{measure.ratio:.3g}"
 
 
-def _interval(measure: Measure) -> str:
+def _readings(found: Faithfulness) -> Table:
+    """Classes as a segmenter of real frames reads them."""
+    columns = ["id", "class", "images", "IoU ↑", "95 % interval", "real IoU", "boundary F ↑", "real F", ""]
+    rows = []
+    for c in found.classes:
+        figures = [figure(c.iou.value), _interval(c.iou), figure(c.real_iou.value)]
+        edges = [figure(c.boundary_f.value), figure(c.real_boundary_f.value)]
+        rows.append([c.id, c.name, c.images, *figures, *edges, c.reason or ""])
+    return "labels read back", columns, rows, "real: held-out real frames, read by the same segmenter"
+
+
+def _gains(found: Utility) -> Table:
+    """IoU of classes on held-out real frames after each training."""
+    columns = ["id", "class", "frames", "real", "synthetic", "both", "both - real", "95 % interval", ""]
+    rows = []
+    for c in found.classes:
+        levels = [figure(value) for value in (c.real, c.synthetic, c.both, c.both_gain.value)]
+        rows.append([c.id, c.name, c.images, *levels, _interval(c.both_gain), "sure" if c.sure else ""])
+    return "trained on", columns, rows, f"IoU on real frames; {found.seeds} seeds, {found.steps} steps each"
+
+
+def _interval(measure: Measure | Figure) -> str:
     return "-" if measure.low is None else f"{measure.low:.3g} .. {measure.high:.3g}"
 
 

@@ -12,10 +12,10 @@ from segmenter_data import SPACE, write_set
 from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.errors import DataError, UsageError
 from surgaug.scoring.faithfulness import NOT_IN_REAL, NOT_IN_SYNTH, UNTAUGHT, judge
-from surgaug.scoring.html.verdicts import verdicts
 from surgaug.scoring.judges import JudgeConfig, fitting, parse_size
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.scoring.segmenter.agreement import compare_maps
+from surgaug.scoring.verdicts import verdicts
 
 FOUR = LabelSpace("four", tuple(LabelClass(10 * k, f"class {k}") for k in range(4)))
 

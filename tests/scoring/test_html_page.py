@@ -17,9 +17,10 @@ from surgaug.scoring.folders import open_folder
 from surgaug.scoring.html.charts import utility_chart
 from surgaug.scoring.html.page import Pictures, render, write_page
 from surgaug.scoring.html.pictures import Trio, Twins
-from surgaug.scoring.html.verdicts import verdicts
 from surgaug.scoring.report import ClassShare, Definition, Measure, Report, Row, Spread
 from surgaug.scoring.segmentation import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
+from surgaug.scoring.tables import tables
+from surgaug.scoring.verdicts import verdicts
 
 EVIL = '<script>alert("x")</script> & co'
 PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
@@ -171,6 +172,19 @@ def test_verdict_on_labels_without_a_common_class():
 )
 def test_verdict_on_use(gain, half, seeds, tone):
     assert answers(utility=usefulness(gain, half, seeds))[1][1].tone == tone
+
+
+def test_a_gain_by_test_masks_is_only_perhaps_one():
+    verdict = answers(utility=replace(usefulness(), of_test_masks=7))[1][1]
+    assert (verdict.answer, verdict.tone) == ("Perhaps", "mixed")
+    assert "7 of 40 images have the label maps of test frames" in verdict.text
+
+
+def test_tables_of_classes_for_the_terminal():
+    made = tables(report(row("a", faithfulness=reading(), utility=usefulness())))
+    for title, columns, lines, _ in made:
+        assert all(len(line) == len(columns) for line in lines), title
+    assert [t[0] for t in made if "read back" in t[0] or "trained" in t[0]] == ["labels read back: a", "trained on: a"]
 
 
 @pytest.mark.parametrize(("ratio", "tone"), [(1.1, "good"), (2.0, "mixed"), (5.0, "bad")])

@@ -16,8 +16,8 @@ from surgaug.feedback import Feedback
 from surgaug.scoring.folders import Folder
 from surgaug.scoring.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
 from surgaug.scoring.html.pictures import Trio, Twins, photo, sheet, twins
-from surgaug.scoring.html.verdicts import NEW, Verdict, verdicts
 from surgaug.scoring.report import Measure, Report, Row, best_rows, figure, notes
+from surgaug.scoring.verdicts import NEW, Verdict, verdicts
 
 STRIP = 12
 SHEET, SHEET_OF_MANY = 12, 6  # images shown of a folder: alone, beside others

@@ -97,8 +97,17 @@ def _copies(row: Row) -> Verdict | None:
 
 def _use(row: Row) -> Verdict:
     question = "Does training on them help?"
-    gain = row.utility.both_gain
-    if row.utility.seeds < 2 or gain.low is None or gain.low <= 0 <= gain.high:
-        return Verdict(question, "Cannot be told", row.utility.verdict, "open")
-    answer, tone = ("Yes", "good") if gain.low > 0 else ("No, it harms", "bad")
-    return Verdict(question, answer, row.utility.verdict, tone)
+    found = row.utility
+    gain, text = found.both_gain, f"{found.verdict} Synthetic images alone: {found.synthetic.value:.3f}."
+    if found.of_test_masks:
+        text += (
+            f" {found.of_test_masks} of {row.images} images have the label maps of test frames: training has seen the "
+            "answers, and the gain may be overstated."
+        )
+    if found.seeds < 2 or gain.low is None or gain.low <= 0 <= gain.high:
+        return Verdict(question, "Cannot be told", text, "open")
+    if gain.high < 0:
+        return Verdict(question, "No, it harms", text, "bad")
+    return (
+        Verdict(question, "Perhaps", text, "mixed") if found.of_test_masks else Verdict(question, "Yes", text, "good")
+    )
