@@ -182,9 +182,9 @@ def test_a_gain_by_test_masks_is_only_perhaps_one():
 
 def test_tables_of_classes_for_the_terminal():
     made = tables(report(row("a", faithfulness=reading(), utility=usefulness())))
+    assert {"labels read back", "trained on"} <= {title for title, *_ in made}
     for title, columns, lines, _ in made:
         assert all(len(line) == len(columns) for line in lines), title
-    assert [t[0] for t in made if "read back" in t[0] or "trained" in t[0]] == ["labels read back: a", "trained on: a"]
 
 
 @pytest.mark.parametrize(("ratio", "tone"), [(1.1, "good"), (2.0, "mixed"), (5.0, "bad")])
