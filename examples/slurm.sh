@@ -21,7 +21,7 @@ gpus=${SLURM_GPUS_PER_TASK:-1}
 
 launch=(surgaug)
 if [[ $gpus =~ ^[0-9]+$ ]] && ((gpus > 1)); then
-  launch=(torchrun --standalone --nproc-per-node "$gpus" -m surgaug)
+  launch=(torchrun --standalone --nproc-per-node "$gpus" -m -- surgaug)
 fi
 # In the background, so that the shell passes SIGTERM on two minutes before the limit: the batch in hand is finished.
 "${launch[@]}" synthesize --masks "$masks" --model "$model" --n "${N:-5000}" --out "$out" --shard "$shard" >/dev/null &
