@@ -19,7 +19,17 @@ pytestmark = pytest.mark.slow
 
 
 def torchrun(line, **options):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "surgaug"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "--",
+        "surgaug",
+    ]
     return subprocess.Popen(
         [*command, *line], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
