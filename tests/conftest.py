@@ -1,0 +1,8 @@
+"""One thread a process: pytest-xdist fills the cores with tests, and results do not depend on how many there are."""
+
+from __future__ import annotations
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"  # before anything imports torch or NumPy, and for the commands that tests start
