@@ -3,7 +3,7 @@
 # Usage: examples/train_phantom.sh [OUT] [MINUTES]
 set -euo pipefail
 out=${1:-phantom-model}
-minutes=${2:-35}
+minutes=${2:-46}
 
 python - "$out/frames" <<'PY'
 import sys

@@ -11,7 +11,7 @@ from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
 from surgaug.models.weights import SHIPPED, file_hash, load_model
 
-SHA256 = "b89a8e9c4d22e5f0ec99c33ad4359be67e0665b37347953c5541fdf69e394f42"
+SHA256 = "cb8df107f115f9da145546a4c89015a69763c6cd20c40c6a5d70152e5d96847a"
 
 
 def test_it_is_the_published_file_and_small():
