@@ -4,5 +4,11 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"  # before anything imports torch or NumPy, and for the commands that tests start
+
+# How long an example takes says how busy the machine is, not whether the program is right.
+settings.register_profile("surgaug", deadline=None)
+settings.load_profile("surgaug")

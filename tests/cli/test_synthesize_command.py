@@ -15,7 +15,7 @@ from surgaug.cli import run
         (["--masks", "m", "--batch", "many"], "--batch many: auto or a whole number"),
         (["--masks", "m", "--size", "64"], "--size 64: expected HxW"),
         (["--masks", "m", "--set", "eta"], "--set eta: expected KEY=VALUE"),
-        (["--masks", "m", "--layout", "coco"], "--layout coco: not there yet; there is folders"),
+        (["--masks", "m", "--layout", "voc"], "'voc' is not one of"),
         (["--masks", "m", "--augment", "flop"], "did you mean flip"),
         (["--masks", "m", "--n", "0"], "--n 0: at least 1"),
         (["--masks", "-"], "no path came on standard input"),
