@@ -61,11 +61,6 @@ def in_order(
                 future.cancel()
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 _work: tuple[Callable[[Any, Any], Any], Any] | None = None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from surgaug import __version__
+from surgaug.cores import cores
 from surgaug.data.atomic import write_png
 from surgaug.data.dataset import LabelMaps, open_masks, survey
 from surgaug.data.item import fingerprint
@@ -23,7 +24,7 @@ from surgaug.lock import folder_lock
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, wanted_shares
-from surgaug.perturb.pool import cores, in_order
+from surgaug.perturb.pool import in_order
 from surgaug.perturb.preview import TRIPLES, contact_sheet
 from surgaug.perturb.report import class_counts, plausibility_summary, report
 from surgaug.perturb.work import LABELS, Chunk, Done, Job, do, label_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from surgaug.cores import cores
 from surgaug.data.resize import resize_label_map
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback
@@ -207,11 +207,6 @@ class Scorer:
     @cached_property
     def _real_classes(self) -> ClassCounts:
         return count_classes(self.real.frames, self._feedback)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _labels(folder: Folder, size: Size) -> Callable[[int], np.ndarray] | None:

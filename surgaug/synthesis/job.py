@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from surgaug.cores import cores
 from surgaug.data.dataset import LabelMaps
 from surgaug.data.item import Frame
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
@@ -22,7 +23,6 @@ from surgaug.feedback import Feedback
 from surgaug.models import families
 from surgaug.models.weights import LoadedModel, load_model
 from surgaug.perturb.engine import Engine, build, wanted_shares
-from surgaug.perturb.pool import cores
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.scene import Scene
 from surgaug.synthesis import noise, plan

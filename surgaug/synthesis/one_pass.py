@@ -9,7 +9,7 @@ import torch
 
 from surgaug.device import autocast
 from surgaug.models.weights import LoadedModel
-from surgaug.synthesis.sample import to_images
+from surgaug.synthesis.sample import finite_images
 
 
 class OnePassPainter:
@@ -38,7 +38,7 @@ class OnePassPainter:
         on_step()
         with autocast(self._device, self._precision):
             x = self._net(index_map, drawn)
-        return to_images(x)
+        return finite_images(x)
 
     def forget(self) -> None:
         """Give back the memory that the device holds in reserve."""

@@ -19,6 +19,7 @@ from surgaug.diffusion.guidance import guided
 from surgaug.diffusion.parameterisation import clip_x0, denoiser
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import ModelError, UsageError
+from surgaug.models.pixels import to_images
 from surgaug.models.unet import Conditioning
 from surgaug.models.weights import LoadedModel
 
@@ -95,7 +96,7 @@ class Painter:
             lambda step: self._to_device(noise(step + 1, shape)),
             **self._recipe.sampler_options,
         )
-        return to_images(x_0)
+        return finite_images(x_0)
 
     def forget(self) -> None:
         """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
@@ -133,12 +134,11 @@ class Painter:
         return tensor.to(self._device, non_blocking=True)
 
 
-def to_images(x: Tensor) -> np.ndarray:
-    """Float [B, 3, H, W], limited to [-1, 1], to uint8 [B, H, W, 3]. FloatingPointError where it is not finite."""
+def finite_images(x: Tensor) -> np.ndarray:
+    """`to_images` of what was painted. FloatingPointError where it is not finite."""
     if not bool(torch.isfinite(x).all()):
         raise FloatingPointError("an image holds values that are not numbers")
-    images = ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return to_images(x)
 
 
 def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from surgaug.data.raster import read_image
 from surgaug.data.resize import resize_image
 from surgaug.errors import UsageError
 from surgaug.models import families
+from surgaug.models.pixels import to_tensor
 from surgaug.models.style import DIMENSION, style_code
 from surgaug.models.weights import LoadedModel
 from surgaug.synthesis.noise import style_rng
@@ -51,8 +51,7 @@ def choose(asked: str, model: LoadedModel, file: Path) -> Styles:
         return _styles(bank)
     if Path(asked).is_file():
         image = resize_image(read_image(Path(asked)), model.size)
-        x_0 = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
-        return Styles((Path(asked).name,), style_code(x_0).numpy())
+        return Styles((Path(asked).name,), style_code(to_tensor(image[None], "cpu")).numpy())
     if chosen := [style for style in bank if asked in (style["video"], style["name"])]:
         return _styles(chosen)
     videos = sorted({style["video"] for style in bank if style["video"]})

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from surgaug.device import autocast
 from surgaug.diffusion.loss import loss, min_snr_weight
 from surgaug.diffusion.parameterisation import add_noise, target
+from surgaug.models.pixels import to_tensor
 from surgaug.models.style import style_code
 from surgaug.models.unet import SemanticUNet
 from surgaug.training.config import TrainConfig
-from surgaug.training.validation import to_tensor
 
 FINAL_LR = 0.01
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.models.pixels import to_tensor
 from surgaug.models.style import style_code
 from surgaug.training.frames import Frames
-from surgaug.training.validation import to_tensor
 
 MOST = 1024  # frames; their codes take 100 bytes each in the model file
 

@@ -13,6 +13,7 @@ from surgaug.diffusion.loss import loss
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, target
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
+from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, SemanticUNet
 from surgaug.training.frames import Frames
@@ -20,17 +21,6 @@ from surgaug.training.frames import Frames
 LEVELS = 8
 SHEET = 8
 SHEET_STEPS = 12
-
-
-def to_images(x: Tensor) -> np.ndarray:
-    """[-1, 1] float [B, 3, H, W] to uint8 [B, H, W, 3]."""
-    return ((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 [B, H, W, 3] to [-1, 1] float [B, 3, H, W], channels last."""
-    x = torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
-    return x.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
 def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
