@@ -7,6 +7,7 @@ import csv
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def _checked(space: LabelSpace, where: str) -> LabelSpace:
     if len(space.classes) > MAX_CLASSES:
         raise DataError(f"{where}: {len(space.classes)} classes; at most {MAX_CLASSES} are possible")
     for what, values in (("id", space.ids), ("name", [n.lower() for n in space.names])):
-        if twice := sorted({str(v) for v in values if values.count(v) > 1}):
+        if twice := sorted(str(v) for v, n in Counter(values).items() if n > 1):
             raise DataError(f"{where}: {what} {', '.join(twice)} occurs more than once")
     if space.ignore in space.ids:
         raise DataError(f"{where}: {space.ignore} is both the ignore id and the id of {space.by_id(space.ignore).name}")

@@ -23,6 +23,7 @@ from surgaug.data.polygons import Shape, background_id, match_title
 from surgaug.data.raster import MAX_PIXELS, read_image
 from surgaug.errors import DataError, UsageError
 
+_KEYS = (b'"annotations"', b'"categories"', b'"images"')
 OBJECTS = 1000  # segment ids a class
 
 
@@ -65,6 +66,14 @@ def from_rgb(image: np.ndarray) -> np.ndarray:
     return wide[..., 0] | wide[..., 1] << 8 | wide[..., 2] << 16
 
 
+def is_coco(path: Path) -> bool:
+    """Whether a JSON file looks like COCO annotations, without parsing it."""
+    if path.name in ("dataset.json", "surgaug.json", "classes.json", "splits_final.json") or path.parent.name == "ann":
+        return False
+    content = path.read_bytes()
+    return all(key in content for key in _KEYS)
+
+
 def read_json(path: Path) -> Mapping[str, Any]:
     """A COCO annotation file. DataError: not JSON, or not of COCO's form."""
     return _read_json(path, path.stat().st_mtime_ns)
@@ -103,7 +112,7 @@ class PanopticCodec(DrawnCodec):
             raise DataError(f"{path}: segment {unknown[0]} is not named in the annotation file")
         if not present[0] and self.space.ignore is None:
             raise DataError(f"{path}: has unlabelled pixels, and the label space '{self.space.name}' has no ignore id")
-        ids = np.array([table[int(s)] if s else self.space.ignore for s in present], self.dtype)
+        ids: np.ndarray = np.array([table[int(s)] if s else self.space.ignore for s in present], self.dtype)
         return ids[inverse].reshape(segments.shape)
 
 
@@ -127,7 +136,7 @@ class InstancesCodec(DrawnCodec):
             if name is None:
                 raise DataError(f"{path.parent}: category {title!r} is no class of the label space '{self.space.name}'")
             placed.append((classes[name], annotation["segmentation"]))
-        ids = np.full(hw, background_id(self.space, path.parent), self.dtype)
+        ids: np.ndarray = np.full(hw, background_id(self.space, path.parent), self.dtype)
         for c, shape in sorted(placed, key=lambda p: p[0].depth):
             ids[_bitmap(shape, hw, path)] = c.id
         return ids
@@ -141,7 +150,7 @@ def images_of(path: Path) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str
 @lru_cache(maxsize=32)
 def _images_of(path: Path, stamp: int) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     parsed = read_json(path)
-    by_id = {image["id"]: (image, []) for image in parsed["images"]}
+    by_id: dict[Any, tuple[Any, list[Any]]] = {image["id"]: (image, []) for image in parsed["images"]}
     for annotation in parsed["annotations"]:
         if annotation["image_id"] in by_id:
             by_id[annotation["image_id"]][1].append(annotation)

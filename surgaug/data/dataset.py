@@ -17,6 +17,7 @@ from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Item, check_names, fingerprint
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.layouts import cadis
+from surgaug.data.names import portable
 from surgaug.data.pairing import LABEL_FOLDERS, files_by_stem, find_folder
 from surgaug.data.raster import read_image
 from surgaug.data.scan import Scan
@@ -57,13 +58,16 @@ class LabelMaps:
 
     def fingerprint(self, i: int) -> str:
         """A hash of what item i's label map is read from."""
-        return fingerprint(self.items[i].label)
+        label = self.items[i].label
+        assert label is not None, self.items[i].name
+        return fingerprint(label)
 
 
 @dataclass(frozen=True, eq=False)
 class PairedFrames(LabelMaps):
     """Label maps with their images."""
 
+    root: Path
     layout: str = ""
 
     def load_image(self, i: int) -> np.ndarray:
@@ -94,7 +98,7 @@ def open_pairs(
     label and labels without image stay among the items: `survey` refuses and lists them.
 
     Raises:
-        DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `codecs.detect`).
+        DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect.detect`).
         UsageError: `exclude_known_errors` for frames that are not CaDIS's.
     """
     root = Path(root)
@@ -114,7 +118,7 @@ def open_pairs(
     check_names(items)
     space, codec, scans, notes = understand(whole, classes, [root], module, feedback)
     notes = [*notes, *left_out]
-    return PairedFrames(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes), layout)
+    return PairedFrames(tuple(map(_named, items)), space, codec, root, scans, tuple(notes), layout)
 
 
 def open_masks(
@@ -139,7 +143,7 @@ def open_masks(
     check_names(items)
     module = layouts.get(layout) if layout else None
     space, codec, scans, notes = understand(items, classes, [root] if root else [], module, feedback)
-    return LabelMaps(tuple(map(_with_film, items)), space, codec, root, scans, tuple(notes))
+    return LabelMaps(tuple(map(_named, items)), space, codec, root, scans, tuple(notes))
 
 
 def _layout_of(root: Path) -> str:
@@ -192,7 +196,7 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
         raise DataError("no label map named")
     items = list({item.label: item for item in items}.values())
     counts = Counter(item.name for item in items)
-    items = [i if counts[i.name] == 1 else replace(i, name=f"{i.label.parent.name}_{i.name}") for i in items]
+    items = [i if counts[i.name] == 1 else replace(i, name=f"{i.label.parent.name}_{i.name}") for i in items if i.label]
     if len({i.name for i in items}) < len(items):
         first = next(i for i in items if sum(other.name == i.name for other in items) > 1)
         second = next(i for i in items if i.name == first.name and i is not first)
@@ -200,10 +204,11 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
     return items
 
 
-def _with_film(item: Item) -> Item:
-    """`item` with the video that its name begins with, if it has none: frames of one film must stay together."""
+def _named(item: Item) -> Item:
+    """`item` with a name that can be written anywhere, and the video that it begins with, if it has none: frames of one
+    film must stay together."""
     film = _FILM.match(item.name) if item.video is None else None
-    return replace(item, video=film.group(1)) if film else item
+    return replace(item, name=portable(item.name), video=film.group(1) if film else item.video)
 
 
 def _beside(roots: Sequence[Path], layout: str) -> list[Item]:
@@ -215,7 +220,7 @@ def _beside(roots: Sequence[Path], layout: str) -> list[Item]:
 
 def _without_known_errors(items: Sequence[Item], root: Path) -> tuple[list[Item], list[str]]:
     """The items that may be trained on, and what is to be said of the others."""
-    files = {item: (item.image or item.label).stem for item in items}
+    files = {item: file.stem for item in items if (file := item.image or item.label)}
     if not cadis_named(files.values()):
         raise UsageError(f"{root}: frames with known label errors are listed for CaDIS only (VideoN_frameNNNNNN.png)")
     wrong = {item for item in items if files[item] in cadis.known_errors()}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgaug.data.class_file import distinct_color, read_class_file
-from surgaug.data.codecs import color_table, has_distinct_colors, is_soft, union
+from surgaug.data.detect import color_table, has_distinct_colors, is_soft, union
 from surgaug.data.label_space import MAX_CLASSES, LabelClass, LabelSpace
 from surgaug.data.scan import Scan
 from surgaug.data.spaces import builtin_spaces, known_kinds, load_space, remap_of
@@ -77,10 +77,10 @@ def discover(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: 
         return cadis, ["file names as in CaDIS: its 36 classes"]
     if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, 255, 65535)) or is_soft(good):
         return _anonymous((0, 1), ("background", "foreground"), None), []
-    if few := next((s for s in good if len(s.counts) > _MOST_VALUES), None):
+    if few := next((s for s in good if len(s.counts or ()) > _MOST_VALUES), None):
         raise DataError(
-            f"{few.path}: holds {len(few.counts)} different values, as a photograph does; if it is a label map, name "
-            "its classes with --classes FILE"
+            f"{few.path}: holds {len(few.counts or ())} different values, as a photograph does; if it is a label map, "
+            "name its classes with --classes FILE"
         )
     ignore = IGNORE if IGNORE in values and len(values) > 2 and IGNORE - 1 not in values else None
     ids = sorted(values - {ignore})

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.data.label_space import LabelSpace
-from surgaug.data.scan import Scan
+from surgaug.data.raster import Raw
+from surgaug.data.scan import Scan, count_values
 from surgaug.errors import DataError
 
 
@@ -35,8 +36,7 @@ class DrawnCodec:
             ids = self.decode(path)
         except DataError as error:
             return Scan(path, problem=str(error))
-        values, counts = np.unique(ids, return_counts=True)
-        return Scan(path, ids.shape, dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        return Scan(path, ids.shape, count_values(Raw(ids, color=False, lossy=False)))
 
     def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
         """As `codecs.Codec.count_ids`."""

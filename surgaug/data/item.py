@@ -28,6 +28,12 @@ class Item:
     video: str | None = None
     split: str | None = None
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Image and label of a frame that has both."""
+        assert self.image is not None and self.label is not None, self.name
+        return self.image, self.label
+
 
 @dataclass(frozen=True)
 class Frame:

@@ -11,6 +11,11 @@ from surgaug.errors import DataError
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "jpegimages")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "gt", "segmentationclass", "annotations")
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 def natural(text: str) -> list[tuple[int, str]]:

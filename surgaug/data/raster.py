@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from surgaug.errors import DataError
 
@@ -63,7 +63,7 @@ def read_raw(path: Path) -> Raw:
             image = image.convert("RGBA")
         elif image.mode == "1":
             image, stretch = image.convert("L"), 255
-        array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., [2, 1, 0]] if deep_color else np.asarray(image)
+        array = _deep_color(path) if deep_color else np.asarray(image)
     array = _without_alpha(array, path)
     if array.ndim == 3:
         array, color = _merged(array, lossy, path)
@@ -101,6 +101,12 @@ def check_image(path: Path) -> tuple[int, int]:
     return hw
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """(H, W) as the file says, without decoding it. Raises DataError: no image, or larger than `MAX_PIXELS`."""
+    with _open(path) as image:
+        return image.height, image.width
+
+
 def is_image_file(path: Path) -> bool:
     """By its name: a known suffix, not hidden."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
@@ -132,7 +138,7 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
         return DataError(f"{path}: no such file")
     if path.is_file() and path.stat().st_size == 0:
         return DataError(f"{path}: empty file; restore or remove it")
-    reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error) or type(error).__name__
+    reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
     return DataError(f"{path}: cannot be read ({reason}); restore or remove it")
 
 
@@ -150,6 +156,14 @@ def _palette(image: Image.Image) -> np.ndarray | None:
         return None
     flat = np.array(image.getpalette("RGB") or [], np.int32).reshape(-1, 3)
     return _packed(flat)
+
+
+def _deep_color(path: Path) -> np.ndarray:
+    """Red, green and blue of 16 bits each, of which PIL would keep 8."""
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if found is None:
+        raise DataError(f"{path}: cannot be read; restore or remove it")
+    return found[..., [2, 1, 0]]
 
 
 def _without_alpha(array: np.ndarray, path: Path) -> np.ndarray:

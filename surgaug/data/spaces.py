@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,9 +31,11 @@ def load_space(spec: str | Path) -> LabelSpace:
         return _builtin(name)
     if Path(name).suffix.lower() in SUFFIXES or Path(name).is_file():
         return read_class_file(Path(name))
+    known = ["auto", *builtin_spaces()]
+    nearest = get_close_matches(name.lower(), known, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise DataError(
-        f"{name}: no label space of that name ({', '.join(['auto', *builtin_spaces()])}) and no class file "
-        f"({', '.join(SUFFIXES)})"
+        f"{name}: no label space of that name ({', '.join(known)}) and no class file ({', '.join(SUFFIXES)}){hint}"
     )
 
 

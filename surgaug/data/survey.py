@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.raster import check_image
-from surgaug.data.scan import Scan, in_threads
+from surgaug.data.scan import in_threads
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback
 
@@ -85,9 +84,8 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     _refuse(faults(frames, feedback, need_images))
     for note in frames.notes:
         feedback.info(note)
-    scans = [frames.scans[item.label] for item in frames.items]
     if frames.codec.encoding == "two-class":
-        feedback.warn(_snapped(frames, scans))
+        feedback.warn(snapped(frames))
     return count(frames)
 
 
@@ -144,13 +142,14 @@ def _check_images(frames: LabelMaps, feedback: Feedback) -> tuple[list[str], lis
     """Problems of image files, and of sizes."""
     unreadable, mismatches = [], []
     items = [item for item in frames.items if item.image is not None]
-    checked = in_threads(_try_image, [item.image for item in items], feedback, "checking images")
+    images = [item.image for item in items if item.image is not None]
+    checked = in_threads(_try_image, images, feedback, "checking images")
     for item, found in zip(items, checked, strict=True):
         if isinstance(found, str):
             unreadable.append(found)
             continue
         label_hw = frames.scans[item.label].hw if item.label is not None else (0, 0)
-        if label_hw != (0, 0) and label_hw != found:
+        if item.label is not None and label_hw != (0, 0) and label_hw != found:
             sizes = f"{found[0]}x{found[1]}, its label map {item.label.name} {label_hw[0]}x{label_hw[1]}"
             mismatches.append(f"{item.image}: {sizes}")
     return unreadable, mismatches
@@ -173,7 +172,9 @@ def _refuse(found: dict[str, list[str]]) -> None:
     raise DataError("\n".join(parts))
 
 
-def _snapped(frames: LabelMaps, scans: Sequence[Scan]) -> str:
+def snapped(frames: LabelMaps) -> str:
+    """How much of two-class masks (see `codecs.Codec`) lay between the two values, for the user."""
+    scans = [frames.scans[item.label] for item in frames.items if item.label is not None]
     between, doubtful = frames.codec.ambiguous_pixels(scans)
     lossy = sum(s.lossy for s in scans)
     what = f"{lossy} masks are JPEG or WebP" if lossy else "the masks have soft edges"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.data import layouts
-from surgaug.data.atomic import clean_leftovers
+from surgaug.data.atomic import clean_leftovers, write_png
 from surgaug.data.item import Frame
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.raster import read_raw
@@ -24,17 +24,30 @@ FOLDERS = "folders"
 
 @dataclass(frozen=True)
 class Target:
-    """A folder, its layout's name, and the label space of the label maps given."""
+    """A folder, its layout's name, and the label space of the label maps given.
+
+    palette: write label maps as palette PNGs in the classes' colours, whose indices are the values.
+    """
 
     root: Path
     layout: str
     space: LabelSpace
+    palette: bool = False
 
     def check(self) -> None:
         """Raises UsageError for a layout that is not there, or that cannot take this folder or label space."""
         check_layout(self.layout)
         if hasattr(self._module, "check"):
             self._module.check(self.root, self.space)
+        if self.palette and hasattr(self._module, "NO_PALETTE"):
+            raise UsageError(f"--palette: not with --layout {self.layout}, {self._module.NO_PALETTE}")
+        if self.palette and max(self._values.values()) > 255:
+            raise UsageError(f"--palette: a palette has 256 entries, and '{self.space.name}' has ids above 255")
+
+    def check_frames(self, frames: Sequence[Frame]) -> None:
+        """Raises DataError for frames that the layout cannot hold together."""
+        if hasattr(self._module, "check_frames"):
+            self._module.check_frames(self.root, frames)
 
     @property
     def description_file(self) -> Path:
@@ -62,6 +75,10 @@ class Target:
             return self._module.encode(label_map, self.space)
         return encode(label_map, self._values)
 
+    def write_label(self, path: str, encoded: np.ndarray) -> None:
+        """Write what `encode` made of a label map to `path`, relative to the root."""
+        write_png(self.root / path, encoded, palette=self._palette)
+
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W] of a label file written here."""
         if hasattr(self._module, "decode"):
@@ -79,6 +96,16 @@ class Target:
     @cached_property
     def _values(self) -> dict[int, int]:
         return self._module.values(self.space)
+
+    @cached_property
+    def _palette(self) -> np.ndarray | None:
+        """Colours uint8 [256, 3] by value on disk, black for the ignore value."""
+        if not self.palette:
+            return None
+        colors = np.zeros((256, 3), np.uint8)
+        for c in self.space.classes:
+            colors[self._values[c.id]] = c.color
+        return colors
 
 
 def check_layout(name: str) -> None:

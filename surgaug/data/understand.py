@@ -9,7 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
-from surgaug.data.codecs import Codec, detect, regrouped, union
+from surgaug.data.codecs import Codec, regrouped
+from surgaug.data.detect import detect, union
 from surgaug.data.discover import cadis_named, class_file_space, discover
 from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Item
@@ -35,7 +36,7 @@ def understand(
     classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
     above them. layout: the layout's module, whose SPACE is the label space that it implies, and whose `codec` knows how
     its label maps are kept.
-    Raises DataError as `codecs.detect`, `discover.discover` and `spaces.load_space` do.
+    Raises DataError as `detect.detect`, `discover.discover` and `spaces.load_space` do.
     """
     feedback = feedback or Silent()
     paths = [item.label for item in items if item.label is not None]
@@ -50,9 +51,8 @@ def understand(
         table, remapped = regrouped(declared.table, declared.space, given or declared.space)
         codec = Codec("ids", given or declared.space, table, remapped)
         return codec.space, codec, _by_path(scan_files(paths, feedback)), []
-    if codec := layout.codec(roots[0], items, given) if roots and hasattr(layout, "codec") else None:
-        scans = scan_files(paths, feedback, getattr(codec, "scan", None))
-        return codec.space, codec, _by_path(scans), []
+    if roots and layout and hasattr(layout, "codec") and (own := layout.codec(roots[0], items, given)):
+        return own.space, own, _by_path(scan_files(paths, feedback, getattr(own, "scan", None))), []
     if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
         space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
         drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)
@@ -80,8 +80,8 @@ def understand(
     if codec.remapped:
         notes.append(f"label maps hold the ids of '{codec.remapped}': regrouped to '{space.name}'")
     elif not declared and (remap := remap_of(space)) and codec.encoding == "ids":
-        source, table = remap
-        if all(v in source.ids for v in union(scans)) and any(table[v] != v for v in union(scans)):
+        source, regroups = remap
+        if all(v in source.ids for v in union(scans)) and any(regroups[v] != v for v in union(scans)):
             notes.append(f"label maps taken to hold the ids of '{space.name}', which could be those of '{source.name}'")
     return space, codec, _by_path(scans), notes
 

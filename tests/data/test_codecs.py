@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from surgaug.data.atomic import write_png
-from surgaug.data.codecs import detect
+from surgaug.data.detect import detect
 from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.data.scan import scan_raster
 from surgaug.data.spaces import load_space

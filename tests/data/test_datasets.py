@@ -38,7 +38,7 @@ def label(path: Path, values: list[int], channels: int = 1) -> np.ndarray:
 
 def test_cholecseg8k_watershed_masks(tmp_path: Path) -> None:
     clip = tmp_path / "video01" / "video01_00080"
-    values = [50, 11, 21, 31, 0, 255, 22, 5]
+    values = [50, 11, 21, 31, 35, 255, 22, 5]
     for frame in (80, 81):
         image(clip / f"frame_{frame}_endo.png", frame)
         label(clip / f"frame_{frame}_endo_watershed_mask.png", values, channels=3)
@@ -110,6 +110,23 @@ def test_endovis2017_parts_and_types(endovis2017: Path) -> None:
         open_pairs(endovis2017, classes="cadis")
 
 
+@pytest.mark.parametrize(
+    ("tool", "type_id"),
+    [
+        ("Left_Prograsp_Forceps_labels", 2), ("Maryland_Bipolar_Forceps_labels", 1), ("Other_labels", 7),
+        ("Large_Needle_Driver_Left_labels", 3), ("Right_Large_Needle_Driver_labels", 3), ("Bipolar_Forceps_labels", 1),
+        ("Grasping_Retractor_labels", 5), ("Vessel_Sealer_labels", 4), ("Monopolar_Curved_Scissors_labels", 6),
+        ("Prograsp_Forceps", 2), ("Left_Bipolar_Forceps", 1), ("Right_Vessel_Sealer", 4),
+    ],
+)  # fmt: skip
+def test_endovis2017_names_of_tools_as_published(tmp_path: Path, tool: str, type_id: int) -> None:
+    """The last three are those of the data sets 6 and 7, where the ending is left out; 7 keeps three equal channels."""
+    folder = tmp_path / "instrument_5_8_training" / "instrument_dataset_7"
+    image(folder / "left_frames" / "frame000.png")
+    label(folder / "ground_truth" / tool / "frame000.png", [0, 10, 20, 30], channels=3)
+    assert open_pairs(tmp_path, classes="endovis2017-types").load_label(0)[0, :4].tolist() == [0, *[type_id] * 3]
+
+
 def test_endovis2017_refuses_what_it_does_not_know(endovis2017: Path) -> None:
     truth = endovis2017 / "instrument_dataset_1" / "ground_truth"
     label(truth / "Left_Prograsp_Forceps_labels" / "frame000.png", [11])
@@ -138,6 +155,20 @@ def test_robust_mis(tmp_path: Path) -> None:
     assert {i.video for i in frames.items} == {"Training_Prokto_2", "Testing_Prokto_2"}
     assert frames.load_label(0)[0, :4].tolist() == [0, 1, 1, 1]
     assert len(open_pairs(tmp_path, split="train")) == 2
+    with pytest.raises(DataError, match="nothing of 'cadis'"):
+        open_pairs(tmp_path, classes="cadis")
+
+
+def test_robust_mis_frames_without_mask_show_no_instrument(tmp_path: Path) -> None:
+    for frame in (1, 2):
+        image(tmp_path / "Proctocolectomy" / "1" / "Instrument segmentations" / str(frame) / "raw.png", 9)
+    label(tmp_path / "Proctocolectomy" / "1" / "Instrument segmentations" / "1" / "instrument_instances.png", [3])
+    frames = open_pairs(tmp_path)
+    assert survey(frames, Silent(), need_images=True).presence.tolist() == [1, 1]
+    assert not frames.load_label(1).any() and frames.load_label(1).shape == HW and frames.load_image(1).min() == 9
+    assert frames.fingerprint(0) != frames.fingerprint(1)
+    image(tmp_path / "Proctocolectomy" / "1" / "Instrument segmentations" / "1" / "instrument_instances.png")
+    assert not open_pairs(tmp_path).load_label(0).any(), "three equal channels are one"
 
 
 def test_kvasir_seg_has_its_names(tmp_path: Path) -> None:
@@ -170,6 +201,33 @@ def test_coco_of_several_cases_is_matched_by_name(tmp_path: Path) -> None:
         assert (frames.load_label(i)[1:5, 1:5] == 3).all()
     assert survey(frames, Silent(), need_images=True).presence[3] == 2
     assert fingerprint(frames.items[0].label) != fingerprint(frames.items[1].label)
+
+
+def test_cataract1k_coco_finds_the_images_beside_supervisely_s(tmp_path: Path) -> None:
+    coco(tmp_path / "Coco-Annotations" / "case_5013", {"Lens": 2, "cornea1": 4}, "cornea1", "case5013_01.png")
+    images = tmp_path / "Images-and-Supervisely-Annotations" / "case_5013" / "img"
+    images.parent.mkdir(parents=True)
+    (tmp_path / "Coco-Annotations" / "case_5013" / "images").rename(images)
+    for root in (tmp_path / "Coco-Annotations", tmp_path / "Coco-Annotations" / "case_5013"):
+        frames = open_pairs(root)
+        survey(frames, Silent(), need_images=True)
+        assert np.unique(frames.load_label(0)).tolist() == [0, 1]
+
+
+def test_cataract1k_is_found_from_where_it_was_unpacked(tmp_path: Path) -> None:
+    for case in ("case_5013", "case_5014"):
+        folder = tmp_path / "Set" / "Annotations" / "Images-and-Supervisely-Annotations" / case
+        image(folder / "img" / f"{case}_01.png")
+        (folder / "ann").mkdir()
+        corners = {"exterior": [[1, 1], [5, 1], [5, 4]], "interior": []}
+        lens = {"classTitle": "Lens", "geometryType": "polygon", "points": corners}
+        content = {"size": {"height": HW[0], "width": HW[1]}, "objects": [lens]}
+        (folder / "ann" / f"{case}_01.png.json").write_text(json.dumps(content))
+    (tmp_path / "Set" / "Annotations" / "Coco-Annotations").mkdir()
+    for root in (tmp_path / "Set", tmp_path / "Set" / "Annotations", folder.parent):
+        frames = open_pairs(root)
+        survey(frames, Silent(), need_images=True)
+        assert frames.layout == "supervisely" and [i.video for i in frames.items] == ["case_5013", "case_5014"]
 
 
 def test_cataract_lmm_is_recognised_by_its_categories(tmp_path: Path) -> None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
+import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import cv2
 import numpy as np
 import pytest
-import written_cases
 from PIL import Image
-from written_cases import CADIS, GAPS, write
+from written_cases import CADIS, GAPS, Target, write
 
 from surgaug.data import layouts
 from surgaug.data.dataset import open_masks, open_pairs
 from surgaug.data.item import Frame
-from surgaug.data.label_space import LabelClass, LabelSpace
-from surgaug.data.layouts import nnunet
-from surgaug.data.layouts.yolo import polygons
+from surgaug.data.label_space import LabelSpace
 from surgaug.data.survey import survey
 from surgaug.errors import DataError, UsageError
 from surgaug.feedback import Silent
@@ -47,8 +45,34 @@ def test_read_again_pixel_for_pixel(tmp_path: Path, layout: str, space: LabelSpa
         assert found.items[i].split == frame.split
     assert len(open_pairs(root, split="val")) == 1
     if layout not in ("coco",):
-        with Image.open(root / made.target.paths(made.frames[0])[1]) as stored:
-            assert stored.mode == ("L" if space is CADIS or layout in ("nnunet", "mmseg", "hf") else "I;16")
+        bits, colour_type = (root / made.target.paths(made.frames[0])[1]).read_bytes()[24:26]
+        assert bits == (8 if space is CADIS or layout in ("nnunet", "mmseg", "hf") else 16)
+        assert colour_type == 0  # grey
+
+
+@pytest.mark.parametrize("layout", ["folders", "cadis", "mmseg", "hf", "yolo"])
+def test_palettes_on_request_hold_the_values_as_indices(tmp_path: Path, layout: str) -> None:
+    made = write(tmp_path, layout, palette=True)
+    found = open_pairs(tmp_path)
+    survey(found, Silent(), need_images=True)
+    by_label = {item.label.resolve(): i for i, item in enumerate(found.items)}
+    for frame, label_map in zip(made.frames, made.maps, strict=True):
+        path = tmp_path / made.target.paths(frame)[1]
+        np.testing.assert_array_equal(found.load_label(by_label[path.resolve()]), label_map)
+        with Image.open(path) as stored:
+            assert stored.mode == "P"
+            np.testing.assert_array_equal(np.asarray(stored), made.target.encode(label_map))
+            shown = np.asarray(stored.convert("RGB"))
+        np.testing.assert_array_equal(shown, CADIS.colorize(label_map))
+
+
+def test_palettes_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--palette: not with --layout nnunet, which reads a palette as RGB"):
+        write(tmp_path / "Dataset501_Test", "nnunet", palette=True)
+    with pytest.raises(UsageError, match="--palette: not with --layout coco"):
+        write(tmp_path, "coco", palette=True)
+    with pytest.raises(UsageError, match="256 entries"):
+        write(tmp_path, "folders", GAPS, palette=True)
 
 
 def test_a_task_regroups_what_was_written_in_other_values(tmp_path: Path) -> None:
@@ -79,79 +103,11 @@ def test_cadis_names_splits_and_classes(tmp_path: Path) -> None:
 def test_cadis_cannot_split_a_video(tmp_path: Path) -> None:
     frames = [Frame("a", 0, "train", "case7"), Frame("b", 1, "val", "case7")]
     with pytest.raises(DataError, match="Video07 has frames of both train and val"):
-        layouts.get("cadis").finish(tmp_path, frames, CADIS)
-
-
-# nnU-Net
-
-
-def test_nnunet_rules(tmp_path: Path) -> None:
-    root = tmp_path / "Dataset501_Test"
-    made = write(root, "nnunet")
-    described = json.loads((root / "dataset.json").read_text())
-    labels = described["labels"]
-    assert sorted(labels.values()) == list(range(38)) and labels["background"] == 0
-    assert labels["Pupil"] == 1 and labels["Iris Hooks"] == 36 and labels["ignore"] == max(labels.values()) == 37
-    assert described["channel_names"] == {"0": "R", "1": "G", "2": "B"} and described["file_ending"] == ".png"
-    cases = {p.name.removesuffix("_0000.png") for p in (root / "imagesTr").iterdir()}
-    assert cases == {p.stem for p in (root / "labelsTr").iterdir()} and described["numTraining"] == len(cases) == 4
-    assert {p.name for p in (root / "imagesTs").iterdir()} == {"Video2_frame000040_0000.png"}
-    stored = np.asarray(Image.open(root / "labelsTr" / f"{made.frames[0].name}.png"))
-    assert (stored[made.maps[0] == 0] == 1).all() and (stored[made.maps[0] == 255] == 37).all()
-    assert json.loads((root / "splits_final.json").read_text()) == [
-        {"train": [f.name for f in made.frames[:3]], "val": [made.frames[3].name]}
-    ]
-
-
-def test_nnunet_background_is_zero_where_there_is_one(tmp_path: Path) -> None:
-    write(tmp_path / "Dataset001_Gaps", "nnunet", GAPS)
-    described = json.loads((tmp_path / "Dataset001_Gaps" / "dataset.json").read_text())
-    assert described["labels"] == {"background": 0, "Organ, left": 1, 'tool "A"': 2, "ignore": 3}
-
-
-def test_nnunet_folds_keep_videos_and_painted_frames_where_they_belong() -> None:
-    real = [Frame(f"v{v}_{i}", 10 * v + i, "train", f"v{v}") for v in range(7) for i in range(3)]
-    painted = [Frame(f"v{v}_{i}_p", 100 + 10 * v + i, "train", f"v{v}", True) for v in range(7) for i in range(2)]
-    folds = nnunet.folds([*real, *painted])
-    assert len(folds) == nnunet.FOLDS
-    assert sorted(name for fold in folds for name in fold["val"]) == sorted(f.name for f in real)
-    for fold in folds:
-        held = {name.split("_")[0] for name in fold["val"]}
-        assert fold["train"] and not held & {name.split("_")[0] for name in fold["train"]}
-    assert nnunet.folds(painted) == []
-
-
-def test_nnunet_refuses_names_that_it_does_not_take(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="DatasetNNN_NAME"):
-        write(tmp_path / "out", "nnunet")
-    space = LabelSpace("x", (LabelClass(0, "Ignore"),))
-    with pytest.raises(UsageError, match="keeps for unlabelled pixels"):
-        nnunet.check(tmp_path / "Dataset001_X", space)
-
-
-def test_nnunet_of_others_is_read_and_regions_are_refused(tmp_path: Path) -> None:
-    root = tmp_path / "Dataset120_Roads"
-    write(root, "nnunet", GAPS)
-    (root / "surgaug.json").unlink()
-    found = open_pairs(root)
-    assert found.space.names == ("background", "Organ, left", 'tool "A"') and found.space.ignore == 3
-    assert sorted(np.unique(found.load_label(0)).tolist()) in ([0, 1, 3], [0, 1, 2, 3])
-    (root / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "all": [1, 2]}, "file_ending": ".png"}))
-    with pytest.raises(DataError, match="all is a region of several labels"):
-        open_pairs(root)
-
-
-@pytest.mark.slow
-def test_nnunet_verifies_it_itself(tmp_path: Path) -> None:
-    verify = pytest.importorskip("nnunetv2.experiment_planning.verify_dataset_integrity")
-    reader = pytest.importorskip("nnunetv2.imageio.natural_image_reader_writer").NaturalImage2DIO()
-    root = tmp_path / "Dataset501_Test"
-    made = write(root, "nnunet")
-    verify.verify_dataset_integrity(str(root), 1)
-    image, _ = reader.read_images([str(root / "imagesTr" / f"{made.frames[0].name}_0000.png")])
-    np.testing.assert_array_equal(image[:, 0].transpose(1, 2, 0), made.images[0])
-    label, _ = reader.read_seg(str(root / "labelsTr" / f"{made.frames[0].name}.png"))
-    np.testing.assert_array_equal(label[0, 0], made.target.encode(made.maps[0]))
+        Target(tmp_path, "cadis", CADIS).check_frames(frames)
+    frames = [Frame("a", 0, "train"), Frame("b", 1, "val"), Frame("c", 2, "test"), Frame("d", 3, "train", None, True)]
+    Target(tmp_path, "cadis", CADIS).check_frames(frames)
+    folders = [layouts.get("cadis").paths(frame)[0].split("/")[0] for frame in frames]
+    assert folders == ["Video00", "Video900", "Video901", "Video100"]
 
 
 # MMSegmentation
@@ -172,6 +128,30 @@ def test_mmseg_rules_and_configuration(tmp_path: Path) -> None:
         of = config[f"{split}_dataset"]
         assert of["img_suffix"] == of["seg_map_suffix"] == ".png" and of["reduce_zero_label"] is False
         assert of["ignore_index"] == 255
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("palette", [False, True], ids=["grey", "palette"])
+def test_mmseg_loads_it_itself(tmp_path: Path, palette: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = pytest.importorskip("mmengine.config").Config
+    pytest.importorskip("mmcv")
+    compiled = MagicMock(__spec__=None)  # which mmcv-lite lacks, and no reader of data sets calls
+    monkeypatch.setitem(sys.modules, "mmcv._ext", compiled)
+    from mmengine.registry import init_default_scope
+    from mmseg.datasets import BaseSegDataset
+
+    init_default_scope("mmseg")
+    made = write(tmp_path, "mmseg", palette=palette)
+    read = config.fromfile(tmp_path / "dataset.py")
+    by_path = {str(tmp_path.resolve() / made.target.paths(frame)[0]): frame.index for frame in made.frames}
+    for split, count in (("train", 3), ("val", 1), ("test", 1)):
+        settings = {key: value for key, value in read[f"{split}_dataset"].items() if key != "type"}
+        found = BaseSegDataset(**settings, pipeline=[{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations"}])
+        assert len(found) == count and found.metainfo["classes"] == CADIS.names
+        for row in found:
+            i = by_path[row["img_path"]]
+            np.testing.assert_array_equal(row["img"][..., ::-1], made.images[i])
+            np.testing.assert_array_equal(row["gt_seg_map"], ours(made.maps[i]))
 
 
 # COCO
@@ -252,47 +232,3 @@ def test_hf_rules(tmp_path: Path) -> None:
     name = made.frames[2].name
     assert lines[3] == f"images/{name}.png,labels/{name}.png,{name},Video01,true"
     assert not (tmp_path / "val").exists() and (tmp_path / "validation" / "metadata.csv").is_file()
-
-
-# YOLO
-
-
-@pytest.mark.parametrize("space", [CADIS, GAPS], ids=["cadis", "gaps"])
-def test_yolo_rules_and_exact_filling(tmp_path: Path, space: LabelSpace) -> None:
-    made = write(tmp_path, "yolo", space)
-    config = (tmp_path / "data.yaml").read_text()
-    names = [json.loads(text) for text in re.findall(r"^  \d+: (.*)$", config, re.MULTILINE)]
-    assert names == [n for n in space.names if n != "background"] and "\nval: images/val\n" in config
-    ids = {c.name: c.id for c in space.classes}
-    for frame, label_map in zip(made.frames, made.maps, strict=True):
-        h, w = label_map.shape
-        drawn = {i: np.zeros((h, w), np.uint8) for i in ids.values()}
-        for line in (tmp_path / "labels" / frame.split / f"{frame.name}.txt").read_text().splitlines():
-            number, *points = line.split()
-            corners = np.array(points, float).reshape(-1, 2)
-            assert len(corners) >= 3 and corners.min() >= 0 and corners.max() <= 1
-            one = np.zeros((h, w), np.uint8)
-            cv2.fillPoly(one, [np.round(corners * (w, h)).astype(np.int32)], 1)
-            drawn[ids[names[int(number)]]] |= one
-        for name in names:
-            np.testing.assert_array_equal(drawn[ids[name]].astype(bool), label_map == ids[name], err_msg=name)
-
-
-def test_polygons_with_holes_points_and_lines() -> None:
-    mask = np.zeros((20, 30), bool)
-    mask[2:15, 2:15], mask[4:6, 4:6], mask[9:12, 8:12] = True, False, False
-    mask[18, 3], mask[17, 10:20] = True, True
-    drawn = np.zeros(mask.shape, np.uint8)
-    for polygon in polygons(mask):
-        one = np.zeros(mask.shape, np.uint8)
-        cv2.fillPoly(one, [polygon.astype(np.int32)], 1)
-        drawn |= one
-    np.testing.assert_array_equal(drawn.astype(bool), mask)
-    assert polygons(np.zeros((4, 4), bool)) == []
-
-
-def test_yolo_of_training_frames_alone_says_so(tmp_path: Path) -> None:
-    target = written_cases.Target(tmp_path, "yolo", CADIS)
-    target.prepare([])
-    layouts.get("yolo").finish(tmp_path, [], CADIS)
-    assert "# no validation frames here" in (tmp_path / "data.yaml").read_text()

@@ -33,9 +33,9 @@ class Written:
     maps: list[np.ndarray]
 
 
-def write(root: Path, layout: str, space: LabelSpace = CADIS) -> Written:
+def write(root: Path, layout: str, space: LabelSpace = CADIS, palette: bool = False) -> Written:
     """Five frames of three videos; the third is a painted one of the first video."""
-    target = Target(root, layout, space)
+    target = Target(root, layout, space, palette)
     target.check()
     frames, images, maps = [], [], []
     for i, split in enumerate(SPLITS):
@@ -53,7 +53,7 @@ def write(root: Path, layout: str, space: LabelSpace = CADIS) -> Written:
     for frame, image, label_map in zip(frames, images, maps, strict=True):
         to_image, to_label = target.paths(frame)
         write_png(root / to_image, image)
-        write_png(root / to_label, target.encode(label_map))
+        target.write_label(to_label, target.encode(label_map))
     target.finish(frames)
     write_text(target.description_file, json.dumps(target.description()))
     return Written(target, frames, images, maps)

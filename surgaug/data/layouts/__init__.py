@@ -13,6 +13,8 @@ finish(root, frames, space)      writes its index files, once all frames are the
 encode(label_map, space)         its label files, where more than a value for each id is to be written (optional)
 decode(path, space)              the way back from such a file (with `encode`)
 check(root, space)               refuses a folder or label space that its consumer cannot use (optional)
+check_frames(root, frames)       refuses frames that the layout cannot hold together (optional)
+NO_PALETTE                       why its label files cannot be palette PNGs (optional)
 """
 
 from __future__ import annotations

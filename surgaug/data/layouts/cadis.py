@@ -30,6 +30,7 @@ _VIDEO = re.compile(r"video[ _]?0*(\d+)", re.IGNORECASE)
 _INNER = ("segmentation", "CaDISv2", "CaDIS")
 _HEADINGS = {"train": "train", "val": "val", "test": "test"}
 _TITLES = {"train": "Training", "val": "Validation", "test": "Test"}
+_NO_VIDEO = {"train": 0, "val": 900, "test": 901}  # CaDIS splits by video, so frames of none need some
 _NAME = re.compile(r"video(\d+)_frame(\d+)", re.IGNORECASE)
 
 
@@ -80,31 +81,28 @@ def paths(frame: Frame) -> tuple[str, str]:
 
     CaDIS's own names stay. Painted frames lie in videos of their own, the number of the source video with a 1 put in
     front (Video107 for those of Video07, Video100 where none is known), so that a split by video keeps them apart.
-    Other frames are numbered by their place in the data set.
+    Other frames are numbered by their place in the data set; those of no video share one a split.
     """
     own = None if frame.synthetic else _NAME.fullmatch(frame.name)
     if own:
         video, number = int(own.group(1)), int(own.group(2))
     else:
         digits = re.findall(r"\d+", frame.video or "")
-        video, number = int(digits[-1]) if digits else 0, frame.index
+        video, number = int(digits[-1]) if digits else _NO_VIDEO[frame.split or "train"], frame.index
         if frame.synthetic:
             video += 10 ** max(2, len(str(video)))
     inner = f"Video{video}_frame{number:06d}.png"
     return f"Video{video:02d}/Images/{inner}", f"Video{video:02d}/Labels/{inner}"
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
-    """`splits.txt`, a video a line under its heading, and `classes.csv` (Index, Class).
+def check_frames(root: Path, frames: Sequence[Frame]) -> None:
+    """Raises DataError when frames of one video belong to different splits, which this layout cannot say."""
+    _split_of(root, frames)
 
-    Raises DataError when frames of one video belong to different splits, which this layout cannot say.
-    """
-    split_of: dict[str, str] = {}
-    for frame in frames:
-        folder, split = paths(frame)[0].split("/")[0], frame.split or "train"
-        if split_of.setdefault(folder, split) != split:
-            both = f"{split_of[folder]} and {split}"
-            raise DataError(f"{root}: {folder} has frames of both {both}; CaDIS splits by video")
+
+def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+    """`splits.txt`, a video a line under its heading, and `classes.csv` (Index, Class)."""
+    split_of = _split_of(root, frames)
     lines = []
     for split, title in _TITLES.items():
         videos = sorted((v for v, s in split_of.items() if s == split), key=natural)
@@ -112,6 +110,16 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
     write_text(root / "splits.txt", "\n".join(lines) + "\n")
     rows = ["Index,Class", *(f"{c.id},{c.name}" for c in space.classes)]
     write_text(root / "classes.csv", "\n".join(rows) + "\n")
+
+
+def _split_of(root: Path, frames: Sequence[Frame]) -> dict[str, str]:
+    split_of: dict[str, str] = {}
+    for frame in frames:
+        folder, split = paths(frame)[0].split("/")[0], frame.split or "train"
+        if split_of.setdefault(folder, split) != split:
+            both = f"{split_of[folder]} and {split}"
+            raise DataError(f"{root}: {folder} has frames of both {both}; CaDIS splits by video")
+    return split_of
 
 
 def _bases(root: Path) -> list[Path]:
@@ -132,7 +140,7 @@ def _child(folder: Path, name: str) -> Path | None:
 
 
 def _number(name: str) -> int:
-    return int(_VIDEO.fullmatch(name).group(1))
+    return int(_VIDEO.fullmatch(name).group(1))  # type: ignore[union-attr]  # of folders that match
 
 
 def _read_splits(path: Path) -> dict[int, str]:

@@ -22,6 +22,7 @@ from surgaug.data.coco import (
     category_names,
     from_rgb,
     images_of,
+    is_coco,
     masks_module,
     read_json,
     segment_map,
@@ -42,8 +43,9 @@ from surgaug.feedback import Silent
 
 __all__ = ["check", "codec", "decode", "encode", "finish", "matches", "paths", "read", "values"]
 
+_CATARACT1K = "Images-and-Supervisely-Annotations"  # where Cataract-1K keeps the images of its Coco-Annotations
+NO_PALETTE = "whose label files are RGB (panoptic PNGs)"
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_KEYS = (b'"annotations"', b'"categories"', b'"images"')
 
 
 def matches(root: Path) -> bool:
@@ -128,7 +130,8 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
             {"id": f.index + 1, "file_name": f"{f.name}.png", "height": hw[0], "width": hw[1], "synthetic": f.synthetic}
             for f, (hw, _) in zip(own, found, strict=True)
         ]
-        panoptic, instances = [], []
+        panoptic: list[dict[str, Any]] = []
+        instances: list[dict[str, Any]] = []
         for frame, (_, segments) in zip(own, found, strict=True):
             infos = [{k: v for k, v in s.items() if k != "segmentation"} for s in segments]
             entry = {"image_id": frame.index + 1, "file_name": f"{frame.name}.png", "segments_info": infos}
@@ -173,18 +176,11 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 def _files(root: Path) -> Iterator[Path]:
     """COCO's annotation files; of two of one split the panoptic one, which tells every pixel."""
     places = ("*.json", "annotations/*.json", "*/*.json", "*/annotations/*.json", "annotations/coco_json/*.json")
-    found = sorted({p for place in places for p in root.glob(place) if not p.name.startswith(".") and _is_coco(p)})
+    found = sorted({p for place in places for p in root.glob(place) if not p.name.startswith(".") and is_coco(p)})
     for path in found:
         twin = path.with_name(path.name.replace("instances", "panoptic"))
         if path == twin or twin not in found:
             yield path
-
-
-def _is_coco(path: Path) -> bool:
-    if path.name in ("dataset.json", "surgaug.json", "classes.json", "splits_final.json") or path.parent.name == "ann":
-        return False
-    content = path.read_bytes()
-    return all(key in content for key in _KEYS)
 
 
 def _split_of(path: Path) -> str | None:
@@ -212,6 +208,7 @@ def _image(root: Path, path: Path, file_name: str) -> Path | None:
     split = re.sub(r"^(instances|panoptic)_", "", path.stem)
     inside(root, file_name, path)
     bases = [path.parent, path.parent.parent, root]
+    bases += [folder / _CATARACT1K / path.parents[1].name for folder in (root, root.parent, root.parent.parent)]
     places = [base / inner for base in bases for inner in ("images", f"images/{split}", split, "img", "")]
     return next((p / name for p in places for name in (file_name, Path(file_name).name) if (p / name).is_file()), None)
 

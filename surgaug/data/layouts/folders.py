@@ -29,9 +29,9 @@ def read(root: Path, *, split: str | None = None, images: Path | None = None, la
         raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
     image_folder = root / images if images else find_folder(root, IMAGE_FOLDERS)
     label_folder = root / labels if labels else find_folder(root, LABEL_FOLDERS)
-    for folder, which in ((image_folder, IMAGE_FOLDERS), (label_folder, LABEL_FOLDERS)):
-        if folder is None:
-            raise DataError(f"{root}: no folder {', '.join(which)}")
+    if image_folder is None or label_folder is None:
+        which = IMAGE_FOLDERS if image_folder is None else LABEL_FOLDERS
+        raise DataError(f"{root}: no folder {', '.join(which)}")
     pairs = pair(files_by_stem(image_folder), files_by_stem(label_folder))
     return [Item(name, image, label) for name, image, label in pairs]
 

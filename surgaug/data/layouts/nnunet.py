@@ -19,13 +19,14 @@ from surgaug.data.codecs import Codec, regrouped
 from surgaug.data.item import Frame, Item
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.pairing import files_by_stem, pair
-from surgaug.data.stored import BACKGROUND
+from surgaug.data.stored import BACKGROUND, read_description
 from surgaug.data.stored import background_values as values
 from surgaug.errors import DataError, UsageError
 
 __all__ = ["check", "codec", "finish", "matches", "paths", "read", "values"]
 
 FOLDS = 5
+NO_PALETTE = "which reads a palette as RGB colours"
 _PARTS = {"train": "Tr", "val": "Tr", "test": "Ts"}
 
 
@@ -57,8 +58,11 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     return items
 
 
-def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec:
-    """The label space of dataset.json, or `given`, whose ids are then the files'. DataError: region-based labels."""
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
+    """The label space of dataset.json, or `given`, whose ids are then the files'; None where surgaug wrote the set, and
+    says what it holds. DataError: region-based labels."""
+    if read_description([root]):
+        return None
     labels = _described(root).get("labels", {})
     if regions := [name for name, value in labels.items() if not isinstance(value, int)]:
         raise DataError(f"{root / 'dataset.json'}: {regions[0]} is a region of several labels; only single labels work")

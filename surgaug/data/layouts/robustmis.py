@@ -1,17 +1,22 @@
 """ROBUST-MIS 2019: a folder a frame, Training/Prokto/1/12345/{raw.png, instrument_instances.png}.
 
-The mask numbers the instruments of a frame (0 is background) and names no type: any number is the class instrument.
+The mask numbers the instruments of a frame (0 is background) and names no type: any number is the class instrument. A
+frame in which none is visible comes without mask (Maier-Hein et al. 2021, whose HeiCo holds the same frames).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from surgaug.data.codecs import Codec
+import numpy as np
+
+from surgaug.data.drawn import DrawnCodec
 from surgaug.data.item import Item
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.pairing import natural
+from surgaug.data.raster import image_size, read_raw
 from surgaug.data.spaces import load_space
 from surgaug.errors import DataError
 
@@ -27,7 +32,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The frames; name and video come from the folders below `root`, the split from one named so.
+    """The frames; name and video come from the folders below `root`, the split from one named so. The label of a frame
+    without mask is the frame itself.
 
     Raises DataError: no frame of the split.
     """
@@ -39,13 +45,32 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         if split in (None, own):
             label = folder / LABEL
             video = "_".join(parts[:-1]) or None
-            items.append(Item("_".join(parts), folder / IMAGE, label if label.is_file() else None, video, own))
+            image = folder / IMAGE
+            items.append(Item("_".join(parts), image, label if label.is_file() else image, video, own))
     if not items:
         raise DataError(f"{root}: no frame of the split '{split}'")
     return items
 
 
-def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
-    """Any number is an instrument, unless another label space is given."""
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> InstancesCodec:
+    """Any number is an instrument. Raises DataError for another label space."""
     space = load_space(SPACE)
-    return Codec("ids", space, {0: 0} | dict.fromkeys(range(1, 256), 1)) if given in (None, space) else None
+    if given not in (None, space):
+        raise DataError(f"{root}: ROBUST-MIS tells instruments from the rest ({SPACE}), nothing of '{given.name}'")
+    return InstancesCodec(space)
+
+
+@dataclass(frozen=True)
+class InstancesCodec(DrawnCodec):
+    """Masks of instances as one class; a frame in place of a mask shows no instrument."""
+
+    encoding: str = "instances"
+
+    def decode(self, path: Path) -> np.ndarray:
+        """Ids uint8 [H, W]. Raises DataError for a file that cannot be read, or that is coloured."""
+        if path.name == IMAGE:
+            return np.zeros(image_size(path), np.uint8)
+        raw = read_raw(path)
+        if raw.color:
+            raise DataError(f"{path}: the channels differ; a mask of instances holds their numbers")
+        return (raw.values > 0).astype(np.uint8)

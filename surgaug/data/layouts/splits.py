@@ -5,14 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from surgaug.data.item import Item
-from surgaug.data.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, files_by_stem, find_folder, pair
+from surgaug.data.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder, pair
 from surgaug.errors import DataError
-
-SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 
 
 def matches(root: Path) -> bool:
@@ -49,7 +43,7 @@ def _folders(root: Path) -> dict[str, tuple[Path | None, Path | None]]:
     """Image and label folder by split, in the order train, val, test."""
     images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
     found = {}
-    for split, names in SPLITS.items():
+    for split, names in SPLIT_FOLDERS.items():
         inner = (
             find_folder(images, names) if images else None,
             find_folder(labels, names) if labels else None,

@@ -1,4 +1,7 @@
-"""Supervisely: ann/NAME.png.json beside img/NAME.png, in `root` or in one folder a video (as in Cataract-1K)."""
+"""Supervisely: ann/NAME.png.json beside img/NAME.png, in `root` or in one folder a video (as in Cataract-1K).
+
+Cataract-1K is found from above as well, as it was unpacked: [annotations/]Images-and-Supervisely-Annotations/case_N.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from surgaug.data.item import Item
 from surgaug.data.pairing import files_by_stem, natural, pair
 from surgaug.errors import DataError
 
+_CATARACT1K = "Images-and-Supervisely-Annotations"
+
 
 def matches(root: Path) -> bool:
-    """Whether `root` or one of its folders has a folder `ann` with JSON files."""
+    """Whether `root` or one of its folders (or Cataract-1K's below it) has a folder `ann` with JSON files."""
     return bool(_datasets(root))
 
 
@@ -22,9 +27,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     if split is not None:
         raise DataError(f"{root}: Supervisely folders have no split '{split}'; leave the split out")
     items: list[Item] = []
-    seen: dict[str, Path] = {}
+    seen: dict[str, Path | None] = {}
     for folder in _datasets(root):
-        labels = annotations(folder / "ann")
+        labels = annotation_files(folder / "ann")
         images = files_by_stem(folder / "img") if (folder / "img").is_dir() else {}
         for name, image, label in pair(images, labels):
             if name in seen:
@@ -34,7 +39,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     return items
 
 
-def annotations(folder: Path) -> dict[str, Path]:
+def annotation_files(folder: Path) -> dict[str, Path]:
     """The annotation files of a folder by the stem of their frame: NAME of NAME.png.json."""
     found = files_by_stem(folder, lambda p: p.suffix.lower() == ".json" and not p.name.startswith("."))
     by_stem: dict[str, Path] = {}
@@ -47,5 +52,7 @@ def annotations(folder: Path) -> dict[str, Path]:
 
 
 def _datasets(root: Path) -> list[Path]:
-    folders = [root, *sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: natural(p.name))]
+    bases = [root, *root.glob(_CATARACT1K), *root.glob(f"[Aa]nnotations/{_CATARACT1K}")]
+    inner = (p for base in bases for p in base.iterdir() if p.is_dir())
+    folders = [root, *sorted(inner, key=lambda p: natural(p.name))]
     return [p for p in folders if (p / "ann").is_dir() and any((p / "ann").glob("*.json"))]

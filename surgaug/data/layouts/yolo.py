@@ -1,58 +1,77 @@
 """YOLO segmentation: images/SPLIT/NAME.png with labels/SPLIT/NAME.txt, an object a line, and data.yaml.
 
-Format: docs.ultralytics.com/datasets/segment: class number, then x y of each corner from 0 to 1. A polygon cannot have
-a hole, so a hole is joined to the outline by a cut of no width. Filled with their outlines (cv2.fillPoly) the polygons
-give the maps pixel for pixel. The maps themselves lie under label_maps/SPLIT; class numbers leave out the background.
+Format and drawing: `surgaug.data.yolo`. Read also as SPLIT/images with SPLIT/labels, or without splits. A polygon
+cannot have a hole, so a hole is joined to the outline by a cut of no width. The maps themselves are written to
+label_maps/SPLIT, and are read in place of the polygons where they lie. Class numbers leave out the background.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from surgaug.data.atomic import write_text
+from surgaug.data.discover import class_file_space
 from surgaug.data.item import Frame, Item
 from surgaug.data.label_space import LabelSpace
-from surgaug.data.pairing import pair_folders
-from surgaug.data.raster import read_raw
+from surgaug.data.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, pair, pair_folders
+from surgaug.data.polygons import space_of_titles
+from surgaug.data.raster import is_image_file, read_raw
 from surgaug.data.scan import in_threads
 from surgaug.data.stored import BACKGROUND
 from surgaug.data.stored import plain_values as values
+from surgaug.data.yolo import CONFIG, YoloCodec, class_names, lines_of
 from surgaug.errors import DataError
 from surgaug.feedback import Silent
 
-__all__ = ["finish", "matches", "paths", "read", "values"]
+__all__ = ["codec", "finish", "matches", "paths", "read", "values"]
 
-_SPLITS = ("train", "val", "test")
-CONFIG = "data.yaml"
+_MAPS = "label_maps"
 
 
 def matches(root: Path) -> bool:
-    """Whether a data.yaml stands beside images/SPLIT and label_maps/SPLIT, as written here."""
-    splits = (s for s in _SPLITS if (root / "images" / s).is_dir())
-    return (root / CONFIG).is_file() and any((root / "label_maps" / s).is_dir() for s in splits)
+    """Whether text files of labels stand beside images, in splits or not."""
+    return bool(_folders(root))
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items of every split, or of one, from the files under label_maps. Raises DataError: no such split."""
-    found = []
-    for name in (s for s in _SPLITS if split in (None, s)):
-        images, labels = root / "images" / name, root / "label_maps" / name
-        if images.is_dir() and labels.is_dir():
-            found += [Item(stem, image, label, split=name) for stem, image, label in pair_folders(images, labels)]
-    if not found:
-        raise DataError(f"{root}: no split '{split}' under images and label_maps")
-    return found
+    """The items of every split, or of one. The label is the map under label_maps, else the text file, else (a frame
+    without objects) the image itself. Where a stem occurs in several splits, all get the split before their names.
+
+    Raises DataError: no such split, two files of one stem.
+    """
+    found: list[Item] = []
+    for own, images, labels in _folders(root):
+        maps = root / _MAPS / (own or "")
+        if maps.is_dir():
+            pairs = pair_folders(images, maps)
+        else:
+            texts = {p.stem: p for p in labels.iterdir() if _is_label(p)}
+            pairs = [(name, image, label or image) for name, image, label in pair(files_by_stem(images), texts)]
+        found += [Item(name, image, label, split=own) for name, image, label in pairs]
+    if len({item.name for item in found}) < len(found):
+        found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
+    items = [item for item in found if split in (None, item.split)]
+    if not items:
+        raise DataError(f"{root}: no split '{split}' under images and labels")
+    return items
+
+
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> YoloCodec | None:
+    """Draws the polygons, unless there are label maps. The label space is `given`, a class file's beside data.yaml, or
+    that of the names. Raises DataError where nothing names the classes."""
+    if any(item.label is not None and item.label.is_relative_to(root / _MAPS) for item in items):
+        return None
+    names = class_names(root)
+    return YoloCodec(given or class_file_space([root]) or space_of_titles(names), names=names)
 
 
 def paths(frame: Frame) -> tuple[str, str]:
     """images/SPLIT/NAME.png and label_maps/SPLIT/NAME.png."""
     split = frame.split or "train"
-    return f"images/{split}/{frame.name}.png", f"label_maps/{split}/{frame.name}.png"
+    return f"images/{split}/{frame.name}.png", f"{_MAPS}/{split}/{frame.name}.png"
 
 
 def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
@@ -62,12 +81,7 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
         (root / "labels" / split).mkdir(parents=True, exist_ok=True)
 
     def write(frame: Frame) -> None:
-        label_map = read_raw(root / paths(frame)[1]).values
-        lines = [
-            " ".join([str(k), *(f"{v:.6f}" for v in (polygon / label_map.shape[::-1]).ravel())])
-            for k, c in enumerate(classes)
-            for polygon in polygons(label_map == c.id)
-        ]
+        lines = lines_of(read_raw(root / paths(frame)[1]).values, [c.id for c in classes])
         target = root / "labels" / (frame.split or "train") / f"{frame.name}.txt"
         write_text(target, "".join(f"{line}\n" for line in lines))
 
@@ -85,31 +99,25 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
     write_text(root / CONFIG, text)
 
 
-def polygons(mask: np.ndarray) -> list[np.ndarray]:
-    """Outlines of the parts of a bool mask [H, W], each int [N, 2] of x, y with N >= 3; holes are joined in."""
-    contours, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if tree is None:
-        return []
-    found = []
-    for i, (_, _, hole, parent) in enumerate(tree[0]):
-        if parent >= 0:
-            continue
-        outline = contours[i][:, 0]
-        holes = []
-        while hole >= 0:
-            holes.append(contours[hole][:, 0])
-            hole = tree[0][hole][0]
-        for inner in sorted(holes, key=lambda h: int(h[:, 0].min())):
-            outline = _joined(outline, inner)
-        if len(outline) < 3:  # a point or a line of pixels
-            outline = np.concatenate([outline, np.repeat(outline[-1:], 3 - len(outline), axis=0)])
-        found.append(outline)
+def _folders(root: Path) -> list[tuple[str | None, Path, Path]]:
+    """Split, image folder and label folder, in the order train, val, test; the split is None where there is none."""
+    images, labels = find_folder(root, ("images",)), find_folder(root, ("labels",))
+    if images and labels and _has_labels(labels):
+        return [(None, images, labels)]
+    found: list[tuple[str | None, Path, Path]] = []
+    for split, names in SPLIT_FOLDERS.items():
+        pairs = [(find_folder(images, names), find_folder(labels, names))] if images and labels else []
+        if (folder := find_folder(root, names)) is not None:
+            pairs.append((find_folder(folder, ("images",)), find_folder(folder, ("labels",))))
+        found += [(split, i, t) for i, t in pairs if i and t and _has_labels(t)]
     return found
 
 
-def _joined(outline: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """One closed line along the outline, over the shortest cut to the hole, around it, and back."""
-    distance = ((outline[:, None] - hole[None]) ** 2).sum(-1)
-    i, j = np.unravel_index(int(distance.argmin()), distance.shape)
-    around = np.concatenate([hole[j:], hole[: j + 1]])
-    return np.concatenate([outline[: i + 1], around, outline[i:]])
+def _has_labels(folder: Path) -> bool:
+    """Whether these are labels: text files, and no label maps with a stray text among them."""
+    files = list(folder.iterdir())
+    return any(map(_is_label, files)) and not any(map(is_image_file, files))
+
+
+def _is_label(path: Path) -> bool:
+    return path.suffix.lower() == ".txt" and not path.name.startswith(".") and path.name != "classes.txt"

@@ -138,7 +138,7 @@ def _vessels(style: Style, hw: tuple[int, int], scale: int) -> np.ndarray:
     for (grey, thickness), lines in sorted(pieces.items(), key=lambda item: item[0]):
         cv2.polylines(layer, lines, False, grey, thickness, cv2.LINE_AA, 4)
     if magnify > 1:
-        layer = cv2.resize(layer, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+        layer = np.asarray(cv2.resize(layer, (hw[1], hw[0]), interpolation=cv2.INTER_AREA), np.uint8)
     return layer.astype(np.float32) / 255
 
 

@@ -64,7 +64,7 @@ def write_cadis(
 
 def frame_seed(seed: int, index: int) -> int:
     """The seed of frame `index` of a data set."""
-    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]) >> 1
 
 
 def classes_csv() -> str:
