@@ -57,7 +57,7 @@ def configure(
     ops: a list, the path of a recipe file, or "" for the usual mix. line: values by the names in `recipe.RUN_KEYS`.
     """
     recipe = parse_recipe(ops) if ops else Recipe()
-    given = {
+    given: dict[str, Any] = {
         "balance": None if balance is None else parse_balance(balance),
         "plausibility": plausibility,
         "tries": tries,

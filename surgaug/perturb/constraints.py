@@ -79,8 +79,8 @@ def _touches_holder(scene: Scene, mask: np.ndarray, origin: tuple[int, int], own
     top, left = max(-y, 0), max(-x, 0)
     seen = scene.label_map[y + top : y + grown.shape[0], x + left : x + grown.shape[1]]
     grown = grown[top : top + seen.shape[0], left : left + seen.shape[1]]
-    depth = max(int(scene.depths[i]) for i in own)
-    return bool(((scene.depths[seen] > depth) & (grown > 0)).any())
+    depth = max(int(scene.tables.depths[i]) for i in own)
+    return bool(((scene.tables.depths[seen] > depth) & (grown > 0)).any())
 
 
 def speck(thing: SceneObject) -> float:
@@ -93,7 +93,7 @@ def hides_too_much(scene: Scene, before: np.ndarray, after: np.ndarray) -> str |
     left = scene.counts - before + after
     common = (scene.counts >= _COMMON) & (left < scene.counts)
     for class_id in np.flatnonzero(common):
-        is_instrument = scene.instruments[class_id]
+        is_instrument = scene.tables.instruments[class_id]
         if left[class_id] < (1 - MAX_OVERLAP if is_instrument else MIN_LEFT) * scene.counts[class_id]:
             return "covers another instrument" if is_instrument else "hides a class"
     return None

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgaug.data.label_space import LabelSpace
+from surgaug.perturb.tables import looked_up
 
-_LONGEST = 320  # pixels of the longer side that are looked at; every second or third pixel tells the same
+_LONGEST = 240  # pixels of the longer side that are looked at; every third or fourth pixel tells the same
 _TOUCH = 2  # pairs of neighbouring pixels from which two classes touch
 FEATURES = ("area", "height", "side", "spread", "upright", "slant", "outline")
 
@@ -67,16 +68,19 @@ def describe(label_map: np.ndarray, space: LabelSpace) -> Facts:
 
 
 def _indices(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
-    table = space.index_table.astype(np.int64)
-    table[table >= space.num_classes] = space.num_classes
-    return table[label_map]
+    """uint8 [H, W]: class indices, and the number of classes where there is none."""
+    return looked_up(np.minimum(space.index_table, np.uint8(space.num_classes)), label_map)
 
 
 def _borders(index: np.ndarray, k: int) -> np.ndarray:
     """int64 [k, k]: pairs of neighbouring pixels of two different classes, symmetric, zero on the diagonal."""
+    flat, width = index.ravel(), index.shape[1]
     pairs = np.zeros(k * k, np.int64)
-    for a, b in ((index[:, :-1], index[:, 1:]), (index[:-1], index[1:])):
-        differ = a != b
-        pairs += np.bincount(a[differ] * k + b[differ], minlength=k * k)
-    pairs = pairs.reshape(k, k)
-    return pairs + pairs.T
+    for step in (1, width):
+        differ = flat[:-step] != flat[step:]
+        if step == 1:  # the end of a row and the beginning of the next are no neighbours
+            differ[width - 1 :: width] = False
+        at = np.flatnonzero(differ)
+        pairs += np.bincount(flat[at] * np.int64(k) + flat[at + step], minlength=k * k)
+    square = pairs.reshape(k, k)
+    return square + square.T

@@ -8,17 +8,20 @@ outline meets the visible one without a step, and a pupil that iris hooks pull i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
+
+from surgaug.perturb.tables import looked_up
 
 _BINS = 360
 _VISIBLE = 0.3  # of the outline's angles; with less there is nothing to complete
 _DEVIATION = 0.25  # of the radius; a shape farther from an ellipse is not one of these discs
 _WRONG = 0.12  # of the disc's pixels that may be off where nothing hides them
 _CORNEA = 1.3  # radii of the iris; a cornea's edge is not farther out
+_FAR_TOO_MANY = 2 * _CORNEA**2  # of the iris's pixels
 _MIN_POINTS = 24
 _POINTS = 500  # of an outline that are looked at
 
@@ -60,6 +63,11 @@ class Disc:
         """uint8 [h, w] of `size`, its top left pixel at `origin` (y, x): 1 inside."""
         return drawn(self.outline, size, origin)
 
+    def scaled(self, factor: float, about: tuple[float, float]) -> Disc:
+        """The disc `factor` times as large, the point `about` (y, x) staying where it is."""
+        centre = (about[0] + factor * (self.centre[0] - about[0]), about[1] + factor * (self.centre[1] - about[1]))
+        return replace(self, centre=centre, radius=self.radius * np.float32(factor))
+
     @property
     def mean_radius(self) -> float:
         return float(self.radius.mean())
@@ -70,6 +78,12 @@ def drawn(outline: np.ndarray, size: tuple[int, int], origin: tuple[int, int] = 
     canvas = np.zeros(size, np.uint8)
     cv2.fillPoly(canvas, [np.round((outline - (origin[1], origin[0])) * 16).astype(np.int32)], 1, shift=4)
     return canvas
+
+
+def mark(ids: np.ndarray, discs: Sequence[Disc], y: np.ndarray, x: np.ndarray) -> None:
+    """Write into the ids [N] of the places y, x [N], in place, those of the discs (inner to outer) that lie there."""
+    for disc in reversed(discs):
+        ids[disc.contains(y, x)] = disc.class_ids[0]
 
 
 def find_discs(
@@ -84,29 +98,31 @@ def find_discs(
     table = np.full(int(np.iinfo(label_map.dtype).max) + 1, 255, np.uint8)
     for level, ids in enumerate(levels):
         table[list(ids)] = level
-    depth = cv2.LUT(label_map, table[None, :256]) if label_map.dtype == np.uint8 else table[label_map]
-    near_hidden = cv2.dilate(cv2.min(hidden, 1), np.ones((5, 5), np.uint8))
-    found = []
+    depth = looked_up(table, label_map)
+    near_hidden = cv2.dilate(np.minimum(hidden, 1), np.ones((5, 5), np.uint8))
+    found: list[Disc] = []
     for level, ids in enumerate(levels):
-        if (depth == level).any():
-            disc = _complete(tuple(ids), (depth <= level).view(np.uint8), near_hidden)
-            if disc is None or (found and set(found[-1].class_ids) & set(iris) and _wider(disc, found[-1])):
-                continue
+        if not (depth == level).any():
+            continue
+        mask = np.uint8(255) * (depth <= level)
+        inner = found[-1] if found and set(found[-1].class_ids) & set(iris) else None
+        # So many pixels that it cannot be the cornea need no outline.
+        if inner is not None and cv2.countNonZero(mask) > _FAR_TOO_MANY * np.pi * inner.mean_radius**2:
+            continue
+        disc = _complete(tuple(ids), mask, near_hidden)
+        if disc is not None and (inner is None or disc.mean_radius <= _CORNEA * inner.mean_radius):
             found.append(disc)
     return tuple(found)
 
 
-def _wider(outer: Disc, iris: Disc) -> bool:
-    return outer.mean_radius > _CORNEA * iris.mean_radius
-
-
 def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndarray) -> Disc | None:
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not contours:
-        return None
+    (height, width), whole = mask.shape, mask
+    x0, y0, w, h = cv2.boundingRect(whole)
+    x1, y1 = x0 + w, y0 + h
+    mask = whole[y0:y1, x0:x1]
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x0, y0))
     outline = np.concatenate(contours)[:, 0]  # (x, y)
     outline = outline[:: -(-len(outline) // _POINTS)]
-    height, width = mask.shape
     x, y = outline.T
     seen = (near_hidden[y, x] == 0) & (x > 0) & (y > 0) & (x < width - 1) & (y < height - 1)
     outline = outline[seen].astype(np.float32)
@@ -132,9 +148,12 @@ def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndar
     # Half a pixel out: the outline runs through the centres of the outermost pixels.
     radius = _ellipse_radius(axes, turn, angles) * np.clip(factor, 0.5, 1.5) + 0.5
     disc = Disc(class_ids, (float(centre[1]), float(centre[0])), radius.astype(np.float32))
-    drawn = disc.drawn(mask.shape)
     # An arc may fit and yet be the inside of a bow: then the shape is full where the map is not.
-    wrong = cv2.countNonZero(cv2.bitwise_and(cv2.bitwise_xor(drawn, mask), cv2.bitwise_not(near_hidden * 255)))
+    x0, y0 = np.maximum(np.minimum((x0, y0), np.floor(disc.outline.min(0)).astype(int)), 0)
+    x1, y1 = np.minimum(np.maximum((x1, y1), np.ceil(disc.outline.max(0)).astype(int) + 1), (width, height))
+    box = np.s_[y0:y1, x0:x1]
+    off = (disc.drawn((y1 - y0, x1 - x0), (y0, x0)) > 0) != (whole[box] > 0)
+    wrong = np.count_nonzero(off & (near_hidden[box] == 0))
     return disc if wrong <= _WRONG * cv2.countNonZero(mask) else None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def _balanced(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback
 
     def trials(engine: Engine) -> Trials:
         parts = _over(_try, (maps, engine), tasks, workers, feedback, "trying the balance")
-        seen, asked, came = (sum((part[k] for part in parts), Counter()) for k in range(3))
+        seen, asked, came = (sum((part[k] for part in parts), Counter[int]()) for k in range(3))
         return Trials(_TRIALS, seen, asked, came)
 
     before = trials(replace(engine, wanted=wanted))
@@ -148,7 +149,9 @@ def _movable(space: LabelSpace, class_id: int) -> bool:
     return known.handles.get(class_id, class_id) in known.movable
 
 
-def _over(function, shared, tasks: Sequence, workers: int, feedback: Feedback, title: str) -> list:
+def _over(
+    function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any], workers: int, feedback: Feedback, title: str
+) -> list[Any]:
     found = []
     with feedback.task(title, len(tasks), "masks") as bar:
         for part in in_order(function, shared, tasks, min(workers, -(-len(tasks) // WORTH_A_WORKER))):
@@ -170,7 +173,7 @@ def _try(
     in them, and came."""
     (maps, engine), (mask, samples, seed) = shared, task
     scene, space = engine.scene(maps.load(mask)), engine.space
-    seen, asked, came = Counter(), Counter(), Counter()
+    seen, asked, came = Counter[int](), Counter[int](), Counter[int]()
     for k in samples:
         rng = _generator(seed, _TRIAL, k)
         outcome = engine.make(scene, mask, rng)

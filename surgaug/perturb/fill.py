@@ -134,5 +134,5 @@ def _shares(nearest: np.ndarray, known: np.ndarray, step: float) -> np.ndarray:
             field = cv2.add(cv2.multiply(cv2.blur(field, (3, 3), borderType=cv2.BORDER_REPLICATE), free), fixed)
         share = cv2.resize(field, (w, h), interpolation=cv2.INTER_LINEAR)
         winner[share > best] = class_id
-        best = cv2.max(best, share)
+        best = np.maximum(best, share)
     return winner.astype(nearest.dtype)

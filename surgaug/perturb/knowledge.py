@@ -137,8 +137,8 @@ def learn(sights: Iterable[Sight]) -> Knowledge:
             if reach is not None:
                 for key in (-1, *classes):
                     reaches.setdefault(key, []).append(reach)
-    reach = {key: float(np.quantile(v, 0.98)) for key, v in reaches.items() if len(v) >= _FEW or (key == -1 and v)}
-    return Knowledge({k: _spread(v) for k, v in bank.items()}, dict(pairs), dict(most), most_objects, reach)
+    farthest = {key: float(np.quantile(v, 0.98)) for key, v in reaches.items() if len(v) >= _FEW or (key == -1 and v)}
+    return Knowledge({k: _spread(v) for k, v in bank.items()}, dict(pairs), dict(most), most_objects, farthest)
 
 
 def _spread(items: list[BankItem]) -> tuple[BankItem, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -13,18 +13,20 @@ import numpy as np
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
 from surgaug.perturb.balance import Asks
+from surgaug.perturb.camera import view
+from surgaug.perturb.eye import finished
 from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.strength import strengthened
 from surgaug.perturb.wish import Wish
 
 DEFAULT_OPS = (
-    "pupil:0.15,gaze:0.15,eye_rotation:0.05,lids:0.15,elastic:0.05,remove:0.05,shift:0.3,approach:0.1,rotate:0.3,"
-    "scale:0.1,swap:0.15,insert:0.15,duplicate:0.05,zoom:0.15,tilt:0.1,pan:0.1,flip:0.5"
+    "elastic:0.2,lids:0.1,pupil:0.2,gaze:0.2,eye_rotation:0.05,remove:0.05,shift:0.2,approach:0.1,rotate:0.2,"
+    "scale:0.05,swap:0.1,insert:0.1,duplicate:0.03,zoom:0.9,tilt:0.9,pan:0.9,flip:0.5"
 )
 TRIES = 20
 MAX_STRENGTH = 3.0
-_CAMERA = 50  # the stage from which operations move the camera
+_BALANCED = 50  # the stage before which quotas are met
 _EXCHANGED = 0.5  # how often a class that is asked for takes another's place, if it can, rather than be added
 
 
@@ -69,7 +71,8 @@ def parse_ops(text: str | Iterable[str]) -> tuple[Op, ...]:
     for part in filter(None, parts):
         name, *numbers = (piece.strip() for piece in part.split(":"))
         try:
-            found.append(Op(name.replace("-", "_"), *(float(number) for number in numbers[:2])))
+            given: list[Any] = [float(number) for number in numbers[:2]]
+            found.append(Op(name.replace("-", "_"), *given))
         except ValueError:
             raise UsageError(f"--ops {part}: expected NAME:PROBABILITY or NAME:PROBABILITY:STRENGTH") from None
         checked((found[-1],), f"--ops {part}")
@@ -118,17 +121,21 @@ def mix(
     ops = tuple(ops)
     drawn = [op for op in ops if rng.random() < op.probability]
     start, attempt = scene, Attempts(rng, tries)
-    camera = [op for op in drawn if registry.get(op.name).STAGE >= _CAMERA]
-    for op in (op for op in drawn if op not in camera):
+    late = [op for op in drawn if registry.get(op.name).STAGE >= _BALANCED]
+    for op in (op for op in drawn if op not in late):
         scene = attempt(scene, op)
     if asks is not None:
         scene = _fulfilled(scene, asks, ops, attempt)
-    for op in camera:
+    camera = [op for op in late if registry.get(op.name).LAYER == "camera"]
+    scene = attempt.moves(scene, camera)
+    for op in (op for op in late if op not in camera):
         scene = attempt(scene, op)
     if must_change and not attempt.records:
         spare = [op for op in ops if op not in drawn]
         weights = np.array([op.probability for op in spare])
-        order = rng.choice(len(spare), len(spare), replace=False, p=weights / weights.sum()) if spare else []
+        order: Sequence[int] | np.ndarray = (
+            rng.choice(len(spare), len(spare), replace=False, p=weights / weights.sum()) if spare else []
+        )
         for i in order:
             scene = attempt(scene, spare[i])
             if attempt.records:
@@ -192,18 +199,51 @@ class Attempts:
     def __call__(self, scene: Scene, op: Op, wish: Wish | None = None) -> Scene:
         """The scene after the operation; the scene itself if it failed."""
         module, params = registry.get(op.name), op.params()
+        if module.LAYER == "camera":
+            return self.moves(scene, [op])
         seen = scene if wish is None else scene.asking(wish)
+        asked = {} if wish is None else {"balance": True}
+
+        def draw() -> tuple[Scene, list[dict[str, Any]]]:
+            # What the objects hide changes with the rest; they are put back as they are.
+            below = scene.anatomy if module.LAYER == "anatomy" else seen
+            label_map, record = module.perturb(below, self.rng, params)
+            records = [{"op": op.name, **record, **asked}]
+            if module.LAYER == "anatomy":
+                after = getattr(module, "discs_after", None)
+                discs = after(scene.discs, record, scene.roles) if after else None
+                return scene.with_anatomy(finished(scene, label_map), label_map, discs), records
+            if module.LAYER == "objects":
+                return scene.with_objects(label_map), records
+            return scene.remade(label_map), records
+
+        return self._tried(draw, scene, op.name)
+
+    def moves(self, scene: Scene, ops: Sequence[Op]) -> Scene:
+        """The scene after all these movements of the camera, which are one: the map is resampled once."""
+        if not ops:
+            return scene
+
+        def draw() -> tuple[Scene, list[dict[str, Any]]]:
+            matrix, records = np.eye(3), []
+            for op in ops:
+                own, record = registry.get(op.name).motion(scene.frame, self.rng, op.params())
+                matrix = np.vstack([own, (0, 0, 1)]) @ matrix
+                records.append({"op": op.name, **record})
+            return scene.remade(view(scene, matrix[:2])), records
+
+        return self._tried(draw, scene, "+".join(op.name for op in ops))
+
+    def _tried(self, draw: Callable[[], tuple[Scene, list[dict[str, Any]]]], scene: Scene, name: str) -> Scene:
         for tried in range(1, self.tries + 1):
             self.count += 1
             try:
-                label_map, record = module.perturb(seen, self.rng, params)
-            except NotApplicable as reason:
-                self.refused[f"{op.name}: {reason}"] += 1
-                break
+                changed, records = draw()
             except Rejected as reason:
-                self.refused[f"{op.name}: {reason}"] += 1
+                self.refused[f"{name}: {reason}"] += 1
+                if isinstance(reason, NotApplicable):
+                    break
                 continue
-            asked = {} if wish is None else {"balance": True}
-            self.records.append({"op": op.name, **record, **asked, "tries": tried})
-            return scene.changed(label_map, module.KEEPS)
+            self.records += [{**record, "tries": tried} for record in records]
+            return changed
         return scene

@@ -32,7 +32,7 @@ def move(scene: Scene, index: int, matrix: np.ndarray, max_tip: float) -> np.nda
         _require(constraints.tip_stays_on_eye(scene.discs, thing.tip, tip))
         _require(constraints.tip_near(thing.tip, tip, max_tip))
     placed = _placed(scene, thing, scene.sprite(index), matrix, thing.stray)
-    label_map = lay(scene.without(index), placed, scene.depths)
+    label_map = lay(scene.without(index), placed, scene.tables.depths)
     _check_counts(scene, label_map, thing, (thing.box, placed.box))
     return label_map
 
@@ -45,7 +45,7 @@ def insert(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray)
     if thing.kind == "instrument":
         check_tip(scene, thing.class_ids, apply(matrix, thing.tip))
     placed = _placed(scene, thing, sprite, matrix, 0)
-    label_map = lay(scene.label_map, placed, scene.depths)
+    label_map = lay(scene.label_map, placed, scene.tables.depths)
     _check_counts(scene, label_map, thing, (placed.box,))
     return label_map
 
@@ -65,6 +65,7 @@ def _placed(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray
     placed = put(sprite, matrix, scene.frame, scene.label_map.dtype)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     _require(constraints.visible_enough(thing, placed, scale))
+    assert placed is not None  # what is out of sight is not visible enough
     _require(constraints.stays_attached(scene, thing, placed))
     if thing.entries and thing.kind == "instrument":
         stray = stray_parts(placed.mask, placed.box, scene.frame)
@@ -78,12 +79,17 @@ def _placed(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray
 
 def lay(background: np.ndarray, placed: Placed, depths: np.ndarray) -> np.ndarray:
     """`background` [H, W] with `placed` on it, below what has a greater depth (`depths` by id)."""
+    out = background.copy()
+    lay_on(out, placed, depths)
+    return out
+
+
+def lay_on(background: np.ndarray, placed: Placed, depths: np.ndarray) -> None:
+    """As `lay`, in place."""
     y0, x0, y1, x1 = placed.box
     below = background[y0:y1, x0:x1]
     seen = placed.mask & (depths[placed.ids] >= depths[below])
-    out = background.copy()
-    out[y0:y1, x0:x1][seen] = placed.ids[seen]
-    return out
+    below[seen] = placed.ids[seen]
 
 
 def _check_counts(

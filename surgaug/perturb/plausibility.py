@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 from scipy.special import gammaln
@@ -121,9 +121,8 @@ def real_maps(facts: Mapping[int, Facts], space: LabelSpace, mirrors: bool) -> R
     """Statistics and scores of real maps, given by their positions in their set."""
     k = space.num_classes
     owns = {position: _own(f, k, mirrors) for position, f in facts.items()}
-    statistics = None
-    for own in owns.values():
-        statistics = own if statistics is None else statistics.plus(own)
+    first, *others = owns.values()
+    statistics = reduce(Statistics.plus, others, first)
     means, scales = _priors(space, statistics)
     scores = [surprise(f, statistics.plus(owns[i], -1.0), means, scales).total for i, f in facts.items()]
     return RealMaps(space, dict(facts), mirrors, statistics, means, scales, np.sort(scores))

@@ -75,10 +75,12 @@ def _start(function: Callable[[Any, Any], Any], shared: Any) -> None:
 
 def _die_with_parent() -> None:
     # A killed parent closes no queue that its workers wait on.
-    multiprocessing.parent_process().join()
+    if parent := multiprocessing.parent_process():
+        parent.join()
     os._exit(1)
 
 
 def _call(task: Any) -> Any:
+    assert _work is not None, "a worker that was not started by `_start`"
     function, shared = _work
     return function(shared, task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,51 @@ from surgaug.perturb.output import DATASET
 _NAMED = 5
 
 
-def class_counts(before: Survey, made: Sequence[Mapping[str, Any]], wanted: Mapping[int, float]) -> list[dict]:
-    """Maps and pixels of each class, in the masks (`before`) and in the new maps, and the share wanted of these."""
-    maps: Counter[int] = Counter()
-    pixels: Counter[int] = Counter()
-    for row in made:
+@dataclass
+class Tally:
+    """What the manifest's rows of new maps say together; `add` them one by one.
+
+    maps, pixels: by class id. refused: tries by "op: reason". done, balancing, tries: by operation: how often it was
+    applied, how often for the balance, and how many tries that took.
+    """
+
+    made: int = 0
+    maps: Counter[int] = field(default_factory=Counter)
+    pixels: Counter[int] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    balancing: Counter[str] = field(default_factory=Counter)
+    tries: Counter[str] = field(default_factory=Counter)
+    plausibility: list[float] = field(default_factory=list)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.made += 1
         counts = {int(i): count for i, count in row["classes"].items()}
-        maps.update(counts.keys())
-        pixels.update(counts)
+        self.maps.update(counts.keys())
+        self.pixels.update(counts)
+        self.refused.update(row["refused"])
+        self.plausibility.append(row["plausibility"])
+        for record in row["perturbations"]:
+            self.done[record["op"]] += 1
+            self.balancing[record["op"]] += bool(record.get("balance"))
+            self.tries[record["op"]] += record["tries"]
+
+    def plausibility_summary(self) -> dict[str, float] | None:
+        """Quantiles of the maps' plausibility; None without maps."""
+        if not self.plausibility:
+            return None
+        values = np.quantile(self.plausibility, [0, 0.05, 0.25, 0.5])
+        return dict(zip(("least", "5 %", "25 %", "median"), values.round(4).tolist(), strict=True))
+
+
+def class_counts(before: Survey, made: Tally, wanted: Mapping[int, float]) -> list[dict[str, Any]]:
+    """Maps and pixels of each class, in the masks (`before`) and in the new maps, and the share wanted of these."""
     return [
         {
             "id": c.id,
             "name": c.name,
-            "maps": maps[c.id],
-            "pixels": pixels[c.id],
+            "maps": made.maps[c.id],
+            "pixels": made.pixels[c.id],
             "masks": int(before.presence[k]),
             "mask_pixels": int(before.pixels[k]),
             **({"wanted": round(wanted[c.id], 4)} if c.id in wanted else {}),
@@ -37,25 +69,17 @@ def class_counts(before: Survey, made: Sequence[Mapping[str, Any]], wanted: Mapp
     ]
 
 
-def plausibility_summary(made: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
-    """Quantiles of the maps' plausibility; None without maps."""
-    if not made:
-        return None
-    values = np.quantile([row["plausibility"] for row in made], [0, 0.05, 0.25, 0.5])
-    return dict(zip(("least", "5 %", "25 %", "median"), values.round(4).tolist(), strict=True))
-
-
 def report(
     feedback: Feedback,
     classes: Sequence[Mapping[str, Any]],
     masks: int,
-    made: Sequence[Mapping[str, Any]],
+    made: Tally,
     refused: Mapping[str, int],
     skipped: Mapping[str, str],
     floor: float,
 ) -> None:
     """Classes before and after, operations done, tries refused and why, plausibility, and maps that were given up."""
-    _report_classes(feedback, classes, masks, len(made))
+    _report_classes(feedback, classes, masks, made.made)
     _report_operations(feedback, made)
     if refused:
         feedback.table(
@@ -63,7 +87,7 @@ def report(
             ["operation", "reason", "times"],
             [[*reason.split(": ", 1), count] for reason, count in refused.items()],
         )
-    if summary := plausibility_summary(made):
+    if summary := made.plausibility_summary():
         parts = ", ".join(f"{name} {value:.2f}" for name, value in summary.items())
         feedback.info(f"plausibility (real maps: even from 0 to 1): {parts}" + (f"; floor {floor:g}" if floor else ""))
     if skipped:
@@ -94,16 +118,13 @@ def _report_classes(feedback: Feedback, classes: Sequence[Mapping[str, Any]], ma
     feedback.table("Classes", ["id", "class", "maps before %", *wanted, "after %", "pixels before %", "after %"], rows)
 
 
-def _report_operations(feedback: Feedback, made: Sequence[Mapping[str, Any]]) -> None:
-    records = [record for row in made for record in row["perturbations"]]
-    applied = Counter(record["op"] for record in records)
-    balance = Counter(record["op"] for record in records if record.get("balance"))
-    tries: Counter[str] = Counter()
-    for record in records:
-        tries[record["op"]] += record["tries"]
-    columns = ["operation", "maps", *(["for balance"] if balance else []), "tries a success"]
+def _report_operations(feedback: Feedback, made: Tally) -> None:
+    for_balance = made.balancing.total() > 0
     feedback.table(
         "Operations",
-        columns,
-        [[op, n, *([balance[op]] if balance else []), f"{tries[op] / n:.2f}"] for op, n in applied.most_common()],
+        ["operation", "maps", *(["for balance"] if for_balance else []), "tries a success"],
+        [
+            [op, n, *([made.balancing[op]] if for_balance else []), f"{made.tries[op] / n:.2f}"]
+            for op, n in made.done.most_common()
+        ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from surgaug import __version__
 from surgaug.cores import cores
 from surgaug.data.atomic import write_png
 from surgaug.data.dataset import LabelMaps, open_masks, survey
-from surgaug.data.item import fingerprint
 from surgaug.errors import Interrupted
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
@@ -26,7 +25,7 @@ from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, wanted_shares
 from surgaug.perturb.pool import in_order
 from surgaug.perturb.preview import TRIPLES, contact_sheet
-from surgaug.perturb.report import class_counts, plausibility_summary, report
+from surgaug.perturb.report import Tally, class_counts, report
 from surgaug.perturb.work import LABELS, Chunk, Done, Job, do, label_name
 
 _CHUNK = 16  # samples of one mask that are handed to a worker at once
@@ -76,29 +75,31 @@ def augment_masks(
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
         output.claim(config.out, description)
-        rows = output.finished_rows(config.out, name_of)
-        for index in sorted(rows):
-            emit(config.out / rows[index]["label"])
-        chunks = list(_chunks(plan, originals, rows.keys()))
-        if rows and chunks:
-            feedback.info(f"{config.out}: {len(rows)} of {n + len(originals)} maps are there already")
-        engine = Engine(maps.space, config.recipe, wanted=wanted)
-        if chunks:
-            engine = build(engine, maps, config.seed, workers, feedback)
-        job = Job(maps, engine, config.seed, config.out)
-        done = _run_all(job, chunks, rows, n + len(originals), workers, feedback, emit, again)
+        with output.Manifest(config.out, name_of) as manifest:
+            for row in manifest.rows():
+                emit(config.out / row["label"])
+            chunks = list(_chunks(plan, originals, manifest))
+            if len(manifest) and chunks:
+                feedback.info(f"{config.out}: {len(manifest)} of {n + len(originals)} maps are there already")
+            engine = Engine(maps.space, config.recipe, wanted=wanted)
+            if chunks:
+                engine = build(engine, maps, config.seed, workers, feedback)
+            job = Job(maps, engine, config.seed, config.out)
+            done = _run_all(job, chunks, manifest, n + len(originals), workers, feedback, emit, again)
+            manifest.sort()
+        made = Tally()
+        for row in manifest.rows(manifest.made):
+            made.add(row)
         skipped = {label_name(maps.items[plan[k]].name, k): why for k, why in sorted(done.skipped.items())}
-        made = [rows[index] for index in sorted(rows) if index >= 0]
-        output.write_manifest(config.out, [rows[index] for index in sorted(rows)])
         classes = class_counts(found, made, wanted)
-        refused = _sorted(sum((Counter(row["refused"]) for row in made), done.refused))
+        refused = _sorted(made.refused + done.refused)
         report(feedback, classes, len(maps), made, refused, skipped, config.recipe.plausibility)
-        if made:
-            _draw_preview(job, made)
-        counts = {"maps": len(made), "skipped": skipped, "refused": refused}
-        counts |= {"plausibility": plausibility_summary(made), "classes": classes}
+        if made.made:
+            _draw_preview(job, manifest)
+        counts = {"maps": made.made, "skipped": skipped, "refused": refused}
+        counts |= {"plausibility": made.plausibility_summary(), "classes": classes}
         output.write_description(config.out, {**description, "complete": True, "counts": counts})
-    return Result(config.out, len(made), skipped)
+    return Result(config.out, made.made, skipped)
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
@@ -117,8 +118,8 @@ def _original_names(maps: LabelMaps) -> dict[int, str]:
 
 def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
     digest = hashlib.sha256()
-    for item in maps.items:
-        digest.update(item.name.encode() + b"\0" + bytes.fromhex(fingerprint(item.label)))
+    for i, item in enumerate(maps.items):
+        digest.update(item.name.encode() + b"\0" + bytes.fromhex(maps.fingerprint(i)))
     settings = {
         "masks": digest.hexdigest(),
         "classes": maps.space.name,
@@ -140,7 +141,7 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
     }
 
 
-def _chunks(plan: np.ndarray, originals: dict[int, str], there: Any) -> Iterator[Chunk]:
+def _chunks(plan: np.ndarray, originals: dict[int, str], there: Container[int]) -> Iterator[Chunk]:
     """What is left to do, mask by mask, so that a mask is read and analysed once for up to `_CHUNK` samples."""
     order = np.argsort(plan, kind="stable")
     starts = np.flatnonzero(np.diff(plan[order], prepend=-1))
@@ -155,25 +156,20 @@ def _chunks(plan: np.ndarray, originals: dict[int, str], there: Any) -> Iterator
 def _run_all(
     job: Job,
     chunks: list[Chunk],
-    rows: dict[int, dict[str, Any]],
+    manifest: output.Manifest,
     total: int,
     workers: int,
     feedback: Feedback,
     emit: Callable[[Path], None],
     again: str,
 ) -> Done:
-    """Work off the chunks, add the rows to `rows`; the skipped samples and the refusals."""
+    """Work off the chunks, add their rows to the manifest; the skipped samples and their refusals."""
     done, finished = Done(), 0
-    with (
-        graceful() as stop,
-        feedback.task("new label maps", total, "maps", done=len(rows)) as bar,
-        output.Journal(job.out, [rows[i] for i in sorted(rows)]) as journal,
-    ):
+    with graceful() as stop, feedback.task("new label maps", total, "maps", done=len(manifest)) as bar:
         samples = sum(len(chunk.samples) for chunk in chunks)
         workers = min(workers, -(-samples // WORTH_A_WORKER), len(chunks))
         for part in in_order(do, job, chunks, workers, lambda: stop.requested):
-            journal.append(part.rows)
-            rows.update((row["index"], row) for row in part.rows)
+            manifest.append(part.rows)
             done.skipped |= part.skipped
             done.refused += part.refused
             for row in part.rows:
@@ -181,15 +177,16 @@ def _run_all(
             bar.advance(len(part.rows) + len(part.skipped))
             finished += 1
     if finished < len(chunks):
-        raise Interrupted(f"stopped after {len(rows)} of {total} maps; to go on, type: {again}")
+        raise Interrupted(f"stopped after {len(manifest)} of {total} maps; to go on, type: {again}")
     return done
 
 
-def _draw_preview(job: Job, made: list[dict[str, Any]]) -> None:
+def _draw_preview(job: Job, manifest: output.Manifest) -> None:
     by_name = {item.name: i for i, item in enumerate(job.maps.items)}
+    made = manifest.made
     chosen = [made[int(i)] for i in np.linspace(0, len(made) - 1, min(len(made), TRIPLES)).round()]
     triples = []
-    for row in chosen:
+    for row in manifest.rows(chosen):
         with Image.open(job.out / row["label"]) as image:
             after = np.asarray(image).astype(np.uint8 if image.mode == "L" else np.uint16)
         caption = f"{Path(row['label']).stem}   {_said(row['perturbations'])}"

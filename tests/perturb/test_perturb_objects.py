@@ -6,8 +6,10 @@ import pytest
 from perturb_cases import CADIS, MANY, TASK2, TWO, eye
 
 from surgaug.data.label_space import LabelClass, LabelSpace
-from surgaug.perturb.objects import find_objects
+from surgaug.perturb.find import find_again, find_objects
+from surgaug.perturb.place import move
 from surgaug.perturb.roles import roles
+from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import apply, cut, put, shift_matrix, turn_matrix
 
 
@@ -94,3 +96,17 @@ def test_matrices_move_points_as_they_say():
     assert (round(y), round(x)) == (15, 10), "clockwise on the screen, where y points down"
     y, x = apply(turn_matrix(0, (10, 10), 2.0), (12, 13))
     assert (y, x) == (14, 16)
+
+
+def test_objects_of_a_changed_map_are_those_that_a_look_at_the_whole_map_finds():
+    label_map = eye()
+    cv2.line(label_map, (479, 30), (400, 60), 12, 6)
+    scene = Scene(label_map, CADIS)
+    for index, way in enumerate([(12, 0), (-9, 14), (20, -40)]):
+        after = move(scene, index, shift_matrix(*way), 200)
+        found = find_again(after, label_map, scene.objects, roles(CADIS))
+        assert sum(any(thing is other for other in scene.objects) for thing in found) == 2
+        looked = objects(after, CADIS)
+        assert [(t.class_ids, t.box, t.area, t.entries) for t in found] == [
+            (t.class_ids, t.box, t.area, t.entries) for t in looked
+        ]

@@ -13,7 +13,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
 STAGE = 20
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import apply, similarity_matrix
 
 STAGE = 46
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 _TURN = (40.0, 140.0)  # degrees about the eye that lie between two instruments
 
 
@@ -64,7 +64,7 @@ def _require_free(scene: Scene, index: int, matrix: np.ndarray) -> None:
     thing = scene.objects[index]
     y, x = (int(v) for v in apply(matrix, thing.centre))
     inside = 0 <= y < scene.frame[0] and 0 <= x < scene.frame[1]
-    if not inside or not scene.sources[scene.label_map[y, x]]:
+    if not inside or not scene.tables.sources[scene.label_map[y, x]]:
         raise Rejected("no free place for it")
     radius = np.sqrt(thing.area / np.pi)
     if any(np.hypot(y - o.centre[0], x - o.centre[1]) < radius + np.sqrt(o.area / np.pi) for o in scene.objects):

@@ -11,16 +11,16 @@ import numpy as np
 from surgaug.perturb.eye import deform
 from surgaug.perturb.scene import Scene
 
-STAGE = 7
-KEEPS = frozenset({"objects"})
+STAGE = 2
+LAYER = "anatomy"
 
 
 @dataclass(frozen=True)
 class Params:
     """way: standard deviation of the movement, in shares of the diagonal. cells: bumps along the longer side."""
 
-    way: float = 0.004
-    cells: int = 5
+    way: float = 0.005
+    cells: int = 3
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
@@ -29,5 +29,5 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
     step = max(h, w) / params.cells
     shape = (max(2, round(h / step)) + 2, max(2, round(w / step)) + 2, 2)
     field = (rng.standard_normal(shape) * params.way * scene.diagonal).astype(np.float32)
-    field = cv2.resize(field, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-    return deform(scene, field), {"way": round(float(np.hypot(field[..., 0], field[..., 1]).max()), 1)}
+    smooth = cv2.resize(field, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    return deform(scene, smooth), {"way": round(float(np.hypot(smooth[..., 0], smooth[..., 1]).max()), 1)}

@@ -12,7 +12,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
 
 STAGE = 5
-KEEPS = frozenset({"objects"})
+LAYER = "anatomy"
 
 
 @dataclass(frozen=True)

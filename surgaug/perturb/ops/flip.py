@@ -11,7 +11,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.whole import keep_ignored
 
 STAGE = 90
-KEEPS = frozenset()
+LAYER = "picture"
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from surgaug.perturb.discs import Disc
 from surgaug.perturb.eye import move_eye, require_eye
 from surgaug.perturb.rejection import Rejected
+from surgaug.perturb.roles import Roles
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import shift_matrix
 
 STAGE = 5
-KEEPS = frozenset({"objects"})
+LAYER = "anatomy"
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Params:
     """way: greatest, in radii of the eye's outermost disc."""
 
     way: float = 0.2
+
+
+def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -> tuple[Disc, ...]:
+    """Moved along."""
+    return tuple(replace(d, centre=(d.centre[0] + record["dy"], d.centre[1] + record["dx"])) for d in discs)
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

@@ -14,7 +14,7 @@ from surgaug.perturb.scene import BEYOND, Scene
 from surgaug.perturb.sprites import apply, cut, similarity_matrix
 
 STAGE = 45
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 _LARGER = 1.4  # times; more, and eye and instrument come from pictures that do not compare
 
 
@@ -34,7 +34,8 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
         raise NotApplicable("no bank of instruments")
     if len(scene.objects) >= min(params.most, knowledge.most_objects):
         raise NotApplicable("as many instruments as real maps show")
-    kinds = [kind for kind in knowledge.kinds if _asked(scene, kind) and _fits(scene, knowledge, kind)]
+    present = {tip for thing in scene.objects for tip in tips_of(thing, scene.roles.handles)}
+    kinds = [kind for kind in knowledge.kinds if _asked(scene, kind) and _fits(scene, knowledge, kind, present)]
     if not kinds:
         raise NotApplicable("no instrument of the bank goes with those that are there")
     kind = kinds[int(rng.integers(len(kinds)))]
@@ -55,10 +56,10 @@ def _asked(scene: Scene, kind: tuple[int, ...]) -> bool:
     return scene.wish is None or scene.wish.add in kind
 
 
-def _fits(scene: Scene, knowledge: Knowledge, kind: tuple[int, ...]) -> bool:
+def _fits(scene: Scene, knowledge: Knowledge, kind: tuple[int, ...], present: set[int]) -> bool:
+    """`present`: the tips in the scene."""
     handles = scene.roles.handles
     tips = {handles.get(i, i) for i in kind}
-    present = {tip for thing in scene.objects for tip in tips_of(thing, handles)}
     if any(scene.counts[i] for i in kind) and not _several(knowledge, tips):
         return False
     return all(belong_together(scene.space, knowledge, a, b) for a in tips for b in present if a != b)

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.perturb.discs import Disc
 from surgaug.perturb.eye import deform
 from surgaug.perturb.knowledge import eye_of
 from surgaug.perturb.rejection import NotApplicable
+from surgaug.perturb.roles import Roles
 from surgaug.perturb.scene import Scene
 
-STAGE = 6
-KEEPS = frozenset({"eye", "objects"})
+STAGE = 3
+LAYER = "anatomy"
 _CELLS = 24  # of the coarse field along the longer side
 _NEAR, _FAR = 1.05, 1.6  # radii of the eye between which the movement sets in
 
@@ -24,6 +26,11 @@ class Params:
 
     way: float = 0.03
     unrest: float = 0.02
+
+
+def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -> tuple[Disc, ...]:
+    """As before."""
+    return discs
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

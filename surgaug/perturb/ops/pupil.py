@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.perturb.discs import Disc
 from surgaug.perturb.eye import require_eye, scale_pupil
 from surgaug.perturb.rejection import Rejected
+from surgaug.perturb.roles import Roles
 from surgaug.perturb.scene import Scene
 from surgaug.perturb.strength import FACTOR
 
 STAGE = 4
-KEEPS = frozenset({"objects"})
+LAYER = "anatomy"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,12 @@ class Params:
 
     smallest: float = field(default=0.7, metadata=FACTOR)
     largest: float = field(default=1.35, metadata=FACTOR)
+
+
+def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -> tuple[Disc, ...]:
+    """The pupil's wider, and what lies in it; the others as before."""
+    which = next(i for i, disc in enumerate(discs) if set(disc.class_ids) & set(roles.pupil))
+    return (*(disc.scaled(record["factor"], discs[which].centre) for disc in discs[: which + 1]), *discs[which + 1 :])
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:

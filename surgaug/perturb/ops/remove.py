@@ -12,7 +12,7 @@ from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.scene import Scene
 
 STAGE = 10
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 
 
 @dataclass(frozen=True)

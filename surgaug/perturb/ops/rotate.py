@@ -13,7 +13,7 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
 
 STAGE = 30
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ def _pivots(scene: Scene, thing: SceneObject) -> dict[str, tuple[float, float]]:
     if thing.entry is None or thing.kind != "instrument":
         return {"centre": thing.centre}
     pivots = {"entry": thing.entry.point, "tip": thing.tip}
-    incision = _incision(scene, thing)
+    incision = _incision(scene, thing.entry.point, thing.tip)
     return pivots if incision is None else {**pivots, "incision": incision}
 
 
-def _incision(scene: Scene, thing: SceneObject) -> tuple[float, float] | None:
+def _incision(scene: Scene, entry: tuple[float, float], tip: tuple[float, float]) -> tuple[float, float] | None:
     """Where the axis crosses the outermost disc of the eye: the cut through which the instrument got in."""
     if not scene.discs:
         return None
     steps = np.linspace(0, 1, 200)
-    y = thing.entry.point[0] + steps * (thing.tip[0] - thing.entry.point[0])
-    x = thing.entry.point[1] + steps * (thing.tip[1] - thing.entry.point[1])
+    y = entry[0] + steps * (tip[0] - entry[0])
+    x = entry[1] + steps * (tip[1] - entry[1])
     inside = scene.discs[-1].contains(y, x)
     crossing = np.flatnonzero(inside)
     if not len(crossing) or crossing[0] == 0:

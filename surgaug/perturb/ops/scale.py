@@ -13,7 +13,7 @@ from surgaug.perturb.sprites import turn_matrix
 from surgaug.perturb.strength import FACTOR
 
 STAGE = 30
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.scene import Scene
 
 STAGE = 40
-KEEPS = frozenset({"eye"})
+LAYER = "objects"
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def _shown(scene: Scene, class_id: int) -> bool:
     return asked or scene.knowledge is None or scene.knowledge.most.get(class_id, 0) > 0
 
 
-def _group(space: LabelSpace, group: str) -> list[int]:
+def _group(space: LabelSpace, group: str | None) -> list[int]:
     return [c.id for c in space.classes if c.group == group]

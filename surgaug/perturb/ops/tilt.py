@@ -12,18 +12,23 @@ from surgaug.perturb.scene import Scene
 from surgaug.perturb.sprites import turn_matrix
 
 STAGE = 81
-KEEPS = frozenset()
+LAYER = "camera"
 
 
 @dataclass(frozen=True)
 class Params:
     """degrees: greatest turn either way."""
 
-    degrees: float = 6.0
+    degrees: float = 12.0
+
+
+def motion(frame: tuple[int, int], rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """The picture turned about its middle; positive is clockwise."""
+    degrees = rng.uniform(-params.degrees, params.degrees)
+    return turn_matrix(degrees, (frame[0] / 2, frame[1] / 2)), {"degrees": round(degrees, 2)}
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
-    """The picture turned about its middle; positive is clockwise."""
-    degrees = rng.uniform(-params.degrees, params.degrees)
-    middle = (scene.frame[0] / 2, scene.frame[1] / 2)
-    return view(scene, turn_matrix(degrees, middle)), {"degrees": round(degrees, 2)}
+    """The map seen after the camera's `motion`."""
+    matrix, record = motion(scene.frame, rng, params)
+    return view(scene, matrix), record

@@ -13,21 +13,26 @@ from surgaug.perturb.sprites import turn_matrix
 from surgaug.perturb.strength import FACTOR
 
 STAGE = 80
-KEEPS = frozenset()
+LAYER = "camera"
 
 
 @dataclass(frozen=True)
 class Params:
     """farthest, nearest: factors of the magnification. off: the middle's greatest distance from that of the frame."""
 
-    farthest: float = field(default=0.93, metadata=FACTOR)
-    nearest: float = field(default=1.3, metadata=FACTOR)
-    off: float = 0.15
+    farthest: float = field(default=0.85, metadata=FACTOR)
+    nearest: float = field(default=1.18, metadata=FACTOR)
+    off: float = 0.05
+
+
+def motion(frame: tuple[int, int], rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+    """The picture magnified by `factor` about (y, x)."""
+    factor = float(np.exp(rng.uniform(np.log(params.farthest), np.log(params.nearest))))
+    y, x = (np.array(frame) * (0.5 + rng.uniform(-params.off, params.off, 2))).tolist()
+    return turn_matrix(0.0, (y, x), factor), {"factor": round(factor, 3), "y": round(y, 1), "x": round(x, 1)}
 
 
 def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
-    """The picture magnified by `factor` about (y, x)."""
-    factor = float(np.exp(rng.uniform(np.log(params.farthest), np.log(params.nearest))))
-    y, x = (np.array(scene.frame) * (0.5 + rng.uniform(-params.off, params.off, 2))).tolist()
-    label_map = view(scene, turn_matrix(0.0, (y, x), factor))
-    return label_map, {"factor": round(factor, 3), "y": round(y, 1), "x": round(x, 1)}
+    """The map seen after the camera's `motion`."""
+    matrix, record = motion(scene.frame, rng, params)
+    return view(scene, matrix), record
