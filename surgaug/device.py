@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 
 from surgaug.errors import UsageError
 
+COMPILE = ("auto", "on", "off")  # `models/compiled.py`
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -43,6 +45,17 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype | None:
     if name == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16: not on the CPU; use fp32")
     return PRECISIONS[name]
+
+
+def to_device(values: np.ndarray | torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """`values` on the device; to CUDA from pinned memory, so that the device computes on while they travel."""
+    tensor, cuda = torch.as_tensor(values), torch.device(device).type == "cuda"
+    return (tensor.pin_memory() if cuda else tensor).to(device, non_blocking=cuda)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> Any:

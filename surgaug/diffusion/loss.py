@@ -8,23 +8,26 @@ from torch import Tensor
 from surgaug.errors import UsageError
 
 
-def min_snr_weight(kind: str, alpha_bar: Tensor, gamma: float = 5.0) -> Tensor:
-    """Min-SNR-gamma weight of the squared error in what the network predicts (Hang et al. 2023).
+def min_snr_weight(kind: str, alpha_bar: Tensor, gamma: float = 5.0, floor: float = 0.0) -> Tensor:
+    """Min-SNR-gamma weight of the squared error in what the network predicts (Hang et al. 2023), with a floor.
 
-    With SNR = alpha_bar / (1 - alpha_bar): min(SNR, gamma) for "x0", divided by SNR for "eps" and by SNR + 1 for "v".
-    All three weigh the error in x_0 by min(SNR, gamma). They are written without SNR itself, which is infinite at
-    alpha_bar = 1; at alpha_bar = 0 the weight is 1 for "eps" and 0 for the others.
+    With SNR = alpha_bar / (1 - alpha_bar), the error in x_0 is weighed by min(SNR, gamma), but by `floor` at least; so
+    that weight is divided by SNR for "eps" and by SNR + 1 for "v". Without a floor the noisiest levels, where colours
+    are decided, weigh next to nothing. Written without SNR itself, which is infinite at alpha_bar = 1.
 
-    alpha_bar: [B], in [0, 1]. Returns [B] of its dtype. Raises UsageError unless gamma > 0.
+    alpha_bar: [B], in [0, 1]. Returns [B] of its dtype. Raises UsageError unless 0 <= floor <= gamma and gamma > 0.
     """
     if not gamma > 0:
         raise UsageError(f"min_snr_gamma: {gamma!r} is not positive")
+    if not 0 <= floor <= gamma:
+        raise UsageError(f"min_snr_floor: {floor!r} is not from 0 to min_snr_gamma, {gamma!r}")
     noise = 1 - alpha_bar
-    if kind == "eps":
-        return torch.where(alpha_bar <= gamma * noise, 1.0, gamma * noise / alpha_bar)
+    weighed = torch.minimum(torch.maximum(alpha_bar, floor * noise), gamma * noise)  # all times 1 - alpha_bar
     if kind == "v":
-        return torch.minimum(alpha_bar, gamma * noise)
-    return torch.where(alpha_bar <= gamma * noise, alpha_bar / noise, gamma)
+        return weighed
+    if kind == "eps":
+        return torch.where(alpha_bar > 0, weighed / alpha_bar, 1.0)
+    return torch.where(noise > 0, weighed / noise, gamma)
 
 
 def loss(out: Tensor, target: Tensor, weight: Tensor | None = None, norm: str = "l2") -> Tensor:

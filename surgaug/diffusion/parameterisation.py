@@ -58,6 +58,13 @@ def to_x0(kind: str, out: Tensor, x_t: Tensor, alpha_bar: Level) -> Tensor:
     return signal * x_t - noise * out
 
 
+def from_x0(kind: str, x_0: Tensor, x_t: Tensor, alpha_bar: Level) -> Tensor:
+    """The network's output whose estimate (`to_x0`) is x_0. For "eps" and "v", alpha_bar must not be 1."""
+    if kind == "x0":
+        return x_0
+    return target(kind, x_0, to_eps("x0", x_0, x_t, alpha_bar), alpha_bar)
+
+
 def to_eps(kind: str, out: Tensor, x_t: Tensor, alpha_bar: Level) -> Tensor:
     """The estimate of the noise from the network's output. For "x0", alpha_bar must not be 1."""
     if kind == "eps":
@@ -83,7 +90,7 @@ def denoiser(kind: str, network: Callable[[Tensor, Tensor], Tensor]) -> Callable
     return denoise
 
 
-def clip_x0(denoise: Callable[[Tensor, Level], Tensor]) -> Callable[[Tensor, Level], Tensor]:
+def clip_x0(denoise: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
     """The same denoiser with its estimate clipped to [-1, 1], the range of images."""
     return lambda x_t, alpha_bar: denoise(x_t, alpha_bar).clamp(-1, 1)
 

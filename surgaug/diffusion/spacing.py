@@ -6,6 +6,7 @@ each step and after the last: float64 [steps + 1], rising to 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 RHO = 7.0
 # In units of the image's range [-1, 1]: a hundredth is a grey level, and 80 leaves nothing of an image to be seen.
 SIGMA_MIN, SIGMA_MAX = 0.01, 80.0
+TEACHER_STEPS = 20
 
 
 def trailing(alpha_bars: Tensor, steps: int) -> Tensor:
@@ -36,4 +38,17 @@ def karras(alpha_bars: Tensor, steps: int) -> Tensor:
     return torch.cat([1 / (1 + (ramp**RHO).square()), torch.ones(1, dtype=torch.float64)])
 
 
-SPACINGS: dict[str, Callable[[Tensor, int], Tensor]] = {"trailing": trailing, "karras": karras}
+def student(alpha_bars: Tensor, steps: int) -> Tensor:
+    """Those levels of a teacher's on which a student of fewer steps lands (`diffusion/distillation.py`)."""
+    teacher = teacher_levels(alpha_bars, steps)
+    return teacher[:: (len(teacher) - 1) // steps]
+
+
+def teacher_levels(alpha_bars: Tensor, steps: int) -> Tensor:
+    """The levels of Karras et al. that a teacher visits: as many for each of a student's `steps` steps, and no fewer
+    than `TEACHER_STEPS` together.
+    """
+    return karras(alpha_bars, steps * math.ceil(TEACHER_STEPS / steps))
+
+
+SPACINGS: dict[str, Callable[[Tensor, int], Tensor]] = {"trailing": trailing, "karras": karras, "student": student}

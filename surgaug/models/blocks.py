@@ -34,6 +34,7 @@ class NoiseLevelEmbedding(nn.Module):
 
     # WaveGrad's factor: it makes neighbouring levels of a 1000-step schedule distinguishable near level 1.
     SCALE = 5000.0
+    freqs: Tensor
 
     def __init__(self, dim: int, width: int):
         super().__init__()
@@ -43,7 +44,7 @@ class NoiseLevelEmbedding(nn.Module):
 
     def forward(self, noise_level: Tensor) -> Tensor:
         angles = self.SCALE * noise_level.float()[:, None] * self.freqs
-        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=1).to(self.mlp[0].weight.dtype))
+        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=1).to(next(self.mlp.parameters()).dtype))
 
 
 class ResBlock(nn.Module):
@@ -66,7 +67,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor, modulation: tuple[Tensor, Tensor] | None = None) -> Tensor:
         h = self.norm1(x)
-        if self.spade:
+        if modulation is not None:
             scale, shift = modulation
             h = torch.addcmul(shift, h, scale)
         h = self.conv1(F.silu(h))

@@ -35,8 +35,8 @@ def glorot_init(net: nn.Module, gain: float = 0.02) -> None:
     """Convolutions and linear layers by Glorot's rule, every bias 0 (SPADE)."""
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            weight = module.parametrizations.weight.original if hasattr(module, "parametrizations") else module.weight
-            nn.init.xavier_normal_(weight, gain)
+            name = "parametrizations.weight.original" if hasattr(module, "parametrizations") else "weight"
+            nn.init.xavier_normal_(module.get_parameter(name), gain)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

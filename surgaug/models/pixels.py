@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surgaug.device import to_device
+
 
 def to_tensor(images: np.ndarray, device: torch.device | str) -> Tensor:
     """uint8 [B, H, W, 3] to [-1, 1] float [B, 3, H, W], channels last."""
-    x = torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
+    x = to_device(images, device).permute(0, 3, 1, 2)
     return x.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 

@@ -7,19 +7,35 @@ the noise level: they are computed once a label map and reused over sampling ste
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def class_shares(index_map: Tensor, num_classes: int, dtype) -> Tensor:
-    """Indices uint8 [B, H, W] to one-hot [B, K, H, W]; all zeros where the index is not below K (no label)."""
-    one_hot = F.one_hot(index_map.long().clamp(max=num_classes), num_classes + 1)[..., :num_classes]
-    return one_hot.permute(0, 3, 1, 2).to(dtype)
+def cells(index_map: Tensor, num_classes: int, size: int) -> Tensor:
+    """Indices uint8 [B, H, W] to int64 [B, H / size, W / size, size^2], those of each cell row by row; K where the
+    index is not below K (no label). H and W are multiples of `size`.
+    """
+    b, height, width = index_map.shape
+    grid = index_map.clamp(max=num_classes).reshape(b, height // size, size, width // size, size)
+    return grid.transpose(2, 3).flatten(3).long()
 
 
-def pyramid(shares: Tensor, first: int, levels: int) -> list[Tensor]:
-    """Class shares [B, K, H, W] at 1/first, 1/(2 first), ... of the size."""
-    out = [F.avg_pool2d(shares, first) if first > 1 else shares]
+def class_shares(index_map: Tensor, num_classes: int, dtype: torch.dtype, size: int = 1) -> Tensor:
+    """Indices uint8 [B, H, W] to the share of each class in cells of size x size pixels, [B, K, H / size, W / size],
+    channels last; nothing where the index is not below K (no label). With cells of one pixel: the one-hot map.
+
+    Counted cell by cell: at full resolution the one-hot map would be the largest tensor of all.
+    """
+    inside = cells(index_map, num_classes, size)
+    shares = torch.zeros(*inside.shape[:3], num_classes + 1, dtype=dtype, device=index_map.device)
+    shares.scatter_add_(3, inside, torch.full_like(inside, 1 / size**2, dtype=dtype))
+    return shares[..., :num_classes].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def pyramid(shares: Tensor, levels: int) -> list[Tensor]:
+    """Class shares [B, K, H, W] at the whole, half, quarter, ... of the size."""
+    out = [shares]
     for _ in range(levels - 1):
         out.append(F.avg_pool2d(out[-1], 2))
     return out
@@ -46,7 +62,8 @@ class Modulation(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(hidden, 2 * channels, kernel, padding=kernel // 2)
         nn.init.normal_(self.conv.weight, std=0.02)
-        nn.init.zeros_(self.conv.bias)
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         gamma, beta = self.conv(features).chunk(2, dim=1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from surgaug.models.blocks import zero_init
 
 DIMENSION = 7
+SMALLEST_SPREAD = 0.02  # of a code among frames that all look the same
 
 
 def style_code(x_0: Tensor) -> Tensor:
@@ -35,7 +36,19 @@ class StyleEmbedding(nn.Module):
 
     def __init__(self, width: int, hidden: int = 64):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(DIMENSION + 1, hidden), nn.SiLU(), zero_init(nn.Linear(hidden, width)))
+        entry = nn.Linear(DIMENSION + 1, hidden)
+        self.mlp = nn.Sequential(entry, nn.SiLU(), zero_init(nn.Linear(hidden, width)))
+
+    @torch.no_grad()
+    def fit(self, codes: Tensor) -> None:
+        """Start from what the codes [N, 7] spread over, so that a difference between two frames is one to the network.
+
+        Colours of one hospital's frames differ by a tenth; as they are, the network would not heed them for long.
+        """
+        spread, mean = torch.std_mean(codes, dim=0, correction=0)
+        weight, bias = self.mlp[0].get_parameter("weight"), self.mlp[0].get_parameter("bias")
+        weight[:, :DIMENSION] /= spread.clamp(min=SMALLEST_SPREAD)
+        bias.sub_(weight[:, :DIMENSION] @ mean)
 
     def forward(self, code: Tensor) -> Tensor:
         known = code.isfinite().all(dim=1, keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.data.label_space import IGNORE_INDEX
+from surgaug.device import autocast
 from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, groups_for, zero_init
-from surgaug.models.spade import LevelFeatures, Modulation, class_shares, pyramid
+from surgaug.models.spade import LevelFeatures, Modulation, cells, class_shares, pyramid
 from surgaug.models.style import DIMENSION as STYLE_DIMENSION
 from surgaug.models.style import StyleEmbedding
 
@@ -84,7 +86,8 @@ class Conditioning:
             (torch.cat([p.modulation[i][0] for p in parts]), torch.cat([p.modulation[i][1] for p in parts]))
             for i in range(len(parts[0].modulation))
         ]
-        style = None if parts[0].style is None else torch.cat([p.style for p in parts])
+        styles = [p.style for p in parts if p.style is not None]
+        style = torch.cat(styles) if styles else None
         return Conditioning(torch.cat([p.entry for p in parts]), modulation, parts[0].size, style)
 
 
@@ -157,7 +160,7 @@ class SemanticUNet(nn.Module):
         """(level, block) of every SPADE block, in the order of the forward pass."""
         last = len(self.config.channels) - 1
         stages = [(last, self.middle), *((last - i, stage) for i, stage in enumerate(self.decoder))]
-        return [(lv, b) for lv, stage in stages for b in stage if isinstance(b, ResBlock) and b.spade]
+        return [(lv, b) for lv, stage in stages for b in stage.children() if isinstance(b, ResBlock) and b.spade]
 
     def _pad(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
         m = self.config.multiple
@@ -165,16 +168,21 @@ class SemanticUNet(nn.Module):
 
     def encode(self, index_map: Tensor) -> Conditioning:
         """Label maps as indices uint8 [B, H, W] (255 or any value not below K: no label) to their `Conditioning`."""
-        size = tuple(index_map.shape[-2:])
+        size = (index_map.shape[-2], index_map.shape[-1])
         index_map = F.pad(index_map, self._pad(size), value=IGNORE_INDEX)
-        weight = self.label_entry.weight
-        shares = class_shares(index_map, self.num_classes, weight.dtype)
-        entry = self.label_entry(F.pixel_unshuffle(self.label_embedding(shares), self.config.patch))
-        levels = pyramid(shares, self.config.patch, len(self.config.channels))
+        patch, dtype = self.config.patch, self.label_entry.weight.dtype
+        entry = self.label_entry(self._embedded(index_map))
+        levels = pyramid(class_shares(index_map, self.num_classes, dtype, patch), len(self.config.channels))
         features = {int(k): f(levels[int(k)]) for k, f in self.level_features.items()}
         blocks = self._spade_blocks()
         modulation = [m(features[level]) for m, (level, _) in zip(self.modulation, blocks, strict=True)]
         return self.in_style(Conditioning(entry, modulation, size), None)
+
+    def _embedded(self, index_map: Tensor) -> Tensor:
+        """`label_embedding` of the one-hot map, looked up, then space to depth: [B, H, W] to [B, C patch^2, h, w]."""
+        table = F.pad(self.label_embedding.weight[:, :, 0, 0].t(), (0, 0, 0, 1))  # a row of zeros: no label
+        embedded = F.embedding(cells(index_map, self.num_classes, self.config.patch), table)  # [B, h, w, patch^2, C]
+        return embedded.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
 
     def in_style(self, cond: Conditioning, codes: Tensor | None) -> Conditioning:
         """`cond` with the style codes float [B, 7] of `models/style.py`; NaN, or None for all: any style.
@@ -197,8 +205,8 @@ class SemanticUNet(nn.Module):
             e = e + cond.style
         modulation = iter(cond.modulation)
 
-        def run(stage: nn.ModuleList, h: Tensor) -> Tensor:
-            for block in stage:
+        def run(stage: nn.Module, h: Tensor) -> Tensor:
+            for block in stage.children():
                 if isinstance(block, SelfAttention):
                     h = block(h)
                 else:
@@ -221,3 +229,15 @@ class SemanticUNet(nn.Module):
             h = run(stage, h)
         h = F.pixel_shuffle(self.out(F.silu(self.out_norm(h))), self.config.patch)
         return h[:, :, :height, :width]
+
+
+def conditioned(
+    net: SemanticUNet, cond: Conditioning, device: torch.device, dtype: torch.dtype | None
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """`net(x_t, noise_level)` for label maps and styles that stay; computed in `dtype` (None: as it is)."""
+
+    def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
+        with autocast(device, dtype):
+            return net(x_t, noise_level, cond)
+
+    return network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -24,11 +25,15 @@ class PerceptualLoss(nn.Module):
     `weights`: a file as torchvision's `vgg19` has it (read as data only). ModelError when it is something else.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, weights: Path):
         super().__init__()
-        layers, before = [], 3
+        layers: list[nn.Module] = []
+        before = 3
         for entry in LAYOUT:
-            if entry == "pool":
+            if isinstance(entry, str):
                 layers.append(nn.MaxPool2d(2))
             else:
                 layers += [nn.Conv2d(before, entry, 3, padding=1), nn.ReLU()]
@@ -44,7 +49,7 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self._first_of_stages(y)
         pairs = zip(WEIGHTS, self._first_of_stages(x), wanted, strict=True)
-        return sum(weight * F.l1_loss(a, b) for weight, a, b in pairs)
+        return sum((weight * F.l1_loss(a, b) for weight, a, b in pairs), x.new_zeros(()))
 
     def _first_of_stages(self, x: Tensor) -> list[Tensor]:
         h, out, first = ((x + 1) / 2 - self.mean) / self.std, [], True
@@ -56,7 +61,7 @@ class PerceptualLoss(nn.Module):
         return out
 
 
-def _read(path: Path, names: list[str]) -> dict[str, Tensor]:
+def _read(path: Path, names: Iterable[str]) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return {name: state[name] for name in names}

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from surgaug.data.atomic import write_bytes
 from surgaug.data.label_space import LabelSpace
@@ -28,6 +28,10 @@ from surgaug.models.unet import SemanticUNet
 FORMAT = "surgaug-model-1"
 # The small model that comes with the package, trained on phantom scenes (docs/model-card.md).
 SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
+# What training leaves in a run's folder, in the order of preference. The last one comes first: the learning rate has
+# fallen to its end there. The lowest validation loss (a mean error, lowest for blurred answers) is often an early one;
+# name best.safetensors itself to use it.
+MODEL_FILES = ("last.safetensors", "best.safetensors")
 
 
 @dataclass
@@ -37,7 +41,7 @@ class LoadedModel:
     schedule and prediction: of family "diffusion"; the others have none ({}) and "image".
     """
 
-    net: nn.Module
+    net: Any  # of one of `models/families`, each with methods of its own
     space: LabelSpace
     schedule: dict[str, Any]
     prediction: str
@@ -46,6 +50,18 @@ class LoadedModel:
     family: str = families.DIFFUSION
     defaults: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+def model_file(path: Path) -> Path:
+    """`path` itself, or the model file in the run folder `path`. ModelError when there is neither."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such model file or run folder")
+    found = next((path / name for name in MODEL_FILES if (path / name).is_file()), None)
+    if found is None:
+        raise ModelError(f"{path}: no model in this folder (looked for {', '.join(MODEL_FILES)})")
+    return found
 
 
 def file_hash(path: Path) -> str:
@@ -128,7 +144,7 @@ def _content_hash(header: str, tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surgaug.device import autocast
+from surgaug.device import autocast, to_device
 from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.spade import class_shares
 from surgaug.training.config import TrainConfig
@@ -33,13 +33,14 @@ class Player:
         """One step down `loss`; returns the norm of its gradient."""
         self.optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
-        return apply(self.net, self.optimizer, scaler, math.inf)
+        return apply(self.net, [self.optimizer], scaler, math.inf)
 
 
 class Adversarial:
     """The common part of an adversarial `Method`; see `training.methods`. `players` names the two that take turns."""
 
-    paired = True
+    paired, trained = True, None
+    net: Any  # of one of `models/families`, each with methods of its own
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Adversarial:
 
     def to_device(self, images: np.ndarray, index_maps: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images float [b, 3, H, W] in [-1, 1] and index maps uint8 [b, H, W]."""
-        return to_tensor(images, self.device), torch.from_numpy(index_maps).to(self.device)
+        return to_tensor(images, self.device), to_device(index_maps, self.device)
 
     def one_hot(self, index_map: Tensor) -> Tensor:
         """[b, H, W] to float [b, K, H, W]."""
@@ -89,6 +90,10 @@ class Adversarial:
     def autocast(self) -> Any:
         """The context of the run's precision."""
         return autocast(self.device, self.dtype)
+
+    def halve(self) -> bool:
+        """These batches are small, and their norms see the whole of them: they are not cut."""
+        return False
 
     def validation(self, frames: Frames) -> Validation:
         """Validation by frames that were held out."""
@@ -124,7 +129,8 @@ def hinge(answer: Tensor, real: bool) -> Tensor:
 
 def feature_matching(real: Iterable[Tensor], painted: Iterable[Tensor]) -> Tensor:
     """Sum over a discriminator's layers of the mean absolute difference (pix2pixHD, Wang 2018, equation 4)."""
-    return sum(F.l1_loss(b.float(), a.detach().float()) for a, b in zip(real, painted, strict=True))
+    losses = [F.l1_loss(b.float(), a.detach().float()) for a, b in zip(real, painted, strict=True)]
+    return torch.stack(losses).sum()
 
 
 class Validation:
@@ -150,8 +156,8 @@ class Validation:
         return sheet_of(self.palette[self.index_maps], self.images, lambda n: to_images(self._paint(net, 0, n)))
 
     @torch.inference_mode()
-    def _paint(self, net: nn.Module, start: int, stop: int) -> Tensor:
-        index_map = torch.from_numpy(self.index_maps[start:stop]).to(self.device)
+    def _paint(self, net: Any, start: int, stop: int) -> Tensor:
+        index_map = to_device(self.index_maps[start:stop], self.device)
         noise = []
         for shape in net.noise_shapes(self.index_maps.shape[-2:]):
             drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(i)) for i in range(start, stop)]

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgaug.diffusion import parameterisation
+from surgaug.device import COMPILE
+from surgaug.diffusion import distillation, parameterisation
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
 from surgaug.models import families
 from surgaug.models.unet import UNetConfig
-from surgaug.models.weights import SHIPPED
+from surgaug.models.weights import SHIPPED, model_file, read_header
 from surgaug.training import methods
 
 if sys.version_info >= (3, 11):
@@ -24,6 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+PHANTOM = "phantom"
 SPLIT_NAMES = {"train", "training", "images", "data"}
 
 
@@ -31,7 +33,10 @@ SPLIT_NAMES = {"train", "training", "images", "data"}
 class TrainConfig:
     """One training run. Sizes are (H, W). Of `steps` and `minutes` the first to end ends it; the rate falls over it.
 
-    network: the `Config` of the model's family. adversary: the `Adversary` of its method, None for diffusion.
+    network: the `Config` of the model's family. adversary: the `Adversary` of its method, None for diffusion. distill:
+    the teacher's model file, for a student of `student_steps` steps of sampling, to which the teacher's guidance (its
+    usual one) is second nature. lr: AdamW's rate. muon_lr: Muon's, for convolutions between the network's ends; None:
+    AdamW's for these as well.
     """
 
     data: str = ""
@@ -43,6 +48,9 @@ class TrainConfig:
     model: str = families.DIFFUSION
     preset: str = "tiny"
     init: str | None = None
+    distill: str | None = None
+    student_steps: int = 4
+    teacher_guidance: float = 1.0
 
     network: Any = field(default_factory=UNetConfig)
     adversary: Any = None
@@ -50,6 +58,7 @@ class TrainConfig:
     prediction: str = "x0"
     loss: str = "l2"
     min_snr_gamma: float | None = 5.0
+    min_snr_floor: float = 0.1
     drop_map: float = 0.1
     drop_class: float = 0.05
     drop_style: float = 0.2
@@ -59,6 +68,7 @@ class TrainConfig:
     batch: int = 8
     accumulate: int = 1
     lr: float = 1.2e-3
+    muon_lr: float | None = None
     warmup: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -70,19 +80,24 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    compile: str = "auto"
     save_minutes: float = 2.0
     sample_minutes: float = 5.0
     validate_frames: int = 32
 
 
 # Settings that may differ between the run that stopped and the one that goes on: none of them changes the result.
-FREE_ON_RESUME = {"out", "device", "save_minutes", "sample_minutes", "steps", "minutes"}
+FREE_ON_RESUME = {"out", "device", "compile", "save_minutes", "sample_minutes", "steps", "minutes"}
 
 # Settings that only diffusion heeds; with another model they are refused.
 DIFFUSION_ONLY = (
-    "init", "schedule", "prediction", "loss", "min_snr_gamma", "drop_map", "drop_class", "drop_style", "accumulate",
-    "warmup", "weight_decay", "clip",
+    "init", "distill", "student_steps", "teacher_guidance", "schedule", "prediction", "loss", "min_snr_gamma",
+    "min_snr_floor", "drop_map", "drop_class", "drop_style", "accumulate", "muon_lr", "warmup", "weight_decay", "clip",
+    "compile",
 )  # fmt: skip
+
+# What a student's training has of its own: it starts near its end, and every frame is worth its teacher's answer.
+STUDENT: dict[str, Any] = {"lr": 3e-4, "muon_lr": None, "min_snr_gamma": None, "min_snr_floor": 0.0}
 
 
 def preset(name: str, model: str = families.DIFFUSION, **given: Any) -> TrainConfig:
@@ -96,6 +111,27 @@ def preset(name: str, model: str = families.DIFFUSION, **given: Any) -> TrainCon
     recipe["schedule"] = Schedule(**recipe.get("schedule", {}))
     chosen = {k: v for k, v in given.items() if v is not None}
     return TrainConfig(**{**recipe, "model": model, "preset": name, "network": networks[name], **chosen})
+
+
+def start_file(name: str) -> Path:
+    """The model file that `--init` or `--distill` names; "phantom" is the one that ships. ModelError: there is none."""
+    return SHIPPED if name == PHANTOM else model_file(Path(name))
+
+
+def of_teacher(file: str) -> dict[str, Any]:
+    """What a student takes over from its teacher's model file. ModelError when that is none of a diffusion model."""
+    header = read_header(Path(file))
+    if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
+        raise UsageError(f"--distill {file}: a model of kind {family}, which paints in one step already")
+    return {
+        "init": file,
+        "network": families.read_config(family, header["config"]),
+        "schedule": Schedule.from_dict(header["schedule"]),
+        "prediction": header["prediction"],
+        "size": (header["size"][0], header["size"][1]),
+        "preset": header["meta"].get("train", {}).get("preset", "tiny"),
+        "teacher_guidance": float(header["defaults"].get("guidance", 1.0)),
+    }
 
 
 def override(config: Any, path: str, value: Any, _shown: str = "") -> Any:
@@ -147,6 +183,9 @@ def convert(value: Any, kind: Any, shown: str) -> Any:
             raise ValueError
         return kind(value)
     except (ValueError, TypeError, KeyError):
+        if origin is tuple:
+            several = "numbers" if args[-1] is Ellipsis else f"{len(args)} numbers"
+            raise UsageError(f"'{shown}': {value!r}: expected {several}, as in 64x112") from None
         name = getattr(kind, "__name__", str(kind))
         raise UsageError(f"'{shown}': {value!r} is not a valid {name}") from None
 
@@ -166,6 +205,7 @@ def check(config: TrainConfig) -> None:
     must(bool(config.steps or config.minutes), "give --steps or --minutes")
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(config.minutes is None or config.minutes > 0, f"--minutes {config.minutes}: must be above 0")
+    must(config.compile in COMPILE, f"--compile {config.compile}: one of {', '.join(COMPILE)}")
     must(config.loss in ("l1", "l2"), f"loss {config.loss}: l1 or l2")
     must(set(config.flip) <= {"h", "v"}, f"flip {config.flip}: any of h and v, or empty")
     must(0 <= config.zoom < 0.9, f"zoom {config.zoom}: from 0 to below 0.9")
@@ -175,13 +215,20 @@ def check(config: TrainConfig) -> None:
         for f in dataclasses.fields(config):
             if f.name in DIFFUSION_ONLY:
                 default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-                name = "--init" if f.name == "init" else f.name
+                name = f"--{f.name}" if f.name in ("init", "distill", "compile") else f.name
                 must(getattr(config, f.name) == default, f"{name}: only diffusion heeds it, not --model {config.model}")
         return
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
     must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
     parameterisation.check(config.prediction, config.schedule)
+    if config.distill:
+        must(config.student_steps >= 1, f"student_steps {config.student_steps}: at least 1")
+        must(config.classes == "auto", f"--classes {config.classes}: a student has its teacher's")
+        distillation.check(config.prediction)
+        for name, value in of_teacher(config.distill).items():
+            if name not in ("size", "preset", "teacher_guidance"):
+                must(getattr(config, name) == value, f"{name}: a student has its teacher's, here {value}")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -193,20 +240,6 @@ def to_dict(config: Any) -> dict[str, Any]:
         return list(v) if isinstance(v, tuple) else v
 
     return plain(dataclasses.asdict(config))
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Lines `a.b: old -> new` for every setting that differs and may not on resuming."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        a, b = old.get(key), new.get(key)
-        if not prefix and key in FREE_ON_RESUME:
-            continue
-        if isinstance(a, dict) and isinstance(b, dict):
-            lines += differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            lines.append(f"{prefix}{key}: {a} -> {b}")
-    return lines
 
 
 def from_command_line(
@@ -228,19 +261,25 @@ def from_command_line(
     settings = dict(a.partition("=")[::2] for a in assignments)
     if bad := [a for a in assignments if "=" not in a]:
         raise UsageError(f"--set {bad[0]}: must be KEY=VALUE")
-    if bad := {"model", "preset"} & settings.keys():
-        raise UsageError(f"--set {min(bad)}: other settings hang on it; give --{min(bad)}")
+    if taken := {"model", "preset"} & settings.keys():
+        raise UsageError(f"--set {min(taken)}: other settings hang on it; give --{min(taken)}")
     timed = any(x.get("minutes") is not None for x in (given, table, settings))
-    config = preset(preset_name, model, minutes=1.0 if timed else None)
+    taken_over: dict[str, Any] = {}
+    if teacher := next((x["distill"] for x in (settings, given, table) if x.get("distill")), None):
+        teacher = str(start_file(teacher))
+        taken_over = {**STUDENT, **of_teacher(teacher)}
+        preset_name = taken_over["preset"]
+    config = dataclasses.replace(preset(preset_name, model, minutes=1.0 if timed else None), **taken_over)
     for source in (table, given, settings):
         for key, value in source.items():
             config = override(config, key, value)
-    if config.init == "phantom":
-        config = dataclasses.replace(config, init=str(SHIPPED))
+    if config.distill:
+        config = dataclasses.replace(config, distill=teacher)
     if not config.out:
         height, width = config.size
         folder = Path(config.data).resolve()
         name = folder.name if folder.name not in SPLIT_NAMES else f"{folder.parent.name}-{folder.name}"
         name += "" if model == families.DIFFUSION else f"-{model}"
+        name += f"-{config.student_steps}steps" if config.distill else ""
         config = dataclasses.replace(config, out=str(Path("runs") / f"{name}-{preset_name}-{height}x{width}"))
     return config

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from surgaug.data.dataset import Item, PairedFrames, open_pairs
+from surgaug.data.label_space import LabelSpace
 from surgaug.data.survey import survey
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback
+from surgaug.models.weights import read_header
 from surgaug.training.config import TrainConfig
 from surgaug.training.frames import Frames
 
@@ -28,7 +30,7 @@ def load_data(config: TrainConfig, feedback: Feedback) -> tuple[Frames, Frames, 
     """
     paired = open_pairs(
         Path(config.data),
-        classes=config.classes,
+        classes=LabelSpace.from_dict(read_header(Path(config.distill))["space"]) if config.distill else config.classes,
         exclude_known_errors=config.exclude_known_errors,
         also=[Path(config.val)] if config.val else [],
         feedback=feedback,

@@ -8,7 +8,7 @@ no length has to be chosen for a training bounded by minutes.
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def decay(step: int, power: float | None) -> float:
@@ -22,7 +22,8 @@ def decay(step: int, power: float | None) -> float:
 @torch.no_grad()
 def update(average: nn.Module, net: nn.Module, step: int, power: float | None) -> None:
     """Move `average` towards `net` after optimizer step number `step`; buffers are copied."""
-    own, new = list(average.parameters()), list(net.parameters())
+    own: list[Tensor] = list(average.parameters())
+    new: list[Tensor] = list(net.parameters())
     torch._foreach_lerp_(own, new, 1 - decay(step, power))
     for a, b in zip(average.buffers(), net.buffers(), strict=True):
         a.copy_(b)

@@ -19,9 +19,11 @@ from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock
 from surgaug.models import families
+from surgaug.models.compiled import Compiler
 from surgaug.models.weights import save_model, transfer
 from surgaug.training import ema, methods
-from surgaug.training.config import TrainConfig, check, to_dict
+from surgaug.training.attempt import attempt
+from surgaug.training.config import PHANTOM, TrainConfig, check, start_file, to_dict
 from surgaug.training.data import load_data
 from surgaug.training.distributed import World, join, leave
 from surgaug.training.frames import batches, repeat_factors
@@ -88,16 +90,21 @@ def _train(
 
     frames, val_frames, statistics, presence = load_data(config, feedback)
     space = frames.paired.space
-    styles = style_bank(frames) if getattr(config.network, "style", False) and world.leads else []
+    styles = style_bank(frames) if getattr(config.network, "style", False) else []
     dtype = pick_precision(config.precision, device)
     torch.manual_seed(config.seed)
     net = families.get(config.model).build(config.network, space.num_classes)
+    if styles:
+        net.style.fit(torch.tensor([style["code"] for style in styles]))
     if config.init and not saved:
-        fresh = transfer(net, space, Path(config.init))
-        feedback.info(f"weights from {config.init}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
+        fresh = transfer(net, space, start_file(config.init))
+        shipped = f"{PHANTOM}, the model that ships (--init none starts from nothing)"
+        source = shipped if config.init == PHANTOM else config.init
+        feedback.info(f"weights from {source}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
     net = net.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, world)
+    compiler = Compiler(config.compile if method.trained else "off", method.trained or net, device, feedback)
     parts = {"average": average} | method.parts
     if saved:
         for name, owner in parts.items():
@@ -141,7 +148,7 @@ def _train(
             )
         position = {"step": step, "minutes": minutes(), "best": best}
         save_state(run / "state.pt", position | {name: owner.state_dict() for name, owner in parts.items()})
-        write_status(run, status=status, step=step, minutes=minutes())
+        write_status(run, status=status, step=step, minutes=minutes(), compiled=compiler.compiled)
 
     def look(status: str) -> None:
         """Validation loss and sample sheet with the averaged weights; then save, also as the best if it is."""
@@ -149,6 +156,7 @@ def _train(
         by_level = validation.losses(average, config.batch)
         value = float(np.mean(by_level))
         better, best = value < best, min(best, value)
+        assert logs is not None  # only the leading process looks
         logs.row(step=step, minutes=minutes(), val_loss=value, val_by_level=" ".join(f"{v:.4f}" for v in by_level))
         sheet = validation.sheet(average)
         write_png(run / "samples" / f"step_{step:07d}.png", sheet)
@@ -177,10 +185,7 @@ def _train(
             progress = max(step / (config.steps or math.inf), clock / (config.minutes or math.inf))
             lr = method.set_rate(step, progress)
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
-            try:
-                values = method.update(*next(stream), step, part)
-            except RuntimeError as e:
-                raise _out_of_memory(e, config) or e from None
+            values = attempt(method, next(stream), step, part, config, feedback)
             if world.agree(spoilt(values, dtype)):
                 raise ModelError(
                     f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}: "
@@ -196,6 +201,8 @@ def _train(
             if now - logged_at > LOG_SECONDS:
                 means = {name: float(np.mean([values[name] for values in window])) for name in window[0]}
                 rate = (step - logged_step) * config.batch / (now - logged_at)
+                by_steps = ((config.steps or math.inf) - step) * config.batch / rate
+                compiler.consider(min(by_steps, 60 * ((config.minutes or math.inf) - minutes())))
                 fields = {"loss": f"{means['loss']:.4f}", "images/s": f"{rate:.1f}"}
                 if logs:
                     logs.row(
@@ -216,16 +223,7 @@ def _train(
                 saved_at = time.monotonic()
             if stopping:
                 raise Interrupted(f"stopped at step {step} and saved in {run}; type the same line again to go on")
-    if world.leads:
+    if logs:
         look("finished")
         logs.close()
     return TrainResult(run / "last.safetensors", step, minutes(), best)
-
-
-def _out_of_memory(error: RuntimeError, config: TrainConfig) -> ModelError | None:
-    if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
-        return None
-    return ModelError(
-        f"out of memory with --batch {config.batch} at {config.size[0]}x{config.size[1]}: try --batch "
-        f"{max(1, config.batch // 2)}, or --set accumulate={2 * config.accumulate} for the same batch in smaller pieces"
-    )

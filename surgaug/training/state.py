@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from surgaug.data.atomic import atomic_write, write_text
+from surgaug.data.settings import differences
 from surgaug.errors import ModelError, UsageError
-from surgaug.training.config import TrainConfig, differences, to_dict
+from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -91,7 +92,8 @@ def prepare(run: Path, config: TrainConfig, resume: bool) -> dict[str, Any] | No
             old = json.loads(old_config.read_text())
         except json.JSONDecodeError as e:
             raise ModelError(f"{old_config}: damaged ({e}); delete {run} to start again") from None
-        if lines := differences(completed(old, config), json.loads(json.dumps(to_dict(config)))):
+        now = json.loads(json.dumps(to_dict(config)))
+        if lines := differences(completed(old, config), now, free=FREE_ON_RESUME):
             raise UsageError(
                 f"{run} holds a run with other settings ({'; '.join(lines)}); "
                 "repeat the settings it began with, or name another folder with --out"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from surgaug.device import autocast
+from surgaug.device import autocast, to_device
 from surgaug.diffusion.loss import loss, min_snr_weight
 from surgaug.diffusion.parameterisation import add_noise, target
 from surgaug.models.pixels import to_tensor
-from surgaug.models.style import style_code
+from surgaug.models.style import DIMENSION, style_code
 from surgaug.models.unet import SemanticUNet
 from surgaug.training.config import TrainConfig
 
@@ -52,6 +54,17 @@ class Batch:
         return [Batch(*parts) for parts in zip(*columns, weights, strict=True)]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Frames x_0 and noise eps [b, 3, H, W], levels alpha_bar float64 [b] on the CPU; the rest as in `Batch`."""
+
+    x_0: Tensor
+    eps: Tensor
+    alpha_bar: Tensor
+    index_map: Tensor
+    style: Tensor
+
+
 def lr_factor(step: int, progress: float, warmup: int) -> float:
     """Linear warm-up over `warmup` steps, times a cosine from 1 to `FINAL_LR` over `progress` in [0, 1]."""
     falling = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
@@ -72,7 +85,23 @@ def drop_labels(
     return index_map.masked_fill(gone.gather(1, index_map.flatten(1).long()).view_as(index_map), 255)
 
 
-def make_batch(
+def make_batch(config: TrainConfig, drawn: Drawn, device: torch.device) -> Batch:
+    """What the network sees of the frames and noise that were drawn, and what it should say."""
+    weight = None
+    if config.min_snr_gamma is not None:
+        weight = min_snr_weight(config.prediction, drawn.alpha_bar, config.min_snr_gamma, config.min_snr_floor)
+        weight = weight.to(device, torch.float32)
+    return Batch(
+        add_noise(drawn.x_0, drawn.eps, drawn.alpha_bar),
+        drawn.alpha_bar.sqrt().to(device, torch.float32),
+        drawn.index_map,
+        drawn.style,
+        target(config.prediction, drawn.x_0, drawn.eps, drawn.alpha_bar),
+        weight,
+    )
+
+
+def draw(
     config: TrainConfig,
     images: np.ndarray,
     index_maps: np.ndarray,
@@ -80,9 +109,9 @@ def make_batch(
     step: int,
     part: slice,
     device: torch.device,
-) -> Batch:
-    """Noise, levels and label dropout are drawn for the whole global batch from (seed, step), then cut to `part`:
-    the same whatever the number of processes, and after any resume.
+) -> Drawn:
+    """Noise, levels and label dropout are drawn for the whole global batch from (seed, step), then cut to `part`: the
+    same whatever the number of processes, and after any resume.
     """
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     b, (height, width) = config.batch, config.size
@@ -90,34 +119,32 @@ def make_batch(
     u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator)) / b
     alpha_bar = config.schedule.sample_levels(u)[part]
     eps = torch.randn((b, 3, height, width), generator=generator)[part]
-    eps = eps.to(device, memory_format=torch.channels_last)
+    eps = to_device(eps, device).contiguous(memory_format=torch.channels_last)
     full = torch.full((b, height, width), 255, dtype=torch.uint8)
     full[part] = torch.from_numpy(index_maps)
-    index_map = drop_labels(full, config.drop_map, config.drop_class, num_classes, generator)[part].to(device)
+    index_map = drop_labels(full, config.drop_map, config.drop_class, num_classes, generator)[part]
     x_0 = to_tensor(images, device)
-    styleless = (torch.rand(b, 1, generator=generator) < config.drop_style)[part].to(device)
-    weight = None
-    if config.min_snr_gamma is not None:
-        weight = min_snr_weight(config.prediction, alpha_bar, config.min_snr_gamma).to(device, torch.float32)
-    return Batch(
-        add_noise(x_0, eps, alpha_bar),
-        alpha_bar.sqrt().to(device, torch.float32),
-        index_map,
-        style_code(x_0).masked_fill(styleless, torch.nan),
-        target(config.prediction, x_0, eps, alpha_bar),
-        weight,
-    )
+    style = x_0.new_full((len(x_0), DIMENSION), torch.nan)
+    if config.network.style:
+        styleless = (torch.rand(b, 1, generator=generator) < config.drop_style)[part].to(device)
+        style = style_code(x_0).masked_fill(styleless, torch.nan)
+    return Drawn(x_0, eps, alpha_bar, to_device(index_map, device), style)
 
 
 def gradient(
-    model: nn.Module, batch: Batch, config: TrainConfig, scaler: torch.amp.GradScaler, dtype: torch.dtype | None
+    model: nn.Module,
+    batch: Batch,
+    config: TrainConfig,
+    pieces: int,
+    scaler: torch.amp.GradScaler,
+    dtype: torch.dtype | None,
 ) -> float:
-    """Accumulate the gradient of the mean loss over `batch`; returns that loss."""
+    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss."""
     total, size = 0.0, len(batch.x_t)
-    pieces = batch.pieces(config.accumulate)
-    for i, piece in enumerate(pieces):
-        last = i == len(pieces) - 1
-        with nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync():
+    parts = batch.pieces(pieces)
+    for i, piece in enumerate(parts):
+        last = i == len(parts) - 1
+        with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
             with autocast(piece.x_t.device, dtype):
                 out = model(piece.x_t, piece.noise_level, piece.index_map, piece.style)
             value = loss(out, piece.wanted, piece.weight, config.loss).sum() / size
@@ -126,12 +153,16 @@ def gradient(
     return total
 
 
-def apply(net: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, clip: float) -> float:
+def apply(
+    net: nn.Module, optimizers: Sequence[torch.optim.Optimizer], scaler: torch.amp.GradScaler, clip: float
+) -> float:
     """Clip and step; returns the gradient's norm. Nothing is changed when it is not finite."""
-    scaler.unscale_(optimizer)
+    for optimizer in optimizers:
+        scaler.unscale_(optimizer)
     norm = float(nn.utils.clip_grad_norm_(net.parameters(), clip))
     if math.isfinite(norm) or scaler.is_enabled():  # the scaler itself skips a step that overflowed
-        scaler.step(optimizer)
+        for optimizer in optimizers:
+            scaler.step(optimizer)
         scaler.update()
-    optimizer.zero_grad(set_to_none=True)
+    net.zero_grad(set_to_none=True)
     return norm

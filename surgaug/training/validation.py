@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surgaug.device import autocast
+from surgaug.device import autocast, to_device
 from surgaug.diffusion.loss import loss
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, target
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
 from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.style import style_code
-from surgaug.models.unet import Conditioning, SemanticUNet
+from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.training.frames import Frames
 
 LEVELS = 8
@@ -38,9 +38,22 @@ def sheet_of(colors: np.ndarray, images: np.ndarray, paint: Callable[[int], np.n
 
 
 class Validation:
-    """Fixed frames, fixed noise, fixed levels: values are comparable over a run."""
+    """Fixed frames, fixed noise, fixed levels: values are comparable over a run.
 
-    def __init__(self, frames: Frames, count: int, schedule: Schedule, prediction: str, device: torch.device, dtype):
+    `levels`: alpha_bar, least noise first. `sampler`, `spacing`, `steps`: of the sheet.
+    """
+
+    sampler, spacing, steps = "dpmpp", "karras", SHEET_STEPS
+
+    def __init__(
+        self,
+        frames: Frames,
+        count: int,
+        schedule: Schedule,
+        prediction: str,
+        device: torch.device,
+        dtype: torch.dtype | None,
+    ):
         self.schedule, self.prediction, self.device, self.dtype = schedule, prediction, device, dtype
         self.images, self.index_maps = fixed_frames(frames, count)
         generator = torch.Generator().manual_seed(0)
@@ -51,41 +64,39 @@ class Validation:
 
     @torch.inference_mode()
     def losses(self, net: SemanticUNet, batch: int) -> list[float]:
-        """Mean squared error of the prediction at each of `LEVELS` noise levels, least noise first."""
-        totals = torch.zeros(LEVELS, dtype=torch.float64)
+        """Mean squared error of the prediction at each of `levels`, least noise first."""
+        totals = torch.zeros(len(self.levels), dtype=torch.float64)
         for i in range(0, len(self.images), batch):
-            x_0 = to_tensor(self.images[i : i + batch], self.device)
-            eps = self.eps[i : i + batch].to(self.device)
-            cond = self._condition(net, slice(i, i + batch))
+            part = slice(i, i + batch)
+            x_0, eps = to_tensor(self.images[part], self.device), self.eps[part].to(self.device)
+            network = conditioned(net, self.condition(net, part), self.device, self.dtype)
+            wanted = self.lessons(part, x_0, eps)
             for k, level in enumerate(self.levels):
                 level = level.expand(len(x_0))
                 x_t = add_noise(x_0, eps, level)
-                with autocast(self.device, self.dtype):
-                    out = net(x_t, level.sqrt().to(self.device, torch.float32), cond)
-                totals[k] += loss(out, target(self.prediction, x_0, eps, level)).double().sum().cpu()
+                out = network(x_t, level.sqrt().to(self.device, torch.float32))
+                totals[k] += loss(out, wanted(k, x_t)).double().sum().cpu()
         return (totals / len(self.images)).tolist()
 
-    def _condition(self, net: SemanticUNet, part: slice) -> Conditioning:
+    def lessons(self, part: slice, x_0: Tensor, eps: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """What the network should put out for x_t of the frames `part` at level number k."""
+        return lambda k, x_t: target(self.prediction, x_0, eps, self.levels[k].expand(len(x_0)))
+
+    def condition(self, net: SemanticUNet, part: slice) -> Conditioning:
         """What the label maps and the styles of the frames contribute."""
-        style = style_code(to_tensor(self.images[part], self.device))
+        style = style_code(to_tensor(self.images[part], self.device)) if net.config.style else None
         with autocast(self.device, self.dtype):
-            return net.in_style(net.encode(torch.from_numpy(self.index_maps[part]).to(self.device)), style)
+            return net.in_style(net.encode(to_device(self.index_maps[part], self.device)), style)
 
     @torch.inference_mode()
     def sheet(self, net: SemanticUNet) -> np.ndarray:
         """Rows of label map, real frame and sample (the same noise each time); uint8 [3H, nW, 3]."""
 
         def paint(n: int) -> np.ndarray:
-            eps, cond = self.eps[:n].to(self.device), self._condition(net, slice(n))
+            eps, cond = self.eps[:n].to(self.device), self.condition(net, slice(n))
 
-            def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
-                with autocast(self.device, self.dtype):
-                    return net(x_t, noise_level, cond)
-
-            denoise = clip_x0(denoiser(self.prediction, network))
-            steps = min(SHEET_STEPS, self.schedule.timesteps)
-            return to_images(
-                get("dpmpp")(denoise, eps, self.schedule.sampling_levels(steps, "karras"), lambda step: eps)
-            )
+            denoise = clip_x0(denoiser(self.prediction, conditioned(net, cond, self.device, self.dtype)))
+            levels = self.schedule.sampling_levels(min(self.steps, self.schedule.timesteps), self.spacing)
+            return to_images(get(self.sampler)(denoise, eps, levels, lambda step: eps))
 
         return sheet_of(self.palette[self.index_maps], self.images, paint)

@@ -21,6 +21,22 @@ def test_min_snr_weights(alpha_bar, gamma):
     assert min_snr_weight("v", level, gamma).item() == pytest.approx(min(snr, gamma) / (snr + 1), rel=1e-9)
 
 
+@given(st.floats(0, 1), st.floats(0, 0.5))
+def test_the_floor_lifts_the_noisiest_levels_alone(alpha_bar, floor):
+    level = torch.tensor([alpha_bar], dtype=torch.float64)
+    snr = alpha_bar / (1 - alpha_bar) if alpha_bar < 1 else float("inf")
+    weight = min(max(snr, floor), 5.0)
+    assert min_snr_weight("x0", level, 5.0, floor).item() == pytest.approx(weight, rel=1e-9)
+    if 0 < snr < float("inf"):
+        assert min_snr_weight("v", level, 5.0, floor).item() == pytest.approx(weight / (snr + 1), rel=1e-9)
+
+
+@pytest.mark.parametrize("floor", [-0.1, 6.0])
+def test_a_floor_above_gamma_or_below_nothing_is_refused(floor):
+    with pytest.raises(UsageError, match="min_snr_floor"):
+        min_snr_weight("x0", torch.tensor([0.5]), 5.0, floor)
+
+
 @pytest.mark.parametrize(("kind", "expected"), [("eps", [1, 0]), ("v", [0, 0]), ("x0", [0, 5])])
 def test_min_snr_weights_at_both_ends(kind, expected):
     weights = min_snr_weight(kind, torch.tensor([0.0, 1.0], dtype=torch.float64), 5.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -9,14 +11,19 @@ from surgaug.data.phantom import render
 from surgaug.diffusion.parameterisation import clip_x0, denoiser
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
-from surgaug.models.weights import SHIPPED, file_hash, load_model
+from surgaug.models.weights import SHIPPED, file_hash, load_model, read_header
 
-SHA256 = "cb8df107f115f9da145546a4c89015a69763c6cd20c40c6a5d70152e5d96847a"
+SHA256 = "1c24ae63e32de7973adf1144feeff3e7e7c364aa4d5563701746a6ff74c59476"
 
 
 def test_it_is_the_published_file_and_small():
     assert file_hash(SHIPPED) == SHA256
     assert SHIPPED.stat().st_size <= 15 * 2**20
+
+
+def test_it_says_no_more_of_the_machine_that_trained_it_than_the_script_does():
+    trained = read_header(SHIPPED)["meta"]["train"]
+    assert not any(isinstance(value, str) and Path(value).is_absolute() for value in trained.values())
 
 
 def test_it_paints_what_the_label_map_says():

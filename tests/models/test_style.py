@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -54,6 +55,20 @@ def test_any_style_differs_from_every_style_and_is_the_default():
 def test_it_starts_without_effect():
     torch.manual_seed(0)
     assert (StyleEmbedding(16)(style_code(images())) == 0).all()
+
+
+def test_after_fitting_a_code_counts_by_how_rare_it_is():
+    """As if codes had been brought to mean 0 and standard deviation 1 before an embedding that was not fitted."""
+    torch.manual_seed(0)
+    plain = StyleEmbedding(16)
+    torch.nn.init.normal_(plain.mlp[2].weight)
+    fitted = copy.deepcopy(plain)
+    codes = torch.randn(50, DIMENSION) * torch.linspace(0.03, 0.4, DIMENSION) + torch.linspace(-1, 1, DIMENSION)
+    fitted.fit(codes)
+    spread, mean = torch.std_mean(codes, dim=0, correction=0)
+    torch.testing.assert_close(fitted(codes), plain((codes - mean) / spread), rtol=1e-3, atol=1e-4)
+    fitted.fit(codes[:1].expand(5, DIMENSION))  # frames that all look the same
+    assert fitted(codes).isfinite().all()
 
 
 def test_a_network_without_styles_ignores_them():

@@ -84,12 +84,20 @@ def test_no_label_is_not_a_class():
 def test_shares_are_the_area_average_of_the_one_hot_map():
     maps = torch.randint(0, 3, (2, 8, 8), dtype=torch.uint8)
     maps[0, :2, :2] = 255
-    levels = pyramid(class_shares(maps, 3, torch.float32), 2, 2)
+    levels = pyramid(class_shares(maps, 3, torch.float32, 2), 2)
     for k in range(3):
         expected = (maps == k).float()
         torch.testing.assert_close(levels[0][:, k], F.avg_pool2d(expected, 2))
         torch.testing.assert_close(levels[1][:, k], F.avg_pool2d(expected, 4))
     assert levels[0][0, :, 0, 0].sum() == 0
+
+
+def test_the_label_embedding_is_a_convolution_of_the_one_hot_map():
+    net, maps, _, _ = net_and_maps()
+    maps[0, 2:5, 3:9] = 255
+    with torch.no_grad():
+        expected = F.pixel_unshuffle(net.label_embedding(class_shares(maps, 5, torch.float32)), SMALL.patch)
+        torch.testing.assert_close(net.encode(maps).entry, net.label_entry(expected))
 
 
 def test_a_one_pixel_instrument_reaches_the_coarsest_level():

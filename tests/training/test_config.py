@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from surgaug.data.settings import differences
 from surgaug.errors import UsageError
-from surgaug.training.config import check, differences, from_command_line, override, preset, to_dict
+from surgaug.training.config import FREE_ON_RESUME, check, from_command_line, override, preset, to_dict
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):
@@ -34,7 +35,7 @@ def test_minutes_replace_the_presets_steps_and_both_may_be_given():
         ("lr.x=1", "single value"),
         ("batch=many", "'many'"),
         ("batch=1.5", "1.5"),
-        ("size=64", "'64'"),
+        ("size=64", "'64': expected 2 numbers, as in 64x112"),
         ("nothing", "KEY=VALUE"),
         ("schedule.kind=square", "square"),
     ],
@@ -67,6 +68,6 @@ def test_what_cannot_be_meant_is_refused(change):
 def test_differences_survive_json_and_name_the_setting():
     config = preset("tiny", data="d", out="a")
     stored = json.loads(json.dumps(to_dict(config)))
-    assert differences(stored, to_dict(override(config, "out", "b"))) == []
+    assert differences(stored, to_dict(override(config, "out", "b")), free=FREE_ON_RESUME) == []
     changed = override(config, "network.dropout", 0.5)
-    assert differences(stored, to_dict(changed)) == ["network.dropout: 0.0 -> 0.5"]
+    assert differences(stored, to_dict(changed)) == ["network.dropout: 0.0 there, 0.5 now"]

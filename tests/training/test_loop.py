@@ -16,10 +16,12 @@ import pytest
 import torch
 
 from surgaug.errors import DataError, ModelError, UsageError
+from surgaug.models import compiled
 from surgaug.models.weights import load_model, read_weights
 from surgaug.training import loop
 from surgaug.training.config import TrainConfig, from_command_line
 from surgaug.training.methods import diffusion
+from surgaug.training.step import Trained
 
 TINY = [
     "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
@@ -111,8 +113,10 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeyp
     assert same(weights(whole), weights(tmp_path / "run"))
     a, b = (torch.load(r / "state.pt", weights_only=True) for r in (whole, tmp_path / "run"))
     assert same(a["net"], b["net"])
-    for i, s in a["optimizer"]["state"].items():
-        assert all(torch.equal(v, b["optimizer"]["state"][i][k]) for k, v in s.items())
+    for optimizer in "optimizer", "muon":
+        assert a[optimizer]["state"]
+        for i, s in a[optimizer]["state"].items():
+            assert all(torch.equal(v, b[optimizer]["state"][i][k]) for k, v in s.items())
 
 
 def test_a_finished_run_is_left_alone_and_can_be_lengthened(data, whole):
@@ -122,7 +126,7 @@ def test_a_finished_run_is_left_alone_and_can_be_lengthened(data, whole):
 
 
 def test_other_settings_are_refused_with_the_difference(data, whole):
-    with pytest.raises(UsageError, match="batch: 4 -> 2"):
+    with pytest.raises(UsageError, match="batch: 4 there, 2 now"):
         loop.train(settings(data, whole, batch=2))
 
 
@@ -207,7 +211,8 @@ def test_kill_9_and_the_same_line_again(data, tmp_path):
             *(x for s in TINY for x in ("--set", s)), "--set", "save_minutes=0",
         )  # fmt: skip
 
-    subprocess.run(line(tmp_path / "alone"), capture_output=True, check=True)
+    done = subprocess.run(line(tmp_path / "alone"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     killed, state = 0, tmp_path / "run" / "state.pt"
     while killed < 2:
         before = state.stat().st_mtime_ns if state.exists() else 0
@@ -220,7 +225,8 @@ def test_kill_9_and_the_same_line_again(data, tmp_path):
         process.wait()
         killed += 1
     assert killed >= 1
-    done = subprocess.run(line(tmp_path / "run"), capture_output=True, text=True, check=True)
+    done = subprocess.run(line(tmp_path / "run"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "run" / "last.safetensors")
     assert same(weights(tmp_path / "alone"), weights(tmp_path / "run"))
 
@@ -233,8 +239,44 @@ def test_two_processes_train_the_same_model(data, whole, tmp_path):
         "train", "--data", str(data), "--out", str(tmp_path / "run"), "--size", "16x16", "--batch", "4",
         "--steps", "12", *(x for s in TINY if "dropout" not in s for x in ("--set", s)),
     ]  # fmt: skip
-    subprocess.run(line, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
     one = tmp_path / "one"
     loop.train(settings(data, one, "network.dropout=0"))
     for k, v in weights(one).items():
         torch.testing.assert_close(weights(tmp_path / "run")[k], v, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_compiled_training_keeps_names_resumes_and_gives_the_same_weights(data, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
+    monkeypatch.setattr(compiled, "OFTEN", 0)
+    run, more = tmp_path / "run", "network.dropout=0"  # its draws differ between kernels
+    loop.train(settings(data, run, more, steps=3, compile="on"))
+    assert json.loads((run / "run.json").read_text())["compiled"]
+    loop.train(settings(data, run, more, steps=6))
+    assert not json.loads((run / "run.json").read_text())["compiled"]
+    loop.train(settings(data, tmp_path / "plain", more, steps=3))
+    loop.train(settings(data, tmp_path / "plain", more, steps=6))
+    a, b = weights(run), weights(tmp_path / "plain")
+    assert a.keys() == b.keys() == weights(whole).keys()
+    for name, value in b.items():
+        torch.testing.assert_close(a[name], value, rtol=1e-2, atol=1e-4)
+
+
+def test_out_of_memory_cuts_the_batch_into_pieces_and_goes_on(data, tmp_path, monkeypatch):
+    real, seen = Trained.forward, []
+
+    def small_memory(self, x_t, *more):
+        seen.append(len(x_t))
+        if len(x_t) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, x_t, *more)
+
+    more, run = "network.dropout=0", tmp_path / "run"
+    loop.train(settings(data, tmp_path / "whole", more, steps=2))
+    monkeypatch.setattr(Trained, "forward", small_memory)
+    assert loop.train(settings(data, run, more, steps=2)).step == 2
+    assert seen == [4, 2, *[1] * 8]
+    for name, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(run)[name], value, rtol=1e-2, atol=1e-4)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from surgaug.models.unet import SemanticUNet, UNetConfig
+from surgaug.training import step as training_step
 from surgaug.training.config import TrainConfig
 from surgaug.training.frames import order, repeat_factors
-from surgaug.training.step import Trained, apply, drop_labels, gradient, lr_factor, make_batch
+from surgaug.training.step import Trained, apply, draw, drop_labels, gradient, lr_factor, make_batch
 
 NETWORK = UNetConfig(
     channels=(16, 32), encoder_blocks=(1, 1), decoder_blocks=(1, 1), attention=(False, True), spade=(True, True),
@@ -23,7 +24,7 @@ def a_batch(config=CONFIG, part=slice(0, 4), step=7):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
     maps = rng.integers(0, 3, (4, 16, 16), dtype=np.uint8)
-    return make_batch(config, images[part], maps[part], 3, step, part, CPU)
+    return make_batch(config, draw(config, images[part], maps[part], 3, step, part, CPU), CPU)
 
 
 def test_two_processes_see_the_parts_of_one_batch():
@@ -54,7 +55,7 @@ def test_accumulated_gradient_is_the_whole_ones(accumulate):
         torch.nn.init.normal_(net.out.weight, std=0.1)
         config = replace(CONFIG, accumulate=n)
         scaler = torch.amp.GradScaler("cpu", enabled=False)
-        gradient(Trained(net), a_batch(config), config, scaler, None)
+        gradient(Trained(net), a_batch(config), config, config.accumulate, scaler, None)
         grads.append(net.image_entry.weight.grad.clone())
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-7)
 
@@ -65,7 +66,7 @@ def test_a_step_without_a_finite_gradient_changes_nothing():
     for p in net.parameters():
         p.grad = torch.full_like(p, float("nan"))
     optimizer = torch.optim.AdamW(net.parameters(), 1.0)
-    norm = apply(net, optimizer, torch.amp.GradScaler("cpu", enabled=False), 1.0)
+    norm = apply(net, [optimizer], torch.amp.GradScaler("cpu", enabled=False), 1.0)
     assert np.isnan(norm)
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
 
@@ -109,3 +110,9 @@ def test_repeat_factors_against_lvis_by_hand():
     presence[:1, 1] = True
     np.testing.assert_allclose(repeat_factors(presence, 0.04)[:2], [2.0, 1.0])
     assert (repeat_factors(presence, 0.0) == 1).all()
+
+
+def test_styles_are_not_computed_for_a_network_without(monkeypatch):
+    monkeypatch.setattr(training_step, "style_code", None)
+    without = replace(CONFIG, network=replace(NETWORK, style=False))
+    assert a_batch(without).style.isnan().all()

@@ -46,6 +46,7 @@ class Generator(nn.Module):
         self.config, self.num_classes = config, num_classes
         c = config.channels
         self.padding = MULTIPLE, LEAST
+        self.colors: Tensor
         self.register_buffer("colors", class_colors(num_classes), persistent=False)
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(3), *_conv(nn.Conv2d(3, c, 7)),

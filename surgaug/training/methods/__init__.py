@@ -10,6 +10,8 @@ dictionary), and a class `Method`:
     .sampling      schedule, prediction and sampling defaults for the model file
     .set_rate(step, progress) -> the learning rate, now set
     .update(images uint8 [b, H, W, 3], index_maps uint8 [b, H, W], step, part) -> {"loss": ..., "grad_norm": ...}
+    .trained       the module whose forward `--compile` compiles; None: nothing is
+    .halve() -> whether each batch is now computed in `.pieces` half as large; False: it cannot be
     .validation(frames) -> an object with `losses(net, batch) -> [float]` and `sheet(net) -> uint8 [h, w, 3]`
 
 Every random choice of `update` comes from (seed, step) or from torch's generators, which the loop seeds at each step.

@@ -45,6 +45,9 @@ RECIPES = {name: {"lr": 2e-4, "ema_power": None, **recipe} for name, recipe in R
 class Buffer(nn.Module):
     """The last pictures (Shrivastava 2017): each new one is passed on or, as often, kept in exchange for an old one."""
 
+    kept: Tensor
+    count: Tensor
+
     def __init__(self, size: int, shape: tuple[int, ...]):
         super().__init__()
         self.register_buffer("kept", torch.zeros(size, *shape))
@@ -80,10 +83,10 @@ class Method(Adversarial):
         judges = nn.ModuleList(PatchDiscriminator(3, settings.channels, settings.layers) for _ in range(2))
         self.judge_image, self.judge_map = judges
         height, width = pad_to(torch.zeros(1, *self.config.size), *self.net.padding).shape[1:]
-        self.buffers = nn.ModuleList(Buffer(settings.buffer, (3, height, width)) for _ in range(2)).to(self.device)
+        self.buffers = [Buffer(settings.buffer, (3, height, width)).to(self.device) for _ in range(2)]
         self.painters = self.add_player("net", nn.ModuleList([self.net, self.back]), 1.0, settings.betas)
         self.judges = self.add_player("judge", judges.to(self.device), 1.0, settings.betas)
-        self.parts["buffers"] = self.buffers
+        self.parts["buffers"] = nn.ModuleList(self.buffers)
 
     def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
         image, index_map = self.to_device(images, index_maps)
@@ -109,6 +112,7 @@ class Method(Adversarial):
         with self.autocast():
             real = self.judge_image(image)[-1], self.judge_map(colors)[-1]
             answers = self.judge_image(painted)[-1], self.judge_map(mapped)[-1]
-        judged = 0.5 * sum(least_squares(a, True) + least_squares(b, False) for a, b in zip(real, answers, strict=True))
+        losses = [least_squares(a, True) + least_squares(b, False) for a, b in zip(real, answers, strict=True)]
+        judged = 0.5 * torch.stack(losses).sum()
         self.judges.step(judged, self.scaler)
         return {"loss": loss.item(), "judge_loss": judged.item(), "grad_norm": norm}
