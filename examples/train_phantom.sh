@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# How the model that ships was made: phantom scenes rendered from seed 0, the tiny preset, two CPU cores.
+# How the model that ships was made: phantom scenes rendered from seed 0, the tiny preset, one CPU core.
 # Usage: examples/train_phantom.sh [OUT] [MINUTES]
 set -euo pipefail
 out=${1:-phantom-model}
-minutes=${2:-46}
+minutes=${2:-75}
 
 python - "$out/frames" <<'PY'
 import sys
@@ -14,7 +14,7 @@ from surgaug.feedback import Silent
 
 write_cadis(Path(sys.argv[1]), 6000, (64, 112), 0, Silent())
 PY
-surgaug train --data "$out/frames" --classes cadis --size 64x112 --minutes "$minutes" --out "$out/run"
+surgaug train --data "$out/frames" --classes cadis --size 64x112 --init none --minutes "$minutes" --out "$out/run"
 
 # Half precision halves the file; sampling computes in float32 all the same.
 python - "$out/run/last.safetensors" "$out/phantom.safetensors" <<'PY'
