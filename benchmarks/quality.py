@@ -1,12 +1,13 @@
 """Ours against pix2pix, CycleGAN and SPADE on the same frames at equal wall-clock.
 
     python benchmarks/quality.py OUT [--data phantom] [--data DIR ...] [--frames 100,300,800] [--minutes 10] [--seeds 1]
-                                 [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny]
+                                 [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny] [--utility]
 
-A cell is a data set, a number of training frames, a seed and a method. Its model is trained for `--minutes`, paints the
-validation maps (`--paint` times each) and, for utility, the training maps; the first are scored against the validation
-frames, the second by what training a segmenter on them beside the real frames gains on the validation frames. A cell
-that is done is not done again, and one that was stopped goes on.
+A cell is a data set, a number of training frames, a seed and a method: a model, or one with settings of its training,
+as in `diffusion,diffusion+prediction=v+min_snr_floor=0`. It is trained for `--minutes` and paints the validation maps
+(`--paint` times each), which are scored against the validation frames. With `--utility` it paints the training maps as
+well, and these are scored by what training a segmenter on them beside the real frames gains on the validation frames.
+A cell that is done is not done again, and one that was stopped goes on.
 
 Writes OUT/quality.md, OUT/quality.json and, for each data set, number of frames and seed, a sheet of all methods.
 Models are trained one after the other, so that each has the machine to itself.
@@ -66,10 +67,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", default="64x64")
     parser.add_argument("--preset", default="tiny")
     parser.add_argument(
-        "--paint", type=int, default=2, help="pictures of each validation map, and of each training map"
+        "--paint", type=int, default=2, help="pictures of each validation map, and of each training map if asked"
     )
-    parser.add_argument("--segmenter-steps", type=int, default=400)
+    parser.add_argument("--segmenter-steps", type=int, default=800)
     parser.add_argument("--segmenter-seeds", type=int, default=3)
+    parser.add_argument("--utility", action="store_true", help="train segmenters on what was painted, too")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")
     options = parser.parse_args(arguments)
 
@@ -99,17 +101,20 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train, paint, score; the figures. What is there already is kept."""
     data, folder = options.out / cell.group, options.out / cell.group / cell.method
     done = folder / "cell.json"
+    model, *own = cell.method.split("+")
+    parts = ("val", "train") if options.utility else ("val",)
     settings = [options.minutes, options.size, options.preset, options.paint, options.segmenter_steps, options.set]
+    settings.append(options.utility)
     if done.exists() and (found := json.loads(done.read_text()))["settings"] == settings:
         return found
     feedback, classes = screen.feedback(), data / "classes.json"
     trained = surgaug.train(
-        data / "train", val=data / "val", out=folder / "run", model=cell.method, preset=options.preset,
+        data / "train", val=data / "val", out=folder / "run", model=model, preset=options.preset,
         size=size(options.size), classes=classes, minutes=options.minutes, seed=cell.seed,
-        settings=dict(text.split("=", 1) for text in options.set), feedback=feedback,
+        settings=dict(text.split("=", 1) for text in [*options.set, *own]), feedback=feedback,
     )  # fmt: skip
     start = time.monotonic()
-    for part in ("val", "train"):
+    for part in parts:
         surgaug.synthesize(
             data / part, n=options.paint * len(list((data / part / "labels").iterdir())), model=trained.model,
             out=folder / part, seed=cell.seed, classes=str(classes), feedback=feedback,
@@ -124,11 +129,9 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
         return report.to_dict()
 
-    # What trains a segmenter must be painted from the training maps alone.
-    reports = [
-        scored("val", ("frechet", "kid", "psnr", "ssim", "miou"), None),
-        scored("train", (), Budget(seeds=options.segmenter_seeds)),
-    ]
+    reports = [scored("val", ("frechet", "kid", "psnr", "ssim", "miou", "diversity"), None)]
+    if options.utility:  # what trains a segmenter must be painted from the training maps alone
+        reports.append(scored("train", (), Budget(seeds=options.segmenter_seeds)))
     measures, titles = {}, {}
     for found in reports:
         for key, measure in found["rows"][0]["measures"].items():

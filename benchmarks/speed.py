@@ -1,14 +1,18 @@
 """How near training and sampling come to what this machine can do.
 
-    python benchmarks/speed.py [--preset tiny] [--sizes 64x112,256x448,540x960] [--device auto] [--precision auto]
+    python benchmarks/speed.py [--network tiny] [--sizes 64x112,256x448,540x960] [--device auto] [--precision auto]
 
 The floor: the machine's peak is measured (a large matrix product, a large copy), not looked up. Per image: FLOPs of
 convolutions, matrix products and attention; bytes, as if every operation read its inputs from memory and wrote its
 results there. `of peak` is the share of the peak that the FLOPs alone account for, `of copy` the same for the bytes:
 where both are low, time goes into small operations; a `of copy` above 100 % means that caches do their part.
 
-`sample` is one call of the network with the label maps' part computed beforehand, as `surgaug synthesize` does;
-`no cache` computes that part in every step, as SPADE networks usually do. The last column is the gain.
+`labels` is the label maps' part; `sample` one call of the network with that part computed beforehand, as
+`surgaug synthesize` does; `no cache` computes it in every call, as SPADE networks usually do. The last column is the
+gain over 40 steps, with the label maps' part once, and the gain by FLOPs alone.
+
+Network `sdm` has SPADE where and as large as SDM (Wang 2022) has it, on an image of full resolution: the case in which
+the label maps' part weighs most.
 """
 
 from __future__ import annotations
@@ -18,13 +22,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -32,7 +37,20 @@ from surgaug.device import autocast, pick_device, pick_precision
 from surgaug.models.presets import PRESETS
 from surgaug.models.unet import SemanticUNet
 
-CLASSES = 36
+CLASSES, STEPS = 36, 40
+NETWORKS = PRESETS | {
+    "sdm": replace(
+        PRESETS["tiny"], patch=1, channels=(32, 64, 80), spade=(True, True, True), spade_hidden=128, spade_kernel=3,
+        join="concat", style=False,
+    )
+}  # fmt: skip
+# torch's own counter leaves out attention on CPUs.
+ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda out, q, k, v, *_, **__: sdpa_backward_flop_count(out, q, k, v)
+    ),
+}
 VIEWS = {"view", "t", "transpose", "permute", "expand", "slice", "select", "as_strided", "unsqueeze", "_unsafe_view"}
 
 
@@ -53,7 +71,8 @@ class ByteCounter(TorchDispatchMode):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="tiny", choices=PRESETS)
+    parser.add_argument("--network", default="tiny", choices=NETWORKS)
+    parser.add_argument("--passes", default="train,labels,no cache,sample")
     parser.add_argument("--sizes", default="64x112,256x448,540x960")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
@@ -63,28 +82,31 @@ def main() -> None:
 
     device = pick_device(options.device)
     dtype = pick_precision(options.precision, device)
-    timer = Timer(device, options.seconds)
-    peak, copy = peak_flops(timer, device, dtype), copy_bandwidth(timer, device)
+    timer, peaks = Timer(device, options.seconds), make_peaks(device, dtype)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    print(f"{name}, torch {torch.__version__}, {dtype or torch.float32}, preset {options.preset}, {CLASSES} classes")
-    print(f"peak: {peak / 1e9:.0f} GFLOP/s (matrix product), {copy / 1e9:.1f} GB/s (copy, read and written)\n")
-    print("| pass | size | batch | GFLOP an image | GB an image | images/s | of peak | of copy | against no cache |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"{name}, torch {torch.__version__}, {dtype or torch.float32}, {options.network}, {CLASSES} classes\n")
+    print("| pass | size | batch | GFLOP an image | GB an image | images/s | of peak | of copy | 40 steps | by FLOPs |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for text in options.sizes.split(","):
         size = tuple(map(int, text.split("x")))
         batch = max(1, options.pixels // (size[0] * size[1]))
-        passes = make_passes(SemanticUNet(PRESETS[options.preset], CLASSES), size, batch, device, dtype)
-        seconds = {}
-        for label, run in passes.items():
-            flops, moved = cost(run)
-            seconds[label] = timer(run)
-            rate = 1 / seconds[label]
-            gain = f"{seconds['no cache'] / seconds[label]:.2f} x" if label == "sample" else ""
+        every = make_passes(SemanticUNet(NETWORKS[options.network], CLASSES), size, batch, device, dtype)
+        passes = {label: every[label] for label in options.passes.split(",")}
+        work = {label: cost(run) for label, run in passes.items()}
+        seconds = timer(passes | {name: run for name, (run, _) in peaks.items()})
+        peak, copy = (amount / seconds[name] for name, (_, amount) in peaks.items())
+        for label, (flops, moved) in work.items():
+            rate, gain = 1 / seconds[label], " | "
+            if label == "sample" and {"labels", "no cache"} <= passes.keys():
+                gain = " | ".join(
+                    f"{over_steps(costs):.2f} x" for costs in (seconds, {k: flops for k, (flops, _) in work.items()})
+                )
             print(
                 f"| {label} | {text} | {batch} | {flops / batch / 1e9:.2f} | {moved / batch / 1e9:.2f} "
                 f"| {batch * rate:.1f} | {flops * rate / peak:.0%} | {moved * rate / copy:.0%} | {gain} |",
                 flush=True,
             )
+        print(f"| peak | {text} | | {peak / 1e9:.0f} a second | {copy / 1e9:.1f} a second | | | | | |", flush=True)
 
 
 def make_passes(
@@ -119,22 +141,31 @@ def make_passes(
         with autocast(device, dtype):
             net(x, level, cond)
 
-    return {"train": train, "no cache": uncached, "sample": sample}
+    @torch.inference_mode()
+    def labels() -> None:
+        with autocast(device, dtype):
+            net.encode(index_map)
+
+    return {"train": train, "labels": labels, "no cache": uncached, "sample": sample}
+
+
+def over_steps(costs: dict[str, float]) -> float:
+    """What `STEPS` steps cost without the cache, over what they cost with it."""
+    return STEPS * costs["no cache"] / (costs["labels"] + STEPS * costs["sample"])
 
 
 class Timer:
-    """Median seconds of a call, after a warm-up."""
+    """Median seconds of each of some calls, after a warm-up; done turn by turn, so that a slow minute slows all."""
 
     def __init__(self, device: torch.device, seconds: float):
         self._device, self._seconds = device, seconds
 
-    def __call__(self, run: Callable[[], None]) -> float:
-        for _ in range(2):
-            self._once(run)
-        times, end = [], time.perf_counter() + self._seconds
-        while time.perf_counter() < end or len(times) < 3:
-            times.append(self._once(run))
-        return statistics.median(times)
+    def __call__(self, runs: dict[str, Callable[[], None]]) -> dict[str, float]:
+        turns = []
+        end = time.perf_counter() + self._seconds * len(runs)
+        while time.perf_counter() < end or len(turns) < 4:
+            turns.append([self._once(run) for run in runs.values()])
+        return {name: statistics.median(times) for name, *times in zip(runs, *turns[1:], strict=True)}
 
     def _once(self, run: Callable[[], None]) -> float:
         start = time.perf_counter()
@@ -146,24 +177,22 @@ class Timer:
 
 def cost(run: Callable[[], None]) -> tuple[int, int]:
     """(FLOPs, bytes) of a call."""
-    flops, moved = FlopCounterMode(display=False), ByteCounter()
+    flops, moved = FlopCounterMode(display=False, custom_mapping=ATTENTION), ByteCounter()
     with flops, moved:
         run()
     return flops.get_total_flops(), moved.total
 
 
-def peak_flops(timer: Timer, device: torch.device, dtype: torch.dtype | None) -> float:
-    """FLOP/s of a large square matrix product."""
+def make_peaks(device: torch.device, dtype: torch.dtype | None) -> dict[str, tuple[Callable[[], None], float]]:
+    """A large square matrix product with its FLOPs, and a copy that no cache holds with its bytes, read and written."""
     n = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(n, n, device=device, dtype=dtype or torch.float32) for _ in range(2))
-    return 2 * n**3 / timer(lambda: torch.mm(a, b))
-
-
-def copy_bandwidth(timer: Timer, device: torch.device) -> float:
-    """Bytes/s, read and written, of a copy that no cache holds."""
     source = torch.ones(1 << 27, device=device)
     target = torch.empty_like(source)
-    return 2 * source.numel() * source.element_size() / timer(lambda: target.copy_(source))
+    return {
+        "product": (lambda: torch.mm(a, b), 2.0 * n**3),
+        "copy": (lambda: target.copy_(source), 2.0 * source.numel() * source.element_size()),
+    }
 
 
 if __name__ == "__main__":

@@ -28,15 +28,15 @@ def compare(
     classes = []
     for class_id in sorted(names):
         regions = [side[side[:, 0] == class_id, 1:] for side in sides]
-        counts = tuple(map(len, regions))
+        counts = (len(regions[0]), len(regions[1]))
         if max(counts) == 0:
             continue
         if min(counts) < FEWEST_REGIONS:
             reason = f"{counts[0]} real and {counts[1]} synthetic regions; needs {FEWEST_REGIONS} of each"
             measure = Measure(None, counts[1], reason=reason)
         else:
-            measure = set_measures(frechet, *regions, draws, seed)["frechet"]
-        classes.append(ClassMeasure(class_id, names[class_id], *counts, measure))
+            measure = set_measures(frechet, regions[0], regions[1], draws, seed)["frechet"]
+        classes.append(ClassMeasure(class_id, names[class_id], counts[0], counts[1], measure))
     measured = [c.measure for c in classes if c.measure.value is not None]
     if not measured:
         reason = f"no class has {FEWEST_REGIONS} regions in either set"

@@ -81,20 +81,21 @@ def mean_measure(measures: list[Measure], n: int) -> Measure:
     """The mean of measures of one kind (of several classes); those without a value do not count."""
     measures = [m for m in measures if m.value is not None]
     value = float(np.mean([m.value for m in measures]))
-    full = [m for m in measures if m.baseline is not None]
-    if len(full) < len(measures):
+    matched = [m.matched for m in measures if m.matched is not None]
+    baselines = [m.baseline for m in measures if m.baseline is not None]
+    if len(baselines) < len(measures):
         return Measure(value, n)
     # Classes share images: their errors are taken as going together, which errs on the wide side.
-    error = float(np.mean([m.high - m.value for m in full]))
-    ratios = [m.ratio for m in full]
+    error = float(np.mean([m.high - m.value for m in measures if m.high is not None and m.value is not None]))
+    ratios = [m.ratio for m in measures if m.ratio is not None]
     return Measure(
         value,
         n,
         max(value - error, 0.0),
         value + error,
-        _mean_spread([m.matched for m in full]),
-        _mean_spread([m.baseline for m in full]),
-        None if None in ratios else float(np.mean(ratios)),
+        _mean_spread(matched),
+        _mean_spread(baselines),
+        float(np.mean(ratios)) if len(ratios) == len(measures) else None,
     )
 
 

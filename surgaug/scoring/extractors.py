@@ -22,7 +22,7 @@ def load_features(names: Collection[str], weights: Weights, device: torch.device
     for name, module in (("colour_texture", colour_texture), ("fingerprint", fingerprint)):
         if name in names:
             features[name] = Feature(module.extract, f"{name} {module.VERSION}")
-    if "inception" in names:
+    if "inception" in names and weights.inception:
         network = inception.Extractor(inception.load(weights.inception), weights.resize, device)
         features["inception"] = Feature(network, f"inception {weights.resize} {inception.SHA256}", batch)
     for name, module, folder in (("dinov2", dinov2, weights.dinov2), ("clip", clip, weights.clip)):
@@ -64,8 +64,9 @@ def facts(
     found = {name: known[name] for name in features if name in known}
     for name, folder in (("dinov2", weights.dinov2), ("clip", weights.clip)):
         if name in features:
-            found[name] = {"weights": str(folder), "sha256": features[name].extract.sha256}
+            encoder: Any = features[name].extract
+            found[name] = {"weights": str(folder), "sha256": encoder.sha256}
     if "lpips" in pair_metrics:
-        network = pair_metrics["lpips"][0]
+        network: Any = pair_metrics["lpips"][0]
         found["lpips"] = {"network": network.backbone, "sha256": network.sha256}
     return found

@@ -5,7 +5,8 @@ As the "mIoU" of the semantic image synthesis literature (Park et al. 2019), wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ NOT_IN_SYNTH = "no synthetic image shows it"
 class Reader:
     """A segmenter, and what it reaches on held-out real frames.
 
-    network: of `classes` classes. taught: bool [K], the classes that training frames show.
+    network: of `classes` classes. taught: int [K], how many training frames show each class.
     """
 
     def __init__(
@@ -43,13 +44,29 @@ class Reader:
         )
 
     def _read(self, frames: LabelledFrames) -> tuple[np.ndarray, np.ndarray | None]:
-        """Counts of the frames; and of each held against the labels of another, half the set away."""
+        """Counts of the frames; and of each held against another label map, drawn by the seed (None: there is one)."""
         predicted = predict(self._network, frames.images, self._device)
         classes = frames.space.num_classes
-        if len(set(frames.groups)) < 2:
-            return compare_maps(predicted, frames.maps, classes), None
-        others = np.roll(frames.maps, len(frames) // 2, axis=0)
-        return compare_maps(predicted, frames.maps, classes), compare_maps(predicted, others, classes)
+        counts = compare_maps(predicted, frames.maps, classes)
+        other = deranged(frames.maps, np.random.default_rng([self._seed, 13]))
+        return counts, None if other is None else compare_maps(predicted, frames.maps[other], classes)
+
+
+def deranged(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """A permutation int [N] that gives each of the maps [N, H, W] another one, different in content.
+
+    Sets repeat their label maps, one for each sample of it. Where one fills more than half of the set, as many as can
+    be get another. None where all are the same.
+    """
+    _, content = np.unique([blake2b(m.tobytes()).hexdigest() for m in maps], return_inverse=True)
+    kinds = int(content.max()) + 1
+    if kinds < 2:
+        return None
+    # Equal ones side by side, kinds in random order: as far on as the largest kind is long, all are of another kind.
+    order = np.lexsort((rng.permutation(len(maps)), rng.permutation(kinds)[content]))
+    other = np.empty(len(maps), np.int64)
+    other[order] = np.roll(order, -int(np.bincount(content).max()))
+    return other
 
 
 def judge(
@@ -64,13 +81,17 @@ def judge(
 ) -> Faithfulness:
     """Figures from counts [N, 7, K] (see `compare_maps`) of synthetic and of real images. Pure.
 
-    The mean runs over the classes that training frames, real test frames and synthetic images all show.
+    taught: int [K], how many training frames show each class. The mean runs over the classes that training frames, real
+    test frames and synthetic images all show; that of the rare ones over the quarter of these that fewest training
+    frames show.
     """
     images, real_images = ((c[:, LABELLED] > 0).sum(0) for c in (counts, real_counts))
-    counted = taught & (images > 0) & (real_images > 0)
+    counted = (taught > 0) & (images > 0) & (real_images > 0)
+    rarest = rarest_quarter(taught, counted)
     rng = np.random.default_rng([seed, 11])
     sets = [_Resampled(counts, groups, rng), _Resampled(real_counts, real_groups, rng)]
     (ious, mean_iou), (real_ious, real_mean_iou) = (s.figures(iou, counted) for s in sets)
+    rare_iou, real_rare_iou = (s.figures(iou, rarest)[1] for s in sets)
     (edges, mean_edge), (real_edges, real_mean_edge) = (s.figures(boundary_f, counted) for s in sets)
     classes = []
     for k, label in enumerate(space.classes):
@@ -80,19 +101,30 @@ def judge(
         reason = (
             UNTAUGHT if not known else NOT_IN_SYNTH if not images[k] else NOT_IN_REAL if not real_images[k] else None
         )
-        shown = [figures[k] if known else NOTHING for figures in (ious, real_ious, edges, real_edges)]
-        classes.append(ClassReading(label.id, label.name, int(images[k]), int(real_images[k]), *shown, reason))
+        a, b, c, d = (figures[k] if known else NOTHING for figures in (ious, real_ious, edges, real_edges))
+        classes.append(ClassReading(label.id, label.name, int(images[k]), int(real_images[k]), a, b, c, d, reason))
     return Faithfulness(
         images=len(counts),
         real_images=len(real_counts),
         counted=tuple(c.id for c, yes in zip(space.classes, counted, strict=True) if yes),
+        rarest=tuple(c.id for c, yes in zip(space.classes, rarest, strict=True) if yes),
         miou=mean_iou,
         real_miou=real_mean_iou,
+        rare_miou=rare_iou,
+        real_rare_miou=real_rare_iou,
         boundary_f=mean_edge,
         real_boundary_f=real_mean_edge,
         floor=None if floor is None or not counted.any() else float(np.nanmean(iou(floor.sum(0))[counted])),
         classes=tuple(classes),
     )
+
+
+def rarest_quarter(frames: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Of the classes `counted` (bool [K]) the quarter with fewest `frames` (int [K]): bool [K]; none of three."""
+    order = np.argsort(np.where(counted, frames, np.iinfo(np.int64).max), kind="stable")
+    chosen = np.zeros(len(counted), bool)
+    chosen[order[: counted.sum() // 4]] = True
+    return chosen
 
 
 class _Resampled:
@@ -102,7 +134,7 @@ class _Resampled:
         self._total = counts.sum(0)
         self._draws = resampled([counts], groups, rng)[0] if len(set(groups)) > 1 else None
 
-    def figures(self, measure, counted: np.ndarray) -> tuple[list[Figure], Figure]:
+    def figures(self, measure: Callable[[np.ndarray], np.ndarray], counted: np.ndarray) -> tuple[list[Figure], Figure]:
         """`measure` of each class, and its mean over the classes `counted`, with percentile intervals."""
         values = measure(self._total)
         draws = np.full((1, len(values)), np.nan) if self._draws is None else measure(self._draws)

@@ -93,12 +93,14 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
     if not positions:
         return _plain_folder(root, f"{root}: labels without images")
     items = [frames.items[i] for i in positions]
+    # A manifest names files; a layout may name its frames otherwise (nnU-Net: CASE_0000.png is the image of CASE).
+    origins = read_origins(root / MANIFEST)
     return Folder(
         root,
         tuple(item.name for item in items),
-        tuple(item.image for item in items),
+        tuple(item.image for item in items if item.image),
         tuple(item.label for item in items),
-        read_origins(root / MANIFEST),
+        {item.name: origins[item.image.stem] for item in items if item.image and item.image.stem in origins},
         frames,
         positions=positions,
         settings=read_settings(root / MANIFEST),

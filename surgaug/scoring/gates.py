@@ -37,14 +37,9 @@ def parse(expressions: Iterable[str], known: Sequence[str]) -> tuple[Gate, ...]:
     gates = []
     for text in expressions:
         for part in re.split(r",|\bor\b", text):
-            match = _PATTERN.fullmatch(part)
             try:
-                measure, field, comparison, bound = (
-                    match.group(1),
-                    match.group(2) or "value",
-                    match.group(3),
-                    float(match.group(4)),
-                )
+                measure, field, comparison, number = _PATTERN.fullmatch(part).groups()  # type: ignore[union-attr]
+                field, bound = field or "value", float(number)
             except (AttributeError, ValueError):
                 raise UsageError(
                     f"--fail-if {part.strip()!r}: expected MEASURE<NUMBER or MEASURE>NUMBER, as in 'psnr<20'"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,25 +14,34 @@ import torch
 from surgaug.data.label_space import IGNORE_INDEX
 from surgaug.errors import DataError, UsageError
 from surgaug.feedback import Feedback, Silent
+from surgaug.models.weights import file_hash
 from surgaug.scoring.cache import cache_folder
 from surgaug.scoring.faithfulness import Reader
 from surgaug.scoring.folders import Folder, pair
 from surgaug.scoring.plan import MIOU
 from surgaug.scoring.report import Definition, Measure, Row
 from surgaug.scoring.segmentation import Faithfulness, Figure, Utility
-from surgaug.scoring.segmenter import agreement
-from surgaug.scoring.segmenter.apart import Apart, keep_apart
+from surgaug.scoring.segmenter import agreement, start, supplied
+from surgaug.scoring.segmenter.apart import Apart, NotJudged, keep_apart
 from surgaug.scoring.segmenter.cache import Trainer, key
 from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
 from surgaug.scoring.segmenter.network import MULTIPLE, check_name
+from surgaug.scoring.segmenter.supplied import Supplied
 from surgaug.scoring.segmenter.train import SegmenterConfig
 from surgaug.scoring.utility import CONVENTION, Bench, Budget, measure_utility
 
-BOUNDARY, UTILITY = "boundary_f", "utility"
+RARE, BOUNDARY, UTILITY = "miou_rare", "boundary_f", "utility"
 LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
 DEFINITIONS = {
     MIOU: Definition(
         "mIoU of labels", "higher", "", f"{agreement.CONVENTION}; a segmenter trained on real frames", "labels"
+    ),
+    RARE: Definition(
+        "mIoU of rare classes",
+        "higher",
+        "",
+        "as mIoU of labels, over the quarter of its classes that fewest training frames show",
+        "labels",
     ),
     BOUNDARY: Definition("boundary F of labels", "higher", "", agreement.BOUNDARY_CONVENTION, "labels"),
     UTILITY: Definition("Utility (Δ mIoU)", "higher", "", CONVENTION, "use"),
@@ -39,30 +50,52 @@ DEFINITIONS = {
 
 def definitions(metrics: Sequence[str], utility: bool) -> dict[str, Definition]:
     """What `judge_folders` will measure: by "miou" among the metrics, and for utility."""
-    keys = [MIOU, BOUNDARY] * (MIOU in metrics) + [UTILITY] * utility
+    keys = [MIOU, RARE, BOUNDARY] * (MIOU in metrics) + [UTILITY] * utility
     return {key: DEFINITIONS[key] for key in keys}
 
 
-def check_labels(*folders: Folder) -> None:
-    """DataError unless every folder has label maps beside its images."""
-    for folder in folders:
+def check_labels(config: JudgeConfig, train: Folder, *folders: Folder) -> None:
+    """NotJudged unless every folder has label maps; ModelError where the user's segmenter tells other classes apart."""
+    for folder in (train, *folders):
         if folder.frames is None:
-            raise DataError(f"miou and --utility need label maps beside the images: {folder.no_labels}")
+            raise NotJudged(f"miou and --utility need label maps beside the images: {folder.no_labels}")
+    if config.supplied and train.frames:
+        config.supplied.check(train.frames.space)
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """network: see `network.build`. size: (H, W) to work at, None for the smallest synthetic folder's (see `fitting`).
-    steps: of each training. utility: how long to train for it, None for not at all. UsageError for no such network.
+    """network: see `network.build`, or a file (see `supplied.load`). size: (H, W) to work at, None for the file's or
+    the smallest synthetic folder's (see `fitting`). steps: of each training. utility: how long to train for it, None
+    for not at all. init: weights that every training starts from (see `start`), None for random ones.
+
+    Raises:
+        UsageError: no such network; a file and `utility` or `init`.
+        ModelError: not a file of a segmenter, or `init` is of another network.
     """
 
     network: str = "unet"
     size: tuple[int, int] | None = None
-    steps: int = 400
+    steps: int = 800
     utility: Budget | None = None
+    init: Path | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.network)
+        if not supplied.is_file_name(self.network):
+            check_name(self.network)
+            if self.init is not None:
+                start.check(self.init, self.network)
+        elif self.init is not None:
+            raise UsageError(f"--segmenter-init starts a training, and {self.network} is not trained: --segmenter NAME")
+        elif self.utility:
+            raise UsageError(f"--utility trains segmenters of its own: --segmenter NAME, not {self.network}")
+        else:
+            self.supplied  # noqa: B018 - a file that is none is refused at once
+
+    @cached_property
+    def supplied(self) -> Supplied | None:
+        """The user's own segmenter, where `network` names a file."""
+        return supplied.load(Path(self.network)) if supplied.is_file_name(self.network) else None
 
 
 @dataclass(frozen=True)
@@ -87,13 +120,15 @@ class Judgement:
         """For the comparison of folders; `ratio` is the share of what real frames reach."""
         out = {}
         if found := self.faithfulness:
-            none = None if found.counted else "no class that training, held-out and synthetic frames all show"
-            for name, value, real in (
-                (MIOU, found.miou, found.real_miou),
-                (BOUNDARY, found.boundary_f, found.real_boundary_f),
+            nothing = None if found.counted else "no class that training, held-out and synthetic frames all show"
+            few = None if found.rarest else "fewer than four classes that training, held-out and synthetic frames show"
+            for name, value, real, reason in (
+                (MIOU, found.miou, found.real_miou, nothing),
+                (RARE, found.rare_miou, found.real_rare_miou, few),
+                (BOUNDARY, found.boundary_f, found.real_boundary_f, nothing),
             ):
                 ratio = value.value / real.value if value.value is not None and real.value else None
-                out[name] = _measure(value, found.images, ratio, none)
+                out[name] = _measure(value, found.images, ratio, reason)
         if self.utility:
             out[UTILITY] = _measure(self.utility.both_gain, self.utility.test_images, None, None)
         return out
@@ -117,21 +152,24 @@ def judge_folders(
         DataError: a folder without label maps, too few frames, a file that cannot be read.
         UsageError: no such network.
     """
-    size = config.size or fitting(min(sizes, key=lambda hw: hw[0] * hw[1]))
-    space = joint_space(*(folder.frames.space for folder in (train, real, *synths)))
-    classes = train.frames.space.num_classes
+    own = config.supplied
+    size = config.size or (own and own.size) or fitting(min(sizes, key=lambda hw: hw[0] * hw[1]))
+    spaces = [folder.frames.space for folder in (train, real, *synths) if folder.frames is not None]
+    space, classes = joint_space(*spaces), spaces[0].num_classes
 
     def read(folder: Folder, task: str) -> LabelledFrames:
         groups = {name: f"mask {origin.source}" for name, origin in folder.origins.items()}
+        assert folder.frames is not None  # see `check_labels`
         return read_frames(folder.frames, size, space, workers, feedback, task, groups)
 
     learn, test, notes = _sides(read(train, "reading training frames"), read(real, "reading real frames"))
-    settings = SegmenterConfig(config.network, size, config.steps, seed=seed)
+    init = None if config.init is None else str(config.init)
+    settings = SegmenterConfig(config.network, size, config.steps, seed=seed, init=init)
     trainer = Trainer(cache_folder() / "segmenters", device)
     painted = [read(folder, f"reading {folder.root.name}") for folder in synths]
     faithful: list[Faithfulness | None] = [None] * len(synths)
     if faithfulness:
-        network = _trained(trainer, learn, classes, settings, feedback)
+        network = own.network.to(device) if own else _trained(trainer, learn, classes, settings, feedback)
         reader = Reader(network, _taught(learn), test, device, seed)
         faithful = [reader.judge(frames) for frames in painted]
     useful: list[Utility | None] = [None] * len(synths)
@@ -142,12 +180,13 @@ def judge_folders(
         found = measure_utility(bench, [frames for frames, _ in checked], config.utility)
         useful = [replace(u, of_test_masks=pair(f, real).count) for u, f in zip(found, synths, strict=True)]
         extra = [notes_of_set for _, notes_of_set in checked]
-    facts = {
-        **asdict(settings),
-        "train_frames": len(learn),
-        "test_frames": len(test),
-        "sha256": key([learn], classes, settings),
-    }
+    if own:
+        facts = {"network": own.kind, "size": size, "supplied": True, "file": str(own.path), "sha256": own.sha256}
+    else:
+        of_training = [learn], classes, settings
+        facts = {**asdict(settings), "file": str(trainer.path(*of_training)), "sha256": key(*of_training)}
+        facts |= {"init_sha256": file_hash(config.init)} if config.init else {}
+    facts |= {"train_frames": len(learn), "test_frames": len(test)}
     judged = [Judgement(f, u, (*notes, *more)) for f, u, more in zip(faithful, useful, extra, strict=True)]
     return judged, facts
 
@@ -184,9 +223,11 @@ def _trained(
 
 
 def _taught(frames: LabelledFrames) -> np.ndarray:
-    """bool [K]: the classes that the frames show."""
-    seen = np.bincount(frames.maps.ravel(), minlength=IGNORE_INDEX + 1)
-    return seen[: frames.space.num_classes] > 0
+    """int [K]: how many of the frames show each class."""
+    seen = np.zeros(IGNORE_INDEX + 1, np.int64)
+    for index_map in frames.maps:
+        seen += np.bincount(index_map.ravel(), minlength=IGNORE_INDEX + 1) > 0
+    return seen[: frames.space.num_classes]
 
 
 def _without_test_frames(synth: LabelledFrames, test: LabelledFrames) -> tuple[LabelledFrames, list[str]]:

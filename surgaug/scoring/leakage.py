@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,13 +24,14 @@ _NEAR = (
 DEFINITIONS = {
     LEAKAGE: Definition(
         "Leakage (AUC)",
-        "lower",
+        "middle",
         "",
         "how often a synthetic image is nearer to its nearest training frame than a held-out real frame is to its own, "
-        "by 16x16 thumbnails without brightness and contrast; 0.5: as far as new real frames, 1: copies; interval by "
+        "by 16x16 thumbnails without brightness and contrast; 0.5: as far as new real frames; above: nearer, 1 for "
+        "copies; below: unlike real frames (noise gives 0); neither side is better; interval by "
         "bootstrap over masks and real frames",
         "hygiene",
-        ranked=False,  # noise is far from everything
+        ranked=False,  # copies are near, noise is far: neither is best
     ),
     COPIES: Definition(
         "Copies of training", "lower", "%", f"share of images near a training frame: {_NEAR}", "hygiene"
@@ -116,7 +119,7 @@ def _near(distance: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return (distance < EXACT) | ((distance <= NEAR_DISTANCE) & (bits <= NEAR_BITS))
 
 
-def _kind(distance: float, near: bool) -> str:
+def _kind(distance: float, near: bool) -> Literal["exact", "near", "other"]:
     return "exact" if distance < EXACT else "near" if near else "other"
 
 
@@ -127,7 +130,7 @@ def _auc(synth: np.ndarray, real: np.ndarray) -> float:
     return float(1 - (below + upto).mean() / (2 * len(real)))
 
 
-def _resamples(groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator):
+def _resamples(groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
     """Positions of bootstrap samples of either side, whole groups drawn together."""
     members = []
     for side in groups:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,12 +97,13 @@ def run_pass(
         DataError: an image cannot be read, or is too small to be described.
     """
     networks = {name: feature for name, feature in extraction.features.items() if feature.batch}
-    found, waiting = Pass(), {name: [] for name in networks}
-    vectors = {name: [None] * len(images) for name in extraction.features}
+    found = Pass()
+    waiting: dict[str, list[Any]] = {name: [] for name in networks}
+    vectors: dict[str, list[Any]] = {name: [None] * len(images) for name in extraction.features}
     values: dict[str, list[tuple[float, int]]] = {name: [] for name in (partners.metrics if partners else ())}
 
     def look(i: int) -> _Look:
-        return _look(images[i], size, extraction, labels and (lambda: labels(i)), partners, i)
+        return _look(images[i], size, extraction, None if labels is None else partial(labels, i), partners, i)
 
     def flush(name: str) -> list[tuple[bytes, np.ndarray]]:
         numbers, names, pixels = zip(*waiting[name], strict=True)
@@ -119,7 +122,7 @@ def run_pass(
             for name, value in seen.values.items():
                 if isinstance(value, str):
                     found.pair_errors.setdefault(name, f"{images[i]}: {value}")
-                else:
+                elif partners is not None:
                     values[name].append((value, int(partners.numbers[i])))
             fresh = seen.fresh
             for name, wanted in seen.wanted.items():
@@ -190,15 +193,15 @@ def _look(
     found = None
     if extraction.regions and label is not None:
         label_map = label()
-        name = key(f"regions {regions.VERSION}", at, content, str(label_map.dtype), label_map.tobytes())
-        found = extraction.cache.get(name)
+        known = key(f"regions {regions.VERSION}", at, content, str(label_map.dtype), label_map.tobytes())
+        found = extraction.cache.get(known)
         if found is None:
             found = regions.extract(resize_image(pixels(), size), label_map)
-            fresh.append((name, found))
-    values = {}
-    if partners and partners.paths[i]:
-        values, kept = _pair_values(content, pixels, partners.paths[i], partners.metrics, extraction.cache)
-        fresh += kept
+            fresh.append((known, found))
+    values: dict[str, float | str] = {}
+    if partners and (partner := partners.paths[i]):
+        values, pair_values = _pair_values(content, pixels, partner, partners.metrics, extraction.cache)
+        fresh += pair_values
     return _Look(vectors, wanted, shown if wanted else None, values, found, fresh)
 
 

@@ -12,7 +12,7 @@ from surgaug.scoring import metrics
 from surgaug.scoring.features import clip, dinov2, inception
 from surgaug.scoring.report import Definition
 
-DEFAULT_METRICS = ("psnr", "ssim", "frechet", "kid", "class_frechet", "balance", "brightness", "hue")
+DEFAULT_METRICS = ("psnr", "ssim", "frechet", "kid", "class_frechet", "balance", "brightness", "hue", "sharpness")
 ALIASES = {"precision": "prdc", "recall": "prdc", "density": "prdc", "coverage": "prdc", "ms-ssim": "msssim"}
 ALL = "all"
 MIOU = "miou"  # takes a training, not a formula: see `judges`
@@ -125,7 +125,7 @@ def plan_measures(names: Sequence[str], weights: Weights) -> dict[str, PlannedMe
         elif name == "diversity":
             measures.update(_of_diversity(weights))
         elif name in _SPECIAL:
-            kind = "classes" if name == "class_frechet" else name
+            kind: Literal["classes", "balance"] = "classes" if name == "class_frechet" else "balance"
             measures[name] = PlannedMeasure(_SPECIAL[name], kind, name)
         else:
             measures.update(_of_metric(name, weights))
@@ -166,7 +166,7 @@ def _of_metric(name: str, weights: Weights) -> dict[str, PlannedMeasure]:
 
 def _of_sets(metric: str, features: Sequence[str], weights: Weights) -> dict[str, PlannedMeasure]:
     module = metrics.get(metric)
-    group = "drift" if metric in ("brightness", "hue") else "distribution"
+    group = "drift" if metric in ("brightness", "hue", "sharpness") else "distribution"
     planned = {}
     for feature in features:
         for figure in module.NAMES:

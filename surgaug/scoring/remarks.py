@@ -29,7 +29,7 @@ def remarks(
     resized = [s for s in real_sizes if s != size]
     if resized:
         count = sum(real_sizes[s] for s in resized)
-        largest = max(resized, key=real_sizes.get)
+        largest = max(resized, key=real_sizes.__getitem__)
         how = "with antialiasing"
         if any(s[0] < size[0] or s[1] < size[1] for s in resized):
             how = "some enlarged and so softer than synthetic ones may be"

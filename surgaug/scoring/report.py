@@ -9,6 +9,8 @@ from typing import Any, Literal
 from surgaug.scoring.segmentation import Faithfulness, Utility
 
 FORMAT = "surgaug-score-2"
+Tone = Literal["good", "mixed", "bad", "open"]
+COPIED = 5.0  # percent of near-copies of training frames
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,21 @@ class Measure:
 class Definition:
     """What a measure is called, which way is better, by what convention it is computed, and what it belongs with.
 
+    better: "middle" where 0.5 is right and either side is a fault of its own.
     ranked: whether the best of several folders is to be marked; not where the best figure may come of a bad set.
     """
 
     title: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower", "middle"]
     unit: str
     convention: str
     group: str = ""
     ranked: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as a sign beside the title."""
+        return {"higher": "↑", "lower": "↓", "middle": "→ 0.5"}[self.better]
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,21 @@ class ClosePair:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """A question about a folder, answered in a word and explained. `tone`: "open" where it cannot be told."""
+
+    question: str
+    answer: str
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
 class Row:
-    """One synthetic folder. closest: the nearest to training frames, nearest first. settings: as the manifest says."""
+    """One synthetic folder. closest: the nearest to training frames, nearest first. settings: as the manifest says.
+
+    verdicts: what its figures come to (`verdicts.with_verdicts`).
+    """
 
     name: str
     path: str
@@ -119,6 +140,7 @@ class Row:
     class_frechet: tuple[ClassMeasure, ...] = ()
     closest: tuple[ClosePair, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,16 +165,26 @@ class Report:
 
 
 def best_rows(report: Report) -> dict[str, int]:
-    """The row with the best value of each measure that is ranked, where there is one that is best alone."""
+    """The row with the best value of each measure that is ranked, where there is one that is best alone.
+
+    Copies of training frames are real frames: a row of them is best in nothing.
+    """
     best = {}
+    rivals = [(row, i) for i, row in enumerate(report.rows) if not copied(row)]
     for key, definition in report.definitions.items():
-        values = [(row.measures[key].rank_value, i) for i, row in enumerate(report.rows)]
+        values = [(row.measures[key].rank_value, i) for row, i in rivals]
         values = sorted(pair for pair in values if pair[0] is not None)
         if definition.better == "higher":
             values.reverse()
         if definition.ranked and len(values) > 1 and values[0][0] != values[1][0]:
             best[key] = values[0][1]
     return best
+
+
+def copied(row: Row) -> bool:
+    """Whether it holds too many near-copies of training frames to be called synthetic."""
+    copies = row.measures.get("copies")
+    return copies is not None and copies.value is not None and copies.value >= COPIED
 
 
 def notes(report: Report) -> list[str]:

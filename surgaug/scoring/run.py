@@ -18,8 +18,10 @@ from surgaug.scoring.folders import IMAGE_FOLDERS, Folder, open_folder
 from surgaug.scoring.judges import JudgeConfig, check_labels, definitions, judge_folders
 from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, Weights, plan_measures
 from surgaug.scoring.remarks import text
-from surgaug.scoring.report import Report
+from surgaug.scoring.report import Definition, Report
 from surgaug.scoring.scorer import Scorer
+from surgaug.scoring.segmenter.apart import NotJudged
+from surgaug.scoring.verdicts import with_verdicts
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,13 @@ class ScoreConfig:
     intervals and baselines. `workers`: decoding threads (0: as many as there are cores). `fail_if`: see `gates.parse`.
     `train`: the real frames that the generator learnt from, which leakage is measured against; "miou" among the metrics
     and `judge.utility` need them. `judge`: the segmenter behind both. `cache`: keep what was found of images for the
-    next run.
+    next run. Without `metrics`, the default ones, and with `train` faithfulness too, where every folder has labels and
+    there are frames enough; `miou` False leaves that out.
     """
 
     real: Path
     synth: tuple[Path, ...]
-    metrics: tuple[str, ...] = DEFAULT_METRICS
+    metrics: tuple[str, ...] | None = None
     classes: str = "auto"
     weights: Weights = field(default_factory=Weights)
     device: str = "auto"
@@ -46,6 +49,17 @@ class ScoreConfig:
     train: Path | None = None
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     cache: bool = True
+    miou: bool = True
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The metrics by name."""
+        return DEFAULT_METRICS if self.metrics is None else self.metrics
+
+    @property
+    def offers_miou(self) -> bool:
+        """Whether faithfulness is measured where it can be, though it was not asked for."""
+        return self.metrics is None and self.train is not None and self.miou
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,8 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         ModelError: weights that are not the published ones.
     """
     feedback = feedback or Silent()
-    judged = definitions(config.metrics, config.judge.utility is not None)
-    others = [name for name in config.metrics if name != MIOU]
+    judged = definitions((*config.asked, *[MIOU] * config.offers_miou), config.judge.utility is not None)
+    others = [name for name in config.asked if name != MIOU]
     measures = {}
     if others or not judged:
         measures = plan_measures(others, config.weights)
@@ -89,8 +103,13 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     real = open_folder(config.real, classes, feedback)
     folders = [open_folder(path, classes, feedback) for path in config.synth]
     train = open_folder(config.train, classes, feedback) if config.train else None
-    if judged:
-        check_labels(train, real, *folders)
+    # What nobody asked for by name is left out where it cannot be had.
+    optional = config.offers_miou and not config.judge.utility and not any(g.measure in judged for g in conditions)
+    if judged and train is not None:
+        try:
+            check_labels(config.judge, train, real, *folders)
+        except NotJudged as reason:
+            judged = _without(judged, reason, optional, feedback)
     cache = FeatureCache(cache_folder() if config.cache else None, feedback)
     scorer = Scorer(
         measures, config.weights, real, train, device, config.workers, config.draws, config.seed, cache, feedback
@@ -98,20 +117,15 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     rows = [scorer.row(folder, name) for folder, name in zip(folders, names, strict=True)]
     cache.close()
     segmenter = None
-    if judged:
-        judgements, segmenter = judge_folders(
-            config.judge,
-            MIOU in judged,
-            config.seed,
-            train,
-            real,
-            folders,
-            [row.size for row in rows],
-            device,
-            scorer.workers,
-            feedback,
-        )
-        rows = [judgement.added_to(row) for judgement, row in zip(judgements, rows, strict=True)]
+    if judged and train is not None:
+        sizes = [row.size for row in rows]
+        try:
+            judgements, segmenter = judge_folders(
+                config.judge, MIOU in judged, config.seed, train, real, folders, sizes, device, scorer.workers, feedback
+            )
+            rows = [judgement.added_to(row) for judgement, row in zip(judgements, rows, strict=True)]
+        except NotJudged as reason:
+            judged = _without(judged, reason, optional, feedback)
     report = Report(
         real_path=str(config.real),
         real_images=len(real),
@@ -124,8 +138,18 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         draws=config.draws,
         segmenter=segmenter,
     )
-    report = replace(report, gates=gates.check(report, conditions))
+    report = with_verdicts(replace(report, gates=gates.check(report, conditions)))
     return Scored(report, real, train, tuple(folders))
+
+
+def _without(
+    judged: dict[str, Definition], reason: NotJudged, optional: bool, feedback: Feedback
+) -> dict[str, Definition]:
+    """No judgement, and said why; the error itself where the judgement is not optional."""
+    if not optional:
+        raise reason
+    feedback.warn(f"left out: {', '.join(d.title for d in judged.values())} ({reason})")
+    return {}
 
 
 def _names(paths: tuple[Path, ...]) -> list[str]:

@@ -116,7 +116,7 @@ class Scorer:
 
     def _deep(self) -> dict[str, int]:
         """Dimension of the features of networks that a covariance is made of."""
-        names = {m.feature for m in self._measures.values() if m.metric == "frechet"} - {"colour_texture"}
+        names = {m.feature for m in self._measures.values() if m.metric == "frechet" and m.feature} - {"colour_texture"}
         dimensions = {"inception": 2048, "dinov2": 1024}
         return {name: dimensions[name] for name in sorted(names)}
 
@@ -143,7 +143,7 @@ class Scorer:
                 metrics.get(metric), real.features[feature], seen.features[feature], self._draws, self._seed
             )
             for metric, feature in dict.fromkeys(
-                (m.metric, m.feature) for m in self._measures.values() if m.kind == "set"
+                (m.metric, m.feature) for m in self._measures.values() if m.kind == "set" and m.feature
             )
         }
 
@@ -154,10 +154,11 @@ class Scorer:
         return Measure(None, 0, reason=seen.pair_errors.get(planned.metric) or _no_pairs(pairing))
 
     def _diversity(self, planned: PlannedMeasure, folder: Folder, seen: Pass, real: Pass) -> Measure:
-        if folder.frames is None:
+        frames = folder.frames
+        if frames is None:
             return Measure(None, 0, reason=folder.no_labels)
         rng = np.random.default_rng(self._seed)
-        maps = in_order(lambda i: folder.frames.load_label(i).tobytes(), folder.positions, self.workers)
+        maps = in_order(lambda i: frames.load_label(i).tobytes(), folder.positions, self.workers)
         pairs, groups = pairs_of_one_map([hash(m) for m in maps], rng)
         if not len(pairs):
             return Measure(None, 0, reason=NO_REPEATS)
@@ -173,7 +174,7 @@ class Scorer:
 
             distances = [of(folder.images), of(self.real.images)]
         try:
-            return diversity_measure(*distances, pairs, groups, len(self.real), rng)
+            return diversity_measure(distances[0], distances[1], pairs, groups, len(self.real), rng)
         except ValueError as reason:
             return Measure(None, len(pairs), reason=str(reason))
 
@@ -186,18 +187,19 @@ class Scorer:
             found = run_pass(self._train.images, size, extraction, self._feedback, f"training frames at {text(size)}")
             self._train_features[size] = found.features["fingerprint"]
         groups = _numbers(folder.sources()), _numbers(self.real.films())
-        prints = (p.features["fingerprint"] for p in (seen, real))
+        prints = [p.features["fingerprint"] for p in (seen, real)]
         return leakage.find_leakage(
-            *prints, self._train_features[size], folder.images, self._train.images, groups, self._seed
+            prints[0], prints[1], self._train_features[size], folder.images, self._train.images, groups, self._seed
         )
 
     def _without_labels(self, folder: Folder) -> Measure:
         return Measure(None, 0, reason=self.real.no_labels or folder.no_labels)
 
     def _balance(self, folder: Folder) -> tuple[tuple[ClassShare, ...] | None, str | None]:
-        for side in (self.real, folder):
-            if side.frames is None:
-                return None, side.no_labels
+        if self.real.frames is None:
+            return None, self.real.no_labels
+        if folder.frames is None:
+            return None, folder.no_labels
         try:
             return class_shares(self._real_classes, count_classes(folder.frames, self._feedback)), None
         except DataError as reason:
@@ -206,6 +208,7 @@ class Scorer:
 
     @cached_property
     def _real_classes(self) -> ClassCounts:
+        assert self.real.frames is not None  # or there is no balance
         return count_classes(self.real.frames, self._feedback)
 
 

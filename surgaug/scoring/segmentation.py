@@ -39,15 +39,19 @@ class ClassReading:
 class Faithfulness:
     """Agreement of a segmenter trained on real frames with the labels of synthetic images.
 
-    miou, boundary_f: mean over the classes `counted` (ids); real_miou, real_boundary_f: the same on held-out real
-    frames (the ceiling). floor: mIoU where each image is held against another image's labels.
+    miou, boundary_f: mean over the classes `counted` (ids), rare_miou over the `rarest` of them (see
+    `faithfulness.judge`); real_miou, real_rare_miou, real_boundary_f: the same on held-out real frames (the ceiling).
+    floor: mIoU where each image is held against another image's labels.
     """
 
     images: int
     real_images: int
     counted: tuple[int, ...]
+    rarest: tuple[int, ...]
     miou: Figure
     real_miou: Figure
+    rare_miou: Figure
+    real_rare_miou: Figure
     boundary_f: Figure
     real_boundary_f: Figure
     floor: float | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import qr, svdvals
 
@@ -135,11 +137,14 @@ def _triangle(a: np.ndarray) -> np.ndarray:
     return qr(a, mode="r", check_finite=True)[0][: a.shape[1]] if len(a) > a.shape[1] else a
 
 
+Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
 def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-def _kernel_sums(x: np.ndarray, y: np.ndarray, w_x: np.ndarray, w_y: np.ndarray, kernel=_cubic) -> np.ndarray:
+def _kernel_sums(x: np.ndarray, y: np.ndarray, w_x: np.ndarray, w_y: np.ndarray, kernel: Kernel = _cubic) -> np.ndarray:
     sums = np.zeros(w_x.shape[1])
     for start in range(0, len(x), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)

@@ -47,7 +47,7 @@ def _comparison(report: Report) -> list[Table]:
         "comparison",
         report,
         [*facts, *columns],
-        "± half of the 95 % interval; * best of its column; c+t: colour+texture",
+        "± half of the 95 % interval; * best of its column, copies of training frames apart; c+t: colour+texture",
     )
 
 
@@ -66,7 +66,7 @@ def _side_by_side(title: str, report: Report, columns: list[list[str]], caption:
         if sum(map(_width, [*parts[-1], column])) > WIDTH:
             parts.append([names])
         parts[-1].append(column)
-    found = []
+    found: list[Table] = []
     for number, part in enumerate(parts, 1):
         header, *rows = zip(*part, strict=True)
         found.append((title + f" ({number} of {len(parts)})" * (len(parts) > 1), header, rows, caption))
@@ -117,11 +117,11 @@ def _copies(row: Row) -> Table:
 def titled(definition: Definition) -> str:
     """Title, unit and which way is better."""
     unit = f", {definition.unit}" if definition.unit else ""
-    return f"{definition.title}{unit} {'↑' if definition.better == 'higher' else '↓'}"
+    return f"{definition.title}{unit} {definition.arrow}"
 
 
 def _with_error(measure: Measure) -> str:
-    if measure.value is None or measure.low is None:
+    if measure.value is None or measure.low is None or measure.high is None:
         return figure(measure.rank_value)
     error = max(measure.high - measure.value, measure.value - measure.low)
     return _spread(Spread(measure.value, error, 0, 0))

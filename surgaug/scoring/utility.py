@@ -30,8 +30,9 @@ CONVENTION = (
     "mIoU on held-out real frames after training on real and synthetic images (half of each batch), less that after "
     "training on real ones alone; equal steps, paired by seed; interval from test frames and seeds (t distribution)"
 )
-SHORTEST = 50  # steps; below this nothing is learnt
-_PROBE = 6
+FEWEST = 2  # seeds that tell anything
+SHORTEST = 100  # steps; below this nothing is learnt
+_PROBE = 12
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def measure_utility(bench: Bench, synths: Sequence[LabelledFrames], budget: Budg
     """Utility of each synthetic folder. Trainings that the cache holds are not repeated.
 
     Whole seeds are trained one after the other: training on real frames once for all folders, on synthetic ones and
-    on both for each. A budget of minutes first shortens the trainings until one seed fits, then limits the seeds.
+    on both for each. A budget of minutes first shortens the trainings until two seeds fit (one tells nothing), then
+    limits the seeds.
     """
     tasks = [[bench.real], *(sources for synth in synths for sources in ([synth], [bench.real, synth]))]
     config = replace(bench.config, steps=_steps(bench, tasks, budget))
@@ -120,20 +122,25 @@ def judge(
             return a[..., column]
 
         strict = gain(BOTH, pick, LEVEL / tests)
-        reached = (float(pick(values[arm]).mean()) for arm in ARMS)
+        real, synthetic, both = (float(pick(values[arm]).mean()) for arm in ARMS)
         return ClassGain(
             space.ids[k],
             space.names[k],
             int(images[k]),
-            *reached,
+            real,
+            synthetic,
+            both,
             both_gain=gain(BOTH, pick),
             synthetic_gain=gain(SYNTHETIC, pick),
-            sure=seeds > 1 and strict.low is not None and not strict.low <= 0 <= strict.high,
+            sure=seeds > 1
+            and strict.low is not None
+            and strict.high is not None
+            and not strict.low <= 0 <= strict.high,
         )
 
     mean = {arm: difference(values[arm].mean(-1), np.nanmean(draws[arm], -1), size, LEVEL) for arm in ARMS}
     both, synthetic = (gain(arm, lambda a: np.nanmean(a, -1)) for arm in (BOTH, SYNTHETIC))
-    classes = tuple(of_class(k, column) for column, k in enumerate(np.flatnonzero(shown)))
+    classes = tuple(of_class(k, column) for column, k in enumerate(np.flatnonzero(shown).tolist()))
     found = Utility(
         seeds=seeds,
         steps=config.steps,
@@ -145,7 +152,7 @@ def judge(
         both=mean[BOTH],
         both_gain=both,
         synthetic_gain=synthetic,
-        smallest=None if both.low is None else (both.high - both.low) / 2,
+        smallest=None if both.low is None or both.high is None else (both.high - both.low) / 2,
         classes=classes,
         verdict="",
     )
@@ -178,14 +185,14 @@ def difference(by_seed: np.ndarray, draws: np.ndarray, groups: int, level: float
 def verdict(found: Utility) -> str:
     """Whether the synthetic set helped, for which classes, or that it cannot be told: one sentence."""
     gain = found.both_gain
-    if gain.low is None:
+    if gain.low is None or gain.high is None:
         return "It cannot be told: the test frames come from a single film, so that chance cannot be estimated."
     figure = f"{gain.value:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
     change = f"mIoU {found.real.value:.3f} to {found.both.value:.3f} ({figure})"
     if found.seeds < 2:
         return f"It cannot be told from one seed ({change}): another might say the opposite; give --seeds 3."
-    better = [f"{c.name} {c.both_gain.value:+.3f}" for c in found.classes if c.sure and c.both_gain.value > 0]
-    worse = [f"{c.name} {c.both_gain.value:+.3f}" for c in found.classes if c.sure and c.both_gain.value < 0]
+    better = [f"{c.name} {c.both_gain.value:+.3f}" for c in found.classes if c.sure and (c.both_gain.value or 0) > 0]
+    worse = [f"{c.name} {c.both_gain.value:+.3f}" for c in found.classes if c.sure and (c.both_gain.value or 0) < 0]
     parts = [f"surely better: {', '.join(better)}"] * bool(better) + [f"surely worse: {', '.join(worse)}"] * bool(worse)
     by_class = "; " + "; ".join(parts) if parts else "; no single class changed surely"
     if gain.low > 0:
@@ -205,7 +212,7 @@ def _test(bench: Bench, sources: Sequence[LabelledFrames], config: SegmenterConf
 
 
 def _steps(bench: Bench, tasks: Sequence[Sequence[LabelledFrames]], budget: Budget) -> int:
-    """Steps of each training, so that one seed fits into the minutes; the same again for the same question."""
+    """Steps of each training, so that `FEWEST` seeds fit into the minutes; the same again for the same question."""
     if not budget.minutes:
         return bench.config.steps
     kept = bench.trainer.plan_path(
@@ -217,7 +224,8 @@ def _steps(bench: Bench, tasks: Sequence[Sequence[LabelledFrames]], budget: Budg
     train(
         [bench.real], bench.classes, replace(bench.config, steps=_PROBE), bench.trainer.device, Silent().task("", None)
     )
-    fitting = int(60 * budget.minutes / len(tasks) * _PROBE / (monotonic() - start))
+    trainings = min(FEWEST, budget.seeds) * len(tasks)
+    fitting = int(60 * budget.minutes / trainings * _PROBE / (monotonic() - start))
     steps = max(SHORTEST, min(bench.config.steps, fitting // SHORTEST * SHORTEST))
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_text(kept, json.dumps({"steps": steps}))

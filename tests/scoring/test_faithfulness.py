@@ -7,11 +7,11 @@ import json
 import cv2
 import numpy as np
 import pytest
-from segmenter_data import SPACE, write_set
+from segmenter_data import SPACE, scene, write_set
 
 from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.errors import DataError, UsageError
-from surgaug.scoring.faithfulness import NOT_IN_REAL, NOT_IN_SYNTH, UNTAUGHT, judge
+from surgaug.scoring.faithfulness import NOT_IN_REAL, NOT_IN_SYNTH, UNTAUGHT, deranged, judge, rarest_quarter
 from surgaug.scoring.judges import JudgeConfig, fitting, parse_size
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.scoring.segmenter.agreement import compare_maps
@@ -72,6 +72,24 @@ def test_the_interval_holds_the_value_and_shrinks_with_images():
         assert found.miou.low < found.miou.value < found.miou.high
         widths.append(found.miou.high - found.miou.low)
     assert widths[1] == pytest.approx(widths[0] / 10**0.5, rel=0.4)
+
+
+@pytest.mark.parametrize("repeats", [[1] * 6, [5, 5], [3, 1, 2, 1], [40, 40, 1, 1]], ids=str)
+def test_chance_is_told_by_other_maps_however_often_they_repeat(repeats):
+    kinds = np.random.default_rng(1).permutation(np.repeat(np.arange(len(repeats)), repeats))
+    label_maps = np.stack([np.full((8, 8), k, np.uint8) for k in kinds])
+    for seed in range(5):
+        other = deranged(label_maps, np.random.default_rng(seed))
+        assert sorted(other) == list(range(len(kinds)))
+        assert (kinds[other] != kinds).all()
+    assert deranged(label_maps[kinds == 0], np.random.default_rng(0)) is None
+
+
+def test_a_map_that_fills_most_of_a_set_is_exchanged_where_it_can_be():
+    label_maps = np.stack([np.full((8, 8), k, np.uint8) for k in [0] * 8 + [1, 2]])
+    other = deranged(label_maps, np.random.default_rng(0))
+    assert sorted(other) == list(range(10))
+    assert (label_maps[other, 0, 0] != label_maps[:, 0, 0]).sum() == 4
 
 
 @pytest.mark.parametrize(
@@ -146,3 +164,36 @@ def test_what_cannot_be_judged_is_refused_before_anything_is_read(folders, cache
     with pytest.raises(UsageError, match="there are: unet"):
         run(folders, cache, "right", judge=JudgeConfig("nonet"))
     assert SPACE.ids == (0, 3)
+
+
+def test_by_default_it_is_measured_where_it_can_be(folders, cache, tmp_path):
+    steps = JudgeConfig(steps=2)
+    by_default = run(folders, cache, "right", metrics=None, judge=steps)
+    assert by_default.rows[0].measures["miou"].value is not None
+    assert "miou" not in run(folders, cache, "right", metrics=None, judge=steps, miou=False).definitions
+    assert "miou" not in run(folders, cache, "right", metrics=("frechet",), judge=steps).definitions
+    cv2.imwrite(str(tmp_path / "plain.png"), scene(9, 9)[0])
+    without_labels = run(folders, cache, "right", metrics=None, train=tmp_path)
+    assert "miou" not in without_labels.definitions
+    assert "leakage" in without_labels.definitions
+    with pytest.raises(DataError, match="label maps"):  # a gate on it asks for it
+        run(folders, cache, "right", metrics=None, train=tmp_path, fail_if=("miou<0.1",))
+
+
+def test_the_rarest_quarter_is_that_of_fewest_training_frames():
+    every = np.ones(8, bool)
+    frames = np.array([9, 3, 8, 1, 7, 3, 6, 5])
+    assert np.flatnonzero(rarest_quarter(frames, every)).tolist() == [1, 3]  # of equals the first
+    some = frames != 1
+    assert np.flatnonzero(rarest_quarter(frames, some)).tolist() == [1]  # a quarter of seven, rounded down
+    assert not rarest_quarter(frames[:3], every[:3]).any()
+
+
+def test_rare_classes_have_a_mean_of_their_own():
+    rng = np.random.default_rng(0)
+    real, synth = (compare_maps(*rng.integers(0, 4, (2, 6, 16, 16), np.uint8), 4) for _ in range(2))
+    groups = tuple("abcdef")
+    found = judge(synth, groups, None, real, groups, np.array([5, 6, 2, 4]), FOUR, 0)
+    assert found.rarest == (FOUR.ids[2],)
+    assert found.rare_miou == found.classes[2].iou
+    assert found.real_rare_miou == found.classes[2].real_iou

@@ -20,7 +20,7 @@ from surgaug.scoring.html.pictures import Trio, Twins
 from surgaug.scoring.report import ClassShare, Definition, Measure, Report, Row, Spread
 from surgaug.scoring.segmentation import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
 from surgaug.scoring.tables import tables
-from surgaug.scoring.verdicts import verdicts
+from surgaug.scoring.verdicts import verdicts, with_verdicts
 
 EVIL = '<script>alert("x")</script> & co'
 PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
@@ -37,9 +37,7 @@ def reading(real=0.6, synth=0.55, floor=0.1, classes=3):
     ]
     gone = ClassReading(99, EVIL, 0, 5, NOTHING, NOTHING, NOTHING, NOTHING, "no synthetic image shows it")
     counted = tuple(range(classes))
-    return Faithfulness(
-        40, 30, counted, around(synth), around(real), around(synth), around(real), floor, (*shown, gone)
-    )
+    return Faithfulness(40, 30, counted, counted[:1], *[around(synth), around(real)] * 3, floor, (*shown, gone))
 
 
 def usefulness(gain=0.03, half=0.01, seeds=3):
@@ -68,7 +66,8 @@ def report(*rows):
 def page(*rows):
     trio = Trio(EVIL, PIXEL, None, PIXEL)
     twins = Twins(PIXEL, PIXEL, EVIL, True)
-    return render(report(*rows), Pictures(tuple((trio,) for _ in rows), tuple((twins,) for _ in rows), (PIXEL,)))
+    shown = Pictures(tuple((trio,) for _ in rows), tuple((twins,) for _ in rows), (PIXEL,))
+    return render(with_verdicts(report(*rows)), shown)
 
 
 class Checked(HTMLParser):
@@ -194,6 +193,26 @@ def test_verdict_on_looks(ratio, tone):
 
 
 @pytest.mark.parametrize(
+    ("hue", "brightness", "tone"), [(1.0, 2.0, "good"), (24.0, 2.0, "bad"), (1.0, 8.0, "mixed"), (None, 30.0, "bad")]
+)
+def test_verdict_on_colours(hue, brightness, tone):
+    made = row("a")
+    grey = Measure(None, 40, reason="images that are grey on average have no hue")
+    turned = grey if hue is None else Measure(hue, 40, hue - 1, hue + 1)
+    made.measures.update(hue=turned, brightness=Measure(brightness, 40, brightness - 1, brightness + 1))
+    found = next(v for v in verdicts(report(made), made) if "colour" in v.question)
+    assert found.tone == tone
+    assert ("hue" in found.text) is (hue is not None)
+
+
+@pytest.mark.parametrize(("drift", "tone"), [(10.0, "good"), (40.0, "mixed"), (70.0, "bad")])
+def test_verdict_on_sharpness(drift, tone):
+    made = row("a")
+    made.measures.update(sharpness=Measure(drift, 40, drift - 5, drift + 5))
+    assert next(v for v in verdicts(report(made), made) if "sharp" in v.question).tone == tone
+
+
+@pytest.mark.parametrize(
     ("copies", "auc", "tone"), [(0.0, 0.5, "good"), (0.0, 0.8, "mixed"), (40.0, 0.9, "bad"), (0.0, 0.1, "good")]
 )
 def test_verdict_on_copies(copies, auc, tone):
@@ -218,7 +237,7 @@ def written(tmp_path):
                 cv2.imwrite(str(path), array.astype(np.uint8))
     real, synth = (open_folder(tmp_path / name, "auto", Silent()) for name in ("real", "synth"))
     rows = [row(f"method_{i}", faithfulness=reading(classes=20), utility=usefulness()) for i in range(5)]
-    write_page(tmp_path / "page.html", report(*rows), real, None, [synth] * 5, Silent())
+    write_page(tmp_path / "page.html", with_verdicts(report(*rows)), real, None, [synth] * 5, Silent())
     return tmp_path / "page.html"
 
 

@@ -14,7 +14,7 @@ from surgaug.scoring.class_regions import compare
 from surgaug.scoring.compare import set_measures
 from surgaug.scoring.diversity import pairs_of_one_map
 from surgaug.scoring.features import colour_texture, regions
-from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue
+from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue, sharpness
 from surgaug.scoring.plan import ALL, Weights, known_metrics, plan_measures
 from surgaug.scoring.report import Measure, best_rows
 from surgaug.scoring.run import ScoreConfig, run_score
@@ -154,6 +154,31 @@ def test_settings_of_a_sweep(sets):
 
 def features(images):
     return np.stack([colour_texture.extract(image) for image in images])
+
+
+def test_copies_of_training_frames_are_best_in_nothing(sets):
+    report = run(sets, "good", "bluish", metrics=("brightness",))
+    assert best_rows(report)["brightness"] == 0
+    report.rows[0].measures["copies"] = Measure(60.0, 10)
+    assert "brightness" not in best_rows(report)  # one rival is left
+
+
+def test_sharpness_of_known_contrast():
+    """A checkerboard of half the contrast has half the fine detail, whatever its colour; a blurred one hardly any."""
+
+    def board(contrast, blur=0.0):
+        y, x = np.mgrid[:32, :32]
+        plane = np.where((y + x) % 2, 128 + contrast, 128 - contrast).astype(np.uint8)
+        image = np.repeat(plane[..., None], 3, 2)
+        image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
+        return colour_texture.extract(image)[None]
+
+    assert sharpness.detail(board(40))[0] == pytest.approx(40 / np.sqrt(3), rel=1e-3)  # in one of three orientations
+    assert sharpness.compute(board(40), board(20)) == pytest.approx(50, abs=0.1)
+    assert sharpness.compute(board(20), board(40)) == pytest.approx(100, abs=0.2)
+    assert sharpness.compute(board(40), board(40, 2.0)) > 90
+    with pytest.raises(ValueError, match="flat"):
+        sharpness.compute(board(0), board(40))
 
 
 def test_brightness_and_hue_of_known_colours():

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from surgaug.scoring.features import fingerprint
-from surgaug.scoring.leakage import find_leakage
+from surgaug.scoring.leakage import DEFINITIONS, find_leakage
 from surgaug.scoring.metrics import prdc
 from surgaug.scoring.neighbours import nearest
 
@@ -106,6 +106,15 @@ def test_copies_are_found_whatever_was_done_to_them(change, kind):
     assert found.measures["copies"].value > 90
     assert {p.kind for p in found.closest} <= {kind, "near"}
     assert [p.train for p in found.closest] == [f"t{p.synth[1:]}" for p in found.closest]
+
+
+def test_noise_is_far_from_training_and_never_the_best():
+    noise = [fingerprint.extract(np.random.default_rng(i).integers(0, 256, (48, 64, 3), np.uint8)) for i in range(30)]
+    found = leak(np.stack(noise), prints(range(100, 140)), prints(range(200, 300)))
+    assert found.measures["leakage"].high < 0.05
+    assert DEFINITIONS["leakage"].better == "middle"
+    assert not DEFINITIONS["leakage"].ranked
+    assert DEFINITIONS["leakage"].arrow == "→ 0.5"
 
 
 def test_repeats_and_real_frames_that_are_not_held_out():

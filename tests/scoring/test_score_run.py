@@ -308,3 +308,24 @@ def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path):
     train, val, synth = (open_folder(tmp_path / r, "auto", Silent()) for r in ("train", "val", "synth"))
     assert pair(synth, val).count == 1
     assert pair(synth, train).count == 0
+
+
+def test_frames_of_an_nnunet_set_go_by_their_case(tmp_path):
+    """The image of CASE is CASE_0000.png, and its manifest names that file."""
+    rng = np.random.default_rng(0)
+    labels = {"background": 0, "polyp": 1}
+    description = {"channel_names": {"0": "R"}, "labels": labels, "numTraining": 2, "file_ending": ".png"}
+    for root in ("real", "synth"):
+        for case in ("a", "b"):
+            stem = case if root == "real" else f"{case}_new"
+            write(tmp_path / root / "imagesTr" / f"{stem}_0000.png", scene(rng.integers(1000), (16, 16)))
+            write(tmp_path / root / "labelsTr" / f"{stem}.png", rng.integers(0, 2, (16, 16), np.uint8))
+        (tmp_path / root / "dataset.json").write_text(json.dumps(description))
+    rows = [
+        {"image": f"imagesTr/{case}_new_0000.png", "source": f"elsewhere/{case}.png", "perturbations": []}
+        for case in ("b", "a")
+    ]
+    (tmp_path / "synth" / "manifest.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    real, synth = (open_folder(tmp_path / root, "auto", Silent()) for root in ("real", "synth"))
+    assert synth.names == ("a_new", "b_new")
+    assert pair(synth, real).partner.tolist() == [0, 1]

@@ -142,7 +142,7 @@ def test_minutes_bound_steps_and_seeds(bench, monkeypatch):
     bench, trained = bench
     clock = iter(range(0, 100_000, 600))  # ten minutes pass between any two looks at it
     monkeypatch.setattr(utility, "monotonic", lambda: next(clock))
-    long = Bench(bench.real, bench.test, 2, SegmenterConfig(size=(32, 48), steps=400), bench.trainer, bench.feedback)
+    long = Bench(bench.real, bench.test, 2, SegmenterConfig(size=(32, 48), steps=800), bench.trainer, bench.feedback)
     found = measure_utility(long, [labelled(5, 3)], Budget(seeds=3, minutes=40))
     assert found[0].seeds < 3
     assert found[0].steps == utility.SHORTEST

@@ -1,7 +1,8 @@
 """A weight-free description of an image: colour moments, a colour histogram, local binary patterns, Haar energies.
 
 130 numbers, the same for every image size (at least 8x8 pixels), each of these times 4, so that their mean square is of
-order 1 and the kernel distance, whose kernel is a polynomial of x.y/130, sees more than the mean:
+order 1 and the kernel distance, whose kernel is a polynomial of x.y/130, sees more than the mean
+(`scoring/description.py` is the table of their places):
 
 - 0-8: mean, standard deviation and cube root of the third central moment of L*, a*, b*, over 100
   (Stricker and Orengo 1995);
@@ -20,14 +21,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from surgaug.scoring.description import HAAR_BASE, LAB_SCALE, SCALE
 from surgaug.scoring.patterns import BINS, pattern_bins
 
 DIMENSION = 130
 VERSION = 1
 MIN_SIZE = 8
-GROUPS = {"moments": slice(0, 9), "histogram": slice(9, 73), "patterns": slice(73, 103), "haar": slice(103, 130)}
 LEVELS = 3
-SCALE = 4
 
 
 def extract(image: np.ndarray) -> np.ndarray:
@@ -51,7 +51,6 @@ def extract(image: np.ndarray) -> np.ndarray:
     return (SCALE * np.concatenate(parts)).astype(np.float32)
 
 
-_LAB_SCALE = np.array([1 / 255, 1 / 100, 1 / 100])
 _LAB_ZERO = np.array([0, 128, 128])
 
 
@@ -60,7 +59,7 @@ def _moments(image: np.ndarray) -> np.ndarray:
     # A channel has 256 values: its histogram gives the moments exactly.
     counts = [cv2.calcHist([lab], [channel], None, [256], [0, 256]).ravel() for channel in range(3)]
     share = np.array(counts, np.float64) / lab[..., 0].size
-    value = (np.arange(256) - _LAB_ZERO[:, None]) * _LAB_SCALE[:, None]
+    value = (np.arange(256) - _LAB_ZERO[:, None]) * LAB_SCALE[:, None]
     mean = (share * value).sum(1)
     centred = value - mean[:, None]
     return np.concatenate([mean, np.sqrt((share * centred**2).sum(1)), np.cbrt((share * centred**3).sum(1))])
@@ -96,4 +95,4 @@ def _haar(image: np.ndarray) -> np.ndarray:
             details = (difference_even + difference_odd, sum_even - sum_odd, difference_even - difference_odd)
             energies[level, :, channel] = [np.vdot(d, d) / d.size / 16 for d in details]
             plane = (sum_even + sum_odd) / 4
-    return np.log1p(np.sqrt(energies.ravel())) / np.log(256)
+    return np.log1p(np.sqrt(energies.ravel())) / np.log(HAAR_BASE)

@@ -47,7 +47,7 @@ class Extractor:
         if resize not in RESIZES:
             raise UsageError(f"unknown Inception resize {resize!r}; there are: {', '.join(RESIZES)}")
         self._resize = resize_legacy if resize == "legacy" else resize_clean
-        self._network = fold(network).to(device, memory_format=torch.channels_last)
+        self._network = fold(network).to(device).to(memory_format=torch.channels_last)
         self._device = device
 
     @torch.inference_mode()

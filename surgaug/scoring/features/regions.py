@@ -42,7 +42,7 @@ def _moments(image: np.ndarray, index: np.ndarray, counts: np.ndarray) -> np.nda
     """[K, 9]"""
     lab = cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2Lab).reshape(-1, 3) / 100
     flat = index.ravel()
-    columns = []
+    columns: list[np.ndarray] = []
     for power in (1, 2, 3):
         values = lab if power == 1 else (lab - columns[0][flat]) ** power
         columns.append(np.stack([np.bincount(flat, values[:, c], len(counts)) / counts for c in range(3)], 1))

@@ -60,7 +60,7 @@ def utility_chart(classes: tuple[ClassGain, ...]) -> Chart:
     rows = []
     for c in classes:
         gain = Figure(*(None if v is None else (v / reach + 1) / 2 for v in _three(c.both_gain)))
-        tone = "synth" if not c.sure else "good" if c.both_gain.value > 0 else "bad"
+        tone = "synth" if not c.sure else "good" if (c.both_gain.value or 0) > 0 else "bad"
         drawn = '<line class="zero" x1="50" x2="50" y1="0" y2="22"/>' + _whisker(gain, tone) + _dot(gain.value, tone)
         hint = f"{c.name}: {c.real:.3f} to {c.both:.3f}, change {_in_words(c.both_gain)}"
         figures = (_number(c.real), _number(c.both), f"{c.both_gain.value:+.3f}".replace("-", "−"))

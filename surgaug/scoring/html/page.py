@@ -17,7 +17,7 @@ from surgaug.scoring.folders import Folder
 from surgaug.scoring.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
 from surgaug.scoring.html.pictures import Trio, Twins, photo, sheet, twins
 from surgaug.scoring.report import Measure, Report, Row, best_rows, figure, notes
-from surgaug.scoring.verdicts import NEW, Verdict, verdicts
+from surgaug.scoring.verdicts import NEW
 
 STRIP = 12
 SHEET, SHEET_OF_MANY = 12, 6  # images shown of a folder: alone, beside others
@@ -99,7 +99,6 @@ def _template() -> Template:
 
 
 def _set(report: Report, row: Row, trios: Sequence[Trio], closest: Sequence[Twins], anchor: str) -> dict[str, Any]:
-    found: list[Verdict] = verdicts(report, row)
     has_real, has_label = any(t.real for t in trios), any(t.label for t in trios)
     order = ["real frame"] * has_real + ["label map"] * has_label + ["synthetic image"]
     return {
@@ -107,9 +106,9 @@ def _set(report: Report, row: Row, trios: Sequence[Trio], closest: Sequence[Twin
         "anchor": anchor,
         "images": row.images,
         "about": f"{row.images} images of {row.size[0]}×{row.size[1]} pixels in {row.path}.",
-        "verdicts": found,
-        "by_question": {v.question: v for v in found},
-        "copied": any(v.question == NEW and v.tone == "bad" for v in found),
+        "verdicts": row.verdicts,
+        "by_question": {v.question: v for v in row.verdicts},
+        "copied": any(v.question == NEW and v.tone == "bad" for v in row.verdicts),
         "trios": trios,
         "closest": closest,
         "has_real": has_real,
@@ -138,17 +137,16 @@ def _groups(report: Report) -> list[dict[str, Any]]:
     best = best_rows(report)
     parts: dict[str, list[dict[str, Any]]] = {}
     for key, definition in report.definitions.items():
-        arrow = "↑" if definition.better == "higher" else "↓"
         unit = f" ({definition.unit})" if definition.unit else ""
         cells = [_cell(row.measures[key], best.get(key) == i) for i, row in enumerate(report.rows)]
-        line = {"title": f"{definition.title}{unit} {arrow}", "real": _real(report, key), "cells": cells}
+        line = {"title": f"{definition.title}{unit} {definition.arrow}", "real": _real(report, key), "cells": cells}
         parts.setdefault(definition.group, []).append(line)
     order = [*GROUPS, *(group for group in parts if group not in GROUPS)]
     return [{"title": GROUPS.get(group, group), "lines": parts[group]} for group in order if group in parts]
 
 
 def _cell(measure: Measure, best: bool) -> dict[str, Any]:
-    interval = "" if measure.low is None else f"{_short(measure.low)} to {_short(measure.high)}"
+    interval = "" if measure.low is None or measure.high is None else f"{_short(measure.low)} to {_short(measure.high)}"
     baseline = "" if measure.baseline is None else f"{_short(measure.baseline.mean)} ± {measure.baseline.sd:.2g}"
     return {
         "value": _figure(measure.rank_value),
@@ -164,9 +162,9 @@ def _cell(measure: Measure, best: bool) -> dict[str, Any]:
 def _real(report: Report, key: str) -> str:
     """What real frames reach by a measure, where it is the same for all folders."""
     reached = {
-        {"miou": f.real_miou, "boundary_f": f.real_boundary_f}[key].value
+        {"miou": f.real_miou, "miou_rare": f.real_rare_miou, "boundary_f": f.real_boundary_f}[key].value
         for f in (row.faithfulness for row in report.rows)
-        if f and key in ("miou", "boundary_f")
+        if f and key in ("miou", "miou_rare", "boundary_f")
     }
     return f"real frames: {_figure(reached.pop())}" if len(reached) == 1 else ""
 
@@ -175,16 +173,28 @@ def _conventions(report: Report) -> list[tuple[str, str]]:
     lines = [(d.title, d.convention) for d in report.definitions.values()]
     if report.segmenter:
         s = report.segmenter
+        size = f"{s['size'][0]}×{s['size'][1]}"
+        made = (
+            f"{s['network']}, supplied in {s['file']} (sha256 {s['sha256'][:16]}), at {size}"
+            if s.get("supplied")
+            else f"{s['network']} {_start(s)} on {s['train_frames']} real frames at {size}, {s['steps']} steps of "
+            f"{s['batch']}, seed {s['seed']}"
+        )
         lines.append(
             (
                 "Segmenter",
-                f"{s['network']} from scratch on {s['train_frames']} real frames at {s['size'][0]}×{s['size'][1]}, "
-                f"{s['steps']} steps of {s['batch']}, seed {s['seed']}; tested on {s['test_frames']} other frames. "
+                f"{made}; tested on {s['test_frames']} other frames. "
                 "Intervals resample films or source masks where they are known, images otherwise; they do not hold "
                 "the chance in the segmenter's own training.",
             )
         )
     return lines
+
+
+def _start(segmenter: dict[str, Any]) -> str:
+    if not segmenter["init"]:
+        return "from scratch"
+    return f"from {segmenter['init']} (sha256 {segmenter['init_sha256'][:16]})"
 
 
 def _figure(value: float | None) -> str:

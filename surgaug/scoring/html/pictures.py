@@ -79,9 +79,10 @@ def photo(path: Path) -> str:
 
 def _label(folder: Folder, i: int) -> str | None:
     """The label map in the colours of its classes; pixels are picked, not mixed."""
-    if folder.frames is None or folder.labels[i] is None:
+    label = folder.labels[i]
+    if folder.frames is None or label is None:
         return None
-    label_map = folder.frames.codec.decode(folder.labels[i])
+    label_map = folder.frames.codec.decode(label)
     step = max(1, -(-max(label_map.shape) // EDGE))
     return _uri(folder.frames.space.colorize(label_map[step // 2 :: step, step // 2 :: step]), lossless=True)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from surgaug.scoring.description import mean_lab
+
 KIND, NAMES = "set", ("brightness",)
 FEATURES = ("colour_texture",)
 TITLE, UNIT, BETTER = "Brightness drift", "L*", "lower"
 MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, 100.0, True, 2, 1000
-LIGHTNESS, UNITS = 0, 100 / 4  # the column of the features, and what it is a fraction of
 CONVENTION = "difference of mean L* (0 black, 100 white)"
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
     """In units of L*, >= 0, from colour and texture features [n, 130] and [m, 130]."""
-    means = [side[:, LIGHTNESS].mean(dtype=np.float64) * UNITS for side in (real, synthetic)]
+    means = [mean_lab(side)[:, 0].mean() for side in (real, synthetic)]
     return float(abs(means[1] - means[0]))
 
 

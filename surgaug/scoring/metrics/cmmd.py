@@ -10,7 +10,7 @@ KIND, NAMES = "set", ("cmmd",)
 FEATURES = ("clip",)
 TITLE, UNIT, BETTER = "CMMD", "", "lower"
 MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, np.inf, True, 2, 1000
-SIGMA, FACTOR = 10.0, 1000.0
+SIGMA, FACTOR = 10.0, 1000.0  # as the authors' code: google-research/google-research, cmmd/distance.py
 CONVENTION = (
     f"squared MMD, kernel exp(-|x - y|^2 / (2 * {SIGMA:.0f}^2)) of embeddings of length 1, each point with itself "
     f"included (as published; biased upwards by order 1/n), times {FACTOR:.0f}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from surgaug.scoring.description import mean_lab
+
 KIND, NAMES = "set", ("hue",)
 FEATURES = ("colour_texture",)
 TITLE, UNIT, BETTER = "Hue drift", "degrees", "lower"
 MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, 180.0, True, 2, 1000
-COLOURS, UNITS = slice(1, 3), 100 / 4  # the columns of a* and b* in the features, and what they are fractions of
 LEAST_CHROMA = 2.0  # in units of a*, b*; below, the angle is noise
 CONVENTION = "angle between the mean colours of the two sets in the a*b* plane"
 
@@ -19,7 +20,7 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
     Raises:
         ValueError: a set without colour.
     """
-    first, second = (side[:, COLOURS].mean(0, dtype=np.float64) * UNITS for side in (real, synthetic))
+    first, second = (mean_lab(side)[:, 1:].mean(0) for side in (real, synthetic))
     if min(np.hypot(*first), np.hypot(*second)) < LEAST_CHROMA:
         raise ValueError("images that are grey on average have no hue")
     turn = np.degrees(np.arctan2(second[1], second[0]) - np.arctan2(first[1], first[0]))

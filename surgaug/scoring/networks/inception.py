@@ -6,6 +6,8 @@ and a max pool in the pool branch of the last block. Attributes are named as in 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ def fold(network: nn.Module) -> nn.Module:
 
 
 class ConvNormRelu(nn.Module):
-    def __init__(self, inputs: int, outputs: int, **options: object) -> None:
+    def __init__(self, inputs: int, outputs: int, **options: Any) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, bias=False, **options)
         self.bn: nn.BatchNorm2d | None = nn.BatchNorm2d(outputs, eps=0.001)

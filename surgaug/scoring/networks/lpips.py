@@ -48,11 +48,11 @@ class Lpips:
         self.backbone = "vgg16" if f"{_FEATURES}28.weight" in states[bodies[0]] else "alexnet"
         self.sha256 = {self.backbone: file_hash(bodies[0]), "heads": file_hash(heads[0])}
         self._layers = _features(self.backbone, states[bodies[0]], bodies[0]).to(device)
-        self._heads = [states[heads[0]].get(_HEAD.format(i)) for i in range(5)]
+        known = [states[heads[0]].get(_HEAD.format(i)) for i in range(5)]
         widths = _widths(self._layers, BACKBONES[self.backbone])
-        if [None if head is None else head.shape[1] for head in self._heads] != widths:
+        if [None if head is None else head.shape[1] for head in known] != widths:
             raise ModelError(f"{heads[0]}: not the linear heads for {self.backbone}")
-        self._heads = [head.to(device) for head in self._heads]
+        self._heads = [head.to(device) for head in known if head is not None]
         self._device = device
 
     @torch.inference_mode()

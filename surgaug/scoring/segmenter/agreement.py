@@ -97,4 +97,4 @@ def _histogram(values: np.ndarray, classes: int) -> np.ndarray:
 def _boundary(mask: np.ndarray) -> np.ndarray:
     """The pixels of a mask that have another class beside them, uint8 0/1; the frame of the image is no boundary."""
     mask = mask.astype(np.uint8)
-    return mask & ~cv2.erode(mask, _CROSS)
+    return mask & (1 - np.asarray(cv2.erode(mask, _CROSS), np.uint8))

@@ -14,6 +14,10 @@ FEWEST = 4  # frames, on either side
 TEST_SHARE = 0.25
 
 
+class NotJudged(DataError):
+    """The folders hold no frames that a segmenter could learn from and be tested on."""
+
+
 @dataclass(frozen=True)
 class Apart:
     """Positions of the frames that train and of those that test, and what a reader must hear about it."""
@@ -31,7 +35,7 @@ def keep_apart(train: LabelledFrames, real: LabelledFrames) -> Apart:
     frames, whole films (or single frames where no films are known) are held out, chosen by a hash of their names.
 
     Raises:
-        DataError: too few frames for two sides.
+        NotJudged: too few frames for two sides.
     """
     digests_train, digests_real = np.array(train.digests()), np.array(real.digests())
     learn, test = np.arange(len(train)), np.arange(len(real))
@@ -59,7 +63,7 @@ def keep_apart(train: LabelledFrames, real: LabelledFrames) -> Apart:
                 f"the other {len(learn)} train it"
             )
     if min(len(learn), len(test)) < FEWEST:
-        raise DataError(
+        raise NotJudged(
             f"{len(learn)} frames to train a segmenter and {len(test)} others to test it; at least {FEWEST} of each "
             "are needed: give more frames by --train and --real"
         )

@@ -15,11 +15,13 @@ from torch import nn
 
 from surgaug.data.atomic import atomic_write, clean_leftovers
 from surgaug.feedback import Task
+from surgaug.models.weights import file_hash
+from surgaug.scoring.segmenter import supplied
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.network import build
 from surgaug.scoring.segmenter.train import SegmenterConfig, train
 
-RECIPE = 1  # to be raised when training changes, so that no network of the old recipe is taken for one of the new
+RECIPE = 2  # to be raised when training changes, so that no network of the old recipe is taken for one of the new
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Trainer:
 
     def has(self, sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> bool:
         """Whether this network lies in the cache."""
-        return self._path(sources, classes, config).is_file()
+        return self.path(sources, classes, config).is_file()
 
     def get(
         self,
@@ -41,14 +43,15 @@ class Trainer:
         bar: Task,
     ) -> nn.Module:
         """The network that `train` gives for these arguments; `bar` moves on with each step that must be trained."""
-        path = self._path(sources, classes, config)
+        path = self.path(sources, classes, config)
         network = self._load(path, classes, config)
         if network is None:
             network = train(sources, classes, config, self.device, bar)
             self.folder.mkdir(parents=True, exist_ok=True)
             clean_leftovers(self.folder)
             with atomic_write(path) as temporary:
-                save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary)
+                about = supplied.describe(config.network, sources[0].space, classes, config.size)
+                save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary, about)
         return network
 
     def plan_path(
@@ -64,15 +67,17 @@ class Trainer:
             network.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError):
             return None
-        return network.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        return network.to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
-    def _path(self, sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> Path:
+    def path(self, sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> Path:
+        """Where this network lies, or will."""
         return self.folder / f"{key(sources, classes, config)}.safetensors"
 
 
 def key(sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> str:
     """A name for what a training depends on: pixels and labels of all frames, their order, and the settings."""
-    digest = hashlib.sha256(json.dumps([RECIPE, classes, asdict(config)]).encode())
+    settings = asdict(config) | {"init": file_hash(Path(config.init)) if config.init else None}
+    digest = hashlib.sha256(json.dumps([RECIPE, classes, settings]).encode())
     for source in sources:
         digest.update(source.images.tobytes())
         digest.update(source.maps.tobytes())

@@ -12,6 +12,7 @@ from surgaug.errors import UsageError
 
 UNET = "unet"
 WIDTH, LEVELS, GROUPS = 16, 4, 8
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MULTIPLE = 2**LEVELS  # of height and width: the entry halves once, the levels below the first three times more
 
 
@@ -25,13 +26,13 @@ def build(name: str, classes: int) -> nn.Module:
         return UNet(classes)
     from torchvision.models import get_model
 
-    return _Torchvision(get_model(name, weights=None, weights_backbone=None, num_classes=classes))
+    return Torchvision(get_model(name, weights=None, weights_backbone=None, num_classes=classes))
 
 
 def check_name(name: str) -> None:
     """UsageError where `build` knows no such network."""
     if name != UNET and name not in known():
-        raise UsageError(f"--segmenter {name}: there are: {', '.join(known())}")
+        raise UsageError(f"--segmenter {name}: there are: {', '.join(known())}; or a file (.safetensors, .pth, .pt)")
 
 
 def known() -> list[str]:
@@ -72,15 +73,20 @@ class UNet(nn.Module):
         return self.leave(self.head(x))[..., :height, :width]
 
 
-class _Torchvision(nn.Module):
-    """A torchvision network with inputs and outputs as `build` says."""
+class Torchvision(nn.Module):
+    """A torchvision network with inputs and outputs as `build` says; colours normalised as for its weights."""
+
+    mean: Tensor
+    sd: Tensor
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("sd", torch.tensor(IMAGENET_SD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - 0.5) * 4)["out"]
+        return self.network((images - self.mean) / self.sd)["out"]
 
 
 def _block(channels: int, out: int) -> nn.Sequential:

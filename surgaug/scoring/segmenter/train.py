@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 
 from surgaug.data.label_space import IGNORE_INDEX
 from surgaug.feedback import Task
+from surgaug.muon import Muon, rest
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.network import UNET, build
+from surgaug.scoring.segmenter.start import begin
 
 PREDICT_BATCH = 32
 RARE = 10.0  # a class weighs at most as much more than the average pixel
@@ -24,16 +27,19 @@ ZOOM, TURN, SHIFT, LIGHT = 0.25, 0.26, 0.15, 0.2  # scale, radians, half edges, 
 class SegmenterConfig:
     """What is trained and for how long; everything that its weights depend on besides the frames.
 
-    size: (H, W) of the frames. steps: batches of `batch` frames. lr: peak of AdamW's learning rate (Loshchilov and
-    Hutter 2019), reached after a tenth of the steps and then falling to 0 (one cycle, Smith and Topin 2018).
+    size: (H, W) of the frames. steps: batches of `batch` frames. lr: peak of Muon's learning rate, for the weights of
+    convolutions, and adam_lr that of AdamW's (Loshchilov and Hutter 2019), for all others; both are reached after a
+    tenth of the steps and then fall to 0 (one cycle, Smith and Topin 2018). init: a file to start from (see `start`).
     """
 
     network: str = UNET
     size: tuple[int, int] = (128, 128)
-    steps: int = 400
-    batch: int = 16
-    lr: float = 1.5e-3
+    steps: int = 800
+    batch: int = 8
+    lr: float = 0.06
+    adam_lr: float = 2e-3
     seed: int = 0
+    init: str | None = None
 
 
 def train(
@@ -47,19 +53,22 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = build(config.network, classes).to(device, memory_format=torch.channels_last).train()
+        network = build(config.network, classes)
+    if config.init:
+        begin(network, Path(config.init), config.network)
+    network = network.to(device).to(memory_format=torch.channels_last).train()
     weights = class_weights(sources, classes).to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps + 1, pct_start=0.1)
+    schedules = _schedules(network, config)
     for step in range(config.steps):
         images, maps = _batch(sources, config, step)
         logits = network(images.to(device).contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(logits, maps.to(device), weight=weights, ignore_index=IGNORE_INDEX, reduction="sum")
         labelled = (maps != IGNORE_INDEX).sum().clamp(min=1)
-        optimizer.zero_grad()
+        network.zero_grad()
         (loss / labelled).backward()
-        optimizer.step()
-        schedule.step()
+        for schedule in schedules:
+            schedule.optimizer.step()
+            schedule.step()
         task.advance(1)
     return network.eval().requires_grad_(False)
 
@@ -88,6 +97,21 @@ def class_weights(sources: Sequence[LabelledFrames], classes: int) -> Tensor:
     with np.errstate(divide="ignore"):
         weights = np.where(share > 0, 1 / (root * max(root.sum(), 1e-12)), 0.0)
     return torch.from_numpy(np.minimum(weights, RARE)).float()
+
+
+def _schedules(network: nn.Module, config: SegmenterConfig) -> list[torch.optim.lr_scheduler.OneCycleLR]:
+    """Learning rates with their optimizers: Muon for convolutions that mix channels, AdamW for the last and others."""
+    inner = [w for w in network.parameters() if w.ndim == 4 and w.shape[1] > 1][:-1]
+    optimizers = (
+        Muon(inner, config.lr, weight_decay=0.1),
+        torch.optim.AdamW(rest(network, inner), config.adam_lr, weight_decay=1e-3),
+    )
+    return [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, rate, total_steps=config.steps + 1, pct_start=0.1, cycle_momentum=False
+        )
+        for optimizer, rate in zip(optimizers, (config.lr, config.adam_lr), strict=True)
+    ]
 
 
 def _batch(sources: Sequence[LabelledFrames], config: SegmenterConfig, step: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,35 @@
+"""How much fine detail the synthetic images lack, or have too much of: blur and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surgaug.scoring.description import finest_details
+
+KIND, NAMES = "set", ("sharpness",)
+FEATURES = ("colour_texture",)
+TITLE, UNIT, BETTER = "Sharpness drift", "%", "lower"
+MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, np.inf, True, 2, 1000
+CONVENTION = "difference of the finest luminance Haar details (rms grey levels, mean of images), over the real set's"
+
+
+def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """In percent, >= 0, from colour and texture features [n, 130] and [m, 130].
+
+    Raises:
+        ValueError: real images that are flat.
+    """
+    first, second = (detail(side).mean() for side in (real, synthetic))
+    if first == 0:
+        raise ValueError("flat real images have no sharpness")
+    return float(100 * abs(second - first) / first)
+
+
+def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
+    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])
+
+
+def detail(features: np.ndarray) -> np.ndarray:
+    """Root mean square of each image's finest details over orientations, in grey levels; float64 [n]."""
+    return np.sqrt(np.square(finest_details(features)).mean(1))
