@@ -9,8 +9,9 @@ from pathlib import Path
 from surgaug.data.dataset import LabelMaps, PairedFrames, open_masks, open_pairs
 from surgaug.data.discover import cadis_named
 from surgaug.data.layouts.cadis import known_errors
+from surgaug.data.manifests import MANIFEST, read_manifest
 from surgaug.data.stored import DESCRIPTION, FOLDERS_DESCRIPTION
-from surgaug.data.survey import count, faults
+from surgaug.data.survey import count, faults, snapped
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback
 from surgaug.inspect.report import Report
@@ -26,25 +27,30 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
         return Report(root, "folder", problems=[str(error)])
     paired = isinstance(frames, PairedFrames)
     report = Report(root, "data set" if paired else "label maps", frames=frames)
-    if paired:
+    if isinstance(frames, PairedFrames):
         report.add("layout", frames.layout)
     report.add("encoding", frames.codec.encoding)
     report.add("label space", f"{frames.space.name}, {frames.space.num_classes} classes")
     report.add("ignore id", frames.space.ignore)
-    found = faults(frames, feedback, need_images=paired)
+    pictured = paired and any(item.image is not None for item in frames.items)
+    found = faults(frames, feedback, need_images=pictured)
     for kind, lines in found.items():
         report.problems += [f"{kind}: {line}" for line in lines]
+    if paired and not pictured:
+        report.problems.append(f"no image beside any of the {len(frames)} label maps; as masks they can be used")
     survey = count(frames)
     (_, _, facts), (title, columns, rows) = survey.tables()
     report.facts += [(name, value) for name, value in facts]
     report.tables.append((title, columns, [row for row in rows if row[3] != "0"]))
     report.notes += frames.notes
+    if frames.codec.encoding == "two-class":
+        report.notes.append(snapped(frames))
     _describe(root, report)
     _look_for_leaks(frames, report)
     absent = [c.name for c, seen in zip(frames.space.classes, survey.presence.tolist(), strict=True) if not seen]
     if absent:
         report.notes.append(f"classes that never occur ({len(absent)}): {', '.join(absent)}")
-    names = [(item.image or item.label).stem for item in frames.items]
+    names = [file.stem for item in frames.items if (file := item.image or item.label)]
     if paired and cadis_named(names) and (wrong := sum(name in known_errors() for name in names)):
         report.notes.append(f"{wrong} frames are known to be mislabelled (--exclude-known-errors leaves them out)")
     report.details["label_space"] = frames.space.to_dict()
@@ -80,6 +86,10 @@ def _describe(root: Path, report: Report) -> None:
     if not made.get("complete", True):
         report.problems.append(f"not complete: the command that makes {made.get('samples')} samples must be run again")
     report.details["description"] = made
+    if (root / MANIFEST).is_file():
+        painted = [row.get("synthetic") for row in read_manifest(root / MANIFEST)[0]]
+        if True in painted:
+            report.add("of these painted", f"{painted.count(True):,}")
 
 
 def _source(made: dict) -> str:

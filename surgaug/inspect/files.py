@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from surgaug.data.class_file import read_class_file
+from surgaug.data.coco import category_names, read_json
 from surgaug.data.dataset import open_masks
 from surgaug.data.manifests import read_manifest
 from surgaug.data.scan import Scan, scan_raster
@@ -63,6 +64,26 @@ def inspect_manifest(path: Path) -> Report:
     report.problems += [f"{file}: named in the manifest, and not there" for _, file in named if not file.is_file()]
     failed = Counter(check for row in rows for check, passed in (row.get("checks") or {}).items() if not passed)
     report.notes += [f"samples that did not pass the check {check}: {n:,}" for check, n in failed.items()]
+    return report
+
+
+def inspect_coco(path: Path) -> Report:
+    """Report of a COCO annotation file: its categories, and how often each occurs."""
+    report = Report(path, "COCO annotations")
+    try:
+        parsed = read_json(path)
+        names = category_names(parsed)
+        parts = [part for a in parsed["annotations"] for part in a.get("segments_info", [a])]
+        counts = Counter(int(part["category_id"]) for part in parts)
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        report.problems.append(str(error) if isinstance(error, DataError) else f"{path}: not COCO's form ({error})")
+        return report
+    report.add("images", f"{len(parsed['images']):,}")
+    report.add("objects", f"{sum(counts.values()):,}")
+    report.tables.append(("Categories", ["id", "category", "objects"], [[i, n, counts[i]] for i, n in names.items()]))
+    if unknown := sorted(counts.keys() - names.keys()):
+        report.problems.append(f"{path}: category ids without a category: {', '.join(map(str, unknown))}")
+    report.notes.append("the data set is the folder above: inspect that for its label maps")
     return report
 
 

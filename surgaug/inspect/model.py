@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def inspect_run(run: Path) -> Report:
         report.notes.append(f"status {status.get('status')}: the same `surgaug train` line goes on with it")
     report.add("files", ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in files))
     sheets = sorted((run / "samples").glob("*.png"))
-    report.add("newest samples", sheets[-1] if sheets else None)
+    report.samples = sheets[-1] if sheets else None
+    report.add("newest samples", report.samples)
     report.details["config"] = _json(run / "config.json", report)
     report.details["curves"] = curves(run / "metrics.csv")
     rows = [
@@ -41,6 +43,19 @@ def inspect_run(run: Path) -> Report:
     ]
     if rows:
         report.tables.append(("Curves over the steps", ["", "first", "lowest", "last", ""], rows))
+    return report
+
+
+def inspect_runs(folder: Path, runs: Sequence[Path]) -> Report:
+    """Report of a folder of runs: a line each, the newest first."""
+    report = Report(folder, "folder of runs")
+    report.add("runs", len(runs))
+    rows = []
+    for run in sorted(runs, key=lambda run: (run / "run.json").stat().st_mtime, reverse=True):
+        status, losses = _json(run / "run.json", report), curves(run / "metrics.csv").get("val_loss")
+        lowest = f"{min(losses['y']):.4g}" if losses else None
+        rows.append([run.name, status.get("status"), status.get("step"), lowest])
+    report.tables.append(("Runs, the newest first", ["run", "status", "step", "lowest val_loss"], rows))
     return report
 
 

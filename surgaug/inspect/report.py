@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ class Report:
     """kind: "data set", "label maps", "model", "run", "image", "label map", "manifest" or "class file".
 
     problems: what keeps it from being used, a line each. notes: what is worth knowing. details: more, for programs.
-    frames: those of a data set.
+    frames: those of a data set. samples: the newest picture of samples of a run.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     frames: LabelMaps | None = field(default=None, repr=False)
+    samples: Path | None = None
 
     def add(self, name: str, value: object) -> None:
         """One more fact, unless there is nothing to say."""
@@ -52,6 +54,21 @@ class Report:
             "problems": self.problems,
             **self.details,
         }
+
+
+def shortened(problems: list[str], most: int = 10) -> list[str]:
+    """For people: of each kind of problem (what stands before its colon) the first `most`, and how many more."""
+    kinds = Counter(problem.partition(": ")[0] for problem in problems)
+    shown: Counter[str] = Counter()
+    lines = []
+    for problem in problems:
+        kind = problem.partition(": ")[0]
+        shown[kind] += 1
+        if shown[kind] <= most:
+            lines.append(problem)
+        elif shown[kind] == kinds[kind]:
+            lines.append(f"{kind}: and {kinds[kind] - most} more (--json names all)")
+    return lines
 
 
 def sparkline(values: list[float], width: int = 60) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from surgaug.data.class_file import SUFFIXES as CLASS_FILES
+from surgaug.data.coco import is_coco
 from surgaug.data.raster import is_image_file
+from surgaug.data.stored import DESCRIPTION, FOLDERS_DESCRIPTION
 from surgaug.errors import DataError
 from surgaug.feedback import Feedback, Silent
 from surgaug.inspect import dataset, files, model
 from surgaug.inspect.report import Report
+
+_INDEX = (DESCRIPTION, FOLDERS_DESCRIPTION, "data.yaml", "splits.txt", "splits_final.json", "metadata.csv")
 
 
 def inspect(path: Path, classes: str = "auto", feedback: Feedback | None = None) -> Report:
@@ -22,16 +26,29 @@ def inspect(path: Path, classes: str = "auto", feedback: Feedback | None = None)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.is_dir():
-        return model.inspect_run(path) if model.is_run(path) else dataset.inspect_folder(path, classes, feedback)
+        if model.is_run(path):
+            return model.inspect_run(path)
+        if runs := [p for p in path.iterdir() if p.is_dir() and model.is_run(p)]:
+            return model.inspect_runs(path, runs)
+        return dataset.inspect_folder(path, classes, feedback)
     if path.suffix == ".safetensors":
         return model.inspect_model(path)
     if path.suffix == ".jsonl":
         return files.inspect_manifest(path)
     if is_image_file(path):
         return files.inspect_image(path, classes)
-    if path.suffix.lower() in CLASS_FILES:
+    if path.suffix.lower() == ".json" and is_coco(path):
+        return files.inspect_coco(path)
+    if path.suffix.lower() in CLASS_FILES and path.name not in _INDEX:
         return files.inspect_class_file(path)
+    if whole := next((folder for folder in list(path.absolute().parents)[:3] if _is_whole(folder)), None):
+        raise DataError(f"{path}: one file of several that belong together; inspect the folder {whole}")
     raise DataError(
         f"{path}: neither a folder nor a model (.safetensors), an image, a manifest (.jsonl) or a class file "
         f"({', '.join(CLASS_FILES)})"
     )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a run, or a file that only the top of a data set has, tells that this folder is one thing."""
+    return model.is_run(folder) or any((folder / name).is_file() for name in _INDEX)

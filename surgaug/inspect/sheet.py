@@ -25,7 +25,9 @@ def draw_sheet(frames: LabelMaps) -> np.ndarray:
     for i in sorted({int(i) for i in np.linspace(0, len(frames) - 1, min(MOST, len(frames))).round()}):
         try:
             label_map = frames.load_label(i)
-            image = frames.load_image(i) if isinstance(frames, PairedFrames) else None
+            image = None
+            if isinstance(frames, PairedFrames) and frames.items[i].image is not None:
+                image = frames.load_image(i)
         except DataError:  # it is among the problems
             continue
         tiles.append((frames.items[i].name, _tile(image, label_map, frames.space, width)))

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.data.target import check_layout
+from surgaug.device import COMPILE
 from surgaug.errors import UsageError
+from surgaug.perturb.recipe import parse_recipe
 from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
 
@@ -24,7 +26,8 @@ class SynthesizeConfig:
     of `split` alone where it is given. size: of the images; None for the
     training size in the mask's proportions, "mask" for that of each mask. classes: the masks' label space; "auto" for
     the ids found in them. style: see `synthesis.style.choose`. augment: perturbations applied to each sample's label
-    map. batch: None to find it.
+    map, or a recipe file, of which n, seed and classes come by `over_recipe`. palette: label maps as palette PNGs.
+    batch: None to find it. compile: see `models/compiled.py`.
     """
 
     masks: Path | tuple[Path, ...]
@@ -42,11 +45,24 @@ class SynthesizeConfig:
     style: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
     layout: str = "folders"
+    palette: bool = False
     shard: Shard = field(default_factory=Shard)
     batch: int | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    compile: str = "auto"
+
+
+def over_recipe(
+    augment: Sequence[str], *, n: int | None = None, seed: int | None = None, classes: str | None = None
+) -> dict[str, Any]:
+    """These fields of a `SynthesizeConfig`, as far as they are said: by the caller (not None), else by a recipe file
+    that `augment` names. UsageError for a bad recipe."""
+    from_file = parse_recipe(augment).run if augment else {}
+    given = {"n": n, "seed": seed, "classes": classes}
+    said = {key: from_file.get(key) if value is None else value for key, value in given.items()}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def check(config: SynthesizeConfig) -> None:
@@ -61,6 +77,7 @@ def check(config: SynthesizeConfig) -> None:
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")
     must(config.order in ORDERS, f"--order {config.order}: one of {', '.join(ORDERS)}")
+    must(config.compile in COMPILE, f"--compile {config.compile}: one of {', '.join(COMPILE)}")
     must(config.split in (None, *SPLITS), f"--split {config.split}: one of {', '.join(SPLITS)}")
     check_layout(config.layout)
     if isinstance(config.size, tuple):

@@ -21,6 +21,7 @@ from surgaug.diffusion import samplers
 from surgaug.errors import ModelError, UsageError
 from surgaug.feedback import Feedback
 from surgaug.models import families
+from surgaug.models.compiled import Compiler
 from surgaug.models.weights import LoadedModel, load_model
 from surgaug.perturb.engine import Engine, build, wanted_shares
 from surgaug.perturb.recipe import parse_recipe
@@ -76,6 +77,8 @@ class Job:
     @classmethod
     def open(cls, config: SynthesizeConfig, feedback: Feedback) -> Job:
         perturbing = parse_recipe(config.augment) if config.augment else None
+        if perturbing and perturbing.run.get("keep_originals"):
+            feedback.warn(f"{config.augment[0]}: keep_originals is for augment-masks alone, and changes nothing here")
         device = pick_device(config.device, place().local_rank)
         precision = pick_precision(config.precision, device)
         file = resolve_model(config.model, feedback)
@@ -87,7 +90,7 @@ class Job:
 
         maps, found = open_for(model.space, file, config.masks, config.classes, feedback)
         maps, presence = of_split(maps, found.presence_by_item, config)
-        files = [item.label for item in maps.items]
+        files = [item.label for item in maps.items if item.label]
         ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
         settings = {
             "model": model.hash,
@@ -105,6 +108,7 @@ class Job:
             "options": recipe.options,
             "precision": "fp32" if precision is None else str(precision).removeprefix("torch."),
             "layout": config.layout,
+            **({"palette": True} if config.palette else {}),
         }
         if not by_steps and not model.net.noise_shapes(model.size) and config.n > len(files) and not perturbing:
             feedback.warn(
@@ -123,7 +127,8 @@ class Job:
         """Let the engine of perturbations, if there is one, learn from the masks."""
         if self.engine is not None:
             maps = replace(self.maps, scans={})
-            self.engine = build(self.engine, maps, self.config.seed, cores(), feedback)
+            workers = self.engine.recipe.run.get("workers") or cores()
+            self.engine = build(self.engine, maps, self.config.seed, workers, feedback)
 
     def summary(self) -> str:
         """What is about to be done, in one line."""
@@ -139,7 +144,7 @@ class Job:
     @cached_property
     def target(self) -> Target:
         """Where the samples go."""
-        return Target(self.config.out, self.config.layout, self.space)
+        return Target(self.config.out, self.config.layout, self.space, self.config.palette)
 
     def frame(self, k: int) -> Frame:
         """Sample k as a pair of the data set that is written."""
@@ -159,6 +164,7 @@ class Job:
 
         @lru_cache(maxsize=1)
         def scene(mask: int) -> Scene:
+            assert self.engine is not None  # only where label maps are changed
             return self.engine.scene(self.maps.load(mask))
 
         @lru_cache(maxsize=1)
@@ -180,7 +186,7 @@ class Job:
                 label_map, index_map, kept = plain(mask)
                 yield Sample(k, mask, label_map, index_map, mask, [], kept)
 
-    def paint(self, batch: list[Sample], on_step: Callable[[], None]) -> list[Painted]:
+    def paint(self, batch: list[Sample], on_step: Callable[[], None], compiler: Compiler) -> list[Painted]:
         """The batch's images, with their manifest rows."""
         indices, seed = [s.index for s in batch], self.config.seed
         drawn = [self.styles.draw(seed, k) for k in indices]
@@ -198,11 +204,11 @@ class Job:
                 "try --precision fp32, and if that does not help, train again: the weights are spoilt"
             ) from None
         return [
-            Painted(image, self.target.encode(s.label_map), self.row(s, image, style))
+            Painted(image, self.target.encode(s.label_map), self.row(s, image, style, compiler.compiled))
             for s, image, (style, _) in zip(batch, images, drawn, strict=True)
         ]
 
-    def row(self, sample: Sample, image: np.ndarray, style: str | None) -> dict[str, Any]:
+    def row(self, sample: Sample, image: np.ndarray, style: str | None, compiled: bool) -> dict[str, Any]:
         """The manifest row of a painted sample."""
         item, (image_name, label_name) = self.maps.items[sample.mask], self.names(sample.index)
         ids, counts = np.unique(sample.label_map, return_counts=True)
@@ -224,6 +230,7 @@ class Job:
             **({"style": style} if style else {}),
             **({"options": self.recipe.options} if self.recipe.options else {}),
             "model": self.model.hash,
+            **({"compiled": True} if compiled else {}),
             "classes": classes,
             "checks": {"not_flat": bool(image.std() >= FLAT), "classes_kept": sample.classes_kept},
         }
@@ -237,12 +244,27 @@ def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
             raise UsageError(f"--{names[0]}: {model.family} paints in one pass; only diffusion models have samplers")
         return Recipe(sampler="one-pass", steps=1)
     defaults = {"sampler": Recipe.sampler, "guidance": Recipe.guidance, **model.defaults}
+    if defaults.get("student"):
+        return _of_student(config, defaults)
     sampler, guidance = config.sampler or defaults["sampler"], config.guidance
     steps = config.steps
     if steps is None:  # the model's are its own sampler's
         own = defaults.get("steps") if sampler == defaults["sampler"] else None
         steps = own or samplers.steps(sampler)
     return Recipe(sampler, steps, float(defaults["guidance"] if guidance is None else guidance), config.options)
+
+
+def _of_student(config: SynthesizeConfig, defaults: dict[str, Any]) -> Recipe:
+    """A student knows one sampler, one number of steps and its own noise levels."""
+    for name, value in {"sampler": config.sampler, "steps": config.steps, **config.options}.items():
+        own = defaults.get(name, defaults["options"].get(name))
+        if value not in (None, own):
+            raise UsageError(
+                f"--{'set ' if name in config.options else ''}{name} {value}: this model is a student, taught to paint "
+                f"with {defaults['sampler']} in {defaults['steps']} steps and in no other way; paint with its teacher"
+            )
+    guidance = defaults["guidance"] if config.guidance is None else config.guidance
+    return Recipe(defaults["sampler"], defaults["steps"], float(guidance), defaults["options"])
 
 
 def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:

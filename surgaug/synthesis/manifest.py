@@ -137,7 +137,7 @@ def join_parts(out: Path, n: int, names: Callable[[int], tuple[str, str]]) -> di
     handles = [path.open("rb") for path in paths]
     try:
         with atomic_write(out / MANIFEST) as temporary, temporary.open("wb") as target:
-            for i, offset in zip(source, offsets, strict=True):
+            for i, offset in zip(source.tolist(), offsets.tolist(), strict=True):
                 handles[i].seek(offset)
                 line = handles[i].readline()
                 target.write(line)

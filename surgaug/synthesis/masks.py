@@ -75,7 +75,7 @@ def refuse_unknown(presence: np.ndarray, maps: LabelMaps, model_space: LabelSpac
     presence: bool [N, K], class k of the masks' label space in mask n. The same id must mean the same class, unless
     one of the two spaces was discovered from label maps and knows no names.
     """
-    space, files = maps.space, [item.label for item in maps.items]
+    space, files = maps.space, [item.label for item in maps.items if item.label]
     anonymous = "auto" in (space.name, model_space.name)
     known = {c.id: c.name for c in model_space.classes}
     wrong = []
@@ -88,7 +88,7 @@ def refuse_unknown(presence: np.ndarray, maps: LabelMaps, model_space: LabelSpac
             wrong.append((f"{c.id} ({c.name}; to the model it is {known[c.id]})", k))
     if not wrong:
         return
-    folder = Path(os.path.commonpath([file.parent for file in files]))
+    folder = Path(os.path.commonpath([str(file.parent) for file in files]))
     lines = []
     for text, k in wrong[:_CLASSES_NAMED]:
         holders = [str(files[i].relative_to(folder)) for i in np.flatnonzero(presence[:, k])]
@@ -126,7 +126,7 @@ def output_size(
     mask: tuple[int, int], wanted: tuple[int, int] | str | None, trained: tuple[int, int]
 ) -> tuple[int, int]:
     """(H, W) of the image for a mask of that size; `wanted` as in `SynthesizeConfig.size`."""
-    if wanted == "mask":
+    if isinstance(wanted, str):
         return mask
     return fit_size(mask, trained) if wanted is None else wanted
 

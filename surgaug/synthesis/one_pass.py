@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 import torch
 
-from surgaug.device import autocast
+from surgaug.device import autocast, to_device
 from surgaug.models.weights import LoadedModel
 from surgaug.synthesis.sample import finite_images
 
@@ -32,9 +32,9 @@ class OnePassPainter:
 
         Raises FloatingPointError when an image is not finite.
         """
-        index_map = torch.from_numpy(np.stack(index_maps)).to(self._device)
+        index_map = to_device(np.stack(index_maps), self._device)
         shapes = self._net.noise_shapes(tuple(index_map.shape[-2:]))
-        drawn = [torch.from_numpy(noise(i, shape)).to(self._device) for i, shape in enumerate(shapes)]
+        drawn = [to_device(noise(i, shape), self._device) for i, shape in enumerate(shapes)]
         on_step()
         with autocast(self._device, self._precision):
             x = self._net(index_map, drawn)

@@ -11,10 +11,9 @@ from surgaug import __version__
 from surgaug.data.atomic import write_png, write_text
 from surgaug.data.item import Frame
 from surgaug.data.raster import read_image
-from surgaug.data.settings import differences
+from surgaug.data.settings import refuse_other_settings
 from surgaug.data.stored import FORMAT
 from surgaug.data.target import Target, refuse_strangers
-from surgaug.errors import DataError, UsageError
 from surgaug.models.weights import LoadedModel
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.manifest import MANIFEST, join_parts, read_rows
@@ -50,7 +49,7 @@ def refuse_other(target: Target, description: dict[str, Any]) -> None:
     """Raise DataError when the folder holds something else, UsageError, with the differences, another data set."""
     refuse_strangers(target)
     if target.description_file.exists():
-        _refuse_difference(target.description_file, description)
+        refuse_other_settings(target.description_file, description, "a data set")
 
 
 def claim(target: Target, description: dict[str, Any], frames: Iterable[Frame]) -> None:
@@ -61,24 +60,6 @@ def claim(target: Target, description: dict[str, Any], frames: Iterable[Frame]) 
     refuse_other(target, description)
     _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
     target.prepare(frames)
-
-
-def _refuse_difference(file: Path, description: dict[str, Any]) -> None:
-    try:
-        old = json.loads(file.read_text(encoding="utf-8"))
-        settings, samples = old["settings"], old["samples"]
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{file}: not a description of a data set of surgaug; give another --out") from None
-    if lines := differences(settings, description["settings"]):
-        raise UsageError(
-            f"{file.parent} holds a data set made with other settings ({'; '.join(lines)}); "
-            "repeat the settings it began with, or give another --out"
-        )
-    if samples > description["samples"]:
-        raise UsageError(
-            f"{file.parent} was begun with --n {samples}, and --n {description['samples']} would leave some out; "
-            f"give --n {samples} or more, or another --out"
-        )
 
 
 def finish(target: Target, description: dict[str, Any], frames: Sequence[Frame]) -> None:

@@ -43,7 +43,7 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
 
-def assign_masks(n: int, num_masks: int, seed: int, ranking: Sequence[int] | None = None) -> np.ndarray:
+def assign_masks(n: int, num_masks: int, seed: int, ranking: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """The mask (its position in the list) of each sample, int64 [n]. Every mask comes once before any comes twice.
 
     The masks are shuffled anew each lap, so that few samples of a long video are spread over it; with `ranking` (mask

@@ -7,13 +7,9 @@ from pathlib import Path
 
 from surgaug.errors import ModelError
 from surgaug.feedback import Feedback
-from surgaug.models.weights import SHIPPED
+from surgaug.models.weights import SHIPPED, model_file
 
 RUNS = Path("runs")
-# What training leaves in a run's folder, in the order of preference. The last one comes first: the learning rate has
-# fallen to its end there. The lowest validation loss (a mean error, lowest for blurred answers) is often an early one;
-# name best.safetensors itself to use it.
-MODEL_FILES = ("last.safetensors", "best.safetensors")
 STATUS_FILE = "run.json"
 
 
@@ -45,11 +41,14 @@ def resolve_model(given: Path | None, feedback: Feedback, runs: Path = RUNS, shi
 def newest_run(runs: Path) -> Path | None:
     """The model file of the run under `runs` that finished last; None when none has."""
     finished = [
-        (status.stat().st_mtime_ns, model)
-        for status in runs.glob(f"*/{STATUS_FILE}")
-        if _is_finished(status) and (model := _model_in(status.parent))
+        (status.stat().st_mtime_ns, status.parent) for status in runs.glob(f"*/{STATUS_FILE}") if _is_finished(status)
     ]
-    return max(finished)[1] if finished else None
+    for _, run in sorted(finished, reverse=True):
+        try:
+            return model_file(run)
+        except ModelError:
+            continue
+    return None
 
 
 def _is_finished(status: Path) -> bool:
@@ -59,17 +58,6 @@ def _is_finished(status: Path) -> bool:
         return False
 
 
-def _model_in(run: Path) -> Path | None:
-    return next((run / name for name in MODEL_FILES if (run / name).is_file()), None)
-
-
 def _file_of(given: Path, runs: Path) -> Path:
-    for candidate in (given, runs / given):  # a run may be named without its parent folder
-        if candidate.is_file():
-            return candidate
-        if candidate.is_dir():
-            model = _model_in(candidate)
-            if model is None:
-                raise ModelError(f"{candidate}: no model in this folder (looked for {', '.join(MODEL_FILES)})")
-            return model
-    raise ModelError(f"{given}: no such model file or run folder")
+    beside = runs / given  # a run may be named without its parent folder
+    return model_file(beside if beside.exists() and not given.exists() else given)

@@ -5,22 +5,25 @@ Everything is checked before the first sample. A stopped run goes on with the sa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from surgaug.device import is_out_of_memory
 from surgaug.errors import Interrupted
 from surgaug.feedback import Feedback, Silent
 from surgaug.interrupt import graceful
 from surgaug.lock import folder_lock, in_turn
+from surgaug.models.compiled import Compiler
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.job import Job, Sample
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
 from surgaug.synthesis.output import claim, describe, finish, refuse_other
-from surgaug.synthesis.sample import BatchLimit, is_out_of_memory
+from surgaug.synthesis.sample import BatchLimit
 from surgaug.synthesis.write import Writer
 from surgaug.torchrun import place
 
@@ -96,6 +99,7 @@ def _paint_all(
     """Paint and write `todo`. A batch too large for the memory is halved, and so are those after it."""
     out, limit = job.config.out, BatchLimit(job.config.batch, job.device)
     finished, announced = total - len(todo), False
+    compiler = Compiler(job.config.compile, job.model.net, job.device, feedback)
 
     def announce_stop() -> None:
         nonlocal announced
@@ -112,7 +116,7 @@ def _paint_all(
 
     def paint(batch: list[Sample]) -> None:
         try:
-            painted = job.paint(batch, announce_stop)
+            painted = job.paint(batch, announce_stop, compiler)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -131,10 +135,12 @@ def _paint_all(
         graceful() as stop,
         feedback.task("painting", total, "images", done=finished) as bar,
         Journal(part_path(out, job.config.shard)) as journal,
-        Writer(out, journal, WRITERS, WAITING) as writer,
+        Writer(job.target, journal, WRITERS, WAITING) as writer,
     ):
         for batch in _ahead(plan.batches(job.samples(todo), lambda s: s.size, limit)):
+            start = time.monotonic()
             paint(batch)
+            compiler.consider((time.monotonic() - start) / len(batch) * (total - finished))
             if stop.requested:
                 break
         report(writer.drain())
@@ -144,7 +150,7 @@ def _paint_all(
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items; the next one is made in a thread while one is used."""
-    end = object()
+    end: Any = object()
     with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
         coming = pool.submit(next, items, end)
         while (item := coming.result()) is not end:

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from surgaug.data.label_space import IGNORE_INDEX
-from surgaug.device import autocast
+from surgaug.device import autocast, to_device
 from surgaug.diffusion import samplers
-from surgaug.diffusion.guidance import guided
+from surgaug.diffusion.guidance import Denoise, guided
 from surgaug.diffusion.parameterisation import clip_x0, denoiser
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.pixels import to_images
-from surgaug.models.unet import Conditioning
+from surgaug.models.unet import Conditioning, conditioned
 from surgaug.models.weights import LoadedModel
 
 CHANNELS = 3
@@ -80,9 +80,9 @@ class Painter:
         Raises FloatingPointError when an image is not finite.
         """
         shape = (CHANNELS, *index_maps[0].shape)
-        codes = None if styles is None else self._to_device(styles)
+        codes = None if styles is None else to_device(styles, self._device)
         cond = self._net.in_style(self._condition(index_maps, keys), codes)
-        predict = self._denoiser(cond, on_step)
+        predict: Denoise = self._denoiser(cond, on_step)
         if self._recipe.guidance != 1:
             if self._null is None or self._null.size != cond.size:
                 self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
@@ -91,9 +91,9 @@ class Painter:
             predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance)
         x_0 = self._sample(
             clip_x0(predict),
-            self._to_device(noise(0, shape)),
+            to_device(noise(0, shape), self._device),
             self._alpha_bars,
-            lambda step: self._to_device(noise(step + 1, shape)),
+            lambda step: to_device(noise(step + 1, shape), self._device),
             **self._recipe.sampler_options,
         )
         return finite_images(x_0)
@@ -104,13 +104,14 @@ class Painter:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Callable[[Tensor, float], Tensor]:
-        def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
-            on_step()
-            with autocast(self._device, self._precision):
-                return self._net(x_t, noise_level, cond)
+    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Callable[[Tensor, float | Tensor], Tensor]:
+        network = conditioned(self._net, cond, self._device, self._precision)
 
-        return denoiser(self._model.prediction, network)
+        def counted(x_t: Tensor, noise_level: Tensor) -> Tensor:
+            on_step()
+            return network(x_t, noise_level)
+
+        return denoiser(self._model.prediction, counted)
 
     def _condition(self, index_maps: Sequence[np.ndarray], keys: Sequence[Hashable]) -> Conditioning:
         """The batch's conditioning: a map is encoded once, and is not even copied if the whole batch shares it."""
@@ -125,13 +126,7 @@ class Painter:
 
     def _encode(self, index_maps: Sequence[np.ndarray]) -> Conditioning:
         with autocast(self._device, self._precision):
-            return self._net.encode(torch.from_numpy(np.stack(index_maps)).to(self._device))
-
-    def _to_device(self, values: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(values)
-        if self._device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True)
+            return self._net.encode(to_device(np.stack(index_maps), self._device))
 
 
 def finite_images(x: Tensor) -> np.ndarray:
@@ -172,8 +167,3 @@ class BatchLimit:
                 "give a smaller --size or a lower --precision"
             )
         self._halved[size] = failed // 2
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

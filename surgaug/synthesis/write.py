@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surgaug.data.atomic import write_png
+from surgaug.data.target import Target
 from surgaug.errors import DataError
 from surgaug.synthesis.manifest import Journal
 
@@ -31,8 +31,8 @@ class Writer:
     on its way, leaving it by an exception drops what has not begun.
     """
 
-    def __init__(self, out: Path, journal: Journal, workers: int, capacity: int):
-        self._out, self._journal, self._capacity = out, journal, capacity
+    def __init__(self, target: Target, journal: Journal, workers: int, capacity: int):
+        self._target, self._journal, self._capacity = target, journal, capacity
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
         self._pending: deque[Future[dict[str, Any]]] = deque()
 
@@ -52,12 +52,12 @@ class Writer:
 
     def _write(self, sample: Painted) -> dict[str, Any]:
         try:
-            write_png(self._out / sample.row["label"], sample.label_map)
-            write_png(self._out / sample.row["image"], sample.image)
+            self._target.write_label(sample.row["label"], sample.label_map)
+            write_png(self._target.root / sample.row["image"], sample.image)
             self._journal.append(sample.row)
         except OSError as error:
             raise DataError(
-                f"{self._out / sample.row['image']}: cannot be written ({error.strerror or error})"
+                f"{self._target.root / sample.row['image']}: cannot be written ({error.strerror or error})"
             ) from error
         return sample.row
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from surgaug.data.atomic import write_png, write_text
 from surgaug.data.phantom import render
 from surgaug.data.spaces import load_space
 from surgaug.errors import DataError
+from surgaug.inspect.curves import draw_run
 from surgaug.inspect.model import curves
-from surgaug.inspect.report import BARS, sparkline
+from surgaug.inspect.report import BARS, shortened, sparkline
 from surgaug.inspect.run import inspect
 from surgaug.inspect.sheet import draw_sheet, overlay
 
@@ -126,6 +128,75 @@ def test_a_run_with_its_curves(tmp_path: Path) -> None:
     assert report.tables[-1][2][0] == ["loss", "0.5", "0.25", "0.25", BARS[-1] + BARS[0]]
     (run / "last.safetensors").unlink()
     assert any("no model file yet" in problem for problem in inspect(run).problems)
+
+
+def test_a_run_drawn(tmp_path: Path) -> None:
+    falling = {"x": [float(i) for i in range(1, 90)], "y": [1.0 / i for i in range(1, 90)]}
+    write_png(tmp_path / "samples.png", np.full((40, 90, 3), 7, np.uint8))
+    page = draw_run({"loss": falling, "lr": {"x": [5.0], "y": [1e-3]}}, "run", tmp_path / "samples.png")
+    plain = draw_run({"loss": falling, "lr": {"x": [5.0], "y": [1e-3]}}, "run", None)
+    assert page.shape[1] == plain.shape[1] == 1200 and page.shape[0] > plain.shape[0] + 500
+    drawn = (plain == (20, 100, 180)).all(-1)
+    assert drawn[:, :600].sum() > 400 and drawn[:, 600:].any(), "both curves, the single point among them"
+    np.testing.assert_array_equal(np.unique(page[-200:-100, 100:200]), [7])
+
+
+def test_folders_of_runs_and_parts_of_something(tmp_path: Path) -> None:
+    for name, loss in (("old", 0.5), ("new", 0.25)):
+        (tmp_path / name).mkdir()
+        write_text(tmp_path / name / "config.json", "{}")
+        write_text(tmp_path / name / "run.json", json.dumps({"status": "finished", "step": 20}))
+        write_text(tmp_path / name / "metrics.csv", f"step,val_loss\n10,{loss}\n20,{2 * loss}\n")
+    os.utime(tmp_path / "old" / "run.json", (0, 0))
+    report = inspect(tmp_path)
+    assert report.kind == "folder of runs"
+    assert report.tables[0][2] == [["new", "finished", 20, "0.25"], ["old", "finished", 20, "0.5"]]
+    (tmp_path / "old" / "state.pt").touch()
+    with pytest.raises(DataError, match=r"belong together; inspect the folder .*old"):
+        inspect(tmp_path / "old" / "state.pt")
+    write_text(tmp_path / "dataset.json", "{}")
+    with pytest.raises(DataError, match="inspect the folder"):
+        inspect(tmp_path / "dataset.json")
+
+
+def test_coco_annotations(tmp_path: Path) -> None:
+    content = {"images": [{"id": 1}], "categories": [{"id": 3, "name": "Pupil"}], "annotations": [{"category_id": 3}]}
+    write_text(tmp_path / "instances.json", json.dumps(content))
+    report = inspect(tmp_path / "instances.json")
+    assert report.kind == "COCO annotations" and report.tables[0][2] == [[3, "Pupil", 1]] and not report.problems
+    content["annotations"].append({"category_id": 4})
+    write_text(tmp_path / "instances.json", json.dumps(content, indent=1))
+    assert "without a category: 4" in inspect(tmp_path / "instances.json").problems[0]
+
+
+def test_of_many_problems_of_a_kind_ten_are_shown() -> None:
+    problems = [f"labels without image: {k}.png" for k in range(14)] + ["a.json: not JSON"]
+    shown = shortened(problems)
+    assert shown[:10] == problems[:10] and shown[-1] == "a.json: not JSON" and len(shown) == 12
+    assert shown[10] == "labels without image: and 4 more (--json names all)"
+
+
+def test_label_maps_that_all_lack_an_image_are_one_problem(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "case_1" / "ann").mkdir(parents=True, exist_ok=True)
+        content = {"size": {"height": 4, "width": 6}, "objects": []}
+        write_text(tmp_path / "case_1" / "ann" / f"{name}.png.json", json.dumps(content))
+    write_text(tmp_path / "classes.json", '{"background": 0, "Pupil": 1}')
+    report = inspect(tmp_path)
+    assert report.problems == ["no image beside any of the 2 label maps; as masks they can be used"]
+    assert draw_sheet(report.frames).shape[1] == 1600
+
+
+def test_painted_frames_and_snapped_masks_are_told(data: Path) -> None:
+    rows = [{"synthetic": k > 0} for k in range(4)]
+    write_text(data / "manifest.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write_text(data / "surgaug.json", json.dumps({"settings": {}, "label_space": CADIS.to_dict()}))
+    assert dict(inspect(data).facts)["of these painted"] == "3"
+    for label in data.rglob("labels/*.png"):
+        Image.fromarray((np.asarray(Image.open(label)) > 3).astype(np.uint8) * 255).save(label.with_suffix(".jpg"))
+        label.unlink()
+    (data / "surgaug.json").unlink()
+    assert any("masks are JPEG or WebP" in note for note in inspect(data).notes)
 
 
 def test_sparkline() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.feedback import Silent
 from surgaug.lock import folder_lock
+from surgaug.models import compiled
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
@@ -272,3 +273,14 @@ def test_wrong_usage(config, change, said):
     with pytest.raises(UsageError, match=said):
         synthesize(replace(config, **change))
     assert not config.out.exists()
+
+
+def test_compiled_pictures_are_the_same_and_rows_say_so(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled.torch, "compile", lambda forward, backend: forward)  # see models/test_compiled.py
+    synthesize(config)
+    synthesize(replace(config, out=tmp_path / "fast", n=4, compile="on"))
+    synthesize(replace(config, out=tmp_path / "fast", compile="off"))  # the choice may change when a run goes on
+    assert_same(images(config.out), images(tmp_path / "fast"))
+    rows = manifest(tmp_path / "fast")
+    assert [row.pop("compiled", False) for row in rows].count(True) == 4
+    assert rows == manifest(config.out)

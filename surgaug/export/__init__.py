@@ -1,0 +1,6 @@
+"""Real frames, and painted ones if wanted, as one data set in a trainer's layout."""
+
+from surgaug.export.choice import split_items
+from surgaug.export.run import ExportConfig, Result, export
+
+__all__ = ["ExportConfig", "Result", "export", "split_items"]

@@ -1,0 +1,165 @@
+"""Real frames, and painted ones if wanted, written as one data set in a trainer's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from surgaug import __version__
+from surgaug.data.atomic import write_bytes, write_png, write_text
+from surgaug.data.dataset import PairedFrames, open_pairs, survey
+from surgaug.data.manifests import MANIFEST
+from surgaug.data.names import same_file
+from surgaug.data.scan import in_threads
+from surgaug.data.settings import refuse_other_settings
+from surgaug.data.stored import FORMAT
+from surgaug.data.target import Target, check_layout, refuse_strangers
+from surgaug.errors import DataError, UsageError
+from surgaug.export.choice import Pair, choose
+from surgaug.feedback import Feedback, Silent
+from surgaug.lock import folder_lock
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """data: a data set of real frames. synth: outputs of `synthesize`. ratio: painted frames for each real training
+    frame; None for all. hold_out: the share of the frames to validate on, whole videos, where the data has no split.
+    palette: label maps as palette PNGs."""
+
+    data: Path
+    out: Path
+    synth: tuple[Path, ...] = ()
+    layout: str = "folders"
+    ratio: float | None = None
+    hold_out: float = 0.0
+    classes: str = "auto"
+    exclude_known_errors: bool = False
+    seed: int = 0
+    palette: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """The folder, and the number of frames by (split, painted or not)."""
+
+    out: Path
+    counts: dict[tuple[str, bool], int]
+
+
+def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
+    """Write `config.data` and `config.synth` as one data set into `config.out`; frames that lie there are kept.
+
+    Raises UsageError or DataError before the first frame when something does not fit.
+    """
+    feedback = feedback or Silent()
+    _check(config)
+    real, synths = _open(config, feedback)
+    pairs = choose(real, synths, ratio=config.ratio, hold_out=config.hold_out, seed=config.seed, feedback=feedback)
+    target = Target(config.out, config.layout, real.space, config.palette)
+    target.check()
+    target.check_frames([pair.frame for pair in pairs])
+    _refuse_collisions(target, pairs)
+    description = _describe(config, target, pairs)
+    refuse_strangers(target)
+    if target.description_file.exists():
+        refuse_other_settings(target.description_file, description, "a data set")
+    config.out.mkdir(parents=True, exist_ok=True)
+    with folder_lock(config.out, feedback):
+        _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
+        target.prepare(pair.frame for pair in pairs)
+        for _ in in_threads(lambda pair: _write_pair(target, pair), pairs, feedback, "writing frames"):
+            pass
+        target.finish([pair.frame for pair in pairs])
+        rows = [json.dumps(_row(target, pair), ensure_ascii=False, separators=(",", ":")) for pair in pairs]
+        write_text(config.out / MANIFEST, "".join(f"{row}\n" for row in rows))
+        counts = Counter((pair.frame.split or "train", pair.frame.synthetic) for pair in pairs)
+        _write(target.description_file, {**description, "complete": True})
+    table = [[split, counts[split, False], counts[split, True]] for split in SPLITS]
+    feedback.table("Written", ["split", "real", "painted"], [row for row in table if any(row[1:])])
+    return Result(config.out, dict(counts))
+
+
+def _open(config: ExportConfig, feedback: Feedback) -> tuple[PairedFrames, list[PairedFrames]]:
+    """Both opened in one label space, every file of them checked."""
+    known: dict[str, Any] = {"exclude_known_errors": config.exclude_known_errors, "feedback": feedback}
+    real = open_pairs(config.data, classes=config.classes, **known)
+    if config.synth and config.classes == "auto" and real.space.name == "auto":
+        real = open_pairs(config.data, classes=open_pairs(config.synth[0], feedback=feedback).space, **known)
+    synths = [open_pairs(folder, classes=real.space, feedback=feedback) for folder in config.synth]
+    for frames in (real, *synths):
+        survey(frames, feedback, need_images=True)
+    return real, synths
+
+
+def _check(config: ExportConfig) -> None:
+    check_layout(config.layout)
+    if config.ratio is not None and (config.ratio < 0 or not config.synth):
+        raise UsageError(f"--ratio {config.ratio:g}: 0 or more, with painted frames (--synth DIR)")
+    if not 0 <= config.hold_out < 1:
+        raise UsageError(f"--hold-out {config.hold_out:g}: from 0 to below 1, for example 0.2")
+
+
+def _refuse_collisions(target: Target, pairs: Sequence[Pair]) -> None:
+    seen: dict[str, str] = {}
+    for pair in pairs:
+        for path in target.paths(pair.frame):
+            if (key := same_file(path)) in seen:
+                raise DataError(f"{seen[key]} and {pair.frame.source} would both be written as {path}; rename one")
+            seen[key] = pair.frame.source
+
+
+def _describe(config: ExportConfig, target: Target, pairs: Sequence[Pair]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(f"{pair.frame.name} {pair.frame.split} {pair.frames.fingerprint(pair.number)}\n".encode())
+    return {
+        "format": FORMAT,
+        "surgaug": __version__,
+        "complete": False,
+        "samples": len(pairs),
+        "sources": {"real": str(config.data), "painted": [str(folder) for folder in config.synth]},
+        "settings": {"layout": config.layout, "frames": digest.hexdigest()[:16], "seed": config.seed}
+        | {"ratio": config.ratio, "hold_out": config.hold_out}
+        | ({"palette": True} if config.palette else {}),
+        **target.description(),
+    }
+
+
+def _write_pair(target: Target, pair: Pair) -> None:
+    to_image, to_label = target.paths(pair.frame)
+    image, item = target.root / to_image, pair.frames.items[pair.number]
+    if not (target.root / to_label).is_file():
+        target.write_label(to_label, target.encode(pair.frames.load_label(pair.number)))
+    if not image.is_file():
+        source, _ = item.files
+        if _is_rgb_png(source):
+            write_bytes(image, source.read_bytes())
+        else:
+            write_png(image, pair.frames.load_image(pair.number))
+
+
+def _is_rgb_png(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.format == "PNG" and image.mode == "RGB"
+
+
+def _row(target: Target, pair: Pair) -> dict[str, Any]:
+    frame, (image, label) = pair.frame, target.paths(pair.frame)
+    return {
+        "index": frame.index, "image": image, "label": label, "name": frame.name, "split": frame.split,
+        "video": frame.video, "synthetic": frame.synthetic, "source": frame.source,
+        "image_source": str(pair.frames.items[pair.number].image),
+    }  # fmt: skip
+
+
+def _write(file: Path, description: dict[str, Any]) -> None:
+    write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
