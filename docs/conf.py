@@ -20,6 +20,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"surgaug {release}"
 html_show_sourcelink = False
+smartquotes = False  # they would make --minutes an en dash and a word
 highlight_language = "none"  # indented blocks are command lines and file trees
 
 myst_enable_extensions = ["dollarmath"]

@@ -3,6 +3,10 @@
 # every node its own I of --shard I/N. What sample K shows does not depend on who paints it.
 #
 #   examples/shards.sh MASKS MODEL [OUT] [SHARDS]
+#
+# The same with GNU parallel, which spreads over machines with --sshlogin:
+#
+#   seq 4 | parallel surgaug synthesize --masks MASKS --model MODEL --n 1000 --out OUT --shard {}/4
 set -euo pipefail
 
 masks=${1:?usage: $0 MASKS MODEL [OUT] [SHARDS]}

@@ -49,8 +49,11 @@ def train(
     """Train a model that paints frames from label maps, as `surgaug train` does.
 
     data, val: data sets of images with label maps; without `val`, the data's own split, or some of it held out.
-    classes: "auto", a built-in label space or a class file. size: of training, (H, W). steps, minutes: whichever ends
-    first. settings: any other by its dotted name, as `--set` takes them ({"network.dropout": 0.1}).
+    classes: "auto", a built-in label space or a class file. size: of training, (H, W). steps of the optimizer, minutes
+    by the clock: whichever ends first. batch: frames a step. lr: the highest learning rate. settings: any other by its
+    dotted name, as `--set` takes them ({"network.dropout": 0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al.
+    2022, with the normalisation of SPADE), "pix2pix" (Isola et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park
+    et al. 2019).
 
     Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
     Raises UsageError, DataError, ModelError (the loss is no number, or memory ran out), Interrupted after SIGINT.
@@ -100,7 +103,7 @@ def augment_masks(
 def synthesize(
     masks: Source,
     *,
-    n: int = 5000,
+    n: int | None = None,
     model: str | Path | None = None,
     out: str | Path = "synthetic",
     layout: str = "folders",
@@ -109,7 +112,7 @@ def synthesize(
     steps: int | None = None,
     guidance: float | None = None,
     augment: str = "",
-    seed: int = 0,
+    seed: int | None = None,
     batch: int | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -117,27 +120,29 @@ def synthesize(
     emit: Callable[[Path], None] = lambda path: None,
     **more: Any,
 ) -> SynthesizeResult:
-    """Paint `n` images from label maps, as `surgaug synthesize` does.
+    """Paint `n` images from label maps, as `surgaug synthesize` does; None: the recipe's n and seed, else 5000 and 0.
 
     model: a model file or run; None for the newest finished run, else the phantom model that ships. layout: see
     docs/data.md. size: (H, W), "mask" for that of each mask, None for the model's. sampler: "ddim" (Song et al. 2021),
     "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho and Salimans 2022) are
-    the model's if None. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`. Image K depends on the seed
-    and K alone. emit: called with the path of each image.
+    the model's if None. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label
+    maps as palette PNGs. Image K depends on the seed and K alone. emit: called with the path of each image.
 
     Returns the folder, the images painted now and in all, and whether the set is complete. Images are RGB PNGs, uint8
     [H, W, 3], each with a label map of its size. Raises UsageError, DataError, ModelError, Interrupted.
     """
-    from surgaug.synthesis.config import SynthesizeConfig
+    from surgaug.synthesis.config import SynthesizeConfig, over_recipe
     from surgaug.synthesis.run import synthesize as run
 
     known = {f.name for f in fields(SynthesizeConfig)}
     if unknown := sorted(set(more) - known):
         raise UsageError(f"synthesize: no argument {', '.join(unknown)}; there is {', '.join(sorted(known))}")
+    names = tuple(name.strip() for name in augment.split(",") if name.strip())
+    said = over_recipe(names, n=n, seed=seed, classes=more.pop("classes", None))
     config = SynthesizeConfig(
-        masks=_paths(masks), n=n, model=None if model is None else Path(model), out=Path(out), layout=layout, size=size,
-        sampler=sampler, steps=steps, guidance=guidance, seed=seed, batch=batch, device=device, precision=precision,
-        augment=tuple(name.strip() for name in augment.split(",") if name.strip()), **more,
+        masks=_paths(masks), model=None if model is None else Path(model), out=Path(out), layout=layout, size=size,
+        sampler=sampler, steps=steps, guidance=guidance, batch=batch, device=device, precision=precision,
+        augment=names, **said, **more,
     )  # fmt: skip
     return run(config, feedback, emit=emit)
 
@@ -159,7 +164,8 @@ def score(
     takes them; None for the usual ones. more: other fields of `surgaug.scoring.run.ScoreConfig`, among them
     `weights`, without whose Inception no distance is called FID (Heusel et al. 2017).
 
-    Returns the report; `report.to_dict()` is what `--json` writes. Raises UsageError, DataError.
+    Returns the report, each value with its unit (see docs/measures.md); `report.to_dict()` is what `--json` writes.
+    Raises UsageError, DataError.
     """
     from surgaug.scoring.run import ScoreConfig, run_score
 
@@ -167,7 +173,7 @@ def score(
     if unknown := sorted(set(more) - known):
         raise UsageError(f"score: no argument {', '.join(unknown)}; there is {', '.join(sorted(known))}")
     folders = (Path(synth),) if isinstance(synth, (str, Path)) else tuple(map(Path, synth))
-    chosen = {} if metrics is None else {"metrics": tuple(metrics)}
+    chosen: dict[str, Any] = {} if metrics is None else {"metrics": tuple(metrics)}
     config = ScoreConfig(Path(real), folders, classes=str(classes), device=device, seed=seed, **chosen, **more)
     return run_score(config, feedback)
 

@@ -18,7 +18,6 @@ from surgaug.data.dataset import open_pairs
 from surgaug.data.phantom.write import write_cadis
 from surgaug.errors import UsageError
 from surgaug.feedback import Feedback, Silent, Task
-from surgaug.models.weights import SHIPPED
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.run import augment_masks
 from surgaug.scoring.report import Report, figure, notes
@@ -71,7 +70,13 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
 
     feedback.info("2/5  training on them")
     # From the model that ships: it has seen other phantom scenes, so minutes suffice.
-    settings = {"data": str(frames), "out": str(out / "run"), "classes": CLASSES, "size": HW, "init": str(SHIPPED)}
+    settings: dict[str, Any] = {
+        "data": str(frames),
+        "out": str(out / "run"),
+        "classes": CLASSES,
+        "size": HW,
+        "init": "phantom",
+    }
     model = train(preset("tiny", **settings, minutes=config.minutes, seed=config.seed), brief).model
 
     feedback.info("3/5  making new label maps")
@@ -145,7 +150,7 @@ def _claim(config: DemoConfig) -> None:
 def _held_out(frames: Path, folder: Path) -> Path:
     """The test videos' frames as a folder of pairs, as a user would have them."""
     for item in open_pairs(frames, classes=CLASSES, split="test").items:
-        for source, kind in ((item.image, "images"), (item.label, "labels")):
+        for source, kind in zip(item.files, ("images", "labels"), strict=True):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / kind / source.name)
     return folder

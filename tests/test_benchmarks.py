@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from PIL import Image
+
+from surgaug.models.weights import SHIPPED
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -19,7 +23,7 @@ def benchmark(monkeypatch):
     """A module of that folder, as when it is run from there."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
-    for name in ("frames", "side_by_side", "quality"):
+    for name in ("frames", "speed", "side_by_side", "quality", "sampling"):
         sys.modules.pop(name, None)
 
 
@@ -36,19 +40,26 @@ def test_frames_of_a_data_set_keep_its_split(benchmark, tmp_path):
         frames.write_frames("phantom", tmp_path / "phantom", 3, 2, (16, 32))
 
 
+def test_speed_counts_attention_too(benchmark):
+    speed, q = benchmark("speed"), torch.randn(1, 2, 8, 4)
+    flops, moved = speed.cost(lambda: F.scaled_dot_product_attention(q, q, q))
+    assert flops == 2 * (2 * 2 * 8 * 8 * 4) and moved >= 4 * q.numel() * 4
+
+
 @pytest.mark.slow
 def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     quality, out = benchmark("quality"), tmp_path / "out"
     line = [
         str(out), "--frames", "8", "--val", "4", "--size", "16x16", "--minutes", "0.02", "--paint", "1",
-        "--methods", "diffusion,pix2pix", "--segmenter-steps", "2", "--segmenter-seeds", "1", "--set", "batch=2",
+        "--methods", "diffusion+balance=0,pix2pix", "--utility",
+        "--segmenter-steps", "2", "--segmenter-seeds", "1", "--set", "batch=2",
     ]  # fmt: skip
     quality.main(line)
     assert capsys.readouterr().out.strip() == str(out / "quality.md")
     table = (out / "quality.md").read_text()
-    assert "| data | frames | diffusion | pix2pix |" in table
+    assert "| data | frames | diffusion+balance=0 | pix2pix |" in table
     cells = json.loads((out / "quality.json").read_text())
-    assert [cell["method"] for cell in cells] == ["diffusion", "pix2pix"]
+    assert [cell["method"] for cell in cells] == ["diffusion+balance=0", "pix2pix"]
     for cell in cells:
         assert cell["measures"]["miou"] is not None and cell["minutes"] >= 0.02
     assert Image.open(out / "phantom-8-seed0.png").width > 600
@@ -56,3 +67,27 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     before = cell.stat().st_mtime_ns
     quality.main(line)
     assert cell.stat().st_mtime_ns == before and (out / "quality.md").read_text() == table
+
+
+@pytest.mark.slow
+def test_sampling_paints_every_way_once_and_draws_them(benchmark, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    frames, sampling, out = benchmark("frames"), benchmark("sampling"), tmp_path / "out"
+    frames.write_frames("phantom", tmp_path / "data", 1, 3, (16, 28))
+    line = [
+        str(out), str(SHIPPED), "--data", str(tmp_path / "data" / "val"),
+        "--classes", str(tmp_path / "data" / "classes.json"),
+        "--n", "3", "--steps", "1,2", "--guidance", "1,2",
+    ]  # fmt: skip
+    sampling.main(line)
+    ways = json.loads((out / "sampling.json").read_text())
+    assert [(w["line"], w["sampler"], w["steps"], w["guidance"], w["calls"]) for w in ways] == [
+        ("ddim", "ddim", 1, 1, 1), ("ddim", "ddim", 2, 1, 2), ("dpmpp", "dpmpp", 1, 1, 1), ("dpmpp", "dpmpp", 2, 1, 2),
+        ("guidance", "dpmpp", 20, 1, 20), ("guidance", "dpmpp", 20, 2, 40),
+    ]  # fmt: skip
+    assert all(way["seconds"] > 0 and way["frechet_colour_texture"] > 0 for way in ways)
+    assert len((out / "sampling.md").read_text().splitlines()) == 2 + len(ways)
+    assert Image.open(out / "sampling.png").width > 600
+    painted = (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns
+    sampling.main(line)
+    assert (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns == painted

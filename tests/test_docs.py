@@ -1,4 +1,4 @@
-"""What the docs say is so: command lines parse, links lead somewhere, pictures are small, the recipe works."""
+"""What the docs say is so: command lines parse, links lead somewhere, pictures are small, the recipes work."""
 
 from __future__ import annotations
 
@@ -101,31 +101,48 @@ def test_pictures_are_small_and_shown():
 
 
 @pytest.mark.slow
-def test_the_recipe_of_a_sampler_works_in_a_copy_of_the_sources(tmp_path):
+def test_the_recipes_of_plug_ins_work_in_a_copy_of_the_sources(tmp_path):
     copy = tmp_path / "surgaug"
     shutil.copytree(ROOT / "surgaug", copy / "surgaug", ignore=shutil.ignore_patterns("__pycache__"))
     text = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
-    steps = re.findall(r"`((?:surgaug|tests)/[\w/]+\.py)`.*?\n```python\n(.*?)```", text, flags=re.DOTALL)
-    written = [path for path, _ in steps if path.endswith("heun.py")]
-    assert written == ["surgaug/diffusion/samplers/heun.py", "tests/diffusion/test_heun.py"]
+    steps = re.findall(r"`((?:surgaug|tests)/[\w/]+\.py)`[^`]*:\n\n```python\n(.*?)```", text, flags=re.DOTALL)
+    assert [Path(path).stem for path, _ in steps] == ["heun", "test_heun", "mae", "half_turn", "flat"]
     for path, code in steps:
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
         (copy / path).write_text(code, encoding="utf-8")
+    choices = copy / "surgaug" / "cli" / "choices.py"
+    choices.write_text(
+        choices.read_text(encoding="utf-8").replace("WRITTEN = (", 'WRITTEN = ("flat", '), encoding="utf-8"
+    )
 
     def python(*argv: str) -> str:
-        env = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "80"}
+        env = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "80", "SURGAUG_CACHE": str(tmp_path / "cache")}
         done = subprocess.run(
             [sys.executable, *argv], cwd=copy, env=env, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout + done.stderr
 
+    def follow(start: str, *more: str, **fewer: int) -> str:
+        """The page's command line that begins so, with fewer samples and steps."""
+        words = shlex.split(next(line for line in command_lines(text) if line.startswith(f"surgaug {start}")))[1:]
+        for flag, value in fewer.items():
+            words[words.index(f"--{flag}") + 1] = str(value)
+        return python("-m", "surgaug", *words, *more)
+
+    python("-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), *(path for path, _ in steps))
     assert "2 passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/diffusion/test_heun.py")
     assert "heun" in python("-m", "surgaug", "synthesize", "--help")
-    line = next(line for line in command_lines(text) if "heun" in line)
-    (copy / "frames" / "val").mkdir(parents=True)
-    draw = "atomic.write_png('frames/val/0.png', phantom.render(0, (32, 56))[1])"
+    pair = "zip(('images', 'labels'), phantom.render(0, (32, 56)), strict=True)"
+    draw = f"[atomic.write_png(f'frames/val/{{kind}}/0.png', part) for kind, part in {pair}]"
+    for kind in ("images", "labels"):
+        (copy / "frames" / "val" / kind).mkdir(parents=True)
     python("-c", f"from surgaug.data import atomic, phantom; {draw}")
-    shorter = shlex.split(line.replace("--n 8", "--n 1").replace("--steps 10", "--steps 2"))[1:]
-    python("-m", "surgaug", *shorter, "--classes", "cadis", "--size", "32x56")
+    small = ("--classes", "cadis", "--size", "32x56")
+    follow("synthesize --masks frames/val --n 8 --sampler heun", *small, n=1, steps=2)
     assert len(list((copy / "synthetic" / "images").iterdir())) == 1
+    assert "MAE" in follow("score", "--classes", "cadis")
+    follow("augment-masks", "--classes", "cadis", n=2)
+    assert '"degrees":180' in (copy / "turned" / "manifest.jsonl").read_text(encoding="utf-8")
+    follow("synthesize --masks frames/val --n 8 --layout flat", *small, "--steps", "1", n=1)
+    assert "layout       flat" in follow("inspect flat")

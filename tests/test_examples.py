@@ -68,6 +68,36 @@ def test_pipeline_then_shards(folder):
     assert (folder / "array" / "manifest.jsonl").read_text() == (folder / "sharded" / "manifest.jsonl").read_text()
 
 
+SMALL = {"SIZE": "32x56", "TRAIN": "8", "VAL": "4", "N": "8", "MINUTES": "0.05"}
+
+
+def test_segmentation_networks_on_real_and_on_real_and_painted_frames(folder):
+    done = script(folder, "segmentation.sh", SEGMENTATION="--steps 40 --batch 4 --seeds 2", **SMALL)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in (folder / "segmentation" / "miou.md").read_text().splitlines()]
+    assert [row[:3] for row in rows[2:4]] == [["real", "8", "0"], ["mixed", "8", "8"]]
+    nothing_learnt = float(rows[4][3])
+    assert all(nothing_learnt < float(row[3]) < 1 for row in rows[2:4])
+    assert "Cornea" in {row[0] for row in rows}
+
+    argv = [sys.executable, str(EXAMPLES / "segmentation.py"), "segmentation/real", "--steps", "1", "--batch", "2"]
+    argv += ["--size", "32x56", "--network", "lraspp_mobilenet_v3_large"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "| real | 8 | 0 | " in done.stdout
+
+
+def test_rare_classes_class_by_class(folder):
+    done = script(
+        folder, "rare_classes.sh", MODEL="segmentation/run", SCORE="--segmenter-steps 2", BALANCE="0.5", **SMALL
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert rows[0][:4] == ["class", "real frames %", "plain %", "balanced %"]
+    shares = [float(row[1]) for row in rows[1:]]
+    assert len(shares) > 5 and shares == sorted(shares)
+
+
 def test_reproduce_thesis_makes_both_tables_and_their_pictures(folder):
     small = {"SIZE": "16x28", "VAL": "2", "UPDATES": "2", "BATCH": "2", "THESIS": "tiny", "BASELINES": "tiny"}
     done = script(

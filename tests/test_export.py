@@ -118,6 +118,54 @@ def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) 
     assert any("painted frames from masks that are not in" in line for line in said.lines)
 
 
+def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_path: Path) -> None:
+    """Frames of no video, whose masks were copied elsewhere under other names before they were painted."""
+    plain = tmp_path / "plain"
+    for split, video in (("train", 1), ("val", 5)):
+        for kind, to in (("Images", "images"), ("Labels", "labels")):
+            (plain / split / to).mkdir(parents=True)
+            for k, file in enumerate(sorted((real / f"Video{video:02d}" / kind).iterdir())):
+                (plain / split / to / f"{k}.png").write_bytes(file.read_bytes())
+    rows = []
+    for name, split in (("x", "train"), ("y", "val")):
+        (tmp_path / f"{name}.png").write_bytes((plain / split / "labels" / "0.png").read_bytes())
+        rows.append({"name": name, "mask": name, "source": str(tmp_path / f"{name}.png")})
+    said = Said()
+    config = ExportConfig(plain, tmp_path / "out", (painted(tmp_path / "synth", rows),), classes="cadis")
+    assert export(config, said).counts["train", True] == 1
+    assert any("validation or test split: 1" in line for line in said.lines)
+    assert any("from masks that are not in" in line and "1 (x)" in line for line in said.lines)
+
+
+def test_painted_frames_stay_painted_when_a_data_set_is_written_again(real: Path, synth: Path, tmp_path: Path) -> None:
+    export(ExportConfig(real, tmp_path / "mixed", (synth,)))
+    again = export(ExportConfig(tmp_path / "mixed", tmp_path / "Dataset501_Again", layout="nnunet"))
+    assert again.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
+    rows = [{"name": f"Video{video}_x", "mask": "m", "source": "", "sampler": "ddim"} for video in (1, 3)]
+    made = painted(tmp_path / "made", rows)
+    assert export(ExportConfig(made, tmp_path / "as_mmseg", layout="mmseg")).counts == {("train", True): 2}
+    with pytest.raises(UsageError, match="holds 2 painted frames, and those must not validate"):
+        export(ExportConfig(made, tmp_path / "never", hold_out=0.5))
+    for kind in ("images", "labels"):
+        (made / "val").mkdir(exist_ok=True)
+        (made / kind).rename(made / "val" / kind)
+    text = (made / "manifest.jsonl").read_text()
+    write_text(made / "manifest.jsonl", text.replace('"images/', '"val/images/').replace('"labels/', '"val/labels/'))
+    with pytest.raises(DataError, match="a painted frame in the val split"):
+        export(ExportConfig(made, tmp_path / "never"))
+
+
+def test_palettes_and_names_that_differ_in_case_only(real: Path, synth: Path, tmp_path: Path) -> None:
+    export(ExportConfig(real, tmp_path / "out", (synth,), "mmseg", palette=True))
+    with Image.open(next((tmp_path / "out" / "ann_dir" / "train").iterdir())) as label:
+        assert label.mode == "P"
+    with pytest.raises(UsageError, match="palette: True there, None now"):
+        export(ExportConfig(real, tmp_path / "out", (synth,), "mmseg"))
+    rows = [{"name": name, "mask": "Video1_frame000000", "source": ""} for name in ("a", "A")]
+    with pytest.raises(DataError, match=r"would both be written as train/images/a\.png"):
+        export(ExportConfig(real, tmp_path / "two", (painted(tmp_path / "cases", rows),)))
+
+
 def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:
     config = ExportConfig(real, tmp_path / "half", (synth,), ratio=0.5)
     assert export(config).counts["train", True] == 2

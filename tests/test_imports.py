@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     {"surgaug", "surgaug.errors", "surgaug.feedback"},
-    {"surgaug.cores", "surgaug.device", "surgaug.interrupt", "surgaug.lock", "surgaug.torchrun"},
+    {"surgaug.cores", "surgaug.device", "surgaug.interrupt", "surgaug.lock", "surgaug.muon", "surgaug.torchrun"},
     {"surgaug.data"},
     {"surgaug.models", "surgaug.diffusion"},
     {

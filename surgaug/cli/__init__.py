@@ -10,6 +10,7 @@ import importlib
 import os
 import re
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -38,8 +39,19 @@ BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 
 def main() -> None:
-    """Entry point of the `surgaug` command and of `python -m surgaug`."""
-    sys.exit(run(sys.argv[1:]))
+    """Entry point of the `surgaug` command and of `python -m surgaug`.
+
+    Once the command's last word is said, Ctrl-C is ignored: the interpreter is on its way out and nothing is left to
+    save, so that a second one could only print a traceback.
+    """
+    argv = sys.argv[1:]
+    try:
+        code = run(argv)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:  # a second one, while the first was being answered
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = _interrupted(argv)
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -61,14 +73,18 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (KeyboardInterrupt, typer.Abort):
-        screen.error(f"interrupted; to go on, type: {shlex.join(['surgaug', *argv])}", label="")
-        return 130
+        return _interrupted(argv)
     except SurgaugError as failure:
         screen.error(str(failure), label="" if isinstance(failure, Interrupted) else "error: ")
         return failure.exit_code
     except Exception as failure:
         return _explain(failure)
     return 0
+
+
+def _interrupted(argv: Sequence[str]) -> int:
+    screen.error(f"interrupted; to go on, type: {shlex.join(['surgaug', *argv])}", label="")
+    return 130
 
 
 def _explain(failure: Exception) -> int:
@@ -190,8 +206,9 @@ def _before_any_command(
     screen.configure(quiet=quiet, debug=debug)
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
-    name = context.invoked_subcommand
-    command = context.command.get_command(context, name)
+    group: Any = context.command
+    name = str(context.invoked_subcommand)
+    command = group.get_command(context, name)
     context.default_map = {name: defaults.load(name, command.params, list(COMMANDS))}
 
 

@@ -12,6 +12,7 @@ import unicodedata
 BYTES, LOOKALIKES = "surgaug-bytes", "surgaug-lookalikes"
 _SIGNS = {"↑": "^", "↓": "v", "±": "+-", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "·": ".", "°": " deg"}
 _SIGNS |= {"‘": "'", "’": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "→": "->", "━": "-", "╸": "-", "╺": "-"}
+_SIGNS |= dict(zip("▁▂▃▄▅▆▇█", "_.-=+*#@", strict=True))  # curves in a line of text
 
 
 def keep_bytes(failure: UnicodeError) -> tuple[bytes, int]:

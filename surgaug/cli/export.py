@@ -34,6 +34,9 @@ def export(
         bool, _What("--exclude-known-errors", help="CaDIS: without the 60 training frames known to be mislabelled.")
     ] = False,
     layout: Annotated[str, _Where(**one_of(*WRITTEN), help="Of the output (docs/data.md).")] = "folders",
+    palette: Annotated[
+        bool, _Where("--palette", help="Label maps as palette PNGs in the classes' colours, instead of grey ones.")
+    ] = False,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("training-set"),
     seed: Annotated[int, _Where(help="Of what is picked and held out.")] = 0,
 ) -> None:
@@ -46,5 +49,8 @@ def export(
     from surgaug.export import ExportConfig
     from surgaug.export import export as run
 
-    config = ExportConfig(data, out, tuple(synth or ()), layout, ratio, hold_out, classes, exclude_known_errors, seed)
+    config = ExportConfig(
+        data=data, out=out, synth=tuple(synth or ()), layout=layout, ratio=ratio, hold_out=hold_out, classes=classes,
+        exclude_known_errors=exclude_known_errors, seed=seed, palette=palette,
+    )  # fmt: skip
     screen.result(run(config, screen.feedback()).out)

@@ -15,7 +15,8 @@ class Meter:
     """How far a job is, how fast it goes lately, and how long it will take. Times in seconds, safe across threads."""
 
     def __init__(self, total: float | None, done: float = 0, now: float | None = None, window: float = 30) -> None:
-        self.total, self.done, self.fields = total, done, {}
+        self.total, self.done = total, done
+        self.fields: dict[str, Any] = {}
         self.start = time.monotonic() if now is None else now
         self._window = window
         self._recent = deque([(self.start, done)])

@@ -15,7 +15,8 @@ def inspect(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR|RUN|FILE", help="A data set, label maps, a run, a model, an image, a manifest or a class file."
+            metavar="DIR|RUN|FILE",
+            help="A data set, label maps, runs, a model, an image, a manifest, a class file or COCO's JSON.",
         ),
     ],
     classes: Annotated[
@@ -23,7 +24,8 @@ def inspect(
         typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space, if not its own."),
     ] = "auto",
     sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw frames with their label maps over them into this PNG.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw it into this PNG: frames under their label maps, or a run's curves."),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON; - for standard output.")
@@ -31,14 +33,17 @@ def inspect(
 ) -> None:
     """Say what a data set, a run or a file holds, which classes, what is wrong with it, and how it looks.
 
-    All problems are listed, not only the first.
+    Of each kind of problem the first ten are listed; --json names all.
 
-    Example:  surgaug inspect cadis --sheet cadis.png
+    Examples:
+    surgaug inspect cadis --sheet cadis.png
+    surgaug inspect runs/cadis-tiny-64x112 --sheet curves.png
     """
     import json
 
     from surgaug.data.atomic import write_png, write_text
     from surgaug.errors import UsageError
+    from surgaug.inspect.report import shortened
     from surgaug.inspect.run import inspect as run
 
     feedback = screen.feedback()
@@ -48,15 +53,21 @@ def inspect(
         feedback.table(title, columns, rows)
     for note in report.notes:
         feedback.info(note)
-    for problem in report.problems:
+    for problem in shortened(report.problems):
         feedback.warn(problem)
-    feedback.info(f"{len(report.problems)} problems" if report.problems else "nothing wrong with it")
+    problems = len(report.problems)
+    feedback.info(f"{problems} problem{'s' * (problems > 1)}" if problems else "nothing wrong with it")
     if sheet is not None:
-        if report.frames is None:
-            raise UsageError(f"--sheet: for data sets and label maps that can be read; {path} is a {report.kind}")
-        from surgaug.inspect.sheet import draw_sheet
+        if report.frames is not None:
+            from surgaug.inspect.sheet import draw_sheet
 
-        write_png(sheet, draw_sheet(report.frames))
+            write_png(sheet, draw_sheet(report.frames))
+        elif curves := report.details.get("curves"):
+            from surgaug.inspect.curves import draw_run
+
+            write_png(sheet, draw_run(curves, str(report.path), report.samples))
+        else:
+            raise UsageError(f"--sheet: for data sets, label maps and runs that can be read; {path} is a {report.kind}")
         screen.result(sheet)
     if json_file is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False)

@@ -25,13 +25,14 @@ def score(
         ),
     ] = None,
     metrics: Annotated[
-        str,
+        str | None,
         typer.Option(
             **list_of("all", "miou", *plugins("scoring/metrics")),
+            show_default="psnr,ssim,frechet,kid,class_frechet,balance,brightness,hue; miou with --train",
             help="Comma-separated: the default's, msssim, prdc (precision, recall, density, coverage), "
             "frechet_infinity, diversity, fid (Inception's weights), lpips, cmmd (theirs), miou (--train); or all.",
         ),
-    ] = "psnr,ssim,frechet,kid,class_frechet,balance,brightness,hue",
+    ] = None,
     classes: Annotated[
         str, typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the labels.")
     ] = "auto",
@@ -56,6 +57,14 @@ def score(
             rich_help_panel="Segmenter",
         ),
     ] = False,
+    miou: Annotated[
+        bool,
+        typer.Option(
+            "--miou/--no-miou",
+            help="By default with --train and labels: a segmenter of real frames reads the painted ones.",
+            rich_help_panel="Segmenter",
+        ),
+    ] = True,
     seeds: Annotated[
         int, typer.Option(min=1, help="Trainings of each kind for --utility.", rich_help_panel="Segmenter")
     ] = 3,
@@ -68,13 +77,23 @@ def score(
     segmenter: Annotated[
         str,
         typer.Option(
-            help="unet (compact), or a network of torchvision's such as deeplabv3_resnet50; from scratch.",
+            metavar="NAME|FILE",
+            help="unet (compact) or a network of torchvision's such as deeplabv3_resnet50, from scratch; or a file: "
+            "one that score trained, or the state_dict of one of torchvision's.",
             rich_help_panel="Segmenter",
         ),
     ] = "unet",
+    segmenter_init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights that its training starts from: a segmenter of other classes, or a published backbone.",
+            rich_help_panel="Segmenter",
+        ),
+    ] = None,
     segmenter_steps: Annotated[
-        int, typer.Option(min=1, help="Batches of 16 frames of each training.", rich_help_panel="Segmenter")
-    ] = 400,
+        int, typer.Option(min=1, help="Batches of 8 frames of each training.", rich_help_panel="Segmenter")
+    ] = 800,
     segmenter_size: Annotated[
         str | None,
         typer.Option(
@@ -161,7 +180,6 @@ def score(
     from surgaug.scoring.run import ScoreConfig, score_folders
     from surgaug.scoring.tables import tables
     from surgaug.scoring.utility import Budget
-    from surgaug.scoring.verdicts import verdicts
 
     feedback = screen.feedback()
     if download_inception:
@@ -171,7 +189,7 @@ def score(
     config = ScoreConfig(
         real=real,
         synth=tuple(synth),
-        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()),
+        metrics=None if metrics is None else tuple(name.strip() for name in metrics.split(",") if name.strip()),
         classes=classes,
         weights=Weights(inception_weights, inception_resize, dinov2_weights, clip_weights, tuple(lpips_weights or ())),
         device=device,
@@ -185,15 +203,17 @@ def score(
             parse_size(segmenter_size) if segmenter_size else None,
             segmenter_steps,
             Budget(seeds, minutes) if utility else None,
+            segmenter_init,
         ),
         cache=cache,
+        miou=miou,
     )
     scored = score_folders(config, feedback)
     report = scored.report
     for title, columns, rows, caption in tables(report):
         feedback.table(title, columns, rows, caption)
     for row in report.rows:
-        for v in verdicts(report, row):
+        for v in row.verdicts:
             feedback.info(f"{row.name}: {v.question} {v.answer}. {v.text}")
     for note in notes(report):
         feedback.info(note)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import pipes
-from surgaug.cli.choices import DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
+from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
 from surgaug.errors import UsageError
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -22,7 +22,9 @@ def synthesize(
         str,
         _What(metavar="DIR|-", help="Folder of label maps, or a data set that has them; -: paths on standard input."),
     ],
-    n: Annotated[int, _What("--n", help="Samples, over the masks in equal shares.")] = 5000,
+    n: Annotated[
+        int | None, _What("--n", help="Samples, over the masks in equal shares. Default: the recipe's, else 5000.")
+    ] = None,
     model: Annotated[
         str | None,
         _What(
@@ -32,14 +34,15 @@ def synthesize(
         ),
     ] = None,
     classes: Annotated[
-        str,
+        str | None,
         _What(
             **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
-            help="Label space of the masks; auto: the ids in them are the model's.",
+            help="Label space of the masks. Default: the recipe's, else auto: the ids in them are the model's.",
         ),
-    ] = "auto",
+    ] = None,
     split: Annotated[
-        str | None, _What(metavar="train|val|test", help="Of a data set with splits: only these masks. Default: all.")
+        str | None,
+        _What(**one_of("train", "val", "test"), help="Of a data set with splits: only these masks. Default: all."),
     ] = None,
     order: Annotated[str, _What(**one_of("even", "rare-first"), help="Which masks come first.")] = "even",
     augment: Annotated[
@@ -47,7 +50,7 @@ def synthesize(
         _What(
             **list_of(*plugins("perturb/ops"), metavar="LIST|FILE"),
             help="Perturb each sample's label map as augment-masks does: flip:0.5,shift (operation:probability), or a "
-            "recipe (.toml).",
+            "recipe (.toml), whose n, seed and classes count where no flag says otherwise.",
         ),
     ] = "",
     sampler: Annotated[str | None, _How(**one_of(*plugins("diffusion/samplers")), help="Default: the model's.")] = None,
@@ -72,7 +75,9 @@ def synthesize(
             help="Of the images. Default: the model's size in the mask's proportions; mask: that of each mask.",
         ),
     ] = None,
-    seed: Annotated[int, _How(help="Sample K depends on the seed and K alone.")] = 0,
+    seed: Annotated[
+        int | None, _How(help="Sample K depends on the seed and K alone. Default: the recipe's, else 0.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         _How("--set", metavar="KEY=VALUE", help="Of the sampler: eta=0.5, variance=large, spacing=karras."),
@@ -85,10 +90,16 @@ def synthesize(
             help="Of the output: as a segmentation trainer reads it (docs/data.md).",
         ),
     ] = "folders",
+    palette: Annotated[
+        bool, _Where("--palette", help="Label maps as palette PNGs in the classes' colours, instead of grey ones.")
+    ] = False,
     shard: Annotated[str, _Where(metavar="I/N", help="Only part I of N, counted from 1.")] = "1/1",
     batch: Annotated[str, _Where(metavar="auto|N", help="Images painted at once; changes no image.")] = "auto",
     device: Annotated[str, _Where(**one_of(*DEVICES), help="Where to compute.")] = "auto",
     precision: Annotated[str, _Where(**one_of(*PRECISIONS), help="auto: bf16 on GPUs, else fp32.")] = "auto",
+    compile_: Annotated[
+        str, _Where("--compile", **one_of(*COMPILE), help="torch.compile; auto: on CUDA, with ten minutes ahead.")
+    ] = "auto",
 ) -> None:
     """Paint label maps: a folder of paired images and labels.
 
@@ -100,31 +111,32 @@ def synthesize(
     surgaug synthesize --masks masks --n 5000 --model runs/frames-tiny-64x112 --out synthetic
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
-    from surgaug.synthesis.config import SynthesizeConfig, parse_options, parse_size
+    from surgaug.synthesis.config import SynthesizeConfig, over_recipe, parse_options, parse_size
     from surgaug.synthesis.plan import Shard
     from surgaug.synthesis.run import synthesize as run
 
+    names = tuple(name.strip() for name in augment.split(",") if name.strip())
     config = SynthesizeConfig(
         masks=pipes.source(masks),
-        n=n,
         model=None if model is None else Path(model),
         out=out,
-        classes=classes,
         split=split,
         size=None if size is None else parse_size(size),
         order=order,
-        augment=tuple(name.strip() for name in augment.split(",") if name.strip()),
+        augment=names,
         sampler=sampler,
         steps=steps,
         guidance=guidance,
         style=style,
         options=parse_options(set_ or []),
         layout=layout,
+        palette=palette,
         shard=Shard.parse(shard),
         batch=_parse_batch(batch),
-        seed=seed,
         device=device,
         precision=precision,
+        compile=compile_,
+        **over_recipe(names, n=n, seed=seed, classes=classes),
     )
     pipes.run(run, config)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import screen
-from surgaug.cli.choices import DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
+from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
 from surgaug.torchrun import place
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
@@ -76,7 +76,17 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            help="Start from a model file's weights; 'phantom' is the one that ships with surgaug.",
+            metavar="RUN|FILE|phantom|none",
+            help="Start from another model's weights; phantom is the one that ships [default: phantom for tiny]",
+            rich_help_panel=MODEL,
+            show_default=False,
+        ),
+    ] = None,
+    distill: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|FILE",
+            help="Teach a student of this model to paint in few steps: 4, or --set student_steps=N.",
             rich_help_panel=MODEL,
             show_default=False,
         ),
@@ -118,6 +128,15 @@ def train(
     precision: Annotated[
         str, typer.Option(**one_of(*PRECISIONS), help="auto: bf16 on GPUs, else fp32.", rich_help_panel=MACHINE)
     ] = "auto",
+    compile_: Annotated[
+        str,
+        typer.Option(
+            "--compile",
+            **one_of(*COMPILE),
+            help="torch.compile; auto: on CUDA, with ten minutes ahead.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = "auto",
     config: Annotated[
         Path | None,
         typer.Option(
@@ -143,7 +162,7 @@ def train(
     Examples:
     surgaug train --data frames/train --val frames/val --size 64x112 --minutes 60
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
-    surgaug train --data frames/train --init phantom --minutes 30
+    surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
     """
     from surgaug.training.config import from_command_line
     from surgaug.training.loop import train as run
@@ -157,6 +176,7 @@ def train(
         "exclude_known_errors": exclude_known_errors,
         "size": size,
         "init": init,
+        "distill": distill,
         "steps": steps,
         "minutes": minutes,
         "batch": batch,
@@ -164,6 +184,7 @@ def train(
         "seed": seed,
         "device": device,
         "precision": precision,
+        "compile": compile_,
     }
     feedback = screen.feedback()
     settings = from_command_line(preset, given, config, set_ or [])

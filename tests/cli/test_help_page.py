@@ -80,3 +80,4 @@ def test_help_and_results_come_through_in_any_locale(tmp_path, locale):
 
 def test_what_looks_alike():
     assert "PSNR ↑ 3 ± 1 “Fréchet” 猫".encode("ascii", encodings.LOOKALIKES) == b'PSNR ^ 3 +- 1 "Frechet" ?'
+    assert "▁▂▃▄▅▆▇█".encode("ascii", encodings.LOOKALIKES) == b"_.-=+*#@"

@@ -77,3 +77,15 @@ def test_interrupted_twice_ends_at_once_and_the_same_line_goes_on(name, more, li
     assert "Traceback" not in said and "surgaug" in said.splitlines()[-1]
     assert time.monotonic() - sent < 30
     assert not list(out.rglob("*.tmp-*"))
+
+
+def test_ctrl_c_held_down_until_the_interpreter_has_gone_shows_no_traceback(lines, tmp_path):
+    out = tmp_path / "out"
+    process = start(lines("augment-masks", out, "--n", "100000"))
+    wait_for(process, lambda: count(out) > 0)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "surgaug" in said.splitlines()[-1]
