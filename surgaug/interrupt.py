@@ -14,6 +14,24 @@ class Stop:
     requested = False
 
 
+_before = Stop()  # a Ctrl-C from before the work that `graceful` guards
+
+
+def heed() -> None:
+    """From here on a Ctrl-C is never lost, for a program that is nothing but one command.
+
+    Python drops the KeyboardInterrupt of a Ctrl-C that falls into a finalizer or a callback, as imports have them. This
+    remembers it, so that `graceful` stops at its first chance. Where Ctrl-C is ignored it stays so.
+    """
+
+    def handle(signum: int, frame: object) -> None:
+        _before.requested = True
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handle)
+
+
 @contextmanager
 def graceful() -> Iterator[Stop]:
     """While inside, the first SIGINT or SIGTERM only sets `Stop.requested`. Outside the main thread: no effect."""
@@ -30,6 +48,7 @@ def graceful() -> Iterator[Stop]:
 
     for s in before:
         signal.signal(s, handle)
+    stop.requested |= _before.requested
     try:
         yield stop
     finally:

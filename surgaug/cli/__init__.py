@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from surgaug import __version__
+from surgaug import __version__, interrupt
 from surgaug.cli import defaults, help, screen
 from surgaug.errors import Interrupted, SurgaugError
 
@@ -44,6 +44,7 @@ def main() -> None:
     Once the command's last word is said, Ctrl-C is ignored: the interpreter is on its way out and nothing is left to
     save, so that a second one could only print a traceback.
     """
+    interrupt.heed()
     argv = sys.argv[1:]
     try:
         code = run(argv)
