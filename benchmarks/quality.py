@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--paint", type=int, default=2, help="pictures of each validation map, and of each training map if asked"
     )
-    parser.add_argument("--segmenter-steps", type=int, default=800)
+    parser.add_argument("--segmenter-steps", type=int, help="as in `surgaug score`")
     parser.add_argument("--segmenter-seeds", type=int, default=3)
     parser.add_argument("--utility", action="store_true", help="train segmenters on what was painted, too")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")

@@ -92,8 +92,13 @@ def score(
         ),
     ] = None,
     segmenter_steps: Annotated[
-        int, typer.Option(min=1, help="Batches of 8 frames of each training.", rich_help_panel="Segmenter")
-    ] = 800,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Batches of 8 frames of each training; 800, or 100 for each class of the training frames.",
+            rich_help_panel="Segmenter",
+        ),
+    ] = None,
     segmenter_size: Annotated[
         str | None,
         typer.Option(

@@ -27,7 +27,7 @@ from surgaug.scoring.segmenter.cache import Trainer, key
 from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
 from surgaug.scoring.segmenter.network import MULTIPLE, check_name
 from surgaug.scoring.segmenter.supplied import Supplied
-from surgaug.scoring.segmenter.train import SegmenterConfig
+from surgaug.scoring.segmenter.train import SegmenterConfig, enough
 from surgaug.scoring.utility import CONVENTION, Bench, Budget, measure_utility
 
 RARE, BOUNDARY, UTILITY = "miou_rare", "boundary_f", "utility"
@@ -66,8 +66,9 @@ def check_labels(config: JudgeConfig, train: Folder, *folders: Folder) -> None:
 @dataclass(frozen=True)
 class JudgeConfig:
     """network: see `network.build`, or a file (see `supplied.load`). size: (H, W) to work at, None for the file's or
-    the smallest synthetic folder's (see `fitting`). steps: of each training. utility: how long to train for it, None
-    for not at all. init: weights that every training starts from (see `start`), None for random ones.
+    the smallest synthetic folder's (see `fitting`). steps: of each training, None for as many as the
+    classes need (see `enough`). utility: how long to train for it, None for not at all. init: weights that every
+    training starts from (see `start`), None for random ones.
 
     Raises:
         UsageError: no such network; a file and `utility` or `init`.
@@ -76,7 +77,7 @@ class JudgeConfig:
 
     network: str = "unet"
     size: tuple[int, int] | None = None
-    steps: int = 800
+    steps: int | None = None
     utility: Budget | None = None
     init: Path | None = None
 
@@ -164,13 +165,15 @@ def judge_folders(
 
     learn, test, notes = _sides(read(train, "reading training frames"), read(real, "reading real frames"))
     init = None if config.init is None else str(config.init)
-    settings = SegmenterConfig(config.network, size, config.steps, seed=seed, init=init)
+    taught = _taught(learn)
+    steps = config.steps or enough(int(np.count_nonzero(taught)))
+    settings = SegmenterConfig(config.network, size, steps, seed=seed, init=init)
     trainer = Trainer(cache_folder() / "segmenters", device)
     painted = [read(folder, f"reading {folder.root.name}") for folder in synths]
     faithful: list[Faithfulness | None] = [None] * len(synths)
     if faithfulness:
         network = own.network.to(device) if own else _trained(trainer, learn, classes, settings, feedback)
-        reader = Reader(network, _taught(learn), test, device, seed)
+        reader = Reader(network, taught, test, device, seed)
         faithful = [reader.judge(frames) for frames in painted]
     useful: list[Utility | None] = [None] * len(synths)
     extra: list[list[str]] = [[] for _ in synths]

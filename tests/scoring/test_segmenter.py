@@ -19,7 +19,7 @@ from surgaug.scoring.segmenter.apart import keep_apart
 from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import joint_space
 from surgaug.scoring.segmenter.network import UNet, build, known
-from surgaug.scoring.segmenter.train import SegmenterConfig, _batch, _numbers, class_weights, predict, train
+from surgaug.scoring.segmenter.train import SegmenterConfig, _batch, _numbers, class_weights, enough, predict, train
 
 CPU = torch.device("cpu")
 BAR = Silent().task("", None)
@@ -143,6 +143,10 @@ def test_rare_classes_weigh_more_and_absent_ones_nothing():
     assert weights[1] / weights[0] == pytest.approx(((1 - share) / share) ** 0.5)
     assert weights @ [1 - share, share, 0] == pytest.approx(1)
     assert weights[2] == 0
+
+
+def test_more_classes_are_taught_for_longer():
+    assert enough(2) == enough(8) == SegmenterConfig().steps and enough(25) == 2500
 
 
 def test_it_learns_and_the_seed_says_what():

@@ -19,6 +19,7 @@ from surgaug.scoring.segmenter.network import UNET, build
 from surgaug.scoring.segmenter.start import begin
 
 PREDICT_BATCH = 32
+LEAST, EACH = 800, 100  # steps: of any training, and for each class (see `enough`)
 RARE = 10.0  # a class weighs at most as much more than the average pixel
 ZOOM, TURN, SHIFT, LIGHT = 0.25, 0.26, 0.15, 0.2  # scale, radians, half edges, contrast and brightness
 
@@ -34,7 +35,7 @@ class SegmenterConfig:
 
     network: str = UNET
     size: tuple[int, int] = (128, 128)
-    steps: int = 800
+    steps: int = LEAST
     batch: int = 8
     lr: float = 0.06
     adam_lr: float = 2e-3
@@ -82,6 +83,11 @@ def predict(network: nn.Module, images: np.ndarray, device: torch.device) -> np.
         batch = _to_float(images[part]).to(device).contiguous(memory_format=torch.channels_last)
         out[part] = network(batch).argmax(1).to(torch.uint8).cpu().numpy()
     return out
+
+
+def enough(classes: int) -> int:
+    """How many steps teach as many classes: many small classes are learnt later than few large ones."""
+    return max(LEAST, EACH * classes)
 
 
 def class_weights(sources: Sequence[LabelledFrames], classes: int) -> Tensor:
