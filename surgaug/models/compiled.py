@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from surgaug.device import is_out_of_memory
 from surgaug.feedback import Feedback
 
 BACKEND = "inductor"
@@ -59,6 +60,14 @@ class Compiler:
                 return plain(*args)
 
         self._module.forward = forward
+
+    def gave_up(self, error: RuntimeError) -> bool:
+        """Whether what failed was compiled, so that it can be tried again as it is: gradients compile when they are
+        first asked for, outside the forward pass."""
+        if not self.compiled or is_out_of_memory(error):
+            return False
+        self._give_up(error)
+        return True
 
     def _give_up(self, error: Exception) -> None:
         cause = getattr(error, "inner_exception", error)

@@ -9,6 +9,7 @@ import numpy as np
 from surgaug.device import is_out_of_memory
 from surgaug.errors import ModelError
 from surgaug.feedback import Feedback
+from surgaug.models.compiled import Compiler
 from surgaug.training.config import TrainConfig
 
 
@@ -17,11 +18,13 @@ def attempt(
     frames: tuple[np.ndarray, np.ndarray],
     step: int,
     part: slice,
+    compiler: Compiler,
     config: TrainConfig,
     feedback: Feedback,
 ) -> dict[str, float]:
     """`method.update` for images and index maps `frames`. Out of memory, it is done again with pieces half as large,
-    and so from then on: the same gradient but for rounding (and dropout, where there is any).
+    and so from then on: the same gradient but for rounding (and dropout, where there is any). Where the compiled
+    network fails, it is done again without.
 
     Raises ModelError when single frames are too many, or where pieces cannot be made smaller (see `methods`).
     """
@@ -29,6 +32,8 @@ def attempt(
         try:
             return method.update(*frames, step, part)
         except RuntimeError as error:
+            if compiler.gave_up(error):
+                continue
             if not is_out_of_memory(error):
                 raise
         # Outside the handler, whose traceback holds on to what filled the memory.

@@ -185,7 +185,7 @@ def _train(
             progress = max(step / (config.steps or math.inf), clock / (config.minutes or math.inf))
             lr = method.set_rate(step, progress)
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
-            values = attempt(method, next(stream), step, part, config, feedback)
+            values = attempt(method, next(stream), step, part, compiler, config, feedback)
             if world.agree(spoilt(values, dtype)):
                 raise ModelError(
                     f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}: "

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from functorch.compile import nop
+from torch._dynamo.backends.common import aot_autograd
 
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
@@ -262,6 +264,20 @@ def test_compiled_training_keeps_names_resumes_and_gives_the_same_weights(data, 
     assert a.keys() == b.keys() == weights(whole).keys()
     for name, value in b.items():
         torch.testing.assert_close(a[name], value, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_gradients_that_cannot_be_compiled_are_computed_without(data, whole, tmp_path, monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no kernel for it")
+
+    monkeypatch.setattr(compiled, "BACKEND", aot_autograd(fw_compiler=nop, bw_compiler=broken))
+    monkeypatch.setattr(compiled, "OFTEN", 0)
+    loop.train(settings(data, tmp_path / "run", "network.dropout=0", compile="on", steps=3))
+    assert not json.loads((tmp_path / "run" / "run.json").read_text())["compiled"]
+    loop.train(settings(data, tmp_path / "plain", "network.dropout=0", steps=3))
+    for name, value in weights(tmp_path / "plain").items():
+        torch.testing.assert_close(weights(tmp_path / "run")[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_out_of_memory_cuts_the_batch_into_pieces_and_goes_on(data, tmp_path, monkeypatch):
