@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 BEGIN = """
-import os, signal
+import signal
 from surgaug.interrupt import graceful, heed
-press = lambda: os.kill(os.getpid(), signal.SIGINT)
+press = lambda: signal.raise_signal(signal.SIGINT)  # in this thread, now
 """
 
 

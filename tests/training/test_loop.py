@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from functorch.compile import nop
 from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.compilers import nop
 
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
