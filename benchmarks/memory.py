@@ -3,8 +3,9 @@
     python benchmarks/memory.py [--counts 100,1000] [--size HxW] [--only NAME ...]
 
 Each line is a process of its own on pictures of a few pixels, so that what grows is not hidden by what does not:
-`train` and `score` see N frames, `synthesize` and `augment-masks` make N of 20 masks. Twenty phantom frames are
-rendered; the others are links to them. The last column is the growth for each further thousand.
+`train` and `score` see N frames, `score-labels` trains the segmenter on N and reads N others, `synthesize` and
+`augment-masks` make N of 20 masks. Twenty phantom frames are rendered; the others are links to them. The last column is
+the growth for each further thousand.
 """
 
 from __future__ import annotations
@@ -96,6 +97,21 @@ def lines(n: int, data: Path, few: Path, out: Path, size: str) -> dict[str, list
             "cpu",
         ],
         "score": ["score", "--real", str(few), "--synth", str(data), "--classes", "cadis", "--workers", "1"],
+        "score-labels": [
+            "score",
+            "--real",
+            str(few),
+            "--synth",
+            str(data),
+            "--train",
+            str(data),
+            "--classes",
+            "cadis",
+            "--segmenter-steps",
+            "1",
+            "--workers",
+            "1",
+        ],
         "train": ["train", *train, "--device", "cpu", *NETWORK],
     }
 
