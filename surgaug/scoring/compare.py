@@ -107,8 +107,12 @@ def _mean_spread(spreads: list[Spread]) -> Spread:
 
 
 def _many(metric: ModuleType, real: np.ndarray, synth: np.ndarray, subsets: list) -> np.ndarray:
-    """float64 [draws, figures]"""
-    return np.asarray(metric.compute_many(real, synth, subsets), np.float64).reshape(len(subsets), -1)
+    """float64 [draws, figures]; one by one where the metric has no faster way."""
+    if hasattr(metric, "compute_many"):
+        values = metric.compute_many(real, synth, subsets)
+    else:
+        values = [metric.compute(real[i], synth[j]) for i, j in subsets]
+    return np.asarray(values, np.float64).reshape(len(subsets), -1)
 
 
 def _row(value: float | np.ndarray) -> np.ndarray:

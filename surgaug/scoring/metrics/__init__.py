@@ -1,8 +1,9 @@
 """Measures, one file each with a function `compute`. Names are listed without importing anything.
 
 KIND "pair": `compute` takes two images of a pair (a metric that needs weights has `load` instead, which gives such a
-function). KIND "set": `compute` and `compute_many` take two samples of feature vectors, and FEATURES says of which
-extractors. NAMES are the figures that come out; BETTER, MINIMUM, MAXIMUM and CONVENTION are theirs.
+function). KIND "set": `compute` takes two samples of feature vectors, and FEATURES says of which extractors; where many
+subsets of them go faster together, `compute_many` takes these. NAMES are the figures that come out; BETTER, MINIMUM,
+MAXIMUM and CONVENTION are theirs.
 """
 
 from __future__ import annotations

@@ -17,8 +17,3 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
     """In units of L*, >= 0, from colour and texture features [n, 130] and [m, 130]."""
     means = [mean_lab(side)[:, 0].mean() for side in (real, synthetic)]
     return float(abs(means[1] - means[0]))
-
-
-def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
-    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])

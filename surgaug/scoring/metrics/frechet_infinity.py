@@ -35,8 +35,3 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
         for g in growth
     ]
     return float(np.polyfit(growth, distances, 1)[1])
-
-
-def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
-    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])

@@ -25,8 +25,3 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
         raise ValueError("images that are grey on average have no hue")
     turn = np.degrees(np.arctan2(second[1], second[0]) - np.arctan2(first[1], first[0]))
     return float(abs((turn + 180) % 360 - 180))
-
-
-def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
-    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])

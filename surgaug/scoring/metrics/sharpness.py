@@ -25,11 +25,6 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
     return float(100 * abs(second - first) / first)
 
 
-def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
-    return np.array([compute(real[i], synthetic[j]) for i, j in subsets])
-
-
 def detail(features: np.ndarray) -> np.ndarray:
     """Root mean square of each image's finest details over orientations, in grey levels; float64 [n]."""
     return np.sqrt(np.square(finest_details(features)).mean(1))
