@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import statistics
 import sys
 import time
@@ -33,6 +34,7 @@ from side_by_side import side_by_side
 import surgaug
 from surgaug.cli import screen
 from surgaug.data.atomic import write_png, write_text
+from surgaug.models import families
 from surgaug.scoring.judges import JudgeConfig
 from surgaug.scoring.utility import Budget
 
@@ -78,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     cells = [
         Cell(data, int(frames), seed, method)
         for data, frames, seed, method in itertools.product(
-            options.data or ["phantom"], options.frames.split(","), range(options.seeds), options.methods.split(",")
+            options.data or ["phantom"], options.frames.split(","), range(options.seeds), methods(options.methods)
         )
     ]
     for cell in {cell.group: cell for cell in cells}.values():
@@ -95,6 +97,11 @@ def main(arguments: list[str] | None = None) -> None:
         title = f"{group}: {options.minutes:g} min each"
         write_png(options.out / f"{group}.png", side_by_side(outputs, options.out / group / "val", 6, title))
     print(options.out / "quality.md")
+
+
+def methods(text: str) -> list[str]:
+    """The methods that `text` names: apart by commas, which may also stand in values ("network.spade=False,True")."""
+    return re.split(rf",(?=(?:{'|'.join(families.names())})\b)", text)
 
 
 def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
     python benchmarks/speed.py [--network tiny] [--sizes 64x112,256x448,540x960] [--device auto] [--precision auto]
 
-The floor: the machine's peak is measured (a large matrix product, a large copy), not looked up. Per image: FLOPs of
-convolutions, matrix products and attention; bytes, as if every operation read its inputs from memory and wrote its
-results there. `of peak` is the share of the peak that the FLOPs alone account for, `of copy` the same for the bytes:
-where both are low, time goes into small operations; a `of copy` above 100 % means that caches do their part.
+The floor: the machine's peak is measured (a large matrix product, a large copy; the best of their turns), not looked
+up. Per image: FLOPs of convolutions, matrix products and attention; bytes, as if every operation read its inputs from
+memory and wrote its results there; images a second by the median turn. `of peak` is the share of the peak that the
+FLOPs alone account for, `of copy` the same for the bytes: where both are low, time goes into small operations; an
+`of copy` above 100 % means that caches do their part.
 
 `labels` is the label maps' part; `sample` one call of the network with that part computed beforehand, as
 `surgaug synthesize` does; `no cache` computes it in every call, as SPADE networks usually do. The last column is the
@@ -93,8 +94,9 @@ def main() -> None:
         every = make_passes(SemanticUNet(NETWORKS[options.network], CLASSES), size, batch, device, dtype)
         passes = {label: every[label] for label in options.passes.split(",")}
         work = {label: cost(run) for label, run in passes.items()}
-        seconds = timer(passes | {name: run for name, (run, _) in peaks.items()})
-        peak, copy = (amount / seconds[name] for name, (_, amount) in peaks.items())
+        times = timer(passes | {name: run for name, (run, _) in peaks.items()})
+        seconds = {label: statistics.median(times[label]) for label in passes}
+        peak, copy = (amount / min(times[name]) for name, (_, amount) in peaks.items())
         for label, (flops, moved) in work.items():
             rate, gain = 1 / seconds[label], " | "
             if label == "sample" and {"labels", "no cache"} <= passes.keys():
@@ -155,17 +157,17 @@ def over_steps(costs: dict[str, float]) -> float:
 
 
 class Timer:
-    """Median seconds of each of some calls, after a warm-up; done turn by turn, so that a slow minute slows all."""
+    """Seconds of each of some calls, after a warm-up; done turn by turn, so that a slow minute slows all."""
 
     def __init__(self, device: torch.device, seconds: float):
         self._device, self._seconds = device, seconds
 
-    def __call__(self, runs: dict[str, Callable[[], None]]) -> dict[str, float]:
+    def __call__(self, runs: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
         turns = []
         end = time.perf_counter() + self._seconds * len(runs)
         while time.perf_counter() < end or len(turns) < 4:
             turns.append([self._once(run) for run in runs.values()])
-        return {name: statistics.median(times) for name, *times in zip(runs, *turns[1:], strict=True)}
+        return {name: times for name, *times in zip(runs, *turns[1:], strict=True)}
 
     def _once(self, run: Callable[[], None]) -> float:
         start = time.perf_counter()
