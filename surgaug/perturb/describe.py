@@ -81,6 +81,6 @@ def _borders(index: np.ndarray, k: int) -> np.ndarray:
         if step == 1:  # the end of a row and the beginning of the next are no neighbours
             differ[width - 1 :: width] = False
         at = np.flatnonzero(differ)
-        pairs += np.bincount(flat[at] * np.int64(k) + flat[at + step], minlength=k * k)
+        pairs += np.bincount(flat[at].astype(np.int64) * k + flat[at + step], minlength=k * k)
     square = pairs.reshape(k, k)
     return square + square.T
