@@ -251,7 +251,18 @@ def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
     if steps is None:  # the model's are its own sampler's
         own = defaults.get("steps") if sampler == defaults["sampler"] else None
         steps = own or samplers.steps(sampler)
+    if guidance not in (None, 1) and _always_saw_maps(model):
+        raise UsageError(
+            f"--guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it cannot paint "
+            "without one, as guidance must; paint with --guidance 1"
+        )
     return Recipe(sampler, steps, float(defaults["guidance"] if guidance is None else guidance), config.options)
+
+
+def _always_saw_maps(model: LoadedModel) -> bool:
+    """Whether no training of it, as far as its file says, left label maps out."""
+    train = model.meta.get("train", {})
+    return train.get("drop_map") == 0 and not train.get("init")
 
 
 def _of_student(config: SynthesizeConfig, defaults: dict[str, Any]) -> Recipe:

@@ -17,6 +17,7 @@ import torch
 from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.compilers import nop
 
+import surgaug
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
 from surgaug.models.weights import load_model, read_weights
@@ -190,6 +191,13 @@ def test_it_learns(data, tmp_path):
     start = loop.train(settings(data, tmp_path / "a", steps=1, lr=1e-9)).val_loss
     end = loop.train(settings(data, tmp_path / "b", "drop_map=0", steps=200, lr=2e-3)).val_loss
     assert end < 0.5 * start
+
+
+def test_one_that_never_painted_without_a_label_map_takes_no_guidance(data, tmp_path):
+    trained = loop.train(settings(data, tmp_path / "run", "drop_map=0", "init=none", steps=1))
+    assert load_model(trained.model).defaults["guidance"] == 1
+    with pytest.raises(UsageError, match=r"--guidance 2: .*drop_map 0"):
+        surgaug.synthesize(data, n=1, model=trained.model, out=tmp_path / "out", guidance=2)
 
 
 def test_bad_data_is_refused_before_training(data, tmp_path):

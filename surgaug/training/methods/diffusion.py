@@ -70,6 +70,8 @@ class Method:
             "prediction": config.prediction,
             "defaults": PUBLISHED_SAMPLING if config.preset == "thesis" else SAMPLING,
         }
+        if not config.drop_map:  # guidance needs a network that has learnt to paint without a label map
+            self.sampling["defaults"] = {**self.sampling["defaults"], "guidance": 1.0}
         self.teacher = None
         if config.distill:
             self.teacher = Teacher(config, device, dtype)
