@@ -65,13 +65,14 @@ class Method:
         self.optimizers = _optimizers(config, net, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
         self.parts = {"net": net, **self.optimizers, "scaler": self.scaler}
+        defaults: dict[str, Any] = dict(PUBLISHED_SAMPLING if config.preset == "thesis" else SAMPLING)
+        if not config.drop_map:  # guidance needs a network that has learnt to paint without a label map
+            defaults["guidance"] = 1.0
         self.sampling = {
             "schedule": config.schedule.to_dict(),
             "prediction": config.prediction,
-            "defaults": PUBLISHED_SAMPLING if config.preset == "thesis" else SAMPLING,
+            "defaults": defaults,
         }
-        if not config.drop_map:  # guidance needs a network that has learnt to paint without a label map
-            self.sampling["defaults"] = {**self.sampling["defaults"], "guidance": 1.0}
         self.teacher = None
         if config.distill:
             self.teacher = Teacher(config, device, dtype)
