@@ -23,7 +23,7 @@ from surgaug.training.step import Trained, apply, draw, gradient, lr_factor, mak
 from surgaug.training.validation import Validation
 
 # What `synthesize` does unless told otherwise, by preset: as published, or as measured (docs/method.md).
-SAMPLING = {"sampler": "dpmpp", "steps": 20, "guidance": 2.0}
+SAMPLING = {"sampler": "dpmpp", "steps": 20, "guidance": 1.5}
 PUBLISHED_SAMPLING = {"sampler": "ddim", "steps": 40, "guidance": 1.0}
 RECIPES: dict[str, dict[str, Any]] = {
     # It has the shape of the model that ships, and starts where that one stopped.
