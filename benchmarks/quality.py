@@ -145,6 +145,9 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
             definition = found["definitions"][key]
             measures.setdefault(key, measure["value"])
             titles[key] = f"{definition['title']} ({definition['better']} is better)"
+    if options.utility:
+        measures["painted_alone"] = reports[-1]["rows"][0]["utility"]["synthetic"]["value"]
+        titles["painted_alone"] = "mIoU on real frames after training on painted ones alone (higher is better)"
     result = {
         "settings": settings, "measures": measures, "titles": titles, "steps": trained.step,
         "minutes": trained.minutes, "painting_seconds": painting,
