@@ -62,6 +62,7 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     assert [cell["method"] for cell in cells] == ["diffusion+balance=0", "pix2pix"]
     for cell in cells:
         assert cell["measures"]["miou"] is not None and cell["minutes"] >= 0.02
+        assert 0 <= cell["measures"]["painted_alone"] <= 1
     assert Image.open(out / "phantom-8-seed0.png").width > 600
     cell = out / "phantom-8-seed0" / "pix2pix" / "cell.json"
     before = cell.stat().st_mtime_ns
