@@ -82,6 +82,7 @@ def lines(n: int, data: Path, few: Path, out: Path, size: str) -> dict[str, list
         "--out",
         str(out),
     ]
+    score = ["score", "--real", str(few), "--synth", str(data), "--classes", "cadis", "--workers", "1"]
     return {
         "augment-masks": ["augment-masks", *masks, "--workers", "1"],
         "synthesize": [
@@ -96,22 +97,8 @@ def lines(n: int, data: Path, few: Path, out: Path, size: str) -> dict[str, list
             "--device",
             "cpu",
         ],
-        "score": ["score", "--real", str(few), "--synth", str(data), "--classes", "cadis", "--workers", "1"],
-        "score-labels": [
-            "score",
-            "--real",
-            str(few),
-            "--synth",
-            str(data),
-            "--train",
-            str(data),
-            "--classes",
-            "cadis",
-            "--segmenter-steps",
-            "1",
-            "--workers",
-            "1",
-        ],
+        "score": score,
+        "score-labels": [*score, "--train", str(data), "--segmenter-steps", "1"],
         "train": ["train", *train, "--device", "cpu", *NETWORK],
     }
 
