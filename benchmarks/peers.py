@@ -49,7 +49,8 @@ from surgaug.models.unet import SemanticUNet
 from surgaug.models.weights import LoadedModel
 from surgaug.perturb.engine import Engine, build, sample_rng
 from surgaug.perturb.recipe import Recipe as Perturbation
-from surgaug.synthesis.sample import Painter, Recipe
+from surgaug.synthesis.recipe import Recipe
+from surgaug.synthesis.sample import Painter
 
 SPACE = load_space("cadis")
 CLASSES = SPACE.num_classes

@@ -78,13 +78,13 @@ def test_sampling_paints_every_way_once_and_draws_them(benchmark, tmp_path, caps
     line = [
         str(out), str(SHIPPED), "--data", str(tmp_path / "data" / "val"),
         "--classes", str(tmp_path / "data" / "classes.json"),
-        "--n", "3", "--steps", "1,2", "--guidance", "1,2",
+        "--n", "3", "--steps", "1,2", "--guidance", "1,2", "--below", "inf,0.5",
     ]  # fmt: skip
     sampling.main(line)
     ways = json.loads((out / "sampling.json").read_text())
     assert [(w["line"], w["sampler"], w["steps"], w["guidance"], w["calls"]) for w in ways] == [
         ("ddim", "ddim", 1, 1, 1), ("ddim", "ddim", 2, 1, 2), ("dpmpp", "dpmpp", 1, 1, 1), ("dpmpp", "dpmpp", 2, 1, 2),
-        ("guidance", "dpmpp", 20, 1, 20), ("guidance", "dpmpp", 20, 2, 40),
+        ("guidance", "dpmpp", 20, 1, 20), ("guidance", "dpmpp", 20, 2, 40), ("guidance", "dpmpp", 20, 2, 26),
     ]  # fmt: skip
     assert all(way["seconds"] > 0 and way["frechet_colour_texture"] > 0 for way in ways)
     assert len((out / "sampling.md").read_text().splitlines()) == 2 + len(ways)

@@ -58,7 +58,7 @@ def synthesize(
         int | None, _How(help="Of the sampler. Default: the model's, or 40 for ddim, 100 for ddpm, 20 for dpmpp.")
     ] = None,
     guidance: Annotated[
-        float | None, _How(help="How strongly the label map is followed; 1: plainly, at half the work.")
+        float | None, _How(help="How strongly the label map is followed; 1: plainly, with the least work.")
     ] = None,
     style: Annotated[
         str,
@@ -80,7 +80,12 @@ def synthesize(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        _How("--set", metavar="KEY=VALUE", help="Of the sampler: eta=0.5, variance=large, spacing=karras."),
+        _How(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Of the sampler: eta=0.5, variance=large, spacing=karras, or guidance_below=5, the highest noise "
+            "level (sigma) with guidance.",
+        ),
     ] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("synthetic"),
     layout: Annotated[

@@ -1,7 +1,8 @@
-"""Classifier-free guidance (Ho & Salimans 2022)."""
+"""Classifier-free guidance (Ho & Salimans 2022), at high noise levels left out (Kynkäänniemi et al. 2024)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 Denoise = Callable[[Tensor, float], Tensor]
 
 
-def guided(conditional: Denoise, both: Denoise, scale: float, rescale: float = 0.0) -> Denoise:
+def guided(conditional: Denoise, both: Denoise, scale: float, below: float = math.inf) -> Denoise:
     """A denoiser whose estimate is `uncond + scale * (cond - uncond)`.
 
     Since x_0, eps and v are affine in each other at a given x_t, this is the same rule as for eps in the paper, whose
@@ -20,22 +21,18 @@ def guided(conditional: Denoise, both: Denoise, scale: float, rescale: float = 0
     both: a denoiser of [2B, ...], whose first B samples have the condition and whose last B have none. It is given x_t
         twice, so that both branches go through the network in one batch.
     scale: 1 gives `conditional` itself, at no extra cost; 0 the unconditional estimate; more than 1 strengthens.
-    rescale: phi of Lin et al. 2023, equation 16, here on x_0: how far the standard deviation of the guided estimate
-        is brought back to that of the conditional one, from 0 (not at all) to 1. Strong guidance over-exposes.
+    below: the highest noise level, sigma = sqrt(1 / alpha_bar - 1), at which there is guidance. Above it the estimate
+        is the conditional one, at no extra cost: there a picture's colours are decided, which guidance makes too
+        strong (Kynkäänniemi et al. 2024, Applying Guidance in a Limited Interval).
     """
     if scale == 1:
         return conditional
+    least = 1 / (1 + below**2)  # alpha_bar at sigma = below
 
     def denoise(x_t: Tensor, alpha_bar: float) -> Tensor:
+        if alpha_bar < least:
+            return conditional(x_t, alpha_bar)
         cond, uncond = both(torch.cat([x_t, x_t]), alpha_bar).chunk(2)
-        x_0 = torch.lerp(uncond, cond, scale)
-        if rescale == 0:
-            return x_0
-        return x_0 * torch.lerp(torch.ones_like(_std(x_0)), _std(cond) / _std(x_0), rescale)
+        return torch.lerp(uncond, cond, scale)
 
     return denoise
-
-
-def _std(x: Tensor) -> Tensor:
-    """Standard deviation of each sample, [B, 1, 1, ...]."""
-    return x.std(dim=tuple(range(1, x.dim())), keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,8 +18,7 @@ from surgaug.data.item import Frame
 from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.data.target import FOLDERS, Target
 from surgaug.device import pick_device, pick_precision
-from surgaug.diffusion import samplers
-from surgaug.errors import ModelError, UsageError
+from surgaug.errors import ModelError
 from surgaug.feedback import Feedback
 from surgaug.models import families
 from surgaug.models.compiled import Compiler
@@ -30,8 +30,9 @@ from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.masks import digest, of_split, open_for, output_size, to_size
 from surgaug.synthesis.one_pass import OnePassPainter
+from surgaug.synthesis.recipe import Recipe, choose_recipe
 from surgaug.synthesis.resolve import resolve_model
-from surgaug.synthesis.sample import Painter, Recipe
+from surgaug.synthesis.sample import Painter
 from surgaug.synthesis.style import Styles, choose
 from surgaug.synthesis.write import Painted
 from surgaug.torchrun import place
@@ -83,7 +84,7 @@ class Job:
         precision = pick_precision(config.precision, device)
         file = resolve_model(config.model, feedback)
         model = load_model(file, device)
-        recipe = _recipe(config, model)
+        recipe = choose_recipe(config, model)
         by_steps = model.family == families.DIFFUSION
         painter = Painter(model, recipe, device, precision) if by_steps else OnePassPainter(model, device, precision)
         styles = choose(config.style, model, file)
@@ -134,6 +135,8 @@ class Job:
         """What is about to be done, in one line."""
         recipe, model = self.recipe, self.model
         guidance = "" if recipe.guidance == 1 else f", guidance {recipe.guidance:g}"
+        if math.isfinite(recipe.guidance_below):
+            guidance += f" below sigma {recipe.guidance_below:g}"
         how = model.family if model.family != families.DIFFUSION else f"{recipe.sampler} {recipe.steps} steps{guidance}"
         trained = f"{model.space.num_classes} classes, {model.size[0]}x{model.size[1]}"
         return (
@@ -234,48 +237,6 @@ class Job:
             "classes": classes,
             "checks": {"not_flat": bool(image.std() >= FLAT), "classes_kept": sample.classes_kept},
         }
-
-
-def _recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
-    if model.family != families.DIFFUSION:
-        given = {"sampler": config.sampler, "steps": config.steps, "guidance": config.guidance}
-        given |= {f"set {name}": value for name, value in config.options.items()}
-        if names := [name for name, value in given.items() if value is not None]:
-            raise UsageError(f"--{names[0]}: {model.family} paints in one pass; only diffusion models have samplers")
-        return Recipe(sampler="one-pass", steps=1)
-    defaults = {"sampler": Recipe.sampler, "guidance": Recipe.guidance, **model.defaults}
-    if defaults.get("student"):
-        return _of_student(config, defaults)
-    sampler, guidance = config.sampler or defaults["sampler"], config.guidance
-    steps = config.steps
-    if steps is None:  # the model's are its own sampler's
-        own = defaults.get("steps") if sampler == defaults["sampler"] else None
-        steps = own or samplers.steps(sampler)
-    if guidance not in (None, 1) and _always_saw_maps(model):
-        raise UsageError(
-            f"--guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it cannot paint "
-            "without one, as guidance must; paint with --guidance 1"
-        )
-    return Recipe(sampler, steps, float(defaults["guidance"] if guidance is None else guidance), config.options)
-
-
-def _always_saw_maps(model: LoadedModel) -> bool:
-    """Whether no training of it, as far as its file says, left label maps out."""
-    train = model.meta.get("train", {})
-    return train.get("drop_map") == 0 and not train.get("init")
-
-
-def _of_student(config: SynthesizeConfig, defaults: dict[str, Any]) -> Recipe:
-    """A student knows one sampler, one number of steps and its own noise levels."""
-    for name, value in {"sampler": config.sampler, "steps": config.steps, **config.options}.items():
-        own = defaults.get(name, defaults["options"].get(name))
-        if value not in (None, own):
-            raise UsageError(
-                f"--{'set ' if name in config.options else ''}{name} {value}: this model is a student, taught to paint "
-                f"with {defaults['sampler']} in {defaults['steps']} steps and in no other way; paint with its teacher"
-            )
-    guidance = defaults["guidance"] if config.guidance is None else config.guidance
-    return Recipe(defaults["sampler"], defaults["steps"], float(guidance), defaults["options"])
 
 
 def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,28 +21,9 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.models.pixels import to_images
 from surgaug.models.unet import Conditioning, conditioned
 from surgaug.models.weights import LoadedModel
+from surgaug.synthesis.recipe import NOT_THE_SAMPLERS, Recipe
 
 CHANNELS = 3
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an image is drawn from noise. `guidance` 1 is none; `options` go to the sampler (eta, variance), but for
-    `spacing`, the way in which noise levels are chosen, which has a default of each sampler's own.
-    """
-
-    sampler: str = "ddim"
-    steps: int = 40
-    guidance: float = 1.0
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def spacing(self) -> str:
-        return self.options.get("spacing", samplers.spacing(self.sampler))
-
-    @property
-    def sampler_options(self) -> dict[str, Any]:
-        return {name: value for name, value in self.options.items() if name != "spacing"}
 
 
 class Painter:
@@ -88,7 +68,7 @@ class Painter:
                 self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
             null = self._net.in_style(self._null.expand(len(keys)), codes)
             both = Conditioning.cat([cond, null])
-            predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance)
+            predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance, self._recipe.guidance_below)
         x_0 = self._sample(
             clip_x0(predict),
             to_device(noise(0, shape), self._device),
@@ -138,7 +118,7 @@ def finite_images(x: Tensor) -> np.ndarray:
 
 def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:
     parameters = inspect.signature(sample).parameters.values()
-    known = ["spacing", *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
+    known = [*NOT_THE_SAMPLERS, *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
     for name in recipe.options:
         if name not in known:
             raise UsageError(f"--set {name}: sampler {recipe.sampler} has {', '.join(known)}")

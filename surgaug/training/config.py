@@ -35,8 +35,8 @@ class TrainConfig:
 
     network: the `Config` of the model's family. adversary: the `Adversary` of its method, None for diffusion. distill:
     the teacher's model file, for a student of `student_steps` steps of sampling, to which the teacher's guidance (its
-    usual one) is second nature. lr: AdamW's rate. muon_lr: Muon's, for convolutions between the network's ends; None:
-    AdamW's for these as well.
+    usual one, at its usual noise levels) is second nature. lr: AdamW's rate. muon_lr: Muon's, for convolutions between
+    the network's ends; None: AdamW's for these as well.
     """
 
     data: str = ""
@@ -51,6 +51,7 @@ class TrainConfig:
     distill: str | None = None
     student_steps: int = 4
     teacher_guidance: float = 1.0
+    teacher_guidance_below: float | None = None
 
     network: Any = field(default_factory=UNetConfig)
     adversary: Any = None
@@ -91,9 +92,9 @@ FREE_ON_RESUME = {"out", "device", "compile", "save_minutes", "sample_minutes", 
 
 # Settings that only diffusion heeds; with another model they are refused.
 DIFFUSION_ONLY = (
-    "init", "distill", "student_steps", "teacher_guidance", "schedule", "prediction", "loss", "min_snr_gamma",
-    "min_snr_floor", "drop_map", "drop_class", "drop_style", "accumulate", "muon_lr", "warmup", "weight_decay", "clip",
-    "compile",
+    "init", "distill", "student_steps", "teacher_guidance", "teacher_guidance_below", "schedule", "prediction", "loss",
+    "min_snr_gamma", "min_snr_floor", "drop_map", "drop_class", "drop_style", "accumulate", "muon_lr", "warmup",
+    "weight_decay", "clip", "compile",
 )  # fmt: skip
 
 # What a student's training has of its own: it starts near its end, and every frame is worth its teacher's answer.
@@ -131,6 +132,7 @@ def of_teacher(file: str) -> dict[str, Any]:
         "size": (header["size"][0], header["size"][1]),
         "preset": header["meta"].get("train", {}).get("preset", "tiny"),
         "teacher_guidance": float(header["defaults"].get("guidance", 1.0)),
+        "teacher_guidance_below": header["defaults"].get("guidance_below"),
     }
 
 
@@ -227,7 +229,7 @@ def check(config: TrainConfig) -> None:
         must(config.classes == "auto", f"--classes {config.classes}: a student has its teacher's")
         distillation.check(config.prediction)
         for name, value in of_teacher(config.distill).items():
-            if name not in ("size", "preset", "teacher_guidance"):
+            if name not in ("size", "preset", "teacher_guidance", "teacher_guidance_below"):
                 must(getattr(config, name) == value, f"{name}: a student has its teacher's, here {value}")
 
 

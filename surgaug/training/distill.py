@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,10 +35,12 @@ class Teacher:
         """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any)."""
         cond = self._condition(index_map, style)
         plain = self._denoiser(cond)
-        if self.config.teacher_guidance == 1:
+        config = self.config
+        if config.teacher_guidance == 1:
             return clip_x0(plain)
         both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style)])
-        return clip_x0(guided(plain, self._denoiser(both), self.config.teacher_guidance))
+        below = math.inf if config.teacher_guidance_below is None else config.teacher_guidance_below
+        return clip_x0(guided(plain, self._denoiser(both), config.teacher_guidance, below))
 
     def answer(self, denoise: Denoise, x_t: Tensor, segment: list[float]) -> Tensor:
         """What a student should put out for x_t [B, 3, H, W] at the segment's first level."""

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: the rule, its cost, and its equivalence in the three predictions."""
+"""Classifier-free guidance: the rule, its cost, its noise levels, and its equivalence in the three predictions."""
 
 from __future__ import annotations
 
@@ -43,9 +43,17 @@ def test_is_the_same_rule_whatever_the_network_predicts(kind):
     torch.testing.assert_close(guided(never, denoise, 3.0)(X_T, 0.4), expected)
 
 
-def test_rescale_brings_the_spread_back():
-    plain = guided(never, both, 5.0)(X_T, 0.5)
-    full = guided(never, both, 5.0, rescale=1.0)(X_T, 0.5)
-    half = guided(never, both, 5.0, rescale=0.5)(X_T, 0.5)
-    torch.testing.assert_close(full.std((1, 2, 3)), COND.std((1, 2, 3)))
-    torch.testing.assert_close(half, (plain + full) / 2)
+def test_stops_above_a_noise_level_and_costs_nothing_there():
+    """sigma = 2 is alpha_bar = 1 / (1 + 4)."""
+
+    def branch(x_t, alpha_bar):
+        assert alpha_bar < 0.2
+        return COND
+
+    denoise = guided(branch, both, 3.0, below=2.0)
+    assert denoise(X_T, 0.19) is COND and denoise(X_T, 0.0) is COND
+    torch.testing.assert_close(denoise(X_T, 0.21), UNCOND + 3 * (COND - UNCOND))
+
+
+def test_has_no_bound_unless_told():
+    torch.testing.assert_close(guided(never, both, 3.0)(X_T, 0.0), UNCOND + 3 * (COND - UNCOND))

@@ -12,7 +12,8 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.weights import load_model
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.sample import BatchLimit, Painter, Recipe
+from surgaug.synthesis.recipe import Recipe
+from surgaug.synthesis.sample import BatchLimit, Painter
 
 CPU = torch.device("cpu")
 
@@ -65,7 +66,7 @@ def test_options_go_to_the_sampler(model, maps):
     assert np.abs(paint().astype(int) - paint(eta=1.0)).max() > 1
     assert np.array_equal(paint(), paint(spacing="trailing"))
     assert np.abs(paint().astype(int) - paint(spacing="karras")).max() > 1
-    with pytest.raises(UsageError, match="--set variance: sampler ddim has spacing, eta"):
+    with pytest.raises(UsageError, match="--set variance: sampler ddim has spacing, guidance_below, eta"):
         paint(variance="large")
 
 

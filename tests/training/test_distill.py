@@ -100,6 +100,11 @@ def test_guidance_is_taught_along(data, teacher):
     inside = (cond.abs() < 1) & (null.abs() < 1) & (both.abs() < 1)
     assert inside.float().mean() > 0.1
     torch.testing.assert_close(both[inside], (null + 3 * (cond - null))[inside], rtol=1e-3, atol=1e-4)
+    limited = Teacher(replace(lessons[3.0].config, teacher_guidance_below=1.0), torch.device("cpu"), None)
+    denoise = limited.denoise(maps, style)
+    with torch.no_grad():
+        torch.testing.assert_close(denoise(x_t, 0.3), cond)  # sigma 1.5
+        assert not torch.allclose(denoise(x_t, 0.6), lessons[1.0].denoise(maps, style)(x_t, 0.6))
 
 
 def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):

@@ -23,7 +23,7 @@ from surgaug.training.step import Trained, apply, draw, gradient, lr_factor, mak
 from surgaug.training.validation import Validation
 
 # What `synthesize` does unless told otherwise, by preset: as published, or as measured (docs/method.md).
-SAMPLING = {"sampler": "dpmpp", "steps": 20, "guidance": 1.5}
+SAMPLING = {"sampler": "dpmpp", "steps": 20, "guidance": 2.0, "guidance_below": 5.0}
 PUBLISHED_SAMPLING = {"sampler": "ddim", "steps": 40, "guidance": 1.0}
 RECIPES: dict[str, dict[str, Any]] = {
     # It has the shape of the model that ships, and starts where that one stopped.
@@ -67,7 +67,7 @@ class Method:
         self.parts = {"net": net, **self.optimizers, "scaler": self.scaler}
         defaults: dict[str, Any] = dict(PUBLISHED_SAMPLING if config.preset == "thesis" else SAMPLING)
         if not config.drop_map:  # guidance needs a network that has learnt to paint without a label map
-            defaults["guidance"] = 1.0
+            defaults |= {"guidance": 1.0, "guidance_below": None}
         self.sampling = {
             "schedule": config.schedule.to_dict(),
             "prediction": config.prediction,
