@@ -2,12 +2,14 @@
 
     python benchmarks/quality.py OUT [--data phantom] [--data DIR ...] [--frames 100,300,800] [--minutes 10] [--seeds 1]
                                  [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny] [--utility]
+                                 [--judge N]
 
 A cell is a data set, a number of training frames, a seed and a method: a model, or one with settings of its training,
 as in `diffusion,diffusion+prediction=v+min_snr_floor=0`. It is trained for `--minutes` and paints the validation maps
-(`--paint` times each), which are scored against the validation frames. With `--utility` it paints the training maps as
-well, and these are scored by what training a segmenter on them beside the real frames gains on the validation frames.
-A cell that is done is not done again, and one that was stopped goes on.
+(`--paint` times each), which are scored against the validation frames. What reads labels back learns from the same
+training frames, or from `--judge` frames: of few frames it learns nothing about rare classes. With `--utility` it
+paints the training maps as well, and these are scored by what training a segmenter on them beside the real frames gains
+on the validation frames. A cell that is done is not done again, and one that was stopped goes on.
 
 Writes OUT/quality.md, OUT/quality.json and, for each data set, number of frames and seed, a sheet of all methods.
 Models are trained one after the other, so that each has the machine to itself.
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--segmenter-steps", type=int, help="as in `surgaug score`")
     parser.add_argument("--segmenter-seeds", type=int, default=3)
     parser.add_argument("--utility", action="store_true", help="train segmenters on what was painted, too")
+    parser.add_argument("--judge", type=int, metavar="N", help="frames that the reader of labels learns from")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")
     options = parser.parse_args(arguments)
 
@@ -86,6 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     for cell in {cell.group: cell for cell in cells}.values():
         folder = options.out / cell.group
         write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes)
+        if options.judge:
+            judge = judge_frames(cell, options)
+            write_frames(cell.data, judge, options.judge, options.val, size(options.size), options.classes)
     results = {}
     for i, cell in enumerate(cells, 1):
         print(f"[{i}/{len(cells)}] {cell.group} {cell.method}", file=sys.stderr, flush=True)
@@ -104,6 +110,11 @@ def methods(text: str) -> list[str]:
     return re.split(rf",(?=(?:{'|'.join(families.names())})\b)", text)
 
 
+def judge_frames(cell: Cell, options: argparse.Namespace) -> Path:
+    """The data set that the segmenter learns from which reads labels back."""
+    return options.out / (f"{Path(cell.data).name}-judge{options.judge}" if options.judge else cell.group)
+
+
 def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train, paint, score; the figures. What is there already is kept."""
     data, folder = options.out / cell.group, options.out / cell.group / cell.method
@@ -111,7 +122,7 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     model, *own = cell.method.split("+")
     parts = ("val", "train") if options.utility else ("val",)
     settings = [options.minutes, options.size, options.preset, options.paint, options.segmenter_steps, options.set]
-    settings.append(options.utility)
+    settings += [options.utility, *([options.judge] if options.judge else [])]
     if done.exists() and (found := json.loads(done.read_text()))["settings"] == settings:
         return found
     feedback, classes = screen.feedback(), data / "classes.json"
@@ -128,17 +139,20 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
     painting = time.monotonic() - start
 
-    def scored(part: str, metrics: tuple[str, ...], utility: Budget | None) -> dict[str, Any]:
+    def scored(part: str, metrics: tuple[str, ...], train: Path, utility: Budget | None = None) -> dict[str, Any]:
         judge = JudgeConfig(steps=options.segmenter_steps, utility=utility)
         report = surgaug.score(
-            data / "val", folder / part, train=data / "train", classes=classes, metrics=metrics, judge=judge,
+            data / "val", folder / part, train=train / "train", classes=classes, metrics=metrics, judge=judge,
             seed=cell.seed, feedback=feedback,
         )  # fmt: skip
         return report.to_dict()
 
-    reports = [scored("val", ("frechet", "kid", "psnr", "ssim", "miou", "diversity"), None)]
+    reports = [
+        scored("val", ("frechet", "kid", "psnr", "ssim", "diversity"), data),
+        scored("val", ("miou",), judge_frames(cell, options)),
+    ]
     if options.utility:  # what trains a segmenter must be painted from the training maps alone
-        reports.append(scored("train", (), Budget(seeds=options.segmenter_seeds)))
+        reports.append(scored("train", (), data, Budget(seeds=options.segmenter_seeds)))
     measures, titles = {}, {}
     for found in reports:
         for key, measure in found["rows"][0]["measures"].items():

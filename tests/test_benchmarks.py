@@ -51,7 +51,7 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     quality, out = benchmark("quality"), tmp_path / "out"
     line = [
         str(out), "--frames", "8", "--val", "4", "--size", "16x16", "--minutes", "0.02", "--paint", "1",
-        "--methods", "diffusion+balance=0,pix2pix", "--utility",
+        "--methods", "diffusion+balance=0,pix2pix", "--utility", "--judge", "6",
         "--segmenter-steps", "2", "--segmenter-seeds", "1", "--set", "batch=2",
     ]  # fmt: skip
     quality.main(line)
