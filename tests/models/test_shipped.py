@@ -13,7 +13,7 @@ from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
 from surgaug.models.weights import SHIPPED, file_hash, load_model, read_header
 
-SHA256 = "1c24ae63e32de7973adf1144feeff3e7e7c364aa4d5563701746a6ff74c59476"
+SHA256 = "7d1065f7af9b05b5b098fcd11a2f7737153217d4038fec30d513a02d2e990a30"
 
 
 def test_it_is_the_published_file_and_small():
