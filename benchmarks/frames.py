@@ -1,10 +1,11 @@
 """Training and validation frames of any data set, as two folders of pairs at one size: what a comparison starts from.
 
-    python benchmarks/frames.py phantom|DATA OUT [--train N] [--val N] [--size HxW] [--classes ...]
+    python benchmarks/frames.py phantom|DATA OUT [--train N] [--val N] [--test N] [--size HxW] [--classes ...]
 
 `phantom` renders scenes; training and validation show different "videos". DATA keeps its own split where it has one.
-Writes OUT/train, OUT/val (images/ and labels/ each) and OUT/classes.json. Frames that lie there already are kept, and
-others than those are refused.
+Writes OUT/train, OUT/val (images/ and labels/ each) and OUT/classes.json; with `--test` OUT/test as well, other scenes,
+or frames of DATA's training split that were not taken, as far as there are any. Frames that lie there already are kept,
+and others than those are refused.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--train", type=int, help="at most so many frames [default: all; phantom: 300]")
     parser.add_argument("--val", type=int, default=100)
+    parser.add_argument("--test", type=int, default=0)
     parser.add_argument("--size", type=size, default=(64, 64), metavar="HxW")
     parser.add_argument("--classes", default="auto")
     options = parser.parse_args()
-    write_frames(options.data, options.out, options.train, options.val, options.size, options.classes)
+    write_frames(options.data, options.out, options.train, options.val, options.size, options.classes, options.test)
 
 
 def size(text: str) -> tuple[int, int]:
@@ -51,12 +53,15 @@ def size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def write_frames(data: str, out: Path, train: int | None, val: int, hw: tuple[int, int], classes: str = "auto") -> None:
-    """Write at most `train` and `val` frames of `data`, evenly spread over it, at (H, W) `hw`.
+def write_frames(
+    data: str, out: Path, train: int | None, val: int, hw: tuple[int, int], classes: str = "auto", test: int = 0
+) -> None:
+    """Write at most `train`, `val` and `test` frames of `data`, evenly spread over it, at (H, W) `hw`.
 
     Ends the program where `out` holds frames that were asked for otherwise.
     """
     asked = {"data": data, "train": train, "val": val, "size": list(hw), "classes": classes}
+    asked |= {"test": test} if test else {}
     claim, out_claim = json.dumps(asked), out / "frames.json"
     if out_claim.exists() and out_claim.read_text() != claim:
         sys.exit(f"{out}: holds frames of {out_claim.read_text()}, not of {claim}; name another folder")
@@ -66,19 +71,30 @@ def write_frames(data: str, out: Path, train: int | None, val: int, hw: tuple[in
         space = load_space("cadis")
         write_pairs(out / "train", train or 300, lambda k: phantom(k, k, "Training", hw))
         write_pairs(out / "val", val, lambda k: phantom(VAL_SEED + k, k, "Test", hw))
+        write_pairs(out / "test", test, lambda k: phantom(VAL_SEED + val + k, k, "Test", hw))
     else:
         paired = open_pairs(Path(data), classes=classes)
         space = paired.space
         for name, frames, most in zip(("train", "val"), split(paired, 0), (train, val), strict=True):
             n = min(most or len(frames), len(frames))
-            chosen = np.linspace(0, len(frames) - 1, n).round().astype(int)
+            chosen = evenly(np.arange(len(frames)), n)
             write_pairs(out / name, n, of(frames, chosen, space, hw))
+            if name == "train":
+                left = evenly(np.setdiff1d(np.arange(len(frames)), chosen), test)
+                write_pairs(out / "test", len(left), of(frames, left, space, hw))
     write_text(out / "classes.json", json.dumps(space.to_dict()))
 
 
 def phantom(seed: int, k: int, part: str, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """A scene in the style of one of the videos of CaDIS's split."""
     return render(seed, hw, video=SPLITS[part][k % len(SPLITS[part])])
+
+
+def evenly(numbers: np.ndarray, n: int) -> np.ndarray:
+    """`n` of them, or all."""
+    if not len(numbers):
+        return numbers
+    return numbers[np.linspace(0, len(numbers) - 1, min(n, len(numbers))).round().astype(int)]
 
 
 def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[int, int]) -> Callable:
@@ -93,7 +109,7 @@ def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[in
 
 def write_pairs(folder: Path, n: int, make: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> None:
     """images/K.png and labels/K.png for K below n."""
-    for kind in ("images", "labels"):
+    for kind in ("images", "labels") if n else ():
         (folder / kind).mkdir(parents=True, exist_ok=True)
     for k in range(n):
         image, label = (folder / kind / f"{k:05d}.png" for kind in ("images", "labels"))

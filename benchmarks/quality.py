@@ -2,14 +2,15 @@
 
     python benchmarks/quality.py OUT [--data phantom] [--data DIR ...] [--frames 100,300,800] [--minutes 10] [--seeds 1]
                                  [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny] [--utility]
-                                 [--judge N]
+                                 [--painted 1000] [--augment OPS] [--test 700] [--judge N]
 
 A cell is a data set, a number of training frames, a seed and a method: a model, or one with settings of its training,
 as in `diffusion,diffusion+prediction=v+min_snr_floor=0`. It is trained for `--minutes` and paints the validation maps
 (`--paint` times each), which are scored against the validation frames. What reads labels back learns from the same
 training frames, or from `--judge` frames: of few frames it learns nothing about rare classes. With `--utility` it
-paints the training maps as well, and these are scored by what training a segmenter on them beside the real frames gains
-on the validation frames. A cell that is done is not done again, and one that was stopped goes on.
+paints the training maps as well, each changed by `--augment`, `--painted` pictures in all, and these are scored by what
+training a segmenter on them beside the real frames gains on `--test` frames that nobody learnt from (the validation
+frames, where the data set has no others). A cell that is done is not done again, and one that was stopped goes on.
 
 Writes OUT/quality.md, OUT/quality.json and, for each data set, number of frames and seed, a sheet of all methods.
 Models are trained one after the other, so that each has the machine to itself.
@@ -41,6 +42,7 @@ from surgaug.scoring.judges import JudgeConfig
 from surgaug.scoring.utility import Budget
 
 METHODS = "diffusion,pix2pix,cyclegan,spade"
+AUGMENT = "flip:0.5,shift:0.5,scale:0.5,rotate:0.5,elastic:0.5"
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--size", default="64x64")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument(
-        "--paint", type=int, default=2, help="pictures of each validation map, and of each training map if asked"
-    )
+    parser.add_argument("--paint", type=int, default=2, help="pictures of each validation map")
     parser.add_argument("--segmenter-steps", type=int, help="as in `surgaug score`")
     parser.add_argument("--segmenter-seeds", type=int, default=3)
     parser.add_argument("--utility", action="store_true", help="train segmenters on what was painted, too")
+    parser.add_argument("--painted", type=int, default=1000, help="pictures for that")
+    parser.add_argument("--augment", default=AUGMENT, help="of their label maps, the training frames'")
+    parser.add_argument("--test", type=int, default=700, help="frames to test those segmenters on, if there are more")
     parser.add_argument("--judge", type=int, metavar="N", help="frames that the reader of labels learns from")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")
     options = parser.parse_args(arguments)
@@ -88,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     for cell in {cell.group: cell for cell in cells}.values():
         folder = options.out / cell.group
-        write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes)
+        test = options.test if options.utility else 0
+        write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes, test)
         if options.judge:
             judge = judge_frames(cell, options)
             write_frames(cell.data, judge, options.judge, options.val, size(options.size), options.classes)
@@ -122,7 +126,7 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     model, *own = cell.method.split("+")
     parts = ("val", "train") if options.utility else ("val",)
     settings = [options.minutes, options.size, options.preset, options.paint, options.segmenter_steps, options.set]
-    settings += [options.utility, *([options.judge] if options.judge else [])]
+    settings += [options.utility and [options.painted, options.augment, options.test], options.judge]
     if done.exists() and (found := json.loads(done.read_text()))["settings"] == settings:
         return found
     feedback, classes = screen.feedback(), data / "classes.json"
@@ -133,26 +137,30 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     start = time.monotonic()
     for part in parts:
+        n = options.painted if part == "train" else options.paint * len(list((data / part / "labels").iterdir()))
         surgaug.synthesize(
-            data / part, n=options.paint * len(list((data / part / "labels").iterdir())), model=trained.model,
-            out=folder / part, seed=cell.seed, classes=str(classes), feedback=feedback,
+            data / part, n=n, model=trained.model, out=folder / part, seed=cell.seed, classes=str(classes),
+            augment=options.augment if part == "train" else "", feedback=feedback,
         )  # fmt: skip
     painting = time.monotonic() - start
 
-    def scored(part: str, metrics: tuple[str, ...], train: Path, utility: Budget | None = None) -> dict[str, Any]:
+    def scored(
+        real: Path, part: str, metrics: tuple[str, ...], train: Path, utility: Budget | None = None
+    ) -> dict[str, Any]:
         judge = JudgeConfig(steps=options.segmenter_steps, utility=utility)
         report = surgaug.score(
-            data / "val", folder / part, train=train / "train", classes=classes, metrics=metrics, judge=judge,
+            real, folder / part, train=train / "train", classes=classes, metrics=metrics, judge=judge,
             seed=cell.seed, feedback=feedback,
         )  # fmt: skip
         return report.to_dict()
 
     reports = [
-        scored("val", ("frechet", "kid", "psnr", "ssim", "diversity"), data),
-        scored("val", ("miou",), judge_frames(cell, options)),
+        scored(data / "val", "val", ("frechet", "kid", "psnr", "ssim", "diversity"), data),
+        scored(data / "val", "val", ("miou",), judge_frames(cell, options)),
     ]
     if options.utility:  # what trains a segmenter must be painted from the training maps alone
-        reports.append(scored("train", (), data, Budget(seeds=options.segmenter_seeds)))
+        test = data / "test" if (data / "test").exists() else data / "val"
+        reports.append(scored(test, "train", (), data, Budget(seeds=options.segmenter_seeds)))
     measures, titles = {}, {}
     for found in reports:
         for key, measure in found["rows"][0]["measures"].items():

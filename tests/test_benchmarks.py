@@ -30,8 +30,8 @@ def benchmark(monkeypatch):
 def test_frames_of_a_data_set_keep_its_split(benchmark, tmp_path):
     frames = benchmark("frames")
     frames.write_frames("phantom", tmp_path / "phantom", 3, 2, (16, 28))
-    frames.write_frames(str(tmp_path / "phantom"), tmp_path / "smaller", 2, 1, (8, 14), "cadis")
-    for part, n in (("train", 2), ("val", 1)):
+    frames.write_frames(str(tmp_path / "phantom"), tmp_path / "smaller", 2, 1, (8, 14), "cadis", 9)
+    for part, n in (("train", 2), ("val", 1), ("test", 1)):
         for kind in ("images", "labels"):
             files = sorted((tmp_path / "smaller" / part / kind).iterdir())
             assert len(files) == n and np.asarray(Image.open(files[0])).shape[:2] == (8, 14)
@@ -51,7 +51,7 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     quality, out = benchmark("quality"), tmp_path / "out"
     line = [
         str(out), "--frames", "8", "--val", "4", "--size", "16x16", "--minutes", "0.02", "--paint", "1",
-        "--methods", "diffusion+balance=0,pix2pix", "--utility", "--judge", "6",
+        "--methods", "diffusion+balance=0,pix2pix", "--utility", "--judge", "6", "--painted", "4", "--test", "4",
         "--segmenter-steps", "2", "--segmenter-seeds", "1", "--set", "batch=2",
     ]  # fmt: skip
     quality.main(line)
