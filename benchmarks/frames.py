@@ -76,11 +76,11 @@ def write_frames(
         paired = open_pairs(Path(data), classes=classes)
         space = paired.space
         for name, frames, most in zip(("train", "val"), split(paired, 0), (train, val), strict=True):
-            n = min(most or len(frames), len(frames))
-            chosen = evenly(np.arange(len(frames)), n)
-            write_pairs(out / name, n, of(frames, chosen, space, hw))
+            numbers = np.arange(len(frames))
+            chosen = evenly(numbers, most or len(numbers))
+            write_pairs(out / name, len(chosen), of(frames, chosen, space, hw))
             if name == "train":
-                left = evenly(np.setdiff1d(np.arange(len(frames)), chosen), test)
+                left = evenly(np.setdiff1d(numbers, chosen), test)
                 write_pairs(out / "test", len(left), of(frames, left, space, hw))
     write_text(out / "classes.json", json.dumps(space.to_dict()))
 
@@ -92,8 +92,6 @@ def phantom(seed: int, k: int, part: str, hw: tuple[int, int]) -> tuple[np.ndarr
 
 def evenly(numbers: np.ndarray, n: int) -> np.ndarray:
     """`n` of them, or all."""
-    if not len(numbers):
-        return numbers
     return numbers[np.linspace(0, len(numbers) - 1, min(n, len(numbers))).round().astype(int)]
 
 

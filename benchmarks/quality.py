@@ -124,7 +124,6 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     data, folder = options.out / cell.group, options.out / cell.group / cell.method
     done = folder / "cell.json"
     model, *own = cell.method.split("+")
-    parts = ("val", "train") if options.utility else ("val",)
     settings = [options.minutes, options.size, options.preset, options.paint, options.segmenter_steps, options.set]
     settings += [options.utility and [options.painted, options.augment, options.test], options.judge]
     if done.exists() and (found := json.loads(done.read_text()))["settings"] == settings:
@@ -136,11 +135,13 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         settings=dict(text.split("=", 1) for text in [*options.set, *own]), feedback=feedback,
     )  # fmt: skip
     start = time.monotonic()
-    for part in parts:
-        n = options.painted if part == "train" else options.paint * len(list((data / part / "labels").iterdir()))
+    parts = {"val": (options.paint * len(list((data / "val" / "labels").iterdir())), "")}
+    if options.utility:  # what trains a segmenter must be painted from the training maps alone
+        parts["train"] = (options.painted, options.augment)
+    for part, (n, augment) in parts.items():
         surgaug.synthesize(
             data / part, n=n, model=trained.model, out=folder / part, seed=cell.seed, classes=str(classes),
-            augment=options.augment if part == "train" else "", feedback=feedback,
+            augment=augment, feedback=feedback,
         )  # fmt: skip
     painting = time.monotonic() - start
 
@@ -158,7 +159,7 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         scored(data / "val", "val", ("frechet", "kid", "psnr", "ssim", "diversity"), data),
         scored(data / "val", "val", ("miou",), judge_frames(cell, options)),
     ]
-    if options.utility:  # what trains a segmenter must be painted from the training maps alone
+    if options.utility:
         test = data / "test" if (data / "test").exists() else data / "val"
         reports.append(scored(test, "train", (), data, Budget(seeds=options.segmenter_seeds)))
     measures, titles = {}, {}

@@ -29,6 +29,7 @@ from surgaug.cli import screen
 from surgaug.data.atomic import atomic_write, write_text
 from surgaug.diffusion import samplers
 from surgaug.diffusion.schedules import Schedule
+from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.models.weights import model_file, read_header
 
 SHOWN = {
@@ -91,15 +92,16 @@ def main(arguments: list[str] | None = None) -> None:
 def paint(way: dict, options: argparse.Namespace) -> None:
     """Paint into a folder of its own; notes the folder, the network's calls and the seconds an image."""
     given = {key: value for key, value in way.items() if key not in ("line", "run")}
-    more = {"options": {"guidance_below": way["below"]}} if "below" in way else {}
     name = "-".join([way["line"], *(f"{key}{value:g}" for key, value in given.items() if key != "sampler")])
+    if "below" in given:
+        given["options"] = {"guidance_below": given.pop("below")}
     way["folder"] = folder = options.out / name
     seconds = folder / "seconds.json"
     if not seconds.exists():
         start = time.monotonic()
         surgaug.synthesize(
             options.data, n=options.n, model=way.get("run", options.run), out=folder, classes=options.classes,
-            feedback=screen.feedback(), **{k: v for k, v in given.items() if k != "below"}, **more,
+            feedback=screen.feedback(), **given,
         )  # fmt: skip
         write_text(seconds, json.dumps((time.monotonic() - start) / options.n))
     row = json.loads((folder / "manifest.jsonl").read_text().splitlines()[0])
@@ -109,7 +111,7 @@ def paint(way: dict, options: argparse.Namespace) -> None:
     if row["guidance"] != 1:  # a second call wherever there is guidance
         schedule = Schedule.from_dict(read_header(model_file(options.run))["schedule"])
         levels = schedule.sampling_levels(row["steps"], samplers.spacing(row["sampler"]))[:-1]
-        way["calls"] += int((levels >= 1 / (1 + way.get("below", math.inf) ** 2)).sum())
+        way["calls"] += int((levels >= alpha_bar_at(way.get("below", math.inf))).sum())
 
 
 def table(ways: list[dict]) -> str:

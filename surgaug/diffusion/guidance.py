@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from surgaug.diffusion.spacing import alpha_bar_at
+
 Denoise = Callable[[Tensor, float], Tensor]
 
 
@@ -27,7 +29,7 @@ def guided(conditional: Denoise, both: Denoise, scale: float, below: float = mat
     """
     if scale == 1:
         return conditional
-    least = 1 / (1 + below**2)  # alpha_bar at sigma = below
+    least = alpha_bar_at(below)
 
     def denoise(x_t: Tensor, alpha_bar: float) -> Tensor:
         if alpha_bar < least:

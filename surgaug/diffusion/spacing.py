@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+Level = TypeVar("Level", float, Tensor)
+
 RHO = 7.0
 # In units of the image's range [-1, 1]: a hundredth is a grey level, and 80 leaves nothing of an image to be seen.
 SIGMA_MIN, SIGMA_MAX = 0.01, 80.0
 TEACHER_STEPS = 20
+
+
+def alpha_bar_at(sigma: Level) -> Level:
+    """alpha_bar where the noise level is sigma = sqrt(1 / alpha_bar - 1); a float or a tensor, as `sigma` is."""
+    return 1 / (1 + sigma**2)
 
 
 def trailing(alpha_bars: Tensor, steps: int) -> Tensor:
@@ -35,7 +43,7 @@ def karras(alpha_bars: Tensor, steps: int) -> Tensor:
     high = min(SIGMA_MAX, noisiest)
     low = min(max(SIGMA_MIN, cleanest), high / 2)
     ramp = torch.linspace(high ** (1 / RHO), low ** (1 / RHO), steps, dtype=torch.float64)
-    return torch.cat([1 / (1 + (ramp**RHO).square()), torch.ones(1, dtype=torch.float64)])
+    return torch.cat([alpha_bar_at(ramp**RHO), torch.ones(1, dtype=torch.float64)])
 
 
 def student(alpha_bars: Tensor, steps: int) -> Tensor:

@@ -67,7 +67,8 @@ class Method:
         self.parts = {"net": net, **self.optimizers, "scaler": self.scaler}
         defaults: dict[str, Any] = dict(PUBLISHED_SAMPLING if config.preset == "thesis" else SAMPLING)
         if not config.drop_map:  # guidance needs a network that has learnt to paint without a label map
-            defaults |= {"guidance": 1.0, "guidance_below": None}
+            defaults["guidance"] = 1.0
+            defaults.pop("guidance_below", None)
         self.sampling = {
             "schedule": config.schedule.to_dict(),
             "prediction": config.prediction,
