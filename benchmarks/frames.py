@@ -11,9 +11,11 @@ and others than those are refused.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from surgaug.data.dataset import PairedFrames, open_pairs
 from surgaug.data.label_space import LabelSpace
 from surgaug.data.phantom import render
 from surgaug.data.phantom.frequencies import SPLITS
+from surgaug.data.phantom.geometry import draw_instruments, scene_rng
 from surgaug.data.resize import resize_image, resize_label_map
 from surgaug.data.spaces import load_space
 from surgaug.training.data import split
@@ -88,6 +91,20 @@ def write_frames(
 def phantom(seed: int, k: int, part: str, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """A scene in the style of one of the videos of CaDIS's split."""
     return render(seed, hw, video=SPLITS[part][k % len(SPLITS[part])])
+
+
+def covering(classes: Collection[int], each: int, first: int, at_least: int = 0) -> list[int]:
+    """Seeds of phantom scenes, from `first` on: `at_least` as they come, then those alone that have an instrument of
+    which fewer than `each` were found, until there are so many of all `classes`.
+    """
+    found, seeds = Counter[int](), []
+    for seed in itertools.count(first):
+        if len(seeds) >= at_least and all(found[k] >= each for k in classes):
+            return seeds
+        _, ids = draw_instruments(scene_rng(seed))
+        if len(seeds) < at_least or any(k in classes and found[k] < each for k in ids):
+            seeds.append(seed)
+            found.update(ids)
 
 
 def evenly(numbers: np.ndarray, n: int) -> np.ndarray:

@@ -23,7 +23,7 @@ def benchmark(monkeypatch):
     """A module of that folder, as when it is run from there."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
-    for name in ("frames", "speed", "side_by_side", "quality", "sampling"):
+    for name in ("frames", "speed", "side_by_side", "quality", "sampling", "rare"):
         sys.modules.pop(name, None)
 
 
@@ -68,6 +68,39 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     before = cell.stat().st_mtime_ns
     quality.main(line)
     assert cell.stat().st_mtime_ns == before and (out / "quality.md").read_text() == table
+
+
+@pytest.mark.slow
+def test_rare_reads_back_every_rare_class(benchmark, tmp_path, capsys):
+    rare, out = benchmark("rare"), tmp_path / "out"
+    line = [
+        str(out), "--frames", "40", "--size", "32x56", "--minutes", "0.02", "--each", "2", "--judge", "20",
+        "--judge-each", "1", "--segmenter-steps", "2", "--set", "batch=2", "--methods", "diffusion,diffusion+balance=0",
+    ]  # fmt: skip
+    rare.main(line)
+    assert capsys.readouterr().out.strip() == str(out / "rare.md")
+    found = json.loads((out / "rare.json").read_text())
+    shown = np.array(found["frames"])
+    tested = rare.frames_by_class(out / "test", out / "frames" / "classes.json")
+    halves = np.argsort(shown, kind="stable")[(shown == 0).sum() :]
+    assert (tested[halves[: len(halves) // 2]] > 0).all() and shown.max() == 40
+    assert [one["method"] for one in found["painted"]] == ["diffusion", "diffusion+balance=0"]
+    table = (out / "rare.md").read_text()
+    assert "| quarter of the classes | training frames | the scenes themselves | diffusion | diffusion+balance=0 |" in table
+    assert Image.open(out / "rare.png").width > 600
+    painted = sorted((out / "diffusion-seed0" / "test" / "images").iterdir())
+    before = [file.stat().st_mtime_ns for file in painted]
+    rare.main(line)
+    assert [file.stat().st_mtime_ns for file in painted] == before and (out / "rare.md").read_text() == table
+
+
+def test_covering_goes_on_until_every_class_is_there(benchmark):
+    frames = benchmark("frames")
+    seeds = frames.covering({18, 31}, 3, 50, at_least=5)
+    ids = [frames.draw_instruments(frames.scene_rng(seed))[1] for seed in seeds]
+    assert seeds[:5] == [50, 51, 52, 53, 54] and seeds == sorted(set(seeds))
+    assert all(sum(k in each for each in ids) >= 3 for k in (18, 31))
+    assert all({18, 31} & set(each) for each in ids[5:])
 
 
 @pytest.mark.slow

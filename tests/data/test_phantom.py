@@ -22,7 +22,7 @@ from surgaug.data.phantom.frequencies import (
     VIDEOS_OF_CLASS,
     joint_frequencies,
 )
-from surgaug.data.phantom.geometry import draw_instruments, make_scene
+from surgaug.data.phantom.geometry import draw_instruments, make_scene, scene_rng
 from surgaug.data.phantom.instruments import TIP_OF_HANDLE
 from surgaug.data.phantom.write import video_of
 from surgaug.errors import DataError
@@ -79,14 +79,10 @@ def test_every_class_occurs_where_it_is_meant_to():
     wanted = set(range(7, 36))
     for class_id in sorted(wanted):
         video = VIDEOS_OF_CLASS.get(class_id, (1,))[0]
-        seed = next(s for s in range(100_000) if class_id in draw_instruments(_rng_of(s), video)[1])
+        seed = next(s for s in range(100_000) if class_id in draw_instruments(scene_rng(s), video)[1])
         for hw in ((64, 112), (135, 240)):
             label_map = render(seed, hw, video=video)[1]
             assert (label_map == class_id).any(), (class_id, seed, hw)
-
-
-def _rng_of(seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, 0x9EE7])
 
 
 def test_what_a_scene_says_is_in_the_label_map():
@@ -97,7 +93,7 @@ def test_what_a_scene_says_is_in_the_label_map():
 
 
 def test_handles_only_with_their_tips():
-    seeds = [s for s in range(6000) if set(draw_instruments(_rng_of(s))[1]) & set(TIP_OF_HANDLE)][:120]
+    seeds = [s for s in range(6000) if set(draw_instruments(scene_rng(s))[1]) & set(TIP_OF_HANDLE)][:120]
     assert len(seeds) == 120
     for seed in seeds:
         seen = set(np.unique(render(seed)[1]).tolist())

@@ -15,9 +15,14 @@ from surgaug.data.phantom.style import Style, video_style
 
 def make_scene(seed: int, video: int | None = None) -> Scene:
     """The scene of that seed (>= 0); `video` is drawn when it is None."""
-    rng = np.random.default_rng([seed, 0x9EE7])
+    rng = scene_rng(seed)
     video, ids = draw_instruments(rng, video)
     return _compose(seed, rng, video_style(video), ids)
+
+
+def scene_rng(seed: int) -> np.random.Generator:
+    """What `make_scene` draws from: first the video and the instruments."""
+    return np.random.default_rng([seed, 0x9EE7])
 
 
 def draw_instruments(rng: np.random.Generator, video: int | None = None) -> tuple[int, tuple[int, ...]]:
