@@ -155,10 +155,12 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
         return report.to_dict()
 
-    reports = [
-        scored(data / "val", "val", ("frechet", "kid", "psnr", "ssim", "diversity"), data),
-        scored(data / "val", "val", ("miou",), judge_frames(cell, options)),
-    ]
+    # What a picture copied is looked for among the frames that its painter learnt from, whoever reads its labels.
+    pictures, labels, teachers = ("frechet", "kid", "psnr", "ssim", "diversity"), ("miou",), judge_frames(cell, options)
+    if teachers == data:
+        reports = [scored(data / "val", "val", pictures + labels, data)]
+    else:
+        reports = [scored(data / "val", "val", *of) for of in ((pictures, data), (labels, teachers))]
     if options.utility:
         test = data / "test" if (data / "test").exists() else data / "val"
         reports.append(scored(test, "train", (), data, Budget(seeds=options.segmenter_seeds)))
