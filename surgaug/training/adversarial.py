@@ -21,6 +21,9 @@ from surgaug.training.frames import Frames
 from surgaug.training.step import apply
 from surgaug.training.validation import fixed_frames, sheet_of
 
+JITTER = 0.1
+"""`zoom` of the papers: frames of 286 pixels cut to 256 (pix2pix, appendix 6.2; the code of CycleGAN and SPADE)."""
+
 
 class Player:
     """A network, or several that move together, with Adam; `rate` is its learning rate over that of the run."""

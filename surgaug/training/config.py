@@ -76,7 +76,7 @@ class TrainConfig:
     ema_power: float | None = 16.0
     balance: float = 0.05
     flip: str = "h"
-    zoom: float = 0.1
+    zoom: float = 0.0
 
     seed: int = 0
     device: str = "auto"

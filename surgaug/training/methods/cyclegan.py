@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.models.gan import PatchDiscriminator, pad_to
-from surgaug.training.adversarial import Adversarial, frozen, least_squares
+from surgaug.training.adversarial import JITTER, Adversarial, frozen, least_squares
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "small": {"size": (128, 128), "steps": 200_000, "batch": 1, "adversary": Adversary(channels=32)},
     "base": {"size": (256, 448), "steps": 400_000, "batch": 1, "adversary": Adversary()},
 }
-RECIPES = {name: {"lr": 2e-4, "ema_power": None, **recipe} for name, recipe in RECIPES.items()}
+RECIPES = {name: {"lr": 2e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in RECIPES.items()}
 
 
 class Buffer(nn.Module):

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from surgaug.models.gan import PatchDiscriminator
-from surgaug.training.adversarial import Adversarial, cross_entropy, frozen
+from surgaug.training.adversarial import JITTER, Adversarial, cross_entropy, frozen
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "small": {"size": (128, 128), "steps": 200_000, "batch": 4, "adversary": Adversary(channels=48)},
     "base": {"size": (256, 448), "steps": 400_000, "batch": 1, "adversary": Adversary()},
 }
-RECIPES = {name: {"lr": 2e-4, "ema_power": None, **recipe} for name, recipe in RECIPES.items()}
+RECIPES = {name: {"lr": 2e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in RECIPES.items()}
 
 
 class Method(Adversarial):

@@ -19,7 +19,7 @@ import torch
 
 from surgaug.models.gan import MultiScaleDiscriminator
 from surgaug.models.vgg import PerceptualLoss
-from surgaug.training.adversarial import Adversarial, feature_matching, frozen, hinge
+from surgaug.training.adversarial import JITTER, Adversarial, feature_matching, frozen, hinge
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "small": {"size": (128, 128), "steps": 100_000, "batch": 16, "adversary": Adversary(channels=32)},
     "base": {"size": (256, 448), "steps": 200_000, "batch": 16, "adversary": Adversary()},
 }
-RECIPES = {name: {"lr": 1e-4, "ema_power": None, **recipe} for name, recipe in RECIPES.items()}
+RECIPES = {name: {"lr": 1e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in RECIPES.items()}
 
 
 class Method(Adversarial):
