@@ -211,6 +211,11 @@ def check(config: TrainConfig) -> None:
     must(config.loss in ("l1", "l2"), f"loss {config.loss}: l1 or l2")
     must(set(config.flip) <= {"h", "v"}, f"flip {config.flip}: any of h and v, or empty")
     must(0 <= config.zoom < 0.9, f"zoom {config.zoom}: from 0 to below 0.9")
+    must(
+        config.prediction != "eps" or config.min_snr_gamma is None or not config.min_snr_floor,
+        f"min_snr_floor {config.min_snr_floor}: with prediction=eps it makes pure noise count millions of times, and "
+        "the model paints noise; add --set min_snr_floor=0",
+    )
     for name in ("drop_map", "drop_class", "drop_style"):
         must(0 <= getattr(config, name) < 1, f"{name} {getattr(config, name)}: from 0 to below 1")
     if config.model != families.DIFFUSION:

@@ -55,6 +55,7 @@ def test_unknown_preset():
     [
         {"batch": 0}, {"lr": 0.0}, {"minutes": -1.0}, {"flip": "x"}, {"zoom": 1.0}, {"drop_map": 1.0}, {"loss": "l3"},
         {"batch": 6, "accumulate": 4}, {"network": {"channels": (8, 8)}}, {"size": (4, 64)},
+        {"prediction": "eps"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(change):
@@ -63,6 +64,13 @@ def test_what_cannot_be_meant_is_refused(change):
         config = override(config, k, v)
     with pytest.raises(UsageError):
         check(config)
+
+
+def test_eps_is_trained_without_the_floor_that_would_paint_noise():
+    eps = preset("tiny", prediction="eps")
+    for name, value in (("min_snr_floor", 0.0), ("min_snr_gamma", None)):
+        check(override(eps, name, value))
+    check(preset("thesis"))
 
 
 def test_differences_survive_json_and_name_the_setting():
