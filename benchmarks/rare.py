@@ -34,6 +34,8 @@ from surgaug.data.atomic import write_png, write_text
 from surgaug.data.dataset import open_pairs
 from surgaug.data.phantom import render
 from surgaug.data.phantom.frequencies import INSTRUMENT_SETS
+from surgaug.data.survey import survey
+from surgaug.feedback import Silent
 from surgaug.scoring.judges import JudgeConfig
 
 TEST_SEED, JUDGE_SEED = 3_000_000, 5_000_000
@@ -91,8 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
 def frames_by_class(folder: Path, classes: Path) -> np.ndarray:
     """int [K]: how many frames show each class."""
     pairs = open_pairs(folder, classes=str(classes))
-    maps = (pairs.space.to_index(pairs.load_label(i)) for i in range(len(pairs)))
-    return np.sum([np.bincount(m.ravel(), minlength=256)[: pairs.space.num_classes] > 0 for m in maps], axis=0)
+    return survey(pairs, Silent(), need_images=False).presence
 
 
 def paint(method: str, seed: int, n: int, options: argparse.Namespace) -> None:
