@@ -43,21 +43,21 @@ from scipy.linalg import sqrtm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.data.dataset import LabelMaps, open_masks
-from surgaug.data.label_space import LabelSpace
-from surgaug.data.phantom import render
-from surgaug.data.resize import resize_label_map
-from surgaug.data.spaces import load_space
-from surgaug.feedback import Silent
-from surgaug.perturb.describe import describe
+from surgaug.datasets.dataset import LabelMaps, open_masks
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.resize import resize_label_map
 from surgaug.perturb.engine import Engine, build, sample_rng
-from surgaug.perturb.find import find_objects
-from surgaug.perturb.objects import SceneObject
-from surgaug.perturb.plausibility import RealMaps, real_maps
-from surgaug.perturb.pool import in_order
+from surgaug.perturb.prior.map_features import describe
+from surgaug.perturb.prior.plausibility import RealMaps, real_maps
 from surgaug.perturb.recipe import Recipe
 from surgaug.perturb.roles import roles
-from surgaug.perturb.work import encode
+from surgaug.perturb.scene.find_objects import find_objects
+from surgaug.perturb.scene.objects import SceneObject
+from surgaug.perturb.worker import encode
+from surgaug.phantom import render
+from surgaug.runtime.feedback import Silent
+from surgaug.runtime.parallel import in_order
 
 CELLS = (16, 9)
 COMPONENTS = 16

@@ -25,9 +25,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.data.atomic import write_png, write_text
-from surgaug.data.dataset import PairedFrames, open_pairs
-from surgaug.data.resize import resize_image, resize_label_map
+from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.io.atomic import write_png, write_text
+from surgaug.labels.resize import resize_image, resize_label_map
 
 Frame = tuple[str, np.ndarray, np.ndarray]
 REAL, PAINTED = "real", "painted"

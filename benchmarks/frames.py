@@ -22,14 +22,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.data.atomic import write_png, write_text
-from surgaug.data.dataset import PairedFrames, open_pairs
-from surgaug.data.label_space import LabelSpace
-from surgaug.data.phantom import render
-from surgaug.data.phantom.frequencies import SPLITS
-from surgaug.data.phantom.geometry import draw_instruments, scene_rng
-from surgaug.data.resize import resize_image, resize_label_map
-from surgaug.data.spaces import load_space
+from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.io.atomic import write_png, write_text
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.phantom import render
+from surgaug.phantom.frequencies import SPLITS
+from surgaug.phantom.geometry import draw_instruments, scene_rng
 from surgaug.training.data import split
 
 PHANTOM = "phantom"

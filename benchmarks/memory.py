@@ -19,9 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.data.atomic import write_png
-from surgaug.data.phantom import render
-from surgaug.models.weights import SHIPPED
+from surgaug.io.atomic import write_png
+from surgaug.models.checkpoint import SHIPPED
+from surgaug.phantom import render
 
 ROOT = Path(__file__).resolve().parents[1]
 RENDERED = 20

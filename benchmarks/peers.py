@@ -40,17 +40,17 @@ from augment import Given
 from frames import phantom, size
 from speed import NETWORKS
 
-from surgaug.data.spaces import load_space
-from surgaug.device import autocast, pick_device, pick_precision
 from surgaug.diffusion.schedules import Schedule
-from surgaug.feedback import Silent
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.pixels import to_images
 from surgaug.models.unet import SemanticUNet
-from surgaug.models.weights import LoadedModel
 from surgaug.perturb.engine import Engine, build, sample_rng
 from surgaug.perturb.recipe import Recipe as Perturbation
-from surgaug.synthesis.recipe import Recipe
-from surgaug.synthesis.sample import Painter
+from surgaug.runtime.device import autocast, pick_device, pick_precision
+from surgaug.runtime.feedback import Silent
+from surgaug.synthesis.generators import Painter
+from surgaug.synthesis.sampling_settings import Recipe
 
 SPACE = load_space("cadis")
 CLASSES = SPACE.num_classes

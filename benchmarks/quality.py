@@ -36,10 +36,10 @@ from side_by_side import side_by_side
 
 import surgaug
 from surgaug.cli import screen
-from surgaug.data.atomic import write_png, write_text
+from surgaug.io.atomic import write_png, write_text
 from surgaug.models import families
-from surgaug.scoring.judges import JudgeConfig
-from surgaug.scoring.utility import Budget
+from surgaug.scoring.segmenter.judges import JudgeConfig
+from surgaug.scoring.segmenter.utility import Budget
 
 METHODS = "diffusion,pix2pix,cyclegan,spade"
 AUGMENT = "flip:0.5,shift:0.5,scale:0.5,rotate:0.5,elastic:0.5"

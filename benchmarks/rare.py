@@ -30,13 +30,13 @@ from side_by_side import side_by_side
 
 import surgaug
 from surgaug.cli import screen
-from surgaug.data.atomic import write_png, write_text
-from surgaug.data.dataset import open_pairs
-from surgaug.data.phantom import render
-from surgaug.data.phantom.frequencies import INSTRUMENT_SETS
-from surgaug.data.survey import survey
-from surgaug.feedback import Silent
-from surgaug.scoring.judges import JudgeConfig
+from surgaug.datasets.dataset import open_pairs
+from surgaug.datasets.survey import survey
+from surgaug.io.atomic import write_png, write_text
+from surgaug.phantom import render
+from surgaug.phantom.frequencies import INSTRUMENT_SETS
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.segmenter.judges import JudgeConfig
 
 TEST_SEED, JUDGE_SEED = 3_000_000, 5_000_000
 QUARTERS = ("rarest", "second", "third", "most frequent")

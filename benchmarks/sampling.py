@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import surgaug
 from surgaug.cli import screen
-from surgaug.data.atomic import atomic_write, write_text
 from surgaug.diffusion import samplers
 from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import alpha_bar_at
-from surgaug.models.weights import model_file, read_header
+from surgaug.io.atomic import atomic_write, write_text
+from surgaug.models.checkpoint import model_file, read_header
 
 SHOWN = {
     "frechet_colour_texture": "Fréchet (colour+texture)",

@@ -30,9 +30,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.models.weights import file_hash
+from surgaug.models.checkpoint import file_hash
+from surgaug.scoring.compute.images import in_order
 from surgaug.scoring.features import colour_texture, inception
-from surgaug.scoring.images import in_order
 from surgaug.scoring.metrics import frechet, psnr, ssim
 from surgaug.scoring.plan import Weights
 from surgaug.scoring.run import ScoreConfig, run_score

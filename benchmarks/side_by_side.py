@@ -18,9 +18,9 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.data.atomic import write_png
-from surgaug.data.label_space import LabelSpace
-from surgaug.data.sheet import cell_width, sheet
+from surgaug.io.atomic import write_png
+from surgaug.labels.contact_sheet import cell_width, sheet
+from surgaug.labels.label_space import LabelSpace
 from surgaug.synthesis.preview import pick
 
 TILE = 200

@@ -9,8 +9,8 @@ python - "$out/frames" <<'PY'
 import sys
 from pathlib import Path
 
-from surgaug.data.phantom import write_cadis
-from surgaug.feedback import Silent
+from surgaug.phantom import write_cadis
+from surgaug.runtime.feedback import Silent
 
 write_cadis(Path(sys.argv[1]), 6000, (64, 112), 0, Silent())
 PY
@@ -23,7 +23,7 @@ python - "$out/run/last.safetensors" "$out/phantom.safetensors" <<'PY'
 import sys
 from pathlib import Path
 
-from surgaug.models.weights import halve
+from surgaug.models.checkpoint import halve
 
 halve(Path(sys.argv[1]), Path(sys.argv[2]))
 PY

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from surgaug.version import __version__
+
 if TYPE_CHECKING:
     from surgaug.api import augment_masks, load_model, score, synthesize, train
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "augment_masks", "load_model", "score", "synthesize", "train"]
 
 

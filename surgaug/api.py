@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surgaug.errors import UsageError
-from surgaug.feedback import Feedback, Silent
+from surgaug.runtime.feedback import Feedback, Silent
 
 if TYPE_CHECKING:
-    from surgaug.models.weights import LoadedModel
+    from surgaug.models.checkpoint import LoadedModel
     from surgaug.perturb.run import Result as AugmentResult
-    from surgaug.scoring.report import Report
+    from surgaug.scoring.report.model import Report
     from surgaug.synthesis.run import Result as SynthesizeResult
     from surgaug.training.loop import TrainResult
 
@@ -184,8 +184,8 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
     `model.net` is a torch module in eval mode, float32, with averaged weights (EMA). Raises ModelError for what is not
     there, or not a model.
     """
-    from surgaug.models.weights import load_model as read
-    from surgaug.synthesis.resolve import resolve_model
+    from surgaug.models.checkpoint import load_model as read
+    from surgaug.synthesis.model_choice import resolve_model
 
     return read(resolve_model(Path(path), Silent()), device)
 

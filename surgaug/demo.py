@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from surgaug.data.atomic import write_text
-from surgaug.data.dataset import open_pairs
-from surgaug.data.phantom.write import write_cadis
+from surgaug.datasets.dataset import open_pairs
 from surgaug.errors import UsageError
-from surgaug.feedback import Feedback, Silent, Task
+from surgaug.io.atomic import write_text
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.run import augment_masks
-from surgaug.scoring.report import Report, figure, notes
+from surgaug.phantom.write import write_cadis
+from surgaug.runtime.feedback import Feedback, Silent, Task
+from surgaug.scoring.report.model import Report, figure, notes
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize

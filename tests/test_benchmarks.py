@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from surgaug.models.weights import SHIPPED
+from surgaug.models.checkpoint import SHIPPED
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

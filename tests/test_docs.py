@@ -137,7 +137,7 @@ def test_the_recipes_of_plug_ins_work_in_a_copy_of_the_sources(tmp_path):
     draw = f"[atomic.write_png(f'frames/val/{{kind}}/0.png', part) for kind, part in {pair}]"
     for kind in ("images", "labels"):
         (copy / "frames" / "val" / kind).mkdir(parents=True)
-    python("-c", f"from surgaug.data import atomic, phantom; {draw}")
+    python("-c", f"from surgaug import phantom; from surgaug.io import atomic; {draw}")
     small = ("--classes", "cadis", "--size", "32x56")
     follow("synthesize --masks frames/val --n 8 --sampler heun", *small, n=1, steps=2)
     assert len(list((copy / "synthetic" / "images").iterdir())) == 1

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from surgaug.data.atomic import write_png
-from surgaug.data.phantom import render
+from surgaug.io.atomic import write_png
+from surgaug.phantom import render
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="shell scripts")]

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from surgaug.data.atomic import write_png, write_text
-from surgaug.data.dataset import Item, open_pairs
-from surgaug.data.origins import read_origins
-from surgaug.data.phantom import render
-from surgaug.data.spaces import load_space
+from surgaug.datasets.dataset import Item, open_pairs
+from surgaug.datasets.provenance import read_origins
 from surgaug.errors import DataError, UsageError
 from surgaug.export import ExportConfig, export, split_items
-from surgaug.feedback import Silent
+from surgaug.io.atomic import write_png, write_text
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.phantom import render
+from surgaug.runtime.feedback import Silent
 
 CADIS = load_space("cadis")
 

@@ -14,9 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
-    {"surgaug", "surgaug.errors", "surgaug.feedback"},
-    {"surgaug.cores", "surgaug.device", "surgaug.interrupt", "surgaug.lock", "surgaug.muon", "surgaug.torchrun"},
-    {"surgaug.data"},
+    {"surgaug.errors", "surgaug.version"},
+    {"surgaug"},
+    {"surgaug.runtime"},
+    {"surgaug.io"},
+    {"surgaug.labels"},
+    {"surgaug.datasets", "surgaug.phantom"},
     {"surgaug.models", "surgaug.diffusion"},
     {
         "surgaug.training",
@@ -86,7 +89,7 @@ def _targets(statement: ast.Import | ast.ImportFrom, importer: str, is_package: 
 
 
 def package(module: str) -> str:
-    """`surgaug.data` for surgaug.data.layouts.cadis; `surgaug.errors` for surgaug.errors."""
+    """`surgaug.labels` for surgaug.datasets.layouts.cadis; `surgaug.errors` for surgaug.errors."""
     return ".".join(module.split(".")[:2])
 
 
@@ -156,7 +159,7 @@ def test_every_module_has_a_layer():
 
 def test_plug_ins_import_no_plug_in():
     folders = plugin_folders(ROOT)
-    assert {"surgaug.data.layouts", "surgaug.diffusion.samplers", "surgaug.scoring.metrics"} <= folders
+    assert {"surgaug.datasets.layouts", "surgaug.diffusion.samplers", "surgaug.scoring.metrics"} <= folders
     assert plugin_ties(FOUND, folders) == []
 
 
@@ -189,15 +192,15 @@ def bad_tree(tmp_path):
     sources = {
         "__init__": "",
         "errors": "from __future__ import annotations\nfrom surgaug.cli import main\n",
-        "data/__init__": "import cv2\n",
-        "data/atomic": "def f():\n    from surgaug.training import loop\n",
+        "io/__init__": "import cv2\n",
+        "io/atomic": "def f():\n    from surgaug.training import loop\n",
         "training/__init__": "",
         "training/loop": "from ..synthesis import plan\nif TYPE_CHECKING:\n    import pandas\n",
         "synthesis/__init__": "from surgaug import perturb\n",
         "synthesis/plan": "",
         "perturb/__init__": "import pkgutil\nnames = pkgutil.iter_modules\n",
         "perturb/shift": "from surgaug.perturb.rotate import f\nfrom .rotate import g\n",
-        "perturb/rotate": "from surgaug.data import atomic\n",
+        "perturb/rotate": "from surgaug.io import atomic\n",
         "cli/__init__": "from surgaug import errors\ndef main():\n    import torch\n",
         "cli/train": "from surgaug.perturb import rotate\n",
     }
@@ -211,8 +214,8 @@ def bad_tree(tmp_path):
 def test_the_checks_see_what_they_should(bad_tree):
     found = imports(bad_tree)
     assert upward(found) == [
-        "surgaug.data.atomic imports surgaug.training.loop",
         "surgaug.errors imports surgaug.cli",
+        "surgaug.io.atomic imports surgaug.training.loop",
         "surgaug.training.loop imports surgaug.synthesis.plan",
     ]
     ties = plugin_ties(found, plugin_folders(bad_tree))

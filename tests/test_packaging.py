@@ -30,7 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 def test_the_package_is_typed_and_carries_its_data():
     files = resources.files("surgaug")
     assert files.joinpath("py.typed").is_file()
-    assert files.joinpath("data/spaces/cadis.json").is_file()
+    assert files.joinpath("labels/spaces/cadis.json").is_file()
     assert files.joinpath("assets/phantom.safetensors").is_file()
 
 

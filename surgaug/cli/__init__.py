@@ -22,9 +22,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from surgaug import __version__, interrupt
 from surgaug.cli import defaults, help, screen
 from surgaug.errors import Interrupted, SurgaugError
+from surgaug.runtime import interrupt
+from surgaug.version import __version__
 
 COMMANDS = {
     "train": "Learn to paint images from label maps.",

@@ -25,7 +25,7 @@ def plugins(folder: str) -> list[str]:
 
 def spaces() -> list[str]:
     """The label spaces that ship, sorted."""
-    return sorted(path.stem for path in (_PACKAGE / "data" / "spaces").glob("*.json"))
+    return sorted(path.stem for path in (_PACKAGE / "labels" / "spaces").glob("*.json"))
 
 
 def one_of(*words: str) -> dict[str, Any]:

@@ -41,10 +41,10 @@ def inspect(
     """
     import json
 
-    from surgaug.data.atomic import write_png, write_text
     from surgaug.errors import UsageError
     from surgaug.inspect.report import shortened
     from surgaug.inspect.run import inspect as run
+    from surgaug.io.atomic import write_png, write_text
 
     feedback = screen.feedback()
     report = run(path, classes, feedback)

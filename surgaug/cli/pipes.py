@@ -10,7 +10,7 @@ from typing import Any
 
 from surgaug.cli import screen
 from surgaug.errors import UsageError
-from surgaug.torchrun import place
+from surgaug.runtime.torchrun import place
 
 
 def source(masks: str) -> Path | tuple[Path, ...]:

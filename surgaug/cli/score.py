@@ -174,17 +174,17 @@ def score(
     import json
 
     from surgaug.cli import screen
-    from surgaug.data.atomic import write_text
     from surgaug.errors import GateError, UsageError
-    from surgaug.scoring import gates
-    from surgaug.scoring.cache import cache_folder
+    from surgaug.io.atomic import write_text
+    from surgaug.scoring.compute.cache import cache_folder
     from surgaug.scoring.features import inception
-    from surgaug.scoring.judges import JudgeConfig, parse_size
     from surgaug.scoring.plan import Weights
-    from surgaug.scoring.report import notes
+    from surgaug.scoring.report import gates
+    from surgaug.scoring.report.model import notes
+    from surgaug.scoring.report.tables import tables
     from surgaug.scoring.run import ScoreConfig, score_folders
-    from surgaug.scoring.tables import tables
-    from surgaug.scoring.utility import Budget
+    from surgaug.scoring.segmenter.judges import JudgeConfig, parse_size
+    from surgaug.scoring.segmenter.utility import Budget
 
     feedback = screen.feedback()
     if download_inception:
@@ -230,7 +230,7 @@ def score(
             write_text(Path(json_file), f"{text}\n")
             screen.result(json_file)
     if html_file is not None:
-        from surgaug.scoring.html.page import write_page
+        from surgaug.scoring.report.html.page import write_page
 
         write_page(html_file, report, scored.real, scored.train, scored.synths, feedback)
         screen.result(html_file)

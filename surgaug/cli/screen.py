@@ -18,8 +18,8 @@ from surgaug.cli import encodings
 from surgaug.cli.figures import Meter, clock, plain_table
 from surgaug.cli.help import Page, render
 from surgaug.cli.terminal import Terminal
-from surgaug.feedback import Feedback, Silent
-from surgaug.torchrun import place
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.torchrun import place
 
 _settings = {"quiet": False, "debug": False}
 _terminal: Terminal | None = None

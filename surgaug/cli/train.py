@@ -9,7 +9,7 @@ import typer
 
 from surgaug.cli import screen
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
-from surgaug.torchrun import place
+from surgaug.runtime.torchrun import place
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 

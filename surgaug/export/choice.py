@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surgaug.data.dataset import Item, PairedFrames
-from surgaug.data.item import Frame, fingerprint
-from surgaug.data.manifests import MANIFEST, read_manifest
-from surgaug.data.names import portable
-from surgaug.data.origins import Origin, read_origins
+from surgaug.datasets.dataset import Item, PairedFrames
+from surgaug.datasets.item import Frame, fingerprint
+from surgaug.datasets.provenance import Origin, read_origins
 from surgaug.errors import DataError, UsageError
-from surgaug.feedback import Feedback
+from surgaug.io.file_names import portable
+from surgaug.io.manifest import MANIFEST, read_manifest
+from surgaug.runtime.feedback import Feedback
 
 _NAMED = 3
 

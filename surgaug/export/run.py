@@ -12,19 +12,19 @@ from typing import Any
 
 from PIL import Image
 
-from surgaug import __version__
-from surgaug.data.atomic import write_bytes, write_png, write_text
-from surgaug.data.dataset import PairedFrames, open_pairs, survey
-from surgaug.data.manifests import MANIFEST
-from surgaug.data.names import same_file
-from surgaug.data.scan import in_threads
-from surgaug.data.settings import refuse_other_settings
-from surgaug.data.stored import FORMAT
-from surgaug.data.target import Target, check_layout, refuse_strangers
+from surgaug.datasets.dataset import PairedFrames, open_pairs, survey
+from surgaug.datasets.stored_ids import FORMAT
+from surgaug.datasets.writer import Target, check_layout, refuse_strangers
 from surgaug.errors import DataError, UsageError
 from surgaug.export.choice import Pair, choose
-from surgaug.feedback import Feedback, Silent
-from surgaug.lock import folder_lock
+from surgaug.io.atomic import write_bytes, write_png, write_text
+from surgaug.io.file_names import same_file
+from surgaug.io.lock import folder_lock
+from surgaug.io.manifest import MANIFEST
+from surgaug.io.output_folder import refuse_other_settings
+from surgaug.labels.scan import in_threads
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.version import __version__
 
 SPLITS = ("train", "val", "test")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from surgaug.data.raster import read_image
-from surgaug.data.sheet import BACKGROUND
+from surgaug.io.images import read_image
+from surgaug.labels.contact_sheet import BACKGROUND
 
 WIDTH, PANEL, COLUMNS, MARGIN = 1200, 300, 2, 24
 _INK, _FAINT, _LINE = (30, 30, 30), (215, 215, 215), (20, 100, 180)

@@ -6,15 +6,15 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from surgaug.data.dataset import LabelMaps, PairedFrames, open_masks, open_pairs
-from surgaug.data.discover import cadis_named
-from surgaug.data.layouts.cadis import known_errors
-from surgaug.data.manifests import MANIFEST, read_manifest
-from surgaug.data.stored import DESCRIPTION, FOLDERS_DESCRIPTION
-from surgaug.data.survey import count, faults, snapped
+from surgaug.datasets.dataset import LabelMaps, PairedFrames, open_masks, open_pairs
+from surgaug.datasets.layouts.cadis import known_errors
+from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
+from surgaug.datasets.survey import count, faults, snapped
 from surgaug.errors import DataError
-from surgaug.feedback import Feedback
 from surgaug.inspect.report import Report
+from surgaug.io.manifest import MANIFEST, read_manifest
+from surgaug.labels.space_detection import cadis_named
+from surgaug.runtime.feedback import Feedback
 
 _LISTED = 5
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from surgaug.data.class_file import read_class_file
-from surgaug.data.coco import category_names, read_json
-from surgaug.data.dataset import open_masks
-from surgaug.data.manifests import read_manifest
-from surgaug.data.scan import Scan, scan_raster
-from surgaug.data.survey import count, faults
+from surgaug.datasets.dataset import open_masks
+from surgaug.datasets.survey import count, faults
 from surgaug.errors import DataError
-from surgaug.feedback import Silent
 from surgaug.inspect.report import Report
+from surgaug.io.manifest import read_manifest
+from surgaug.labels.class_file import read_class_file
+from surgaug.labels.codecs.coco import category_names, read_json
+from surgaug.labels.scan import Scan, scan_raster
+from surgaug.runtime.feedback import Silent
 
 # A picture of more values than this is taken for a photograph.
 _MOST_VALUES = 128

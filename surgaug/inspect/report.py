@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surgaug.data.dataset import LabelMaps
+    from surgaug.datasets.dataset import LabelMaps
 
 Table = tuple[str, list[str], list[list[Any]]]
 BARS = "▁▂▃▄▅▆▇█"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surgaug.data.class_file import SUFFIXES as CLASS_FILES
-from surgaug.data.coco import is_coco
-from surgaug.data.raster import is_image_file
-from surgaug.data.stored import DESCRIPTION, FOLDERS_DESCRIPTION
+from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
 from surgaug.errors import DataError
-from surgaug.feedback import Feedback, Silent
 from surgaug.inspect import dataset, files, model
 from surgaug.inspect.report import Report
+from surgaug.io.images import is_image_file
+from surgaug.labels.class_file import SUFFIXES as CLASS_FILES
+from surgaug.labels.codecs.coco import is_coco
+from surgaug.runtime.feedback import Feedback, Silent
 
 _INDEX = (DESCRIPTION, FOLDERS_DESCRIPTION, "data.yaml", "splits.txt", "splits_final.json", "metadata.csv")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from surgaug.data.dataset import LabelMaps, PairedFrames
-from surgaug.data.label_space import IGNORE_INDEX, LabelSpace
-from surgaug.data.sheet import cell_width, sheet
-from surgaug.data.stored import BACKGROUND
+from surgaug.datasets.dataset import LabelMaps, PairedFrames
+from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.errors import DataError
+from surgaug.labels.contact_sheet import cell_width, sheet
+from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 
 MOST, COLUMNS, WIDTH = 24, 4, 1600
 OPACITY = 0.45

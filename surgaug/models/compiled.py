@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from surgaug.device import is_out_of_memory
-from surgaug.feedback import Feedback
+from surgaug.runtime.device import is_out_of_memory
+from surgaug.runtime.feedback import Feedback
 
 BACKEND = "inductor"
 OFTEN = 100

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from surgaug.data.label_space import IGNORE_INDEX
+from surgaug.labels.label_space import IGNORE_INDEX
 
 
 def pad_to(index_map: Tensor, multiple: int, least: int = 1) -> Tensor:

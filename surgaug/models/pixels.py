@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surgaug.device import to_device
+from surgaug.runtime.device import to_device
 
 
 def to_tensor(images: np.ndarray, device: torch.device | str) -> Tensor:

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surgaug.data.label_space import IGNORE_INDEX
-from surgaug.device import autocast
+from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, groups_for, zero_init
 from surgaug.models.spade import LevelFeatures, Modulation, cells, class_shares, pyramid
 from surgaug.models.style import DIMENSION as STYLE_DIMENSION
 from surgaug.models.style import StyleEmbedding
+from surgaug.runtime.device import autocast
 
 
 @dataclass(frozen=True)

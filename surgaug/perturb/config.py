@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.errors import UsageError
-from surgaug.perturb.balance import parse_balance
+from surgaug.perturb.prior.quotas import parse_balance
 from surgaug.perturb.recipe import Recipe, check_recipe, parse_recipe
 
 MAX_SEED = 2**63 - 1

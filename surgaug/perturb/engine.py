@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.data.dataset import LabelMaps
-from surgaug.data.label_space import LabelSpace
-from surgaug.feedback import Feedback
-from surgaug.perturb.balance import Asks, Trials, corrected, first_asks, targets, unreachable
-from surgaug.perturb.constraints import map_is_sound
-from surgaug.perturb.describe import Facts, describe
-from surgaug.perturb.knowledge import Knowledge, Sight, learn, look
+from surgaug.datasets.dataset import LabelMaps
+from surgaug.labels.label_space import LabelSpace
+from surgaug.perturb.geometry.constraints import map_is_sound
 from surgaug.perturb.mixer import Attempts, Outcome, fulfil, mix
-from surgaug.perturb.plausibility import RealMaps, real_maps
-from surgaug.perturb.pool import in_order
+from surgaug.perturb.prior.instrument_bank import Knowledge, Sight, learn, look
+from surgaug.perturb.prior.map_features import Facts, describe
+from surgaug.perturb.prior.plausibility import RealMaps, real_maps
+from surgaug.perturb.prior.quotas import Asks, Trials, corrected, first_asks, targets, unreachable
 from surgaug.perturb.recipe import Recipe
 from surgaug.perturb.roles import roles
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
+from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_order
 
 _LOOKED_AT = 400  # masks; more tell little more
 _TRIALS = 96  # maps made for trial, to see how often a class comes when it is asked for

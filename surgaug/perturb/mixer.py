@@ -12,11 +12,11 @@ import numpy as np
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.balance import Asks
-from surgaug.perturb.camera import view
-from surgaug.perturb.eye import finished
+from surgaug.perturb.geometry.camera import view
+from surgaug.perturb.geometry.eye import finished
+from surgaug.perturb.prior.quotas import Asks
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.strength import strengthened
 from surgaug.perturb.wish import Wish
 
@@ -49,7 +49,7 @@ class Outcome:
     """A new label map [H, W] and what was done to get it; no records: nothing could be done.
 
     counts: pixels by id. tries: how often an operation was tried, the successful ones included. refused: how often, by
-    "op: reason". plausibility: see `surgaug.perturb.plausibility`; None where it was not asked for.
+    "op: reason". plausibility: see `surgaug.perturb.prior.plausibility`; None where it was not asked for.
     """
 
     label_map: np.ndarray

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from surgaug.data.atomic import atomic_write, clean_leftovers, write_text
-from surgaug.data.settings import refuse_other_settings
 from surgaug.errors import DataError
-from surgaug.perturb.work import LABELS
+from surgaug.io.atomic import atomic_write, clean_leftovers, write_text
+from surgaug.io.output_folder import refuse_other_settings
+from surgaug.perturb.worker import LABELS
 
 DATASET, MANIFEST, PREVIEW = "dataset.json", "manifest.jsonl", "preview.png"
 FORMAT = "surgaug-masks-1"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from surgaug.data.label_space import LabelSpace
-from surgaug.data.sheet import BACKGROUND, cell_width, sheet
+from surgaug.labels.contact_sheet import BACKGROUND, cell_width, sheet
+from surgaug.labels.label_space import LabelSpace
 
 TRIPLES = 12
 _GAP = 3

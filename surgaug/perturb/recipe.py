@@ -21,8 +21,8 @@ from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.balance import Balance, balance_of
 from surgaug.perturb.mixer import DEFAULT_OPS, TRIES, Op, checked, parse_ops, settings_of
+from surgaug.perturb.prior.quotas import Balance, balance_of
 
 if sys.version_info >= (3, 11):
     import tomllib

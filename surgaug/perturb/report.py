@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.data.dataset import Survey
-from surgaug.feedback import Feedback
+from surgaug.datasets.dataset import Survey
 from surgaug.perturb.output import DATASET
+from surgaug.runtime.feedback import Feedback
 
 _NAMED = 5
 

@@ -1,7 +1,7 @@
 """What each class of a label space is to the perturbations: a thing that moves, a disc of the eye, or surroundings.
 
 The label space's `kind` decides. A space that names no instrument is read by its class names; one that has no telling
-names either (`auto`) is judged by each label map itself, in `surgaug.perturb.objects`.
+names either (`auto`) is judged by each label map itself, in `surgaug.perturb.scene.objects`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from surgaug.data.kinds import TOOLS
-from surgaug.data.label_space import LabelSpace
+from surgaug.labels.class_roles import TOOLS
+from surgaug.labels.label_space import LabelSpace
 
 _PUPIL, _IRIS = r"pupil", r"iris"
 _DISCS = (r"lens|\biol\b", _PUPIL, _IRIS, r"cornea|limbus")  # inner to outer

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from surgaug import __version__
-from surgaug.cores import cores
-from surgaug.data.atomic import write_png
-from surgaug.data.dataset import LabelMaps, open_masks, survey
+from surgaug.datasets.dataset import LabelMaps, open_masks, survey
 from surgaug.errors import Interrupted
-from surgaug.feedback import Feedback, Silent
-from surgaug.interrupt import graceful
-from surgaug.lock import folder_lock
+from surgaug.io.atomic import write_png
+from surgaug.io.lock import folder_lock
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, wanted_shares
-from surgaug.perturb.pool import in_order
 from surgaug.perturb.preview import TRIPLES, contact_sheet
 from surgaug.perturb.report import Tally, class_counts, report
-from surgaug.perturb.work import LABELS, Chunk, Done, Job, do, label_name
+from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
+from surgaug.runtime.cores import cores
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.interrupt import graceful
+from surgaug.runtime.parallel import in_order
+from surgaug.version import __version__
 
 _CHUNK = 16  # samples of one mask that are handed to a worker at once
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.perturb.fill import fill
 from surgaug.perturb.rejection import NotApplicable
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.inpaint import fill
+from surgaug.perturb.scene.scene import Scene
 
 
 def keep_ignored(scene: Scene, changed: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Literal
 from surgaug.errors import UsageError
 from surgaug.scoring import metrics
 from surgaug.scoring.features import clip, dinov2, inception
-from surgaug.scoring.report import Definition
+from surgaug.scoring.report.model import Definition
 
 DEFAULT_METRICS = ("psnr", "ssim", "frechet", "kid", "class_frechet", "balance", "brightness", "hue", "sharpness")
 ALIASES = {"precision": "prdc", "recall": "prdc", "density": "prdc", "coverage": "prdc", "ms-ssim": "msssim"}

@@ -6,22 +6,23 @@ import importlib.metadata
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from surgaug import __version__
-from surgaug.data.spaces import load_space
-from surgaug.device import pick_device
 from surgaug.errors import UsageError
-from surgaug.feedback import Feedback, Silent
-from surgaug.scoring import gates, leakage
-from surgaug.scoring.cache import FeatureCache, cache_folder
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.runtime.device import pick_device
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.scoring.compute import leakage
+from surgaug.scoring.compute.cache import FeatureCache, cache_folder
+from surgaug.scoring.compute.scorer import Scorer
 from surgaug.scoring.features import inception
-from surgaug.scoring.folders import IMAGE_FOLDERS, Folder, open_folder
-from surgaug.scoring.judges import JudgeConfig, check_labels, definitions, judge_folders
+from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, open_folder
 from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, Weights, plan_measures
-from surgaug.scoring.remarks import text
-from surgaug.scoring.report import Definition, Report
-from surgaug.scoring.scorer import Scorer
+from surgaug.scoring.report import gates
+from surgaug.scoring.report.model import Definition, Report
+from surgaug.scoring.report.remarks import text
+from surgaug.scoring.report.verdicts import with_verdicts
 from surgaug.scoring.segmenter.apart import NotJudged
-from surgaug.scoring.verdicts import with_verdicts
+from surgaug.scoring.segmenter.judges import JudgeConfig, check_labels, definitions, judge_folders
+from surgaug.version import __version__
 
 
 @dataclass(frozen=True)

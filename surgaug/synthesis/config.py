@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgaug.data.target import check_layout
-from surgaug.device import COMPILE
+from surgaug.datasets.writer import check_layout
 from surgaug.errors import UsageError
 from surgaug.perturb.recipe import parse_recipe
+from surgaug.runtime.device import COMPILE
 from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
 

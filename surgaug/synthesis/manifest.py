@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.data.atomic import atomic_write
+from surgaug.io.atomic import atomic_write
 from surgaug.synthesis.plan import Shard
 
 MANIFEST = "manifest.jsonl"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surgaug.data.dataset import LabelMaps, Survey, open_masks, survey
-from surgaug.data.item import fingerprint
-from surgaug.data.label_space import LabelSpace
-from surgaug.data.resize import fit_size, resize_label_map
-from surgaug.data.target import FOLDERS
+from surgaug.datasets.dataset import LabelMaps, Survey, open_masks, survey
+from surgaug.datasets.item import fingerprint
+from surgaug.datasets.writer import FOLDERS
 from surgaug.errors import DataError, ModelError, UsageError
-from surgaug.feedback import Feedback, Silent
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.resize import fit_size, resize_label_map
+from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.synthesis.config import SynthesizeConfig
 
 _FILES_NAMED = 2

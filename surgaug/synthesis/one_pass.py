@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 import torch
 
-from surgaug.device import autocast, to_device
-from surgaug.models.weights import LoadedModel
-from surgaug.synthesis.sample import finite_images
+from surgaug.models.checkpoint import LoadedModel
+from surgaug.runtime.device import autocast, to_device
+from surgaug.synthesis.generators import finite_images
 
 
 class OnePassPainter:

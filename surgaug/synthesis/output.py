@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgaug import __version__
-from surgaug.data.atomic import write_png, write_text
-from surgaug.data.item import Frame
-from surgaug.data.raster import read_image
-from surgaug.data.settings import refuse_other_settings
-from surgaug.data.stored import FORMAT
-from surgaug.data.target import Target, refuse_strangers
-from surgaug.models.weights import LoadedModel
+from surgaug.datasets.item import Frame
+from surgaug.datasets.stored_ids import FORMAT
+from surgaug.datasets.writer import Target, refuse_strangers
+from surgaug.io.atomic import write_png, write_text
+from surgaug.io.images import read_image
+from surgaug.io.output_folder import refuse_other_settings
+from surgaug.models.checkpoint import LoadedModel
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.manifest import MANIFEST, join_parts, read_rows
 from surgaug.synthesis.preview import contact_sheet, pick
+from surgaug.version import __version__
 
 PREVIEW = "preview.png"
 

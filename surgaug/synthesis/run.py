@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from surgaug.device import is_out_of_memory
 from surgaug.errors import Interrupted
-from surgaug.feedback import Feedback, Silent
-from surgaug.interrupt import graceful
-from surgaug.lock import folder_lock, in_turn
+from surgaug.io.lock import folder_lock, in_turn
 from surgaug.models.compiled import Compiler
+from surgaug.runtime.device import is_out_of_memory
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.interrupt import graceful
+from surgaug.runtime.torchrun import place
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
-from surgaug.synthesis.job import Job, Sample
+from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
 from surgaug.synthesis.output import claim, describe, finish, refuse_other
-from surgaug.synthesis.sample import BatchLimit
+from surgaug.synthesis.samples import Job, Sample
 from surgaug.synthesis.write import Writer
-from surgaug.torchrun import place
 
 T = TypeVar("T")
 WRITERS, WAITING = 2, 64

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.data.atomic import write_png
-from surgaug.data.target import Target
+from surgaug.datasets.writer import Target
 from surgaug.errors import DataError
+from surgaug.io.atomic import write_png
 from surgaug.synthesis.manifest import Journal
 
 

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surgaug.device import autocast, to_device
 from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.spade import class_shares
+from surgaug.runtime.device import autocast, to_device
+from surgaug.runtime.distributed import World
 from surgaug.training.config import TrainConfig
-from surgaug.training.distributed import World
+from surgaug.training.diffusion_step import apply
 from surgaug.training.frames import Frames
-from surgaug.training.step import apply
 from surgaug.training.validation import fixed_frames, sheet_of
 
 JITTER = 0.1

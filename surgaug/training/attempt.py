@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.device import is_out_of_memory
 from surgaug.errors import ModelError
-from surgaug.feedback import Feedback
 from surgaug.models.compiled import Compiler
+from surgaug.runtime.device import is_out_of_memory
+from surgaug.runtime.feedback import Feedback
 from surgaug.training.config import TrainConfig
 
 

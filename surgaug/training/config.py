@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgaug.device import COMPILE
 from surgaug.diffusion import distillation, parameterisation
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
 from surgaug.models import families
+from surgaug.models.checkpoint import SHIPPED, model_file, read_header
 from surgaug.models.unet import UNetConfig
-from surgaug.models.weights import SHIPPED, model_file, read_header
+from surgaug.runtime.device import COMPILE
 from surgaug.training import methods
 
 if sys.version_info >= (3, 11):

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.data.dataset import Item, PairedFrames, open_pairs
-from surgaug.data.label_space import LabelSpace
-from surgaug.data.survey import survey
+from surgaug.datasets.dataset import Item, PairedFrames, open_pairs
+from surgaug.datasets.survey import survey
 from surgaug.errors import DataError
-from surgaug.feedback import Feedback
-from surgaug.models.weights import read_header
+from surgaug.labels.label_space import LabelSpace
+from surgaug.models.checkpoint import read_header
+from surgaug.runtime.feedback import Feedback
 from surgaug.training.config import TrainConfig
 from surgaug.training.frames import Frames
 

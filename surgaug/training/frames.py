@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from surgaug.data.dataset import PairedFrames
-from surgaug.data.resize import resize_image, resize_label_map
-from surgaug.feedback import Feedback
+from surgaug.datasets.dataset import PairedFrames
+from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.runtime.feedback import Feedback
 
 # Frames are kept at up to twice the training size: a box filter over that equals one over the original, and zooming
 # in by as much loses nothing.

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from surgaug.data.atomic import atomic_write
+from surgaug.io.atomic import atomic_write
 
 FIELDS = [
     "step", "minutes", "images", "loss", "judge_loss", "lr", "grad_norm", "images_per_s", "val_loss", "val_by_level",

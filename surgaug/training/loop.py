@@ -11,25 +11,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from surgaug import __version__
-from surgaug.data.atomic import clean_leftovers, write_png
-from surgaug.device import pick_device, pick_precision
 from surgaug.errors import Interrupted, ModelError, UsageError
-from surgaug.feedback import Feedback, Silent
-from surgaug.interrupt import graceful
-from surgaug.lock import folder_lock
+from surgaug.io.atomic import clean_leftovers, write_png
+from surgaug.io.lock import folder_lock
 from surgaug.models import families
+from surgaug.models.checkpoint import save_model, transfer
 from surgaug.models.compiled import Compiler
-from surgaug.models.weights import save_model, transfer
+from surgaug.runtime.device import pick_device, pick_precision
+from surgaug.runtime.distributed import World, join, leave
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.interrupt import graceful
 from surgaug.training import ema, methods
 from surgaug.training.attempt import attempt
 from surgaug.training.config import PHANTOM, TrainConfig, check, start_file, to_dict
 from surgaug.training.data import load_data
-from surgaug.training.distributed import World, join, leave
 from surgaug.training.frames import batches, repeat_factors
 from surgaug.training.logs import Logs
-from surgaug.training.state import prepare, save_state, write_status
+from surgaug.training.run_folder import prepare, save_state, write_status
 from surgaug.training.styles import style_bank
+from surgaug.version import __version__
 
 LOG_SECONDS = 5.0
 

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from surgaug.cli import figures, screen
-from surgaug.feedback import Silent
+from surgaug.runtime.feedback import Silent
 
 JOB = """
     import time

@@ -14,7 +14,7 @@ import typer
 from surgaug import __version__
 from surgaug.cli import COMMANDS, defaults, run, screen
 from surgaug.errors import DataError, GateError, Interrupted, ModelError, UsageError
-from surgaug.feedback import Silent
+from surgaug.runtime.feedback import Silent
 
 
 @pytest.fixture

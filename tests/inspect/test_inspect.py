@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from surgaug.data.atomic import write_png, write_text
-from surgaug.data.phantom import render
-from surgaug.data.spaces import load_space
 from surgaug.errors import DataError
 from surgaug.inspect.curves import draw_run
 from surgaug.inspect.model import curves
 from surgaug.inspect.report import BARS, shortened, sparkline
 from surgaug.inspect.run import inspect
 from surgaug.inspect.sheet import draw_sheet, overlay
+from surgaug.io.atomic import write_png, write_text
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.phantom import render
 
 CADIS = load_space("cadis")
 SHIPPED = Path(__file__).parents[2] / "surgaug" / "assets" / "phantom.safetensors"

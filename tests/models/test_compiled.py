@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from surgaug.feedback import Silent
 from surgaug.models import compiled
 from surgaug.models.compiled import Compiler
 from surgaug.models.unet import SemanticUNet, UNetConfig
+from surgaug.runtime.feedback import Silent
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SMALL = UNetConfig(

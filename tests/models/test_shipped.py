@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from surgaug.data.phantom import render
 from surgaug.diffusion.parameterisation import clip_x0, denoiser
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
-from surgaug.models.weights import SHIPPED, file_hash, load_model, read_header
+from surgaug.models.checkpoint import SHIPPED, file_hash, load_model, read_header
+from surgaug.phantom import render
 
 SHA256 = "7d1065f7af9b05b5b098fcd11a2f7737153217d4038fec30d513a02d2e990a30"
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
-from surgaug.data.label_space import LabelClass, LabelSpace
-from surgaug.data.spaces import load_space
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.labels.label_space import LabelClass, LabelSpace
 
 CADIS = load_space("cadis")
 TASK2 = load_space("cadis-task2")

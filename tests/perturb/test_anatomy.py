@@ -6,12 +6,12 @@ import pytest
 from perturb_cases import CADIS, eye
 
 from surgaug.perturb import ops
-from surgaug.perturb.camera import view
-from surgaug.perturb.discs import find_discs
-from surgaug.perturb.eye import move_eye, scale_pupil
+from surgaug.perturb.geometry.camera import view
+from surgaug.perturb.geometry.eye import move_eye, scale_pupil
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import shift_matrix, turn_matrix
+from surgaug.perturb.scene.eye_discs import find_discs
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import shift_matrix, turn_matrix
 
 INSTRUMENTS = (13, 17, 21)
 

@@ -16,14 +16,14 @@ from perturb_cases import CADIS, WIDE, eye
 from PIL import Image
 
 from surgaug import cli
-from surgaug.data.atomic import write_png
 from surgaug.errors import DataError, UsageError
+from surgaug.io.atomic import write_png
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
 from surgaug.perturb.output import Manifest
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
-from surgaug.perturb.work import label_name
+from surgaug.perturb.worker import label_name
 
 ROOT = Path(__file__).resolve().parents[2]
 

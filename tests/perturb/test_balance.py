@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from perturb_cases import CADIS, eye
 
-from surgaug.data.atomic import write_png
 from surgaug.errors import UsageError
-from surgaug.feedback import Silent
-from surgaug.perturb.balance import Balance, Trials, corrected, first_asks, parse_balance, targets, unreachable
+from surgaug.io.atomic import write_png
 from surgaug.perturb.config import AugmentConfig
+from surgaug.perturb.prior.quotas import Balance, Trials, corrected, first_asks, parse_balance, targets, unreachable
 from surgaug.perturb.recipe import Recipe, parse_recipe
 from surgaug.perturb.run import augment_masks
+from surgaug.runtime.feedback import Silent
 
 KNIFE, PHACO, MANIPULATOR, HANDLE = 12, 13, 17, 21
 

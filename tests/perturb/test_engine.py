@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from perturb_cases import CADIS, MANY, SPACES, dtype_of, eye, label_maps
 
 from surgaug import cli
-from surgaug.data.atomic import write_png
-from surgaug.data.dataset import open_masks
-from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.datasets.dataset import open_masks
 from surgaug.errors import DataError, SurgaugError
-from surgaug.feedback import Silent
-from surgaug.perturb.balance import Balance
+from surgaug.io.atomic import write_png
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb.config import AugmentConfig, configure
 from surgaug.perturb.engine import Engine, build, sample_rng
-from surgaug.perturb.find import find_objects
+from surgaug.perturb.prior.quotas import Balance
 from surgaug.perturb.recipe import Recipe, parse_recipe
 from surgaug.perturb.roles import roles
 from surgaug.perturb.run import augment_masks
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.find_objects import find_objects
+from surgaug.perturb.scene.scene import Scene
+from surgaug.runtime.feedback import Silent
 
 DATA = Path(os.environ.get("SURGAUG_TEST_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 

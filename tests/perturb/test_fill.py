@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from perturb_cases import CADIS
 
-from surgaug.perturb.bridge import bridge
-from surgaug.perturb.discs import find_discs
-from surgaug.perturb.fill import fill
 from surgaug.perturb.rejection import NotApplicable
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.eye_discs import find_discs
+from surgaug.perturb.scene.inpaint import fill
+from surgaug.perturb.scene.occlusion import bridge
+from surgaug.perturb.scene.scene import Scene
 
 EVERYTHING = np.ones(256, bool)
 

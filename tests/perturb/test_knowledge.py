@@ -8,10 +8,10 @@ import pytest
 from perturb_cases import CADIS, TASK2, eye
 
 from surgaug.perturb import ops
-from surgaug.perturb.knowledge import BANK, BankItem, Eye, belong_together, learn, look
 from surgaug.perturb.mixer import mix, parse_ops
+from surgaug.perturb.prior.instrument_bank import BANK, BankItem, Eye, belong_together, learn, look
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.wish import Wish
 
 

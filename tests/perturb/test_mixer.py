@@ -8,10 +8,10 @@ from perturb_cases import CADIS, eye
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops
-from surgaug.perturb.camera import view
+from surgaug.perturb.geometry.camera import view
 from surgaug.perturb.mixer import DEFAULT_OPS, Op, mix, parse_ops, settings_of
 from surgaug.perturb.recipe import parse_recipe
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
 
 
 def test_parse_ops_orders_by_stage_and_takes_text_or_parts():

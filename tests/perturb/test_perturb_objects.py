@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from perturb_cases import CADIS, MANY, TASK2, TWO, eye
 
-from surgaug.data.label_space import LabelClass, LabelSpace
-from surgaug.perturb.find import find_again, find_objects
-from surgaug.perturb.place import move
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.perturb.geometry.place import move
 from surgaug.perturb.roles import roles
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import apply, cut, put, shift_matrix, turn_matrix
+from surgaug.perturb.scene.find_objects import find_again, find_objects
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import apply, cut, put, shift_matrix, turn_matrix
 
 
 def objects(label_map, space):

@@ -12,7 +12,7 @@ from perturb_cases import CADIS, SPACES, TWO, WIDE, dtype_of, eye, label_maps
 from surgaug.perturb import ops
 from surgaug.perturb.mixer import DEFAULT_OPS, mix, parse_ops
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
 
 EVERY = ",".join(ops.names())
 

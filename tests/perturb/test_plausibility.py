@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from perturb_cases import CADIS, eye, label_maps
 from scipy.stats import multivariate_t
 
-from surgaug.perturb.describe import FEATURES, describe
-from surgaug.perturb.plausibility import _log_t, real_maps
+from surgaug.perturb.prior.map_features import FEATURES, describe
+from surgaug.perturb.prior.plausibility import _log_t, real_maps
 
 
 def shifted(n=30, seed=0):

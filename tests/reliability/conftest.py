@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from surgaug import cli
-from surgaug.data.atomic import write_png
-from surgaug.data.phantom import render
-from surgaug.data.spaces import load_space
 from surgaug.diffusion.schedules import Schedule
+from surgaug.io.atomic import write_png
+from surgaug.labels.builtin_spaces import load_space
+from surgaug.models.checkpoint import save_model
 from surgaug.models.unet import SemanticUNet, UNetConfig
-from surgaug.models.weights import save_model
+from surgaug.phantom import render
 
 FRAMES, SIZE = 6, (16, 28)
 NETWORK = {

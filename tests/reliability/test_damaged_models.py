@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from surgaug.errors import ModelError
-from surgaug.models.weights import load_model
-from surgaug.training.state import load_state, save_state
+from surgaug.models.checkpoint import load_model
+from surgaug.training.run_folder import load_state, save_state
 
 
 class Hostile:

@@ -7,12 +7,12 @@ import shutil
 
 import pytest
 
-from surgaug.data.atomic import write_text
 from surgaug.errors import DataError
-from surgaug.feedback import Silent
-from surgaug.lock import folder_lock
+from surgaug.io.atomic import write_text
+from surgaug.io.lock import folder_lock
 from surgaug.perturb.config import configure
 from surgaug.perturb.run import augment_masks
+from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
 from surgaug.training import frames as training_frames

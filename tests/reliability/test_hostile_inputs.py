@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from surgaug.data.atomic import write_png
-from surgaug.data.dataset import open_masks, open_pairs
-from surgaug.data.polygons import read_annotation
-from surgaug.data.raster import MAX_PIXELS, check_image, read_image, read_raw
+from surgaug.datasets.dataset import open_masks, open_pairs
 from surgaug.errors import DataError
-from surgaug.scoring.images import image_size
+from surgaug.io.atomic import write_png
+from surgaug.io.images import MAX_PIXELS, check_image, read_image, read_raw
+from surgaug.labels.codecs.polygons import read_annotation
+from surgaug.scoring.compute.images import image_size
 
 LABEL = np.zeros((8, 8), np.uint8)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from reliability_cases import ENV
 
-from surgaug.models.weights import read_weights
+from surgaug.models.checkpoint import read_weights
 
 pytestmark = pytest.mark.slow
 

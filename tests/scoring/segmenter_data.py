@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.scoring.segmenter.frames import LabelledFrames
 
 SPACE = LabelSpace("two", (LabelClass(0, "ground"), LabelClass(3, "tool")), 255)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from segmenter_data import write_set
 
-from surgaug.data.dataset import open_pairs
-from surgaug.feedback import Silent
-from surgaug.scoring.folders import open_folder, pair
+from surgaug.datasets.dataset import open_pairs
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.inputs import open_folder, pair
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

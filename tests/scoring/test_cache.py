@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgaug.feedback import Silent
-from surgaug.scoring.cache import FILE_NAME, FeatureCache, key
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.compute.cache import FILE_NAME, FeatureCache, key
 
 
 class Listener(Silent):

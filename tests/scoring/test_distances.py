@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from surgaug.scoring.metrics import frechet, kid
-from surgaug.scoring.statistics import (
+from surgaug.scoring.compute.distances import (
     bootstrap_interval,
     frechet_distance,
     kernel_distance,
     membership,
     random_halves,
 )
+from surgaug.scoring.metrics import frechet, kid
 
 
 def sample(n, d, seed=0, scale=1.0, shift=0.0):

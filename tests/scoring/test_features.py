@@ -15,10 +15,10 @@ from PIL import Image
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from surgaug.errors import ModelError
-from surgaug.feedback import Silent
-from surgaug.scoring.description import GROUPS
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.compute.description import GROUPS
+from surgaug.scoring.compute.distances import frechet_distance
 from surgaug.scoring.features import colour_texture, inception, names
-from surgaug.scoring.statistics import frechet_distance
 
 
 def noise(hw=(48, 64), seed=0):

@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 import pytest
 
-from surgaug.feedback import Silent
-from surgaug.scoring.folders import open_folder
-from surgaug.scoring.html.charts import utility_chart
-from surgaug.scoring.html.page import Pictures, render, write_page
-from surgaug.scoring.html.pictures import Trio, Twins
-from surgaug.scoring.report import ClassShare, Definition, Measure, Report, Row, Spread
-from surgaug.scoring.segmentation import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
-from surgaug.scoring.tables import tables
-from surgaug.scoring.verdicts import verdicts, with_verdicts
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.inputs import open_folder
+from surgaug.scoring.report.html.charts import utility_chart
+from surgaug.scoring.report.html.page import Pictures, render, write_page
+from surgaug.scoring.report.html.pictures import Trio, Twins
+from surgaug.scoring.report.model import ClassShare, Definition, Measure, Report, Row, Spread
+from surgaug.scoring.report.tables import tables
+from surgaug.scoring.report.verdicts import verdicts, with_verdicts
+from surgaug.scoring.segmenter.readings import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
 
 EVIL = '<script>alert("x")</script> & co'
 PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="

@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.errors import UsageError
-from surgaug.scoring.class_regions import compare
-from surgaug.scoring.compare import set_measures
-from surgaug.scoring.diversity import pairs_of_one_map
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.scoring.compute.class_regions import compare
+from surgaug.scoring.compute.diversity import pairs_of_one_map
+from surgaug.scoring.compute.intervals import set_measures
 from surgaug.scoring.features import colour_texture, regions
 from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue, sharpness
 from surgaug.scoring.plan import ALL, Weights, known_metrics, plan_measures
-from surgaug.scoring.report import Measure, best_rows
+from surgaug.scoring.report.model import Measure, best_rows
+from surgaug.scoring.report.tables import tables
 from surgaug.scoring.run import ScoreConfig, run_score
-from surgaug.scoring.tables import tables
 
 
 def scene(seed, inside=(180, 60, 50), outside=(60, 90, 160), hw=(40, 48)):
@@ -132,7 +132,7 @@ def test_a_second_run_looks_at_no_image(sets, monkeypatch):
     options = {"metrics": ("psnr", "ssim", "frechet", "class_frechet"), "train": sets / "train"}
     first = run(sets, "good", "real", **options)
     calls = []
-    monkeypatch.setattr("surgaug.scoring.passes.read_image", lambda path: calls.append(path))
+    monkeypatch.setattr("surgaug.scoring.compute.extraction.read_image", lambda path: calls.append(path))
     assert run(sets, "good", "real", **options) == first
     assert calls == []
     with pytest.raises(AttributeError):

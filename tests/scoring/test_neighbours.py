@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from surgaug.scoring.compute.leakage import DEFINITIONS, find_leakage
+from surgaug.scoring.compute.neighbours import nearest
 from surgaug.scoring.features import fingerprint
-from surgaug.scoring.leakage import DEFINITIONS, find_leakage
 from surgaug.scoring.metrics import prdc
-from surgaug.scoring.neighbours import nearest
 
 
 def sample(n, d, seed, shift=0.0):

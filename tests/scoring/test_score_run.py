@@ -15,19 +15,19 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from surgaug.data.raster import read_image
-from surgaug.data.resize import resize_image
 from surgaug.errors import DataError, ModelError, UsageError
-from surgaug.feedback import Silent
-from surgaug.models.weights import file_hash
-from surgaug.scoring import gates
+from surgaug.io.images import read_image
+from surgaug.labels.resize import resize_image
+from surgaug.models.checkpoint import file_hash
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.compute.distances import frechet_distance, kernel_distance
 from surgaug.scoring.features import inception
-from surgaug.scoring.folders import open_folder, pair
+from surgaug.scoring.inputs import open_folder, pair
 from surgaug.scoring.plan import Weights, plan_measures
-from surgaug.scoring.report import best_rows, notes
+from surgaug.scoring.report import gates
+from surgaug.scoring.report.model import best_rows, notes
+from surgaug.scoring.report.tables import tables
 from surgaug.scoring.run import ScoreConfig, run_score
-from surgaug.scoring.statistics import frechet_distance, kernel_distance
-from surgaug.scoring.tables import tables
 
 
 def scene(seed, hw=(48, 64)):

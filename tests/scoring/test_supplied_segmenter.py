@@ -13,17 +13,17 @@ from safetensors.torch import load_file, save_file
 from segmenter_data import SPACE, labelled, write_set
 from torchvision.models import get_model
 
-from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.errors import ModelError, UsageError
-from surgaug.feedback import Silent
-from surgaug.models.weights import file_hash
-from surgaug.scoring.judges import JudgeConfig
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.models.checkpoint import file_hash
+from surgaug.runtime.feedback import Silent
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.scoring.segmenter import start, supplied
 from surgaug.scoring.segmenter.cache import Trainer, key
+from surgaug.scoring.segmenter.judges import JudgeConfig
 from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.train import SegmenterConfig, predict
-from surgaug.scoring.utility import Budget
+from surgaug.scoring.segmenter.training import SegmenterConfig, predict
+from surgaug.scoring.segmenter.utility import Budget
 
 CPU = torch.device("cpu")
 

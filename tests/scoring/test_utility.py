@@ -9,14 +9,13 @@ from scipy import stats
 from segmenter_data import SPACE, labelled
 
 from surgaug.errors import DataError
-from surgaug.feedback import Silent
-from surgaug.scoring import utility
-from surgaug.scoring.judges import _without_test_frames
-from surgaug.scoring.segmenter import cache
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.segmenter import cache, utility
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.cache import Trainer
-from surgaug.scoring.segmenter.train import SegmenterConfig, train
-from surgaug.scoring.utility import BOTH, REAL, SYNTHETIC, Bench, Budget, difference, judge, measure_utility
+from surgaug.scoring.segmenter.judges import _without_test_frames
+from surgaug.scoring.segmenter.training import SegmenterConfig, train
+from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, Budget, difference, judge, measure_utility
 
 CONFIG = SegmenterConfig(size=(32, 48), steps=50, batch=2)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.diffusion.schedules import Schedule
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.models.checkpoint import save_model
 from surgaug.models.unet import SemanticUNet, UNetConfig
-from surgaug.models.weights import save_model
 
 SIZE = (24, 32)
 MASKS = 5

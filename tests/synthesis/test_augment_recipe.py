@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from surgaug.feedback import Silent
+from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig, over_recipe
 from surgaug.synthesis.run import synthesize
 

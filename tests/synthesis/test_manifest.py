@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from surgaug.data.atomic import write_png
+from surgaug.io.atomic import write_png
 from surgaug.synthesis.manifest import (
     Journal,
     complete_samples,

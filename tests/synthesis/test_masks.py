@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from surgaug.data.label_space import LabelClass, LabelSpace
 from surgaug.errors import DataError, ModelError
-from surgaug.feedback import Silent
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.masks import digest, open_for, output_size
 
 
@@ -28,7 +28,7 @@ def test_maps_in_the_colours_of_the_model_are_understood(tmp_path, space):
 
 
 def test_maps_of_all_36_classes_are_regrouped_for_a_model_of_a_task(tmp_path):
-    from surgaug.data.spaces import load_space
+    from surgaug.labels.builtin_spaces import load_space
 
     model_space, ids = load_space("cadis-task1"), np.arange(36).reshape(6, 6)
     folder = save(tmp_path / "cadis", {"Video1_frame000030.png": ids})

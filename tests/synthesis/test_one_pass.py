@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from surgaug.errors import UsageError
-from surgaug.feedback import Silent
 from surgaug.models import families
-from surgaug.models.weights import save_model
+from surgaug.models.checkpoint import save_model
+from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from surgaug.data import layouts
-from surgaug.data.dataset import open_pairs
+from surgaug.datasets import layouts
+from surgaug.datasets.dataset import open_pairs
 from surgaug.errors import DataError, UsageError
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgaug.data.label_space import LabelClass, LabelSpace
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.synthesis.preview import contact_sheet, pick
 
 SPACE = LabelSpace(

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from surgaug.errors import DataError, ModelError, UsageError
-from surgaug.feedback import Silent
-from surgaug.lock import folder_lock
+from surgaug.io.lock import folder_lock
 from surgaug.models import compiled
+from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.generators import Painter
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
-from surgaug.synthesis.sample import Painter
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from surgaug.errors import UsageError
+from surgaug.models.checkpoint import load_model
 from surgaug.models.style import style_code
-from surgaug.models.weights import load_model
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.manifest import MANIFEST, read_rows
 from surgaug.synthesis.run import synthesize
-from surgaug.synthesis.style import choose
+from surgaug.synthesis.style_choice import choose
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from surgaug.errors import Interrupted, UsageError
-from surgaug.feedback import Silent
 from surgaug.models import families
-from surgaug.models.weights import load_model
+from surgaug.models.checkpoint import load_model
+from surgaug.runtime.distributed import World
+from surgaug.runtime.feedback import Silent
 from surgaug.training import loop, methods
 from surgaug.training.adversarial import cross_entropy, feature_matching, hinge, least_squares
 from surgaug.training.config import TrainConfig, check, from_command_line
 from surgaug.training.data import load_data
-from surgaug.training.distributed import World
 from surgaug.training.frames import batches
 from surgaug.training.methods import cyclegan, pix2pix, spade
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from surgaug.data.settings import differences
 from surgaug.errors import UsageError
+from surgaug.io.output_folder import differences
 from surgaug.training.config import FREE_ON_RESUME, check, from_command_line, override, preset, to_dict
 
 

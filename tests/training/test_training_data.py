@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surgaug.data.atomic import write_png
 from surgaug.errors import DataError
-from surgaug.feedback import Silent
+from surgaug.io.atomic import write_png
+from surgaug.runtime.feedback import Silent
 from surgaug.training.config import TrainConfig
 from surgaug.training.data import load_data
 

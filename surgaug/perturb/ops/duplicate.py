@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.knowledge import eye_of, tips_of
-from surgaug.perturb.place import insert, pick_object
+from surgaug.perturb.geometry.place import insert, pick_object
+from surgaug.perturb.prior.instrument_bank import eye_of, tips_of
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import apply, similarity_matrix
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import apply, similarity_matrix
 
 STAGE = 46
 LAYER = "objects"

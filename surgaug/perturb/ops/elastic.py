@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from surgaug.perturb.eye import deform
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.geometry.eye import deform
+from surgaug.perturb.scene.scene import Scene
 
 STAGE = 2
 LAYER = "anatomy"

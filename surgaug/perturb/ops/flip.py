@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.whole import keep_ignored
 
 STAGE = 90

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.discs import Disc
-from surgaug.perturb.eye import move_eye, require_eye
+from surgaug.perturb.geometry.eye import move_eye, require_eye
 from surgaug.perturb.rejection import Rejected
 from surgaug.perturb.roles import Roles
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import shift_matrix
+from surgaug.perturb.scene.eye_discs import Disc
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import shift_matrix
 
 STAGE = 5
 LAYER = "anatomy"

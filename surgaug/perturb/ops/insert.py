@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.knowledge import BankItem, Knowledge, belong_together, eye_of, tips_of
-from surgaug.perturb.place import check_tip, insert
+from surgaug.perturb.geometry.place import check_tip, insert
+from surgaug.perturb.prior.instrument_bank import BankItem, Knowledge, belong_together, eye_of, tips_of
 from surgaug.perturb.rejection import NotApplicable, Rejected
-from surgaug.perturb.scene import BEYOND, Scene
-from surgaug.perturb.sprites import apply, cut, similarity_matrix
+from surgaug.perturb.scene.scene import BEYOND, Scene
+from surgaug.perturb.scene.sprites import apply, cut, similarity_matrix
 
 STAGE = 45
 LAYER = "objects"

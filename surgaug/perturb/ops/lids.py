@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.discs import Disc
-from surgaug.perturb.eye import deform
-from surgaug.perturb.knowledge import eye_of
+from surgaug.perturb.geometry.eye import deform
+from surgaug.perturb.prior.instrument_bank import eye_of
 from surgaug.perturb.rejection import NotApplicable
 from surgaug.perturb.roles import Roles
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.eye_discs import Disc
+from surgaug.perturb.scene.scene import Scene
 
 STAGE = 3
 LAYER = "anatomy"

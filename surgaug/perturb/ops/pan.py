@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.camera import view
+from surgaug.perturb.geometry.camera import view
 from surgaug.perturb.rejection import Rejected
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import shift_matrix
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import shift_matrix
 
 STAGE = 82
 LAYER = "camera"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.discs import Disc
-from surgaug.perturb.eye import require_eye, scale_pupil
+from surgaug.perturb.geometry.eye import require_eye, scale_pupil
 from surgaug.perturb.rejection import Rejected
 from surgaug.perturb.roles import Roles
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.eye_discs import Disc
+from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.strength import FACTOR
 
 STAGE = 4

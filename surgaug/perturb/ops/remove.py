@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.place import pick_object
+from surgaug.perturb.geometry.place import pick_object
 from surgaug.perturb.rejection import NotApplicable
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.scene import Scene
 
 STAGE = 10
 LAYER = "objects"

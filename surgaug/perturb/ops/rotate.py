@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.objects import SceneObject
-from surgaug.perturb.place import move, pick_object
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import turn_matrix
+from surgaug.perturb.geometry.place import move, pick_object
+from surgaug.perturb.scene.objects import SceneObject
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import turn_matrix
 
 STAGE = 30
 LAYER = "objects"

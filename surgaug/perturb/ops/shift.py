@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.place import move, pick_object
+from surgaug.perturb.geometry.place import move, pick_object
 from surgaug.perturb.rejection import Rejected
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import shift_matrix
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import shift_matrix
 
 STAGE = 20
 LAYER = "objects"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.data.label_space import LabelSpace
-from surgaug.perturb.knowledge import belong_together, tips_of
-from surgaug.perturb.objects import SceneObject
+from surgaug.labels.label_space import LabelSpace
+from surgaug.perturb.prior.instrument_bank import belong_together, tips_of
 from surgaug.perturb.rejection import NotApplicable
-from surgaug.perturb.scene import Scene
+from surgaug.perturb.scene.objects import SceneObject
+from surgaug.perturb.scene.scene import Scene
 
 STAGE = 40
 LAYER = "objects"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.camera import view
-from surgaug.perturb.scene import Scene
-from surgaug.perturb.sprites import turn_matrix
+from surgaug.perturb.geometry.camera import view
+from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.scene.sprites import turn_matrix
 from surgaug.perturb.strength import FACTOR
 
 STAGE = 80

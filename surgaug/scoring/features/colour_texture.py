@@ -2,7 +2,7 @@
 
 130 numbers, the same for every image size (at least 8x8 pixels), each of these times 4, so that their mean square is of
 order 1 and the kernel distance, whose kernel is a polynomial of x.y/130, sees more than the mean
-(`scoring/description.py` is the table of their places):
+(`scoring/compute/description.py` is the table of their places):
 
 - 0-8: mean, standard deviation and cube root of the third central moment of L*, a*, b*, over 100
   (Stricker and Orengo 1995);
@@ -21,8 +21,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.description import HAAR_BASE, LAB_SCALE, SCALE
-from surgaug.scoring.patterns import BINS, pattern_bins
+from surgaug.scoring.compute.description import HAAR_BASE, LAB_SCALE, SCALE
+from surgaug.scoring.compute.patterns import BINS, pattern_bins
 
 DIMENSION = 130
 VERSION = 1

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from surgaug.errors import ModelError, UsageError
-from surgaug.feedback import Feedback
-from surgaug.models.weights import file_hash
+from surgaug.models.checkpoint import file_hash
+from surgaug.runtime.feedback import Feedback
 from surgaug.scoring.networks.inception import InceptionV3, fold
 from surgaug.scoring.networks.weights import first_line, read_state
 

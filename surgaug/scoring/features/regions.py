@@ -13,7 +13,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.patterns import BINS, pattern_bins
+from surgaug.scoring.compute.patterns import BINS, pattern_bins
 
 DIMENSION = 22
 VERSION = 1

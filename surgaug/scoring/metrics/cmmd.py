@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.statistics import gaussian_discrepancy, membership
+from surgaug.scoring.compute.distances import gaussian_discrepancy, membership
 
 KIND, NAMES = "set", ("cmmd",)
 FEATURES = ("clip",)

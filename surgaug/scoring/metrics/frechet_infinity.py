@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.statistics import frechet_distance
+from surgaug.scoring.compute.distances import frechet_distance
 
 KIND, NAMES = "set", ("frechet_infinity",)
 FEATURES = ("colour_texture", "inception", "dinov2")

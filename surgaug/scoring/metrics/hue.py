@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.description import mean_lab
+from surgaug.scoring.compute.description import mean_lab
 
 KIND, NAMES = "set", ("hue",)
 FEATURES = ("colour_texture",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.statistics import kernel_distance, membership
+from surgaug.scoring.compute.distances import kernel_distance, membership
 
 KIND, NAMES = "set", ("kid",)
 FEATURES = ("colour_texture", "inception", "dinov2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.neighbours import manifolds
+from surgaug.scoring.compute.neighbours import manifolds
 
 KIND, NAMES = "set", ("precision", "recall", "density", "coverage")
 FEATURES = ("colour_texture", "inception", "dinov2")

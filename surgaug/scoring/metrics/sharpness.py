@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.description import finest_details
+from surgaug.scoring.compute.description import finest_details
 
 KIND, NAMES = "set", ("sharpness",)
 FEATURES = ("colour_texture",)

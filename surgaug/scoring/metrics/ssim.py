@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.similarity import WINDOW, check_pair, similarity
+from surgaug.scoring.compute.similarity import WINDOW, check_pair, similarity
 
 KIND, NAMES, VERSION = "pair", ("ssim",), 1
 TITLE, UNIT, BETTER = "SSIM", "", "higher"

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from surgaug.errors import ModelError, UsageError
-from surgaug.models.weights import file_hash
+from surgaug.models.checkpoint import file_hash
 from surgaug.scoring.networks.weights import first_line
 
 CONFIG, WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from surgaug.data.label_space import IGNORE_INDEX
+from surgaug.labels.label_space import IGNORE_INDEX
 
 TOLERANCE = 0.0075  # of the diagonal (Csurka et al. 2013), at least a pixel
 CONVENTION = (

@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from surgaug.data.atomic import atomic_write, clean_leftovers
-from surgaug.feedback import Task
-from surgaug.models.weights import file_hash
+from surgaug.io.atomic import atomic_write, clean_leftovers
+from surgaug.models.checkpoint import file_hash
+from surgaug.runtime.feedback import Task
 from surgaug.scoring.segmenter import supplied
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.train import SegmenterConfig, train
+from surgaug.scoring.segmenter.training import SegmenterConfig, train
 
 RECIPE = 2  # to be raised when training changes, so that no network of the old recipe is taken for one of the new
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from surgaug.data.dataset import PairedFrames
-from surgaug.data.label_space import IGNORE_INDEX, MAX_CLASSES, LabelSpace
-from surgaug.data.resize import resize_image, resize_label_map
+from surgaug.datasets.dataset import PairedFrames
 from surgaug.errors import DataError
-from surgaug.feedback import Feedback
-from surgaug.scoring.images import in_order
+from surgaug.labels.label_space import IGNORE_INDEX, MAX_CLASSES, LabelSpace
+from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.runtime.feedback import Feedback
+from surgaug.scoring.compute.images import in_order
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from surgaug.data.label_space import LabelSpace
 from surgaug.errors import ModelError
-from surgaug.models.weights import file_hash
+from surgaug.labels.label_space import LabelSpace
+from surgaug.models.checkpoint import file_hash
 from surgaug.scoring.networks.weights import first_line, read_state
 from surgaug.scoring.segmenter.network import UNET, Torchvision, build, known
 

@@ -1,6 +1,6 @@
 """The semantic diffusion model: noise is added in known amounts, the network learns to take it away.
 
-One step stands in `training/step.py`.
+One step stands in `training/diffusion_step.py`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from surgaug.diffusion import distillation
+from surgaug.models.muon import Muon, rest
 from surgaug.models.unet import SemanticUNet
-from surgaug.muon import Muon, rest
+from surgaug.runtime.distributed import World
 from surgaug.training.config import TrainConfig
-from surgaug.training.distill import StudentValidation, Teacher
-from surgaug.training.distributed import World
+from surgaug.training.diffusion_step import Trained, apply, draw, gradient, lr_factor, make_batch
+from surgaug.training.distillation import StudentValidation, Teacher
 from surgaug.training.frames import Frames
-from surgaug.training.step import Trained, apply, draw, gradient, lr_factor, make_batch
 from surgaug.training.validation import Validation
 
 # What `synthesize` does unless told otherwise, by preset: as published, or as measured (docs/method.md).

@@ -1,0 +1,232 @@
+"""Data sets opened: the files found and paired, their encoding and label space known, each frame a call away."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.datasets import layouts
+from surgaug.datasets.interpretation import is_auto, understand
+from surgaug.datasets.item import Item, check_names, fingerprint
+from surgaug.datasets.layouts import cadis
+from surgaug.datasets.pairing import LABEL_FOLDERS, files_by_stem, find_folder
+from surgaug.datasets.survey import Survey, survey
+from surgaug.errors import DataError, UsageError
+from surgaug.io.file_names import portable
+from surgaug.io.images import read_image
+from surgaug.labels.codec import Codec
+from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.scan import Scan
+from surgaug.labels.space_detection import cadis_named
+from surgaug.runtime.feedback import Feedback
+
+__all__ = ["Item", "LabelMaps", "PairedFrames", "Survey", "open_masks", "open_pairs", "survey"]
+
+# Films in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
+_FILM = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
+_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMaps:
+    """Label maps of one label space. `scans`: what each label file holds; `notes`: what a user should hear of it."""
+
+    items: tuple[Item, ...]
+    space: LabelSpace
+    codec: Codec | DrawnCodec
+    root: Path | None
+    scans: dict[Path, Scan] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def load(self, i: int) -> np.ndarray:
+        """Ids [H, W] of item i, uint8 (uint16 where the space has ids above 255). DataError names file and value."""
+        label = self.items[i].label
+        if label is None:
+            raise DataError(f"{self.items[i].image}: no label map of that stem")
+        return self.codec.decode(label)
+
+    load_label = load
+
+    def fingerprint(self, i: int) -> str:
+        """A hash of what item i's label map is read from."""
+        label = self.items[i].label
+        assert label is not None, self.items[i].name
+        return fingerprint(label)
+
+
+@dataclass(frozen=True, eq=False)
+class PairedFrames(LabelMaps):
+    """Label maps with their images."""
+
+    root: Path
+    layout: str = ""
+
+    def load_image(self, i: int) -> np.ndarray:
+        """RGB uint8 [H, W, 3] of item i. DataError names the file."""
+        image = self.items[i].image
+        if image is None:
+            raise DataError(f"{self.items[i].label}: no image of that stem")
+        return read_image(image)
+
+
+def open_pairs(
+    root: Path,
+    *,
+    classes: str | Path | LabelSpace = "auto",
+    split: str | None = None,
+    images: Path | None = None,
+    labels: Path | None = None,
+    exclude_known_errors: bool = False,
+    also: Sequence[Path] = (),
+    feedback: Feedback | None = None,
+) -> PairedFrames:
+    """Open a data set of images with label maps; every label map is read once, in threads.
+
+    classes: "auto", a built-in name, a class file, or a label space. split: "train", "val" or "test"; all if None.
+    images, labels: the folders, relative to `root`, where their names do not tell. exclude_known_errors: leave out the
+    frames of CaDIS that are known to be labelled wrongly, except those of its validation and test split, which stay as
+    published. also: further data sets (of the same layout) whose classes count where classes are found. Images without
+    label and labels without image stay among the items: `survey` refuses and lists them.
+
+    Raises:
+        DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect.detect`).
+        UsageError: `exclude_known_errors` for frames that are not CaDIS's.
+    """
+    root = Path(root)
+    split = _SPLIT_NAMES.get(split or "", split)
+    layout = "folders" if images or labels else _layout_of(root)
+    module = layouts.get(layout)
+    given = {"images": images, "labels": labels} if images or labels else {}
+    everything = module.read(root, **given)
+    items = [item for item in everything if split in (None, item.split)]
+    if not items:
+        items = module.read(root, split=split, **given)  # says why there is none
+    left_out: list[str] = []
+    if exclude_known_errors:
+        items, left_out = _without_known_errors(items, root)
+    # Found classes must be the same for every split of a data set, so all of its maps are looked at.
+    whole = [*everything, *_beside(also, layout)] if is_auto(classes) else items
+    check_names(items)
+    space, codec, scans, notes = understand(whole, classes, [root], module, feedback)
+    notes = [*notes, *left_out]
+    return PairedFrames(tuple(map(_named, items)), space, codec, root, scans, tuple(notes), layout)
+
+
+def open_masks(
+    source: Path | Sequence[Path],
+    *,
+    classes: str | Path | LabelSpace = "auto",
+    feedback: Feedback | None = None,
+) -> LabelMaps:
+    """Open label maps: a folder of them, a data set (its labels), or a list of files and folders.
+
+    Names are the stems; files of one stem from different folders of a list get the folder's name before it.
+
+    Raises:
+        DataError: as `open_pairs`; an empty list; a path that is not there.
+    """
+    if isinstance(source, (str, Path)):
+        root, listed = Path(source), None
+        items, layout = _mask_items(root)
+    else:
+        root, listed, layout = None, [Path(p) for p in source], None
+        items = _listed_items(listed)
+    check_names(items)
+    module = layouts.get(layout) if layout else None
+    space, codec, scans, notes = understand(items, classes, [root] if root else [], module, feedback)
+    return LabelMaps(tuple(map(_named, items)), space, codec, root, scans, tuple(notes))
+
+
+def _layout_of(root: Path) -> str:
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    found = [name for name in layouts.names() if layouts.get(name).matches(root)]
+    # Many layouts hold folders of images and of labels as well; what else they hold tells them.
+    found = [name for name in found if name not in ("folders", "splits")] or found
+    if len(found) > 1:
+        raise DataError(f"{root}: could be read as {' and as '.join(found)}; name the inner folder instead")
+    if not found:
+        raise DataError(
+            f"{root}: no images with label maps: expected images|imgs|frames beside labels|masks|gt, the same in "
+            f"train and val folders, CaDIS's VideoNN/Images and VideoNN/Labels, or Supervisely's ann; {_holds(root)}"
+        )
+    return found[0]
+
+
+def _holds(root: Path) -> str:
+    inside = sorted(p.name + "/" * p.is_dir() for p in root.iterdir() if not p.name.startswith("."))
+    return f"it holds {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}" if inside else "it is empty"
+
+
+def _mask_items(root: Path) -> tuple[list[Item], str | None]:
+    """The label maps of a folder: of a data set, of its one label folder, or the files in it; and the layout if any."""
+    if root.is_file():
+        return _listed_items([root]), None
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    if any(layouts.get(name).matches(root) for name in layouts.names()):
+        layout = _layout_of(root)
+        items = [replace(item, image=None) for item in layouts.get(layout).read(root) if item.label is not None]
+        if not items:
+            raise DataError(f"{root}: no label map, only images")
+        return items, layout
+    folder = find_folder(root, LABEL_FOLDERS) or root
+    return [Item(stem, None, path) for stem, path in files_by_stem(folder).items()], None
+
+
+def _listed_items(paths: Sequence[Path]) -> list[Item]:
+    items: list[Item] = []
+    for path in paths:
+        if path.is_dir():
+            items += _mask_items(path)[0]
+        elif path.is_file():
+            items.append(Item(path.stem, None, path))
+        else:
+            raise DataError(f"{path}: no such file")
+    if not items:
+        raise DataError("no label map named")
+    items = list({item.label: item for item in items}.values())
+    counts = Counter(item.name for item in items)
+    items = [i if counts[i.name] == 1 else replace(i, name=f"{i.label.parent.name}_{i.name}") for i in items if i.label]
+    if len({i.name for i in items}) < len(items):
+        first = next(i for i in items if sum(other.name == i.name for other in items) > 1)
+        second = next(i for i in items if i.name == first.name and i is not first)
+        raise DataError(f"{first.label} and {second.label}: two files of one name; rename one of them")
+    return items
+
+
+def _named(item: Item) -> Item:
+    """`item` with a name that can be written anywhere, and the video that it begins with, if it has none: frames of one
+    film must stay together."""
+    film = _FILM.match(item.name) if item.video is None else None
+    return replace(item, name=portable(item.name), video=film.group(1) if film else item.video)
+
+
+def _beside(roots: Sequence[Path], layout: str) -> list[Item]:
+    """The items of further data sets, unless their layout is another one, or has an encoding of its own."""
+    others = [root for root in map(Path, roots) if root.is_dir() and _layout_of(root) == layout]
+    module = layouts.get(layout)
+    return [] if hasattr(module, "codec") else [item for root in others for item in module.read(root)]
+
+
+def _without_known_errors(items: Sequence[Item], root: Path) -> tuple[list[Item], list[str]]:
+    """The items that may be trained on, and what is to be said of the others."""
+    files = {item: file.stem for item in items if (file := item.image or item.label)}
+    if not cadis_named(files.values()):
+        raise UsageError(f"{root}: frames with known label errors are listed for CaDIS only (VideoN_frameNNNNNN.png)")
+    wrong = {item for item in items if files[item] in cadis.known_errors()}
+    kept = [item for item in items if item not in wrong or item.split in ("val", "test")]
+    if not kept:
+        raise DataError(f"{root}: all {len(items)} frames are known to be labelled wrongly")
+    stay = sum(item in wrong for item in kept)
+    notes = [f"{len(items) - len(kept)} frames known to be mislabelled are left out"]
+    return kept, notes + ([f"{stay} of the validation and test split stay, as published"] if stay else [])

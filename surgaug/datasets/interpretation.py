@@ -1,0 +1,117 @@
+"""What a set of label maps means: its label space and its encoding, from one reading of all of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from surgaug.datasets.item import Item
+from surgaug.datasets.stored_ids import Declared, plain_values, read_description
+from surgaug.errors import DataError
+from surgaug.labels.builtin_spaces import load_space, remap_of
+from surgaug.labels.class_roles import LOOKED_AT, with_kinds
+from surgaug.labels.codec import Codec, regrouped
+from surgaug.labels.codec_detection import detect, union
+from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codecs.polygons import PolygonCodec, space_of_titles, titles_in
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.scan import Scan, scan_files
+from surgaug.labels.space_detection import cadis_named, class_file_space, discover
+from surgaug.runtime.feedback import Feedback, Silent
+
+
+def understand(
+    items: Sequence[Item],
+    classes: str | Path | LabelSpace,
+    roots: Sequence[Path],
+    layout: ModuleType | None,
+    feedback: Feedback | None,
+) -> tuple[LabelSpace, Codec | DrawnCodec, dict[Path, Scan], list[str]]:
+    """Label space and codec of the items' label maps, the scan of each file, and notes for the user.
+
+    classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
+    above them. layout: the layout's module, whose SPACE is the label space that it implies, and whose `codec` knows how
+    its label maps are kept.
+    Raises DataError as `detect.detect`, `discover.discover` and `spaces.load_space` do.
+    """
+    feedback = feedback or Silent()
+    paths = [item.label for item in items if item.label is not None]
+    if not paths:
+        raise DataError(f"{roots[0] if roots else items[0].image}: no label map")
+    given = None if is_auto(classes) else classes if isinstance(classes, LabelSpace) else load_space(classes)
+    folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
+    declared = read_description(folders)
+    if given is not None and declared:
+        _refuse_other_classes(given, declared)
+    if declared and declared.table != plain_values(declared.space):
+        table, remapped = regrouped(declared.table, declared.space, given or declared.space)
+        codec = Codec("ids", given or declared.space, table, remapped)
+        return codec.space, codec, _by_path(scan_files(paths, feedback)), []
+    if roots and layout and hasattr(layout, "codec") and (own := layout.codec(roots[0], items, given)):
+        return own.space, own, _by_path(scan_files(paths, feedback, getattr(own, "scan", None))), []
+    if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
+        space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
+        drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)
+        if not isinstance(classes, LabelSpace):
+            space = with_kinds(space, _some(PolygonCodec(space), drawn_scans))
+        return space, PolygonCodec(space), _by_path(drawn_scans), []
+
+    scans = scan_files(paths, feedback)
+    layout_space = getattr(layout, "SPACE", None)
+    looks_like_cadis = layout_space == "cadis" or cadis_named(path.stem for path in paths)
+    notes: list[str] = []
+    if given is None and declared:
+        space = declared.space
+    elif given is None and layout_space:
+        space = load_space(layout_space)
+    elif given is None:
+        space, notes = discover(scans, class_file_space(folders), looks_like_cadis)
+    else:
+        space = given
+    prefer_remap = declared.space != space if declared else looks_like_cadis
+    codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
+    if not isinstance(classes, LabelSpace) and not declared:
+        space = with_kinds(space, _some(codec, scans))
+        codec = replace(codec, space=space)
+    if codec.remapped:
+        notes.append(f"label maps hold the ids of '{codec.remapped}': regrouped to '{space.name}'")
+    elif not declared and (remap := remap_of(space)) and codec.encoding == "ids":
+        source, regroups = remap
+        if all(v in source.ids for v in union(scans)) and any(regroups[v] != v for v in union(scans)):
+            notes.append(f"label maps taken to hold the ids of '{space.name}', which could be those of '{source.name}'")
+    return space, codec, _by_path(scans), notes
+
+
+def _refuse_other_classes(given: LabelSpace, declared: Declared) -> None:
+    remap, space = remap_of(given), declared.space
+    if "auto" in (given.name, space.name) or (remap and remap[0].names == space.names):
+        return
+    for c in space.classes:
+        if c.id in given.ids and given.by_id(c.id).name.lower() != c.name.lower():
+            raise DataError(
+                f"{declared.path}: its label maps are in the label space '{space.name}', where {c.id} is {c.name}; in "
+                f"'{given.name}' it is {given.by_id(c.id).name}. Leave --classes out"
+            )
+
+
+def is_auto(classes: object) -> bool:
+    """Whether the label space is to be found from the maps."""
+    return isinstance(classes, str) and classes == "auto"
+
+
+def _some(codec: Codec | DrawnCodec, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
+    """Some of the label maps that can be read, ids [H, W], evenly over all."""
+    good = [s.path for s in scans if not s.problem]
+    for i in sorted({int(i) for i in np.linspace(0, len(good) - 1, min(len(good), LOOKED_AT)).round()}):
+        try:
+            yield codec.decode(good[i])
+        except DataError:  # the survey names it
+            continue
+
+
+def _by_path(scans: Iterable[Scan]) -> dict[Path, Scan]:
+    return {scan.path: scan for scan in scans}

@@ -1,0 +1,49 @@
+"""CholecSeg8k: video01/video01_00080/frame_80_endo.png with frame_80_endo_watershed_mask.png beside it.
+
+The watershed mask is read: it holds a value a class, in three equal channels. The colour mask beside it shows the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from surgaug.datasets.item import Item
+from surgaug.datasets.pairing import natural
+from surgaug.errors import DataError
+from surgaug.labels.builtin_spaces import load_space, stored_of
+from surgaug.labels.codec import Codec
+from surgaug.labels.label_space import LabelSpace
+
+SPACE = "cholecseg8k"
+_IMAGE, _LABEL = "_endo.png", "_endo_watershed_mask.png"
+
+
+def matches(root: Path) -> bool:
+    """Whether `root`, its folders or theirs hold frames with their watershed masks."""
+    return any(any(root.glob(f"{'*/' * depth}*{_LABEL}")) for depth in range(3))
+
+
+def read(root: Path, *, split: str | None = None) -> list[Item]:
+    """The frames of all clips; the video is what the clip's name begins with.
+
+    Raises DataError: a `split` was asked for, which there is none of; two frames of one name.
+    """
+    if split is not None:
+        raise DataError(f"{root}: CholecSeg8k has no split '{split}'; leave the split out, and hold out whole videos")
+    items: dict[str, Item] = {}
+    for ending, kind in ((_IMAGE, "image"), (_LABEL, "label")):
+        for path in (p for depth in range(3) for p in root.glob(f"{'*/' * depth}*{ending}")):
+            clip = path.parent.resolve().name
+            name = f"{clip}_{path.name.removesuffix(ending)}"
+            old = items.get(name, Item(name, None, None, clip.split("_")[0]))
+            if getattr(old, kind) is not None:
+                raise DataError(f"{getattr(old, kind)} and {path}: two frames of one name; name the folder of one")
+            items[name] = Item(**{**vars(old), kind: path})
+    return sorted(items.values(), key=lambda item: natural(item.name))
+
+
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
+    """The published values, unless another label space than CholecSeg8k's is given."""
+    space = load_space(SPACE)
+    return Codec("ids", space, stored_of(space)) if given in (None, space) else None

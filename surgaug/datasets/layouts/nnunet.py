@@ -1,0 +1,151 @@
+"""nnU-Net v2: DatasetNNN_NAME with imagesTr/CASE_0000.png (one RGB file), labelsTr/CASE.png, imagesTs, dataset.json.
+
+Format: nnU-Net's documentation/dataset_format.md and ignore_label.md. Labels are 0 (background), 1, 2, ... without
+gaps, and `ignore` is the highest; so ids of a label space without background move up by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.pairing import files_by_stem, pair
+from surgaug.datasets.stored_ids import BACKGROUND, read_description
+from surgaug.datasets.stored_ids import background_values as values
+from surgaug.errors import DataError, UsageError
+from surgaug.io.atomic import write_text
+from surgaug.labels.class_file import label_space
+from surgaug.labels.codec import Codec, regrouped
+from surgaug.labels.label_space import LabelSpace
+
+__all__ = ["check", "codec", "finish", "matches", "paths", "read", "values"]
+
+FOLDS = 5
+NO_PALETTE = "which reads a palette as RGB colours"
+_PARTS = {"train": "Tr", "val": "Tr", "test": "Ts"}
+
+
+def matches(root: Path) -> bool:
+    """Whether imagesTr and labelsTr stand beside a dataset.json of PNG files."""
+    if not ((root / "imagesTr").is_dir() and (root / "labelsTr").is_dir() and (root / "dataset.json").is_file()):
+        return False
+    return _described(root).get("file_ending") == ".png"
+
+
+def read(root: Path, *, split: str | None = None) -> list[Item]:
+    """The cases: of imagesTr "train", or "val" where splits_final.json has one fold that says so; of imagesTs "test".
+
+    Raises DataError: no case in the split, two files of one case.
+    """
+    held_out = _validation(root)
+    items = []
+    for part in ("Tr", "Ts"):
+        images, labels = root / f"images{part}", root / f"labels{part}"
+        if not images.is_dir() or not any(images.iterdir()):
+            continue
+        cases = {stem.removesuffix("_0000"): path for stem, path in files_by_stem(images).items()}
+        for name, image, label in pair(cases, files_by_stem(labels) if labels.is_dir() else {}):
+            own = "test" if part == "Ts" else "val" if name in held_out else "train"
+            items.append(Item(name, image, label, split=own))
+    items = [item for item in items if split in (None, item.split)]
+    if not items:
+        raise DataError(f"{root}: no case of the split '{split}'")
+    return items
+
+
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
+    """The label space of dataset.json, or `given`, whose ids are then the files'; None where surgaug wrote the set, and
+    says what it holds. DataError: region-based labels."""
+    if read_description([root]):
+        return None
+    labels = _described(root).get("labels", {})
+    if regions := [name for name, value in labels.items() if not isinstance(value, int)]:
+        raise DataError(f"{root / 'dataset.json'}: {regions[0]} is a region of several labels; only single labels work")
+    space = label_space(labels, root.name, where=str(root / "dataset.json"))
+    table = {i: i for i in (*space.ids, *(() if space.ignore is None else (space.ignore,)))}
+    table, remapped = regrouped(table, space, given or space)
+    return Codec("ids", given or space, table, remapped)
+
+
+def check(root: Path, space: LabelSpace) -> None:
+    """Raises UsageError when the folder's name is not nnU-Net's, or a class is called as its reserved label."""
+    if not re.fullmatch(r"Dataset\d{3}_\w+", root.name):
+        raise UsageError(f"--out {root}: nnU-Net wants a folder named DatasetNNN_NAME; give --out Dataset501_Synthetic")
+    if "ignore" in (name.lower() for name in space.names):
+        raise UsageError("--layout nnunet: a class is called 'ignore', which nnU-Net keeps for unlabelled pixels")
+
+
+def paths(frame: Frame) -> tuple[str, str]:
+    """imagesTr/NAME_0000.png and labelsTr/NAME.png, or the same in imagesTs and labelsTs for the test split."""
+    part = _PARTS[frame.split or "train"]
+    return f"images{part}/{frame.name}_0000.png", f"labels{part}/{frame.name}.png"
+
+
+def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+    """`dataset.json`, and `splits_final.json` where there are real frames to validate on."""
+    on_disk = values(space)
+    labels = {BACKGROUND: 0} | {c.name: on_disk[c.id] for c in space.classes if on_disk[c.id]}
+    if space.ignore is not None:
+        labels["ignore"] = on_disk[space.ignore]
+    training = [frame for frame in frames if frame.split != "test"]
+    content = {
+        "channel_names": {"0": "R", "1": "G", "2": "B"},
+        "labels": labels,
+        "numTraining": len(training),
+        "file_ending": ".png",
+        "overwrite_image_reader_writer": "NaturalImage2DIO",
+        "name": root.name,
+    }
+    write_text(root / "dataset.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    if found := folds(training):
+        write_text(root / "splits_final.json", json.dumps(found, indent=2) + "\n")
+
+
+def folds(frames: Sequence[Frame], seed: int = 0) -> list[dict[str, list[str]]]:
+    """nnU-Net's folds (case names under train and val): real frames validate, and nothing of their videos trains.
+
+    One fold where there is a validation split; otherwise up to five by video. Empty where there is nothing to validate
+    on: no real frame, or a single video.
+    """
+    real = [frame for frame in frames if not frame.synthetic]
+    if any(frame.split == "val" for frame in real):
+        held_out = [{frame.name for frame in real if frame.split == "val"}]
+    else:
+        groups = sorted({_group(frame) for frame in real})
+        order = np.random.default_rng([seed, 5]).permutation(len(groups))
+        parts = np.array_split(order, min(FOLDS, len(groups))) if len(groups) > 1 else []
+        chosen = [{groups[k] for k in part} for part in parts]
+        held_out = [{frame.name for frame in real if _group(frame) in group} for group in chosen]
+    return [_fold(frames, names) for names in held_out]
+
+
+def _fold(frames: Sequence[Frame], held_out: set[str]) -> dict[str, list[str]]:
+    groups = {_group(frame) for frame in frames if frame.name in held_out}
+    train = [frame.name for frame in frames if frame.name not in held_out and _group(frame) not in groups]
+    return {"train": train, "val": sorted(held_out)}
+
+
+def _group(frame: Frame) -> str:
+    return frame.video or frame.name
+
+
+def _described(root: Path) -> dict:
+    try:
+        parsed = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{root / 'dataset.json'}: not JSON ({error})") from error
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _validation(root: Path) -> set[str]:
+    path = root / "splits_final.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        return set(found[0]["val"]) if len(found) == 1 else set()
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not nnU-Net's list of folds ({error})") from error

@@ -1,0 +1,58 @@
+"""Supervisely: ann/NAME.png.json beside img/NAME.png, in `root` or in one folder a video (as in Cataract-1K).
+
+Cataract-1K is found from above as well, as it was unpacked: [annotations/]Images-and-Supervisely-Annotations/case_N.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surgaug.datasets.item import Item
+from surgaug.datasets.pairing import files_by_stem, natural, pair
+from surgaug.errors import DataError
+
+_CATARACT1K = "Images-and-Supervisely-Annotations"
+
+
+def matches(root: Path) -> bool:
+    """Whether `root` or one of its folders (or Cataract-1K's below it) has a folder `ann` with JSON files."""
+    return bool(_datasets(root))
+
+
+def read(root: Path, *, split: str | None = None) -> list[Item]:
+    """The items; each folder with its own `ann` is a video.
+
+    Raises DataError: two annotations of one frame, a `split` was asked for, which there is none of.
+    """
+    if split is not None:
+        raise DataError(f"{root}: Supervisely folders have no split '{split}'; leave the split out")
+    items: list[Item] = []
+    seen: dict[str, Path | None] = {}
+    for folder in _datasets(root):
+        labels = annotation_files(folder / "ann")
+        images = files_by_stem(folder / "img") if (folder / "img").is_dir() else {}
+        for name, image, label in pair(images, labels):
+            if name in seen:
+                raise DataError(f"{seen[name]} and {label or image}: two frames of one name; rename one of them")
+            seen[name] = label or image
+            items.append(Item(name, image, label, None if folder == root else folder.name))
+    return items
+
+
+def annotation_files(folder: Path) -> dict[str, Path]:
+    """The annotation files of a folder by the stem of their frame: NAME of NAME.png.json."""
+    found = files_by_stem(folder, lambda p: p.suffix.lower() == ".json" and not p.name.startswith("."))
+    by_stem: dict[str, Path] = {}
+    for path in found.values():
+        stem = Path(path.stem).stem
+        if stem in by_stem:
+            raise DataError(f"{by_stem[stem]} and {path.name}: two files of one stem; remove one of them")
+        by_stem[stem] = path
+    return by_stem
+
+
+def _datasets(root: Path) -> list[Path]:
+    bases = [root, *root.glob(_CATARACT1K), *root.glob(f"[Aa]nnotations/{_CATARACT1K}")]
+    inner = (p for base in bases for p in base.iterdir() if p.is_dir())
+    folders = [root, *sorted(inner, key=lambda p: natural(p.name))]
+    return [p for p in folders if (p / "ann").is_dir() and any((p / "ann").glob("*.json"))]

@@ -1,0 +1,123 @@
+"""YOLO segmentation: images/SPLIT/NAME.png with labels/SPLIT/NAME.txt, an object a line, and data.yaml.
+
+Format and drawing: `surgaug.labels.codecs.yolo`. Read also as SPLIT/images with SPLIT/labels, or without splits.
+A polygon cannot have a hole, so a hole is joined to the outline by a cut of no width. The maps themselves are written
+to label_maps/SPLIT, and are read in place of the polygons where they lie. Class numbers leave out the background.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, pair, pair_folders
+from surgaug.datasets.stored_ids import BACKGROUND
+from surgaug.datasets.stored_ids import plain_values as values
+from surgaug.errors import DataError
+from surgaug.io.atomic import write_text
+from surgaug.io.images import is_image_file, read_raw
+from surgaug.labels.codecs.polygons import space_of_titles
+from surgaug.labels.codecs.yolo import CONFIG, YoloCodec, class_names, lines_of
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.scan import in_threads
+from surgaug.labels.space_detection import class_file_space
+from surgaug.runtime.feedback import Silent
+
+__all__ = ["codec", "finish", "matches", "paths", "read", "values"]
+
+_MAPS = "label_maps"
+
+
+def matches(root: Path) -> bool:
+    """Whether text files of labels stand beside images, in splits or not."""
+    return bool(_folders(root))
+
+
+def read(root: Path, *, split: str | None = None) -> list[Item]:
+    """The items of every split, or of one. The label is the map under label_maps, else the text file, else (a frame
+    without objects) the image itself. Where a stem occurs in several splits, all get the split before their names.
+
+    Raises DataError: no such split, two files of one stem.
+    """
+    found: list[Item] = []
+    for own, images, labels in _folders(root):
+        maps = root / _MAPS / (own or "")
+        if maps.is_dir():
+            pairs = pair_folders(images, maps)
+        else:
+            texts = {p.stem: p for p in labels.iterdir() if _is_label(p)}
+            pairs = [(name, image, label or image) for name, image, label in pair(files_by_stem(images), texts)]
+        found += [Item(name, image, label, split=own) for name, image, label in pairs]
+    if len({item.name for item in found}) < len(found):
+        found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
+    items = [item for item in found if split in (None, item.split)]
+    if not items:
+        raise DataError(f"{root}: no split '{split}' under images and labels")
+    return items
+
+
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> YoloCodec | None:
+    """Draws the polygons, unless there are label maps. The label space is `given`, a class file's beside data.yaml, or
+    that of the names. Raises DataError where nothing names the classes."""
+    if any(item.label is not None and item.label.is_relative_to(root / _MAPS) for item in items):
+        return None
+    names = class_names(root)
+    return YoloCodec(given or class_file_space([root]) or space_of_titles(names), names=names)
+
+
+def paths(frame: Frame) -> tuple[str, str]:
+    """images/SPLIT/NAME.png and label_maps/SPLIT/NAME.png."""
+    split = frame.split or "train"
+    return f"images/{split}/{frame.name}.png", f"{_MAPS}/{split}/{frame.name}.png"
+
+
+def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+    """labels/SPLIT/NAME.txt for each frame, and `data.yaml`."""
+    classes = [c for c in space.classes if c.name.lower() != BACKGROUND]
+    for split in {frame.split or "train" for frame in frames}:
+        (root / "labels" / split).mkdir(parents=True, exist_ok=True)
+
+    def write(frame: Frame) -> None:
+        lines = lines_of(read_raw(root / paths(frame)[1]).values, [c.id for c in classes])
+        target = root / "labels" / (frame.split or "train") / f"{frame.name}.txt"
+        write_text(target, "".join(f"{line}\n" for line in lines))
+
+    for _ in in_threads(write, frames, Silent(), "polygons"):
+        pass
+    there = {frame.split or "train" for frame in frames}
+    # Ultralytics wants both keys; a set of training frames alone points both at them, and says so.
+    note = "" if "val" in there else "# no validation frames here: val points at the training frames\n"
+    names = "".join(f"  {k}: {json.dumps(c.name, ensure_ascii=False)}\n" for k, c in enumerate(classes))
+    test = "test: images/test\n" if "test" in there else ""
+    text = (
+        f"path: {json.dumps(root.resolve().as_posix())}\ntrain: images/train\n"
+        f"{note}val: images/{'val' if 'val' in there else 'train'}\n{test}names:\n{names}"
+    )
+    write_text(root / CONFIG, text)
+
+
+def _folders(root: Path) -> list[tuple[str | None, Path, Path]]:
+    """Split, image folder and label folder, in the order train, val, test; the split is None where there is none."""
+    images, labels = find_folder(root, ("images",)), find_folder(root, ("labels",))
+    if images and labels and _has_labels(labels):
+        return [(None, images, labels)]
+    found: list[tuple[str | None, Path, Path]] = []
+    for split, names in SPLIT_FOLDERS.items():
+        pairs = [(find_folder(images, names), find_folder(labels, names))] if images and labels else []
+        if (folder := find_folder(root, names)) is not None:
+            pairs.append((find_folder(folder, ("images",)), find_folder(folder, ("labels",))))
+        found += [(split, i, t) for i, t in pairs if i and t and _has_labels(t)]
+    return found
+
+
+def _has_labels(folder: Path) -> bool:
+    """Whether these are labels: text files, and no label maps with a stray text among them."""
+    files = list(folder.iterdir())
+    return any(map(_is_label, files)) and not any(map(is_image_file, files))
+
+
+def _is_label(path: Path) -> bool:
+    return path.suffix.lower() == ".txt" and not path.name.startswith(".") and path.name != "classes.txt"

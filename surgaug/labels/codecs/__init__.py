@@ -1,0 +1,1 @@
+"""Annotations that are not images of class ids: COCO, polygons, YOLO."""

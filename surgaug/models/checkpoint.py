@@ -1,0 +1,209 @@
+"""The model file: safetensors with everything that sampling needs in its JSON metadata.
+
+One file holds the EMA weights, the network's configuration, the label space, the noise schedule, the parameterisation
+(eps, v or x0), the training size and the class statistics. No sampler can be run on another schedule than the one
+trained on, because the schedule comes with the weights. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from surgaug.errors import ModelError
+from surgaug.io.atomic import write_bytes
+from surgaug.labels.label_space import LabelSpace
+from surgaug.models import families
+from surgaug.models.unet import SemanticUNet
+
+FORMAT = "surgaug-model-1"
+# The small model that comes with the package, trained on phantom scenes (docs/model-card.md).
+SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
+# What training leaves in a run's folder, in the order of preference. The last one comes first: the learning rate has
+# fallen to its end there. The lowest validation loss (a mean error, lowest for blurred answers) is often an early one;
+# name best.safetensors itself to use it.
+MODEL_FILES = ("last.safetensors", "best.safetensors")
+
+
+@dataclass
+class LoadedModel:
+    """A trained model, ready to sample from: `net` in eval mode with the EMA weights, in float32.
+
+    schedule and prediction: of family "diffusion"; the others have none ({}) and "image".
+    """
+
+    net: Any  # of one of `models/families`, each with methods of its own
+    space: LabelSpace
+    schedule: dict[str, Any]
+    prediction: str
+    size: tuple[int, int]
+    hash: str
+    family: str = families.DIFFUSION
+    defaults: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def model_file(path: Path) -> Path:
+    """`path` itself, or the model file in the run folder `path`. ModelError when there is neither."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such model file or run folder")
+    found = next((path / name for name in MODEL_FILES if (path / name).is_file()), None)
+    if found is None:
+        raise ModelError(f"{path}: no model in this folder (looked for {', '.join(MODEL_FILES)})")
+    return found
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of the file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as f:
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def save_model(
+    path: Path,
+    weights: dict[str, Tensor],
+    *,
+    config: Any,
+    space: LabelSpace,
+    schedule: dict[str, Any],
+    prediction: str,
+    size: tuple[int, int],
+    defaults: dict[str, Any],
+    meta: dict[str, Any],
+    family: str = families.DIFFUSION,
+    half: bool = False,
+) -> None:
+    """Write a model file atomically; `half` stores the weights in float16 (half the bytes)."""
+    header = {
+        "family": family,
+        "config": dataclasses.asdict(config),
+        "space": space.to_dict(),
+        "schedule": schedule,
+        "prediction": prediction,
+        "size": list(size),
+        "defaults": defaults,
+        "meta": meta,
+    }
+    tensors = {
+        k: v.detach().to("cpu", torch.float16 if half and v.is_floating_point() else v.dtype).contiguous()
+        for k, v in weights.items()
+    }
+    text = json.dumps(header)
+    metadata = {"format": FORMAT, "surgaug": text, "sha256": _content_hash(text, tensors)}
+    write_bytes(path, save(tensors, metadata=metadata))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The metadata of a model file. ModelError when it is not one, is cut short or cannot be read."""
+    try:
+        with safe_open(str(path), framework="pt") as f:
+            metadata = f.metadata() or {}
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such model file") from None
+    except (SafetensorError, OSError) as e:
+        raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
+    if metadata.get("format") != FORMAT:
+        raise ModelError(f"{path}: a safetensors file, but not a surgaug model (no '{FORMAT}' in its metadata)")
+    try:
+        return json.loads(metadata["surgaug"])
+    except (KeyError, ValueError) as e:
+        raise ModelError(f"{path}: its description is damaged ({e}); copy or train the model again") from None
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a model file, in float32. ModelError when they cannot be read, or are not as they were saved."""
+    try:
+        with safe_open(str(path), framework="pt") as f:
+            metadata = f.metadata() or {}
+            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError) as e:
+        raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
+    # Files of the first version have no checksum.
+    if "sha256" in metadata and metadata["sha256"] != _content_hash(metadata.get("surgaug", ""), tensors):
+        raise ModelError(f"{path}: damaged (its checksum differs); copy or train the model again")
+    return {k: v.float() for k, v in tensors.items()}
+
+
+def _content_hash(header: str, tensors: dict[str, Tensor]) -> str:
+    """sha256 over the header and every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """Read a model file. ModelError names what is wrong with it."""
+    path = Path(path)
+    header, weights = read_header(path), read_weights(path)
+    space = LabelSpace.from_dict(header["space"])
+    family = header.get("family", families.DIFFUSION)  # files of the first version have none
+    net = families.get(family).build(families.read_config(family, header["config"]), space.num_classes)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as e:
+        raise ModelError(f"{path}: the weights do not fit the network that the file describes ({e})") from None
+    net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    size = (int(header["size"][0]), int(header["size"][1]))
+    return LoadedModel(
+        net, space, header["schedule"], header["prediction"], size, file_hash(path), family, header["defaults"],
+        header["meta"],
+    )  # fmt: skip
+
+
+def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
+    """Start `net` from another model's weights; columns of classes are matched by class name.
+
+    Returns the names of the tensors that could not be taken over (other shape or absent).
+    """
+    header, source = read_header(path), read_weights(path)
+    if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
+        raise ModelError(f"--init {path}: a model of kind {family}; it can start no diffusion model")
+    source_names = {c["name"].lower(): i for i, c in enumerate(header["space"]["classes"])}
+    pairs = [(i, source_names[n.lower()]) for i, n in enumerate(space.names) if n.lower() in source_names]
+    own = net.state_dict()
+    left = []
+    for name, tensor in own.items():
+        given = source.get(name)
+        per_class = name == "label_embedding.weight" or (name.startswith("level_features") and name.endswith("weight"))
+        if (
+            given is not None
+            and per_class
+            and given.shape[0] == tensor.shape[0]
+            and given.shape[2:] == tensor.shape[2:]
+        ):
+            for mine, theirs in pairs:
+                tensor[:, mine] = given[:, theirs]
+        elif given is not None and given.shape == tensor.shape:
+            tensor.copy_(given)
+        else:
+            left.append(name)
+    net.load_state_dict(own)
+    return left
+
+
+def halve(source: Path, target: Path) -> None:
+    """Write the model file `source` again with its weights in float16. ModelError when it cannot be read."""
+    h = read_header(source)
+    size, family = (int(h["size"][0]), int(h["size"][1])), h.get("family", families.DIFFUSION)
+    save_model(
+        target, read_weights(source), family=family, config=families.read_config(family, h["config"]),
+        space=LabelSpace.from_dict(h["space"]), schedule=h["schedule"], prediction=h["prediction"], size=size,
+        defaults=h["defaults"], meta=h["meta"], half=True,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Objects, the eye and the camera moved, held against constraints."""

@@ -1,0 +1,86 @@
+"""A label map in figures: which classes it shows, where, how large, of what shape, and which touch each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surgaug.labels.label_space import LabelSpace
+from surgaug.perturb.scene.class_tables import looked_up
+
+_LONGEST = 240  # pixels of the longer side that are looked at; every third or fourth pixel tells the same
+_TOUCH = 2  # pairs of neighbouring pixels from which two classes touch
+FEATURES = ("area", "height", "side", "spread", "upright", "slant", "outline")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """classes: int [P], indices (not ids) of the P classes that are there. touching: bool [P, P].
+
+    features: float64 [P, 7], by `FEATURES`: log of the share of the frame; the centre's (y, x) from the frame's middle,
+    and log of the standard extent, in frame diagonals; the second moments' (yy - xx) and 2 xy over (yy + xx), from -1
+    to 1; log of the outline's length over the root of the area.
+    """
+
+    classes: np.ndarray
+    features: np.ndarray
+    touching: np.ndarray
+
+    def mirrored(self) -> Facts:
+        """Of the map mirrored left to right."""
+        return Facts(self.classes, self.features * np.array([1, 1, -1, 1, 1, -1, 1.0]), self.touching)
+
+
+def describe(label_map: np.ndarray, space: LabelSpace) -> Facts:
+    """The facts of a label map of ids [H, W]; pixels without a label are left out."""
+    step = -(-max(label_map.shape) // _LONGEST)
+    index = _indices(np.ascontiguousarray(label_map[::step, ::step]), space)
+    k = space.num_classes + 1  # the last one: no label
+    h, w = index.shape
+    by_row = np.bincount((index + k * np.arange(h)[:, None]).ravel(), minlength=h * k).reshape(h, k)[:, :-1]
+    by_column = np.bincount((index + k * np.arange(w)).ravel(), minlength=w * k).reshape(w, k)[:, :-1]
+    area = by_row.sum(0)
+    classes = np.flatnonzero(area)
+    n = area[classes].astype(np.float64)
+    diagonal = float(np.hypot(h, w))
+    y, x = (np.arange(h) - (h - 1) / 2) / diagonal, (np.arange(w) - (w - 1) / 2) / diagonal
+    rows, columns = by_row[:, classes], by_column[:, classes]
+    cy, cx = y @ rows / n, x @ columns / n
+    xy = np.bincount(index.ravel(), weights=np.outer(y, x).ravel(), minlength=k)[classes] / n - cy * cx
+    pixel = 1 / (12 * diagonal**2)  # the extent of a single pixel
+    yy, xx = (y * y) @ rows / n - cy * cy + pixel, (x * x) @ columns / n - cx * cx + pixel
+    borders = _borders(index, k)[np.ix_(classes, classes)]
+    outline = np.maximum(borders.sum(1), 1)
+    features = np.stack(
+        [
+            np.log(n / (h * w)),
+            cy,
+            cx,
+            0.5 * np.log(yy + xx),
+            (yy - xx) / (yy + xx),
+            2 * xy / (yy + xx),
+            np.log(outline / np.sqrt(n)),
+        ],
+        axis=1,
+    )
+    return Facts(classes, features, borders >= _TOUCH)
+
+
+def _indices(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
+    """uint8 [H, W]: class indices, and the number of classes where there is none."""
+    return looked_up(np.minimum(space.index_table, np.uint8(space.num_classes)), label_map)
+
+
+def _borders(index: np.ndarray, k: int) -> np.ndarray:
+    """int64 [k, k]: pairs of neighbouring pixels of two different classes, symmetric, zero on the diagonal."""
+    flat, width = index.ravel(), index.shape[1]
+    pairs = np.zeros(k * k, np.int64)
+    for step in (1, width):
+        differ = flat[:-step] != flat[step:]
+        if step == 1:  # the end of a row and the beginning of the next are no neighbours
+            differ[width - 1 :: width] = False
+        at = np.flatnonzero(differ)
+        pairs += np.bincount(flat[at].astype(np.int64) * k + flat[at + step], minlength=k * k)
+    square = pairs.reshape(k, k)
+    return square + square.T

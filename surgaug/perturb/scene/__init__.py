@@ -1,0 +1,1 @@
+"""A label map taken apart: objects, the discs of the eye, the map without an object."""

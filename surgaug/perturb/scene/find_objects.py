@@ -1,0 +1,197 @@
+"""The things in a label map that can be moved, found as whole objects; see `surgaug.perturb.scene.objects`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from surgaug.perturb.roles import Roles
+from surgaug.perturb.scene.class_tables import looked_up
+from surgaug.perturb.scene.objects import MIN_PIXELS, Entry, SceneObject, long_axis
+
+_GAP = 0.03  # of the frame's diagonal: parts of one class that lie nearer to each other are one object
+_COARSE = 4
+_SAMPLED = 1000  # pixels from which a direction is told
+_BACKGROUND_SHARE = 0.2  # a class of an unknown label space is background from this share of the frame's rim
+_THIN = 3.0  # length to width, from which something at the border is taken for an instrument where nothing is known
+
+
+def find_objects(label_map: np.ndarray, roles: Roles, ignore: int | None) -> tuple[SceneObject, ...]:
+    """The movable objects of a label map [H, W], the same order for the same map."""
+    if roles.known:
+        return tuple(_of_classes(label_map, sorted(roles.movable), roles.handles, None))
+    return tuple(_of_unknown(label_map, ignore))
+
+
+def find_again(
+    label_map: np.ndarray, before: np.ndarray, objects: Sequence[SceneObject], roles: Roles
+) -> tuple[SceneObject, ...]:
+    """The objects of a label map [H, W], of which `objects` were there in `before` [H, W].
+
+    Those that nothing came near are the same ones; the rest is looked at where something changed.
+    """
+    x, y, w, h = cv2.boundingRect(cv2.compare(label_map, before, cv2.CMP_NE))
+    if not w:
+        return tuple(objects)
+    margin = int(np.ceil(_GAP * np.hypot(*label_map.shape))) + 1
+    changed = (y - margin, x - margin, y + h + margin, x + w + margin)
+    far = [thing for thing in objects if not _meet(thing.box, changed)]
+    near = [thing.box for thing in objects if _meet(thing.box, changed)] + [(y, x, y + h, x + w)]
+    y0, x0 = np.min(near, 0)[:2].tolist()
+    y1, x1 = np.max(near, 0)[2:].tolist()
+    found = _of_classes(label_map, sorted(roles.movable), roles.handles, None, (y0, x0, y1, x1), far)
+    return tuple(sorted([*far, *found], key=lambda thing: (roles.handles.get(i := thing.class_ids[0], i), thing.box)))
+
+
+def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _of_unknown(label_map: np.ndarray, ignore: int | None) -> list[SceneObject]:
+    """Objects where the label space tells nothing: what is not background.
+
+    With one foreground class everything of it may move; with more, only what is thin and comes in from the border.
+    """
+    rim = _perimeter(label_map)
+    present, counts = np.unique(label_map[label_map != ignore] if ignore is not None else label_map, return_counts=True)
+    if len(present) < 2:
+        return []
+    on_rim = {int(i): float(np.mean(rim == i)) for i in present}
+    background = int(max(zip(present, counts, strict=True), key=lambda p: p[1] * (on_rim[int(p[0])] + 1e-3))[0])
+    foreground = [int(i) for i in present if i != background]
+    if len(foreground) == 1:
+        return _of_classes(label_map, foreground, {}, _kind_by_shape)
+    candidates = [i for i in foreground if on_rim[i] < _BACKGROUND_SHARE]
+    found = _of_classes(label_map, candidates, {}, _kind_by_shape)
+    return [thing for thing in found if thing.kind == "instrument"]
+
+
+def _kind_by_shape(thing: SceneObject) -> str:
+    return "instrument" if thing.entries and thing.length > _THIN * thing.width else "blob"
+
+
+def _of_classes(
+    label_map: np.ndarray,
+    class_ids: list[int],
+    handles: dict[int, int],
+    kind_of: Callable[[SceneObject], str] | None,
+    box: tuple[int, int, int, int] | None = None,
+    known: Sequence[SceneObject] = (),
+) -> list[SceneObject]:
+    """The objects of these classes; in `box`, if given, where `known` ones are left out."""
+    table = np.zeros(int(np.iinfo(label_map.dtype).max) + 1, np.uint16)
+    for class_id in class_ids:
+        table[class_id] = handles.get(class_id, class_id) + 1
+    top, left, bottom, right = box or (0, 0, *label_map.shape)
+    part = label_map[top:bottom, left:right]
+    owners = looked_up(table, part)
+    for thing in known:
+        y0, x0 = max(thing.box[0], top), max(thing.box[1], left)
+        y1, x1 = min(thing.box[2], bottom), min(thing.box[3], right)
+        if y0 < y1 and x0 < x1:
+            own = thing.mask[y0 - thing.box[0] : y1 - thing.box[0], x0 - thing.box[1] : x1 - thing.box[1]]
+            owners[y0 - top : y1 - top, x0 - left : x1 - left][own] = 0
+    x, y, w, h = cv2.boundingRect((owners > 0).view(np.uint8))
+    if not w:
+        return []
+    owners = owners[y : y + h, x : x + w]
+    y, x = y + top, x + left
+    present = np.flatnonzero(np.bincount(owners.ravel()))
+    found = []
+    for owner in present[present > 0]:
+        found += _split((owners == owner).view(np.uint8), (y, x), label_map, kind_of)
+    return found
+
+
+def _split(
+    mask: np.ndarray,
+    offset: tuple[int, int],
+    label_map: np.ndarray,
+    kind_of: Callable[[SceneObject], str] | None,
+) -> list[SceneObject]:
+    """The objects in a mask of one class (and its handle's): connected parts, joined where they lie near each other."""
+    frame = label_map.shape
+    x, y, w, h = cv2.boundingRect(mask)
+    part = mask[y : y + h, x : x + w]
+    offset = (offset[0] + y, offset[1] + x)
+    gap = _GAP * np.hypot(*frame)
+    step = _COARSE if min(w, h) >= 2 * _COARSE else 1
+    near = part if step == 1 else cv2.resize(part * 255, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+    size = 2 * int(np.ceil(gap / 2 / step)) + 1
+    count, groups = cv2.connectedComponents(cv2.dilate((near > 0).view(np.uint8), np.ones((size, size), np.uint8)))
+    if count > 2:
+        groups = cv2.resize(groups.astype(np.uint16), (w, h), interpolation=cv2.INTER_NEAREST)
+    found = []
+    for group in range(1, count):
+        own = part if count == 2 else part * (groups == group).view(np.uint8)
+        gx, gy, gw, gh = cv2.boundingRect(own)
+        own = own[gy : gy + gh, gx : gx + gw].astype(bool)
+        if np.count_nonzero(own) < MIN_PIXELS:
+            continue
+        y0, x0 = offset[0] + gy, offset[1] + gx
+        box = (y0, x0, y0 + gh, x0 + gw)
+        ids = np.where(own, label_map[y0 : y0 + gh, x0 : x0 + gw], 0)
+        thing = SceneObject(frame, box, ids, own, "instrument", _entries(own, box, frame))
+        if kind_of is not None and kind_of(thing) != thing.kind:
+            thing = SceneObject(frame, box, ids, own, kind_of(thing), thing.entries)
+        found.append(thing)
+    return found
+
+
+def _perimeter(array: np.ndarray) -> np.ndarray:
+    """The border pixels of [H, W] in clockwise order from the top left, each once."""
+    if min(array.shape) == 1:
+        return array.ravel()
+    return np.concatenate([array[0], array[1:, -1], array[-1, -2::-1], array[-2:0:-1, 0]])
+
+
+def _entries(mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int, int]) -> tuple[Entry, ...]:
+    """The runs of border pixels of an object, round the corners of the frame, and which way each goes out."""
+    height, width = frame
+    y0, x0, y1, x1 = box
+    points = []
+    if y0 == 0:
+        points += [(0, x0 + c, -1.0, 0.0) for c in np.flatnonzero(mask[0])]
+    if x1 == width:
+        points += [(y0 + r, width - 1, 0.0, 1.0) for r in np.flatnonzero(mask[:, -1])]
+    if y1 == height:
+        points += [(height - 1, x0 + c, 1.0, 0.0) for c in np.flatnonzero(mask[-1])[::-1]]
+    if x0 == 0:
+        points += [(y0 + r, 0, 0.0, -1.0) for r in np.flatnonzero(mask[:, 0])[::-1]]
+    if not points:
+        return ()
+    border = np.array(points)
+    broken = np.abs(np.diff(border[:, :2], axis=0)).max(1) > 2
+    runs = np.split(border, np.flatnonzero(broken) + 1)
+    if len(runs) > 1 and np.abs(runs[0][0, :2] - runs[-1][-1, :2]).max() <= 2:
+        runs[0] = np.concatenate([runs.pop(), runs[0]])
+    return tuple(_entry(run, mask, (y0, x0)) for run in runs)
+
+
+def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
+    point, out = run[:, :2].mean(0), run[:, 2:].mean(0)
+    out = out / np.hypot(*out) if np.hypot(*out) > 1e-6 else run[0, 2:]
+    reach = max(3.0 * len(run), 24.0)
+    low = np.maximum(np.floor(point - origin - reach).astype(int), 0)
+    high = np.ceil(point - origin + reach).astype(int) + 1
+    part = mask[low[0] : high[0], low[1] : high[1]].view(np.uint8)
+    _, labels = cv2.connectedComponents(part, connectivity=8)
+    first = run[0, :2].astype(int) - origin - low
+    near = np.argwhere(labels == labels[first[0], first[1]]) + low + origin
+    near = near[((near - point) ** 2).sum(1) < reach**2].astype(float)
+    near = near[:: -(-len(near) // _SAMPLED)]
+    way, elongation = long_axis(near)
+    inward = near.mean(0) - point
+    # What is round here has no axis that one could trust, so there the way is that to the middle of what is seen.
+    if elongation < 2.0:
+        way = -inward / max(float(np.hypot(*inward)), 1e-9) if np.hypot(*inward) > 1 else out
+    elif way @ (inward if abs(way @ out) < 0.1 else -out) > 0:
+        way = -way
+    lean = float(way @ out)
+    if lean < 0.3:
+        side = way - lean * out
+        side = side / max(np.hypot(*side), 1e-9) * np.sqrt(1 - 0.09)
+        way = 0.3 * out + side
+    return Entry((float(point[0]), float(point[1])), len(run), (float(way[0]), float(way[1])))

@@ -1,0 +1,144 @@
+"""Does a synthetic set repeat the training frames, or itself? Nearest neighbours by thumbnail and perceptual hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from surgaug.scoring.compute.neighbours import nearest
+from surgaug.scoring.features.fingerprint import HASH, THUMBNAIL
+from surgaug.scoring.report.model import ClosePair, Definition, Measure
+
+LEAKAGE, COPIES, REPEATS = "leakage", "copies", "repeats"
+EXACT = 1e-5  # distance of thumbnails of length 1, below which they are equal to rounding
+NEAR_BITS, NEAR_DISTANCE = 10, 0.2  # of 64 bits; a distance of 0.2 is a correlation of 0.98
+LISTED = 24
+RESAMPLES = 1000
+_NEAR = (
+    f"at most {NEAR_BITS} of 64 bits of the perceptual hash differ, and 16x16 thumbnails correlate with 0.98 or more"
+)
+DEFINITIONS = {
+    LEAKAGE: Definition(
+        "Leakage (AUC)",
+        "middle",
+        "",
+        "how often a synthetic image is nearer to its nearest training frame than a held-out real frame is to its own, "
+        "by 16x16 thumbnails without brightness and contrast; 0.5: as far as new real frames; above: nearer, 1 for "
+        "copies; below: unlike real frames (noise gives 0); neither side is better; interval by "
+        "bootstrap over masks and real frames",
+        "hygiene",
+        ranked=False,  # copies are near, noise is far: neither is best
+    ),
+    COPIES: Definition(
+        "Copies of training", "lower", "%", f"share of images near a training frame: {_NEAR}", "hygiene"
+    ),
+    REPEATS: Definition(
+        "Repeats in the set", "lower", "%", f"share of images near another of the set: {_NEAR}", "hygiene"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Measures by name, the closest pairs of synthetic and training images, and what a reader must know."""
+
+    measures: dict[str, Measure]
+    closest: tuple[ClosePair, ...]
+    notes: tuple[str, ...]
+
+
+def find_leakage(
+    synth: np.ndarray,
+    real: np.ndarray,
+    train: np.ndarray,
+    synth_paths: tuple[Path, ...],
+    train_paths: tuple[Path, ...],
+    groups: tuple[np.ndarray, np.ndarray],
+    seed: int,
+) -> Found:
+    """From fingerprints [n, 832] of synthetic, held-out real and training images. Pure.
+
+    groups: int [n] and [m], images of one mask and frames of one film, which the bootstrap draws together.
+    """
+    distance, bits, index = _to_nearest(synth, train)
+    real_distance, real_bits, _ = _to_nearest(real, train)
+    near, real_near = _near(distance, bits), _near(real_distance, real_bits)
+    rng = np.random.default_rng(seed)
+    draws = [_auc(distance[a], real_distance[b]) for a, b in _resamples(groups, rng)]
+    low, high = np.quantile(draws, [0.025, 0.975]) if min(len(np.unique(g)) for g in groups) > 1 else (None, None)
+    order = np.lexsort((bits, distance))[:LISTED]
+    closest = tuple(
+        ClosePair(
+            str(synth_paths[i]),
+            str(train_paths[index[i]]),
+            float(distance[i]),
+            int(bits[i]),
+            _kind(distance[i], near[i]),
+        )
+        for i in order
+    )
+    exact = int((distance < EXACT).sum())
+    notes = []
+    if near.any():
+        notes.append(
+            f"{int(near.sum())} of {len(synth)} synthetic images are near-duplicates of training frames, {exact} of "
+            f"them exact; of held-out real frames, {int(real_near.sum())} of {len(real)} are"
+        )
+    if same := int((real_distance < EXACT).sum()):
+        notes.append(f"{same} of {len(real)} real frames are in --train as well: they are not held out")
+    measures = {
+        LEAKAGE: Measure(_auc(distance, real_distance), len(synth), _number(low), _number(high)),
+        COPIES: Measure(100 * float(near.mean()), len(synth)),
+        REPEATS: _repeats(synth),
+    }
+    return Found(measures, closest, tuple(notes))
+
+
+def _repeats(synth: np.ndarray) -> Measure:
+    if len(synth) < 2:
+        return Measure(None, len(synth), reason="one image repeats nothing")
+    distance, index = nearest(synth[:, THUMBNAIL], synth[:, THUMBNAIL], other=True)
+    return Measure(100 * float(_near(distance, _bits(synth, synth[index])).mean()), len(synth))
+
+
+def _to_nearest(images: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance [n] of thumbnails to the nearest of `train`, the bits by which the hashes differ, and its position."""
+    distance, index = nearest(images[:, THUMBNAIL], train[:, THUMBNAIL])
+    return distance, _bits(images, train[index]), index
+
+
+def _bits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a[:, HASH] != b[:, HASH]).sum(1)
+
+
+def _near(distance: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    return (distance < EXACT) | ((distance <= NEAR_DISTANCE) & (bits <= NEAR_BITS))
+
+
+def _kind(distance: float, near: bool) -> Literal["exact", "near", "other"]:
+    return "exact" if distance < EXACT else "near" if near else "other"
+
+
+def _auc(synth: np.ndarray, real: np.ndarray) -> float:
+    """P(synthetic distance < real distance) + P(equal) / 2 (Mann and Whitney 1947)."""
+    ordered = np.sort(real)
+    below, upto = np.searchsorted(ordered, synth, "left"), np.searchsorted(ordered, synth, "right")
+    return float(1 - (below + upto).mean() / (2 * len(real)))
+
+
+def _resamples(groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+    """Positions of bootstrap samples of either side, whole groups drawn together."""
+    members = []
+    for side in groups:
+        order = np.argsort(side, kind="stable")
+        members.append(np.split(order, np.flatnonzero(np.diff(side[order])) + 1))
+    for _ in range(RESAMPLES):
+        yield tuple(np.concatenate([m[i] for i in rng.integers(len(m), size=len(m))]) for m in members)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,234 @@
+"""One synthetic folder after the other against the real one: what they share is computed once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from surgaug.errors import DataError
+from surgaug.labels.resize import resize_label_map
+from surgaug.runtime.cores import cores
+from surgaug.runtime.feedback import Feedback
+from surgaug.scoring import metrics
+from surgaug.scoring.compute import class_regions, extractors, leakage
+from surgaug.scoring.compute.balance import ClassCounts, balance_measure, class_shares, count_classes
+from surgaug.scoring.compute.cache import FeatureCache
+from surgaug.scoring.compute.diversity import diversity_measure, pairs_of_one_map
+from surgaug.scoring.compute.extraction import Extraction, Partners, Pass, Size, pair_value, run_pass
+from surgaug.scoring.compute.images import image_size, in_order
+from surgaug.scoring.compute.intervals import pair_measure, set_measures
+from surgaug.scoring.inputs import Folder, Pairing, pair
+from surgaug.scoring.plan import PlannedMeasure, Weights
+from surgaug.scoring.report.model import ClassShare, Measure, Row
+from surgaug.scoring.report.remarks import remarks, text
+
+NO_REPEATS = "no label map was painted twice: let synthesize paint more images than there are masks"
+
+
+class Scorer:
+    """Holds what all rows share: the networks, the real folder's features by size, its classes.
+
+    real, train: the folders; `train` None where leakage is not asked for.
+    """
+
+    def __init__(
+        self,
+        measures: dict[str, PlannedMeasure],
+        weights: Weights,
+        real: Folder,
+        train: Folder | None,
+        device: torch.device,
+        workers: int,
+        draws: int,
+        seed: int,
+        cache: FeatureCache,
+        feedback: Feedback,
+    ) -> None:
+        self._measures, self._weights, self.real, self._train = measures, weights, real, train
+        self.device, self.workers, self._draws, self._seed = device, workers or cores(), draws, seed
+        self._cache, self._feedback = cache, feedback
+        kinds = {m.kind for m in measures.values()}
+        wanted = {m.feature for m in measures.values() if m.feature} | ({"fingerprint"} if train else set())
+        features = extractors.load_features(wanted, weights, device)
+        named = {m.metric for m in measures.values() if m.kind in ("pair", "diversity") and not m.feature}
+        self._pair_metrics = extractors.load_pair_metrics(sorted(named), weights, device)
+        self._paired = [m.metric for m in measures.values() if m.kind == "pair"]
+        self._extraction = Extraction(features, "classes" in kinds, self.workers, cache)
+        self._real_passes: dict[Size, Pass] = {}
+        self._train_features: dict[Size, np.ndarray] = {}
+
+    @cached_property
+    def real_sizes(self) -> Counter[Size]:
+        """How many real frames there are of each size."""
+        return Counter(in_order(image_size, self.real.images, self.workers))
+
+    def row(self, folder: Folder, name: str) -> Row:
+        """One synthetic folder against the real one."""
+        sizes = Counter(in_order(image_size, folder.images, self.workers))
+        size = max(sizes, key=lambda s: (sizes[s], s))
+        pairing = pair(folder, self.real) if self._paired else None
+        seen = self._synthetic_pass(folder, name, size, pairing)
+        real = self._real_pass(size) if self._extraction.features or self._extraction.regions else Pass()
+        shares, no_shares = self._balance(folder)
+        regions = None
+        if self._extraction.regions and folder.frames and self.real.frames:
+            spaces = self.real.frames.space, folder.frames.space
+            regions = class_regions.compare(real.regions, seen.regions, spaces, self._draws, self._seed)
+        leaks = self._leakage(folder, size, seen, real)
+        sets = self._set_measures(real, seen)
+        found = {
+            "pair": lambda m: self._pair_measure(m, seen, pairing),
+            "set": lambda m: sets[m.metric, m.feature][m.figure],
+            "classes": lambda _: regions[0] if regions else self._without_labels(folder),
+            "balance": lambda _: balance_measure(shares, len(folder), no_shares),
+            "diversity": lambda m: self._diversity(m, folder, seen, real),
+        }
+        return Row(
+            name=name,
+            path=str(folder.root),
+            images=len(folder),
+            size=size,
+            pairs=pairing.count if pairing else 0,
+            pairs_by=pairing.by if pairing else "",
+            measures={
+                **{key: found[m.kind](m) for key, m in self._measures.items()},
+                **(leaks.measures if leaks else {}),
+            },
+            classes=shares,
+            classes_reason=no_shares,
+            notes=(
+                *remarks(folder, self.real, sizes, self.real_sizes, size, seen, pairing, self._deep()),
+                *(leaks.notes if leaks else ()),
+            ),
+            class_frechet=regions[1] if regions else (),
+            closest=leaks.closest if leaks else (),
+            settings=folder.settings,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What the features were, for the report."""
+        return extractors.facts(self._extraction.features, self._pair_metrics, self._weights)
+
+    def _deep(self) -> dict[str, int]:
+        """Dimension of the features of networks that a covariance is made of."""
+        names = {m.feature for m in self._measures.values() if m.metric == "frechet" and m.feature} - {"colour_texture"}
+        dimensions = {"inception": 2048, "dinov2": 1024}
+        return {name: dimensions[name] for name in sorted(names)}
+
+    def _synthetic_pass(self, folder: Folder, name: str, size: Size, pairing: Pairing | None) -> Pass:
+        partners = None
+        if pairing is not None and pairing.count:
+            paths = tuple(self.real.images[i] if i >= 0 else None for i in pairing.partner)
+            partners = Partners(paths, pairing.partner, {m: self._pair_metrics[m] for m in self._paired})
+        labels = _labels(folder, size) if self.real.frames else None
+        return run_pass(folder.images, size, self._extraction, self._feedback, name, labels, partners)
+
+    def _real_pass(self, size: Size) -> Pass:
+        if size not in self._real_passes:
+            description = f"real frames at {text(size)}"
+            self._real_passes[size] = run_pass(
+                self.real.images, size, self._extraction, self._feedback, description, _labels(self.real, size)
+            )
+        return self._real_passes[size]
+
+    def _set_measures(self, real: Pass, seen: Pass) -> dict[tuple[str, str], dict[str, Measure]]:
+        """Each metric of sets once on each extractor, however many figures it gives."""
+        return {
+            (metric, feature): set_measures(
+                metrics.get(metric), real.features[feature], seen.features[feature], self._draws, self._seed
+            )
+            for metric, feature in dict.fromkeys(
+                (m.metric, m.feature) for m in self._measures.values() if m.kind == "set" and m.feature
+            )
+        }
+
+    def _pair_measure(self, planned: PlannedMeasure, seen: Pass, pairing: Pairing | None) -> Measure:
+        values, sources = seen.pairs.get(planned.metric, (np.empty(0), np.empty(0)))
+        if len(values):
+            return pair_measure(values, sources, np.random.default_rng(self._seed))
+        return Measure(None, 0, reason=seen.pair_errors.get(planned.metric) or _no_pairs(pairing))
+
+    def _diversity(self, planned: PlannedMeasure, folder: Folder, seen: Pass, real: Pass) -> Measure:
+        frames = folder.frames
+        if frames is None:
+            return Measure(None, 0, reason=folder.no_labels)
+        rng = np.random.default_rng(self._seed)
+        maps = in_order(lambda i: frames.load_label(i).tobytes(), folder.positions, self.workers)
+        pairs, groups = pairs_of_one_map([hash(m) for m in maps], rng)
+        if not len(pairs):
+            return Measure(None, 0, reason=NO_REPEATS)
+
+        if planned.feature:
+            distances = [_euclidean(p.features[planned.feature]) for p in (seen, real)]
+        else:
+            metric, identity = self._pair_metrics[planned.metric]
+            apart = (lambda value: 1 - value) if planned.metric == "ssim" else (lambda value: value)
+
+            def of(images: tuple[Path, ...]) -> Callable[[int, int], float]:
+                return lambda a, b: apart(pair_value(metric, identity, images[a], images[b], self._cache))
+
+            distances = [of(folder.images), of(self.real.images)]
+        try:
+            return diversity_measure(distances[0], distances[1], pairs, groups, len(self.real), rng)
+        except ValueError as reason:
+            return Measure(None, len(pairs), reason=str(reason))
+
+    def _leakage(self, folder: Folder, size: Size, seen: Pass, real: Pass) -> leakage.Found | None:
+        if self._train is None:
+            return None
+        if size not in self._train_features:
+            only = {"fingerprint": self._extraction.features["fingerprint"]}
+            extraction = Extraction(only, False, self.workers, self._cache)
+            found = run_pass(self._train.images, size, extraction, self._feedback, f"training frames at {text(size)}")
+            self._train_features[size] = found.features["fingerprint"]
+        groups = _numbers(folder.sources()), _numbers(self.real.films())
+        prints = [p.features["fingerprint"] for p in (seen, real)]
+        return leakage.find_leakage(
+            prints[0], prints[1], self._train_features[size], folder.images, self._train.images, groups, self._seed
+        )
+
+    def _without_labels(self, folder: Folder) -> Measure:
+        return Measure(None, 0, reason=self.real.no_labels or folder.no_labels)
+
+    def _balance(self, folder: Folder) -> tuple[tuple[ClassShare, ...] | None, str | None]:
+        if self.real.frames is None:
+            return None, self.real.no_labels
+        if folder.frames is None:
+            return None, folder.no_labels
+        try:
+            return class_shares(self._real_classes, count_classes(folder.frames, self._feedback)), None
+        except DataError as reason:
+            self._feedback.warn(f"no class balance: {reason}")
+            return None, str(reason)
+
+    @cached_property
+    def _real_classes(self) -> ClassCounts:
+        assert self.real.frames is not None  # or there is no balance
+        return count_classes(self.real.frames, self._feedback)
+
+
+def _labels(folder: Folder, size: Size) -> Callable[[int], np.ndarray] | None:
+    if folder.frames is None:
+        return None
+    frames = folder.frames
+    return lambda i: resize_label_map(frames.load_label(folder.positions[i]), size, frames.space)
+
+
+def _euclidean(features: np.ndarray) -> Callable[[int, int], float]:
+    return lambda a, b: float(np.linalg.norm(features[a].astype(np.float64) - features[b]))
+
+
+def _numbers(names: list[str]) -> np.ndarray:
+    return np.unique(names, return_inverse=True)[1]
+
+
+def _no_pairs(pairing: Pairing | None) -> str:
+    if pairing and pairing.changed:
+        return "every paired image was painted from a changed mask"
+    return "no pair: no image has the name of a real frame, and no manifest names one as source"

@@ -1,0 +1,1 @@
+"""What was found, in words, tables, JSON and as a page."""

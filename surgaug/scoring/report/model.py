@@ -1,0 +1,216 @@
+"""What `score` found, and as JSON. Pure: nothing is computed and nothing is written here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from surgaug.scoring.segmenter.readings import Faithfulness, Utility
+
+FORMAT = "surgaug-score-2"
+Tone = Literal["good", "mixed", "bad", "open"]
+COPIED = 5.0  # percent of near-copies of training frames
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a distance over random draws of two sets of `size` images each."""
+
+    mean: float
+    sd: float
+    size: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of one synthetic folder.
+
+    `value` is None where it could not be had, and then `reason` says why. `low` and `high` bound the 95 % interval.
+    `n` counts images or pairs. For distances, `matched` is synthetic against half of the real frames, and `baseline`
+    one random half of the real frames against the other, all at equal size; `ratio` is the one over the other (1 means
+    as close as real frames are to each other). `identical` counts pairs without any difference (their PSNR is infinite
+    and is not in the mean).
+    """
+
+    value: float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+    matched: Spread | None = None
+    baseline: Spread | None = None
+    ratio: float | None = None
+    identical: int | None = None
+    reason: str | None = None
+
+    @property
+    def rank_value(self) -> float | None:
+        """`value` for comparisons: infinite where every pair is identical."""
+        return math.inf if self.value is None and self.identical else self.value
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a measure is called, which way is better, by what convention it is computed, and what it belongs with.
+
+    better: "middle" where 0.5 is right and either side is a fault of its own.
+    ranked: whether the best of several folders is to be marked; not where the best figure may come of a bad set.
+    """
+
+    title: str
+    better: Literal["higher", "lower", "middle"]
+    unit: str
+    convention: str
+    group: str = ""
+    ranked: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as a sign beside the title."""
+        return {"higher": "↑", "lower": "↓", "middle": "→ 0.5"}[self.better]
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """One class: share of all labelled pixels, and share of frames that show it, in the real and the synthetic set."""
+
+    id: int
+    name: str
+    real_pixels: float
+    synth_pixels: float
+    real_frames: float
+    synth_frames: float
+
+
+@dataclass(frozen=True)
+class ClassMeasure:
+    """One class's distance, from its regions in real and in synthetic images."""
+
+    id: int
+    name: str
+    real_regions: int
+    synth_regions: int
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class ClosePair:
+    """A synthetic image and the training frame nearest to it.
+
+    distance: of thumbnails without brightness and contrast, 0 to 2. bits: of 64, by which the perceptual hashes differ.
+    """
+
+    synth: str
+    train: str
+    distance: float
+    bits: int
+    kind: Literal["exact", "near", "other"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A question about a folder, answered in a word and explained. `tone`: "open" where it cannot be told."""
+
+    question: str
+    answer: str
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Row:
+    """One synthetic folder. closest: the nearest to training frames, nearest first. settings: as the manifest says.
+
+    verdicts: what its figures come to (`verdicts.with_verdicts`).
+    """
+
+    name: str
+    path: str
+    images: int
+    size: tuple[int, int]
+    pairs: int
+    pairs_by: str
+    measures: dict[str, Measure]
+    classes: tuple[ClassShare, ...] | None
+    classes_reason: str | None
+    notes: tuple[str, ...]
+    faithfulness: Faithfulness | None = None
+    utility: Utility | None = None
+    class_frechet: tuple[ClassMeasure, ...] = ()
+    closest: tuple[ClosePair, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that `score` found."""
+
+    real_path: str
+    real_images: int
+    real_sizes: dict[str, int]
+    definitions: dict[str, Definition]
+    rows: tuple[Row, ...]
+    features: dict[str, dict[str, Any]]
+    versions: dict[str, str]
+    seed: int
+    draws: int
+    gates: tuple[dict[str, Any], ...] = field(default=())
+    segmenter: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""
+        return _finite({"format": FORMAT, **asdict(self)})
+
+
+def best_rows(report: Report) -> dict[str, int]:
+    """The row with the best value of each measure that is ranked, where there is one that is best alone.
+
+    Copies of training frames are real frames: a row of them is best in nothing.
+    """
+    best = {}
+    rivals = [(row, i) for i, row in enumerate(report.rows) if not copied(row)]
+    for key, definition in report.definitions.items():
+        values = [(row.measures[key].rank_value, i) for row, i in rivals]
+        values = sorted(pair for pair in values if pair[0] is not None)
+        if definition.better == "higher":
+            values.reverse()
+        if definition.ranked and len(values) > 1 and values[0][0] != values[1][0]:
+            best[key] = values[0][1]
+    return best
+
+
+def copied(row: Row) -> bool:
+    """Whether it holds too many near-copies of training frames to be called synthetic."""
+    copies = row.measures.get("copies")
+    return copies is not None and copies.value is not None and copies.value >= COPIED
+
+
+def notes(report: Report) -> list[str]:
+    """What a reader must know, each remark once, with the folders that it is about where it is not about all."""
+    about: dict[str, list[str]] = {}
+    for row in report.rows:
+        missing: dict[str, list[str]] = {}
+        for key, measure in row.measures.items():
+            if measure.reason:
+                missing.setdefault(measure.reason, []).append(report.definitions[key].title)
+        for note in [*row.notes, *(f"{', '.join(titles)}: {reason}" for reason, titles in missing.items())]:
+            about.setdefault(note, []).append(row.name)
+    everything = len(report.rows)
+    return [note if len(names) == everything else f"{', '.join(names)}: {note}" for note, names in about.items()]
+
+
+def figure(value: float | None) -> str:
+    """Four significant digits, '-' for None."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a report holds no {value}")
+    return value

@@ -1,0 +1,149 @@
+"""From label maps and noise to images: what the label map contributes is computed once a map, not once a step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from itertools import groupby
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surgaug.diffusion import samplers
+from surgaug.diffusion.guidance import Denoise, guided
+from surgaug.diffusion.parameterisation import clip_x0, denoiser
+from surgaug.diffusion.schedules import Schedule
+from surgaug.errors import ModelError, UsageError
+from surgaug.labels.label_space import IGNORE_INDEX
+from surgaug.models.checkpoint import LoadedModel
+from surgaug.models.pixels import to_images
+from surgaug.models.unet import Conditioning, conditioned
+from surgaug.runtime.device import autocast, to_device
+from surgaug.synthesis.sampling_settings import NOT_THE_SAMPLERS, Recipe
+
+CHANNELS = 3
+
+
+class Painter:
+    """Paints batches of label maps of one size with one model and recipe.
+
+    Raises UsageError for a recipe that the model's schedule does not allow.
+    """
+
+    def __init__(self, model: LoadedModel, recipe: Recipe, device: torch.device, precision: torch.dtype | None):
+        self._model, self._recipe, self._device, self._precision = model, recipe, device, precision
+        self._net = model.net.to(device)
+        self._sample = samplers.get(recipe.sampler)
+        _check_options(recipe, self._sample)
+        self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(recipe.steps, recipe.spacing)
+        self._encoded: dict[Hashable, Conditioning] = {}
+        self._null: Conditioning | None = None
+
+    @torch.inference_mode()
+    def paint(
+        self,
+        index_maps: Sequence[np.ndarray],
+        keys: Sequence[Hashable],
+        noise: Callable[[int, tuple[int, ...]], np.ndarray],
+        styles: np.ndarray | None = None,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> np.ndarray:
+        """Images uint8 [B, H, W, 3].
+
+        index_maps: B maps of class indices uint8 [H, W] (255: no label). keys: equal keys mean equal maps; those of
+        the last batch are remembered. noise(i, shape): unit Gaussian noise float32 [B, *shape]; 0 is the start, the
+        next ones are for the sampler's steps, if it asks. styles: codes float32 [B, 7] (`models/style.py`), NaN for
+        any; None for any throughout. on_step: called before every evaluation of the network.
+
+        Raises FloatingPointError when an image is not finite.
+        """
+        shape = (CHANNELS, *index_maps[0].shape)
+        codes = None if styles is None else to_device(styles, self._device)
+        cond = self._net.in_style(self._condition(index_maps, keys), codes)
+        predict: Denoise = self._denoiser(cond, on_step)
+        if self._recipe.guidance != 1:
+            if self._null is None or self._null.size != cond.size:
+                self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
+            null = self._net.in_style(self._null.expand(len(keys)), codes)
+            both = Conditioning.cat([cond, null])
+            predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance, self._recipe.guidance_below)
+        x_0 = self._sample(
+            clip_x0(predict),
+            to_device(noise(0, shape), self._device),
+            self._alpha_bars,
+            lambda step: to_device(noise(step + 1, shape), self._device),
+            **self._recipe.sampler_options,
+        )
+        return finite_images(x_0)
+
+    def forget(self) -> None:
+        """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
+        self._encoded, self._null = {}, None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Callable[[Tensor, float | Tensor], Tensor]:
+        network = conditioned(self._net, cond, self._device, self._precision)
+
+        def counted(x_t: Tensor, noise_level: Tensor) -> Tensor:
+            on_step()
+            return network(x_t, noise_level)
+
+        return denoiser(self._model.prediction, counted)
+
+    def _condition(self, index_maps: Sequence[np.ndarray], keys: Sequence[Hashable]) -> Conditioning:
+        """The batch's conditioning: a map is encoded once, and is not even copied if the whole batch shares it."""
+        maps = dict(zip(keys, index_maps, strict=True))
+        known = {key: cond for key, cond in self._encoded.items() if key in maps}
+        if missing := [key for key in maps if key not in known]:
+            cond = self._encode([maps[key] for key in missing])
+            known |= {key: cond.select(slice(i, i + 1)) for i, key in enumerate(missing)}
+        self._encoded = known
+        parts = [known[key].expand(len(list(run))) for key, run in groupby(keys)]
+        return parts[0] if len(parts) == 1 else Conditioning.cat(parts)
+
+    def _encode(self, index_maps: Sequence[np.ndarray]) -> Conditioning:
+        with autocast(self._device, self._precision):
+            return self._net.encode(to_device(np.stack(index_maps), self._device))
+
+
+def finite_images(x: Tensor) -> np.ndarray:
+    """`to_images` of what was painted. FloatingPointError where it is not finite."""
+    if not bool(torch.isfinite(x).all()):
+        raise FloatingPointError("an image holds values that are not numbers")
+    return to_images(x)
+
+
+def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:
+    parameters = inspect.signature(sample).parameters.values()
+    known = [*NOT_THE_SAMPLERS, *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
+    for name in recipe.options:
+        if name not in known:
+            raise UsageError(f"--set {name}: sampler {recipe.sampler} has {', '.join(known)}")
+
+
+class BatchLimit:
+    """How many images of a size are painted at once: as told, or as many as keep the device busy, halved on failure."""
+
+    # Pixels a batch. More gains nothing: a CPU's caches overflow, a GPU is busy.
+    PIXELS: ClassVar[dict[str, int]] = {"cpu": 1 << 16, "cuda": 1 << 21, "mps": 1 << 19}
+    MOST = 256
+
+    def __init__(self, fixed: int | None, device: torch.device):
+        self._fixed, self._pixels = fixed, self.PIXELS[device.type]
+        self._halved: dict[tuple[int, int], int] = {}
+
+    def __call__(self, size: tuple[int, int]) -> int:
+        found = self._fixed or min(self.MOST, max(1, self._pixels // (size[0] * size[1])))
+        return min(found, self._halved.get(size, found))
+
+    def halve(self, size: tuple[int, int], failed: int) -> None:
+        """Note that `failed` images of a size were too many. Raises ModelError when one is."""
+        if failed == 1:
+            raise ModelError(
+                f"out of memory with a single image of {size[0]}x{size[1]}; "
+                "give a smaller --size or a lower --precision"
+            )
+        self._halved[size] = failed // 2

@@ -1,0 +1,1 @@
+"""Training: a configuration and frames in, a run folder with model files out."""

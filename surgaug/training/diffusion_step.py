@@ -1,0 +1,168 @@
+"""One optimizer step: noise for the global batch, this process's part of it, in as many pieces as memory asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from surgaug.diffusion.loss import loss, min_snr_weight
+from surgaug.diffusion.parameterisation import add_noise, target
+from surgaug.models.pixels import to_tensor
+from surgaug.models.style import DIMENSION, style_code
+from surgaug.models.unet import SemanticUNet
+from surgaug.runtime.device import autocast, to_device
+from surgaug.training.config import TrainConfig
+
+FINAL_LR = 0.01
+
+
+class Trained(nn.Module):
+    """The network with its label encoding in one forward, which is what DDP must see."""
+
+    def __init__(self, net: SemanticUNet):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x_t: Tensor, noise_level: Tensor, index_map: Tensor, style: Tensor) -> Tensor:
+        return self.net(x_t, noise_level, self.net.in_style(self.net.encode(index_map), style))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Seen and wanted by the network: x_t, wanted [b, 3, H, W]; noise_level, weight [b]; index_map [b, H, W];
+    style [b, 7], NaN where it is kept from the network.
+    """
+
+    x_t: Tensor
+    noise_level: Tensor
+    index_map: Tensor
+    style: Tensor
+    wanted: Tensor
+    weight: Tensor | None
+
+    def pieces(self, n: int) -> list[Batch]:
+        """The batch in `n` parts of (nearly) equal size."""
+        columns = [t.chunk(n) for t in (self.x_t, self.noise_level, self.index_map, self.style, self.wanted)]
+        weights = self.weight.chunk(n) if self.weight is not None else [None] * len(columns[0])
+        return [Batch(*parts) for parts in zip(*columns, weights, strict=True)]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Frames x_0 and noise eps [b, 3, H, W], levels alpha_bar float64 [b] on the CPU; the rest as in `Batch`."""
+
+    x_0: Tensor
+    eps: Tensor
+    alpha_bar: Tensor
+    index_map: Tensor
+    style: Tensor
+
+
+def lr_factor(step: int, progress: float, warmup: int) -> float:
+    """Linear warm-up over `warmup` steps, times a cosine from 1 to `FINAL_LR` over `progress` in [0, 1]."""
+    falling = FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return min(1.0, (step + 1) / (warmup + 1)) * falling
+
+
+def drop_labels(
+    index_map: Tensor, drop_map: float, drop_class: float, num_classes: int, generator: torch.Generator
+) -> Tensor:
+    """Index maps uint8 [B, H, W] with whole maps, and single classes, set to "no label" (255).
+
+    The first teaches the unconditional model that guidance needs; the second, that any class may be unknown.
+    """
+    b = index_map.shape[0]
+    whole = torch.rand(b, 1, generator=generator) < drop_map
+    single = torch.rand(b, num_classes, generator=generator) < drop_class
+    gone = torch.cat([whole | single, torch.ones(b, 256 - num_classes, dtype=torch.bool)], dim=1)
+    return index_map.masked_fill(gone.gather(1, index_map.flatten(1).long()).view_as(index_map), 255)
+
+
+def make_batch(config: TrainConfig, drawn: Drawn, device: torch.device) -> Batch:
+    """What the network sees of the frames and noise that were drawn, and what it should say."""
+    weight = None
+    if config.min_snr_gamma is not None:
+        weight = min_snr_weight(config.prediction, drawn.alpha_bar, config.min_snr_gamma, config.min_snr_floor)
+        weight = weight.to(device, torch.float32)
+    return Batch(
+        add_noise(drawn.x_0, drawn.eps, drawn.alpha_bar),
+        drawn.alpha_bar.sqrt().to(device, torch.float32),
+        drawn.index_map,
+        drawn.style,
+        target(config.prediction, drawn.x_0, drawn.eps, drawn.alpha_bar),
+        weight,
+    )
+
+
+def draw(
+    config: TrainConfig,
+    images: np.ndarray,
+    index_maps: np.ndarray,
+    num_classes: int,
+    step: int,
+    part: slice,
+    device: torch.device,
+) -> Drawn:
+    """Noise, levels and label dropout are drawn for the whole global batch from (seed, step), then cut to `part`: the
+    same whatever the number of processes, and after any resume.
+    """
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    b, (height, width) = config.batch, config.size
+    # Stratified: every batch covers all noise levels evenly, which steadies the gradient.
+    u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator)) / b
+    alpha_bar = config.schedule.sample_levels(u)[part]
+    eps = torch.randn((b, 3, height, width), generator=generator)[part]
+    eps = to_device(eps, device).contiguous(memory_format=torch.channels_last)
+    full = torch.full((b, height, width), 255, dtype=torch.uint8)
+    full[part] = torch.from_numpy(index_maps)
+    index_map = drop_labels(full, config.drop_map, config.drop_class, num_classes, generator)[part]
+    x_0 = to_tensor(images, device)
+    style = x_0.new_full((len(x_0), DIMENSION), torch.nan)
+    if config.network.style:
+        styleless = (torch.rand(b, 1, generator=generator) < config.drop_style)[part].to(device)
+        style = style_code(x_0).masked_fill(styleless, torch.nan)
+    return Drawn(x_0, eps, alpha_bar, to_device(index_map, device), style)
+
+
+def gradient(
+    model: nn.Module,
+    batch: Batch,
+    config: TrainConfig,
+    pieces: int,
+    scaler: torch.amp.GradScaler,
+    dtype: torch.dtype | None,
+) -> float:
+    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss."""
+    total, size = 0.0, len(batch.x_t)
+    parts = batch.pieces(pieces)
+    for i, piece in enumerate(parts):
+        last = i == len(parts) - 1
+        with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
+            with autocast(piece.x_t.device, dtype):
+                out = model(piece.x_t, piece.noise_level, piece.index_map, piece.style)
+            value = loss(out, piece.wanted, piece.weight, config.loss).sum() / size
+            scaler.scale(value).backward()
+        total += value.item()
+    return total
+
+
+def apply(
+    net: nn.Module, optimizers: Sequence[torch.optim.Optimizer], scaler: torch.amp.GradScaler, clip: float
+) -> float:
+    """Clip and step; returns the gradient's norm. Nothing is changed when it is not finite."""
+    for optimizer in optimizers:
+        scaler.unscale_(optimizer)
+    norm = float(nn.utils.clip_grad_norm_(net.parameters(), clip))
+    if math.isfinite(norm) or scaler.is_enabled():  # the scaler itself skips a step that overflowed
+        for optimizer in optimizers:
+            scaler.step(optimizer)
+        scaler.update()
+    net.zero_grad(set_to_none=True)
+    return norm

@@ -1,0 +1,91 @@
+"""A student's lessons: where its teacher goes from real frames with noise on them (`diffusion/distillation.py`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from surgaug.diffusion import distillation
+from surgaug.diffusion.guidance import Denoise, guided
+from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, from_x0
+from surgaug.labels.label_space import IGNORE_INDEX
+from surgaug.models.checkpoint import load_model
+from surgaug.models.style import style_code
+from surgaug.models.unet import Conditioning, conditioned
+from surgaug.runtime.device import autocast, to_device
+from surgaug.training.config import TrainConfig
+from surgaug.training.diffusion_step import Batch, Drawn
+from surgaug.training.frames import Frames
+from surgaug.training.validation import Validation
+
+
+class Teacher:
+    """The network that is distilled. `segments`: its way, cut where its student lands."""
+
+    def __init__(self, config: TrainConfig, device: torch.device, dtype: torch.dtype | None):
+        self.net = load_model(Path(str(config.distill)), device).net
+        self.config, self.device, self.dtype = config, device, dtype
+        self.segments = distillation.segments(config.schedule, config.student_steps)
+
+    def denoise(self, index_map: Tensor, style: Tensor | None) -> Denoise:
+        """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any)."""
+        cond = self._condition(index_map, style)
+        plain = self._denoiser(cond)
+        config = self.config
+        if config.teacher_guidance == 1:
+            return clip_x0(plain)
+        both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style)])
+        below = math.inf if config.teacher_guidance_below is None else config.teacher_guidance_below
+        return clip_x0(guided(plain, self._denoiser(both), config.teacher_guidance, below))
+
+    def answer(self, denoise: Denoise, x_t: Tensor, segment: list[float]) -> Tensor:
+        """What a student should put out for x_t [B, 3, H, W] at the segment's first level."""
+        return from_x0(self.config.prediction, distillation.taught(denoise, x_t, segment), x_t, segment[0])
+
+    def _condition(self, index_map: Tensor, style: Tensor | None) -> Conditioning:
+        with autocast(self.device, self.dtype):
+            return self.net.in_style(self.net.encode(index_map), style)
+
+    def _denoiser(self, cond: Conditioning) -> Denoise:
+        return denoiser(self.config.prediction, conditioned(self.net, cond, self.device, self.dtype))
+
+    @torch.no_grad()
+    def batch(self, drawn: Drawn, step: int, part: slice) -> Batch:
+        """As `step.make_batch`, with the teacher's answers in place of the frames.
+
+        Sample k of the global batch is on level (step + k) mod steps, so that every batch has all levels.
+        """
+        turns = (step + torch.arange(self.config.batch)[part]) % len(self.segments)
+        alpha_bar = torch.tensor([segment[0] for segment in self.segments], dtype=torch.float64)[turns]
+        x_t = add_noise(drawn.x_0, drawn.eps, alpha_bar)
+        wanted = torch.empty_like(x_t)
+        for i in turns.unique().tolist():
+            chosen = torch.nonzero(turns == i).flatten().to(self.device)
+            denoise = self.denoise(drawn.index_map[chosen], drawn.style[chosen])
+            wanted[chosen] = self.answer(denoise, x_t[chosen], self.segments[i])
+        noise_level = alpha_bar.sqrt().to(self.device, torch.float32)
+        return Batch(x_t, noise_level, drawn.index_map, drawn.style, wanted, None)
+
+
+class StudentValidation(Validation):
+    """As `Validation`, on the student's own levels and against its teacher; the sheet is painted as students paint."""
+
+    sampler, spacing = distillation.SAMPLER, distillation.SPACING
+
+    def __init__(self, frames: Frames, teacher: Teacher):
+        config = teacher.config
+        super().__init__(
+            frames, config.validate_frames, config.schedule, config.prediction, teacher.device, teacher.dtype
+        )
+        self.teacher, self.steps = teacher, config.student_steps
+        self.levels = torch.tensor([segment[0] for segment in reversed(teacher.segments)], dtype=torch.float64)
+
+    def lessons(self, part: slice, x_0: Tensor, eps: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """What the teacher says."""
+        index_map = to_device(self.index_maps[part], self.device)
+        denoise = self.teacher.denoise(index_map, style_code(x_0) if self.teacher.net.config.style else None)
+        return lambda k, x_t: self.teacher.answer(denoise, x_t, self.teacher.segments[-1 - k])

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from surgaug.errors import DataError
+from surgaug.io.images import MAX_PIXELS, check_image, is_image_file, read_image, read_raw
+
+IDS = np.arange(16, dtype=np.uint8).reshape(4, 4)
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _png(width: int, height: int, bits: int, rows: bytes) -> bytes:
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_png_of_few_bits_is_not_stretched(tmp_path: Path, bits: int) -> None:
+    ids = IDS % 2**bits
+    rows = b""
+    for row in ids:
+        packed = 0
+        for value in row:
+            packed = packed << bits | int(value)
+        rows += b"\0" + (packed << (8 - 4 * bits) % 8).to_bytes((4 * bits + 7) // 8, "big")
+    (tmp_path / "a.png").write_bytes(_png(4, 4, bits, rows))
+    np.testing.assert_array_equal(read_raw(tmp_path / "a.png").values, ids)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.gif"])
+def test_palette_files_give_indices(tmp_path: Path, name: str) -> None:
+    image = Image.fromarray(IDS).convert("P")
+    image.putpalette([255 - v for v in range(48)])
+    image.save(tmp_path / name)
+    raw = read_raw(tmp_path / name)
+    np.testing.assert_array_equal(raw.values, IDS)
+    assert raw.palette[1] == 0xFCFBFA and not raw.color and not raw.lossy
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_16_bits_are_kept(tmp_path: Path, name: str) -> None:
+    ids = IDS.astype(np.uint16) * 4000
+    cv2.imwrite(str(tmp_path / name), ids)
+    np.testing.assert_array_equal(read_raw(tmp_path / name).values, ids)
+
+
+def test_16_bit_rgb_with_equal_channels_is_kept(tmp_path: Path) -> None:
+    ids = IDS.astype(np.uint16) * 300
+    cv2.imwrite(str(tmp_path / "a.png"), np.dstack([ids] * 3))
+    cv2.imwrite(str(tmp_path / "b.png"), np.dstack([ids, ids, ids, np.full_like(ids, 65535)]))
+    np.testing.assert_array_equal(read_raw(tmp_path / "a.png").values, ids)
+    np.testing.assert_array_equal(read_raw(tmp_path / "b.png").values, ids)
+
+
+@pytest.mark.parametrize("alpha", [0, 7, 255])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_constant_alpha_goes(tmp_path: Path, alpha: int, channels: int) -> None:
+    Image.fromarray(np.dstack([IDS] * channels + [np.full_like(IDS, alpha)])).save(tmp_path / "a.png")
+    raw = read_raw(tmp_path / "a.png")
+    np.testing.assert_array_equal(raw.values, IDS)
+    assert not raw.color
+
+
+def test_alpha_that_varies_is_refused_with_its_range(tmp_path: Path) -> None:
+    alpha = np.full_like(IDS, 255)
+    alpha[1, 2] = 30
+    Image.fromarray(np.dstack([IDS, IDS, IDS, alpha])).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: its alpha channel varies \(30 to 255\).*save .* without alpha"):
+        read_raw(tmp_path / "a.png")
+
+
+def test_channels_that_differ_are_colours(tmp_path: Path) -> None:
+    Image.fromarray(np.dstack([IDS, IDS + 1, IDS + 2])).save(tmp_path / "a.png")
+    raw = read_raw(tmp_path / "a.png")
+    assert raw.color and raw.values[0, 3] == 0x030405
+
+
+def test_whole_float_values_are_ids_and_others_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(IDS.astype(np.float32)).save(tmp_path / "a.tif")
+    raw = read_raw(tmp_path / "a.tif").values
+    assert raw.dtype == np.uint8 and (raw == IDS).all()
+    Image.fromarray(IDS.astype(np.float32) / 2).save(tmp_path / "b.tif")
+    with pytest.raises(DataError, match=r"b\.tif: values from 0\.0 to 7\.5; ids are whole numbers"):
+        read_raw(tmp_path / "b.tif")
+    Image.fromarray(IDS.astype(np.int32) - 1).save(tmp_path / "c.tif")
+    with pytest.raises(DataError, match=r"c\.tif: values from -1"):
+        read_raw(tmp_path / "c.tif")
+
+
+def test_several_pages_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(IDS).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(IDS)])
+    with pytest.raises(DataError, match="holds 2 pictures"):
+        read_raw(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("read", [read_raw, read_image, check_image])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tif"])
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str, read) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(noise).save(path)
+    assert check_image(path) == (200, 300)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(DataError, match=rf"a\.{suffix}: cannot be read .*restore or remove it"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_raw, read_image, check_image])
+def test_what_is_no_image_is_refused(tmp_path: Path, read) -> None:
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "folder.png").mkdir()
+    for name, said in (
+        ("empty.png", "empty file"),
+        ("text.png", "not an image"),
+        ("folder.png", "cannot be read"),
+        ("none.png", "no such file"),
+    ):
+        with pytest.raises(DataError, match=rf"{name}: .*{said}"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("side", [10_000, 60_000])
+@pytest.mark.parametrize("read", [read_raw, read_image, check_image])
+def test_image_bombs_are_refused_unopened(tmp_path: Path, side: int, read) -> None:
+    (tmp_path / "bomb.png").write_bytes(_png(side, side, 8, b""))
+    with pytest.raises(DataError, match=rf"bomb\.png: .*{MAX_PIXELS:,} pixels, the limit"):
+        read(tmp_path / "bomb.png")
+
+
+def test_a_flipped_byte_in_a_png_frame_is_found_without_decoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="checksum"):
+        check_image(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_frames_become_rgb(tmp_path: Path, mode: str) -> None:
+    grey = np.full((3, 5, 3), 102, np.uint8)  # in the web palette too
+    suffix = "jpg" if mode == "CMYK" else "png"
+    Image.fromarray(grey).convert(mode).save(tmp_path / f"a.{suffix}")
+    out = read_image(tmp_path / f"a.{suffix}")
+    assert out.shape == (3, 5, 3) and out.dtype == np.uint8
+    assert np.abs(out.astype(int) - 102).max() <= (3 if mode == "CMYK" else 0)
+
+
+@pytest.mark.parametrize("read", [read_image, check_image])
+def test_frames_of_16_bits_are_refused(tmp_path: Path, read) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), IDS.astype(np.uint16))
+    with pytest.raises(DataError, match=r"a\.png: .*8 bits"):
+        read(tmp_path / "a.png")
+
+
+def test_image_files_by_name() -> None:
+    assert is_image_file(Path("a.PNG")) and is_image_file(Path("a.jpeg"))
+    assert not is_image_file(Path(".a.png")) and not is_image_file(Path("classes.json"))

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from surgaug.errors import ModelError
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.models.checkpoint import load_model, save_model, transfer
+from surgaug.models.unet import SemanticUNet, UNetConfig
+
+CONFIG = UNetConfig(
+    channels=(16, 32), encoder_blocks=(1, 1), decoder_blocks=(1, 1), attention=(False, True), spade=(True, True),
+    spade_hidden=8, label_channels=4, head_dim=16, noise_dim=32,
+)  # fmt: skip
+
+
+def space_of(*names: str) -> LabelSpace:
+    return LabelSpace("test", tuple(LabelClass(i * 3, n, "other", (i, 2, 3)) for i, n in enumerate(names)), ignore=200)
+
+
+def random_net(classes: int) -> SemanticUNet:
+    torch.manual_seed(1)
+    net = SemanticUNet(CONFIG, classes).eval()
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.1)
+    return net
+
+
+def write(path, net, space, half=False):
+    save_model(
+        path, net.state_dict(), config=CONFIG, space=space, schedule={"kind": "cosine"}, prediction="v", size=(32, 48),
+        defaults={"steps": 40}, meta={"step": 3}, half=half,
+    )  # fmt: skip
+    return path
+
+
+def test_round_trip(tmp_path):
+    net, space = random_net(3), space_of("a", "b", "c")
+    model = load_model(write(tmp_path / "m.safetensors", net, space))
+    for k, v in net.state_dict().items():
+        assert torch.equal(v, model.net.state_dict()[k])
+    assert model.space == space
+    assert (model.size, model.prediction, model.schedule) == ((32, 48), "v", {"kind": "cosine"})
+    assert len(model.hash) == 64
+    assert not model.net.training
+
+
+def test_half_precision_is_half_the_size_and_near(tmp_path):
+    net, space = random_net(3), space_of("a", "b", "c")
+    full, half = (write(tmp_path / f"{h}.safetensors", net, space, half=h) for h in (False, True))
+    # Half the tensor bytes; the JSON header stays but for the digits of its offsets.
+    weights = sum(v.numel() * 4 for v in net.state_dict().values())
+    assert full.stat().st_size - half.stat().st_size == pytest.approx(weights // 2, abs=256)
+    model = load_model(half)
+    for k, v in net.state_dict().items():
+        assert model.net.state_dict()[k].dtype == torch.float32
+        torch.testing.assert_close(model.net.state_dict()[k], v, rtol=1e-3, atol=1e-3)
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path):
+    good = write(tmp_path / "m.safetensors", random_net(2), space_of("a", "b"))
+    data = good.read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(data[: len(data) // 2])
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    torch.save({"x": 1}, tmp_path / "pickle.safetensors")
+    for name in ("cut", "other", "pickle", "absent"):
+        with pytest.raises(ModelError, match=f"{name}.safetensors"):
+            load_model(tmp_path / f"{name}.safetensors")
+
+
+def test_a_hostile_pickle_is_never_executed(tmp_path):
+    import pickle
+
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    (tmp_path / "h.safetensors").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(ModelError):
+        load_model(tmp_path / "h.safetensors")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_transfer_matches_classes_by_name(tmp_path):
+    net = random_net(3)
+    path = write(tmp_path / "m.safetensors", net, space_of("Pupil", "Iris", "Knife"))
+    other = SemanticUNet(CONFIG, 4)
+    before = {k: v.clone() for k, v in other.state_dict().items()}
+    left = transfer(other, space_of("knife", "Skin", "Pupil", "x"), path)
+    assert left == []
+    own, theirs = other.state_dict(), net.state_dict()
+    assert torch.equal(own["out.weight"], theirs["out.weight"])
+    assert torch.equal(own["label_embedding.weight"][:, 0], theirs["label_embedding.weight"][:, 2])
+    assert torch.equal(own["label_embedding.weight"][:, 2], theirs["label_embedding.weight"][:, 0])
+    assert torch.equal(own["label_embedding.weight"][:, 1], before["label_embedding.weight"][:, 1])
+
+
+def test_metadata_is_json(tmp_path):
+    from safetensors import safe_open
+
+    with safe_open(str(write(tmp_path / "m.safetensors", random_net(2), space_of("a", "b"))), "pt") as f:
+        assert json.loads(f.metadata()["surgaug"])["meta"] == {"step": 3}

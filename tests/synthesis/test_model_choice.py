@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from surgaug.errors import ModelError
+from surgaug.runtime.feedback import Silent
+from surgaug.synthesis.model_choice import newest_run, resolve_model
+
+
+class Ears(Silent):
+    def __init__(self):
+        self.warnings, self.infos = [], []
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+    def info(self, message):
+        self.infos.append(message)
+
+
+def make_run(runs, name, status, at, files=("best.safetensors", "last.safetensors")):
+    run = runs / name
+    run.mkdir(parents=True)
+    for file in files:
+        (run / file).write_bytes(b"")
+    (run / "run.json").write_text(json.dumps({"status": status}))
+    os.utime(run / "run.json", (at, at))
+    return run
+
+
+def test_order(tmp_path):
+    runs, shipped = tmp_path / "runs", tmp_path / "phantom.safetensors"
+    ears = Ears()
+    with pytest.raises(ModelError, match="surgaug train"):
+        resolve_model(None, ears, runs, shipped)
+    shipped.write_bytes(b"")
+    assert resolve_model(None, ears, runs, shipped) == shipped
+    assert len(ears.warnings) == 1 and "PHANTOM" in ears.warnings[0]
+
+    old = make_run(runs, "b_old", "finished", 1000)
+    new = make_run(runs, "a_new", "finished", 2000, files=("last.safetensors",))
+    make_run(runs, "running", "running", 3000)
+    make_run(runs, "stopped", "stopped", 3000)
+    make_run(runs, "empty", "finished", 3000, files=())
+    (make_run(runs, "spoilt", "finished", 3000) / "run.json").write_text("{")
+    ears = Ears()
+    assert resolve_model(None, ears, runs, shipped) == new / "last.safetensors" == newest_run(runs)
+    assert not ears.warnings and "newest finished run" in ears.infos[0]
+
+    assert resolve_model(old, ears, runs, shipped) == old / "last.safetensors"
+    assert resolve_model(old.relative_to(runs), ears, runs, shipped) == old / "last.safetensors"
+    assert resolve_model(runs / "running" / "last.safetensors", ears, runs, shipped).name == "last.safetensors"
+    with pytest.raises(ModelError, match="no model in this folder"):
+        resolve_model(runs / "empty", ears, runs, shipped)
+    with pytest.raises(ModelError, match="no such model"):
+        resolve_model(tmp_path / "nowhere", ears, runs, shipped)

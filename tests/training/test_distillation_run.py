@@ -1,0 +1,125 @@
+"""Distillation, run for real: a student comes nearer to its teacher, and is painted with as it was taught."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_loop import same, settings, weights, write_frames
+
+from surgaug.errors import ModelError, UsageError
+from surgaug.models.checkpoint import load_model
+from surgaug.runtime.feedback import Silent
+from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.samples import Job
+from surgaug.training import config, loop
+from surgaug.training.config import from_command_line
+from surgaug.training.diffusion_step import draw
+from surgaug.training.distillation import Teacher
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_frames(tmp_path_factory.mktemp("frames"))
+
+
+@pytest.fixture(scope="module")
+def teacher(data, tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "teacher"
+    loop.train(settings(data, run, steps=80))
+    return run
+
+
+def student(data: Path, teacher: Path, out: Path, *more: str, **given):
+    line = {"data": str(data), "out": str(out), "distill": str(teacher), "batch": 4, "steps": 12, **given}
+    return from_command_line("tiny", line, None, ["warmup=2", *more])
+
+
+def test_a_student_comes_nearer_to_its_teacher(data, teacher, tmp_path):
+    first = loop.train(student(data, teacher, tmp_path / "short", steps=1))
+    long = loop.train(student(data, teacher, tmp_path / "long", steps=80))
+    assert long.val_loss < 0.7 * first.val_loss
+    rows = list(csv.DictReader((tmp_path / "long" / "metrics.csv").open()))
+    assert len(rows[-1]["val_by_level"].split()) == 4
+
+
+def test_its_file_says_how_it_is_painted_with_and_nothing_else_is_accepted(data, teacher, tmp_path):
+    run = tmp_path / "student"
+    loop.train(student(data, teacher, run, "student_steps=2", steps=2))
+    model, of_teacher = load_model(run / "last.safetensors"), load_model(teacher / "last.safetensors")
+    assert (model.space, model.size, model.schedule) == (of_teacher.space, of_teacher.size, of_teacher.schedule)
+
+    def recipe(**given):
+        line = {"masks": data, "classes": "auto", "model": run, "out": tmp_path / "out", "n": 2, **given}
+        return Job.open(SynthesizeConfig(**line), Silent()).recipe
+
+    own = recipe()
+    assert (own.sampler, own.steps, own.spacing) == ("ddim", 2, "student")
+    assert recipe(steps=2, sampler="ddim") == own
+    for wrong in ({"steps": 4}, {"sampler": "dpmpp"}, {"options": {"eta": 1.0}}, {"options": {"spacing": "karras"}}):
+        with pytest.raises(UsageError, match="student"):
+            recipe(**wrong)
+
+
+def test_lessons_depend_on_seed_and_step_alone(data, teacher, tmp_path):
+    loop.train(student(data, teacher, tmp_path / "a", steps=3))
+    loop.train(student(data, teacher, tmp_path / "b", steps=3))
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_every_sample_is_on_one_of_the_students_levels_and_all_are_met(data, teacher):
+    config = student(data, teacher, Path("unused"), batch=8)
+    lessons = Teacher(config, torch.device("cpu"), None)
+    images, maps = torch.zeros(8, 16, 16, 3, dtype=torch.uint8).numpy(), torch.zeros(8, 16, 16, dtype=torch.uint8)
+
+    def taught(part):
+        drawn = draw(config, images[part], maps[part].numpy(), 2, 3, part, torch.device("cpu"))
+        return lessons.batch(drawn, 3, part)
+
+    batch = taught(slice(0, 8))
+    levels = [segment[0] ** 0.5 for segment in lessons.segments]
+    torch.testing.assert_close(sorted(set(batch.noise_level.tolist())), sorted(torch.tensor(levels).float().tolist()))
+    half = taught(slice(4, 8))
+    torch.testing.assert_close(half.x_t, batch.x_t[4:])
+    torch.testing.assert_close(half.wanted, batch.wanted[4:])
+
+
+def test_guidance_is_taught_along(data, teacher):
+    """The guided teacher's estimate is `guided`'s of its two plain ones; its student needs none of its own."""
+    config = student(data, teacher, Path("unused"), "teacher_guidance=3")
+    lessons = {g: Teacher(replace(config, teacher_guidance=g), torch.device("cpu"), None) for g in (1.0, 3.0)}
+    maps = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    maps[:, 4:9, 4:9] = 1
+    style, x_t = torch.full((2, 7), torch.nan), torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        cond, null = (lessons[1.0].denoise(m, style)(x_t, 0.3) for m in (maps, torch.full_like(maps, 255)))
+        both = lessons[3.0].denoise(maps, style)(x_t, 0.3)
+    inside = (cond.abs() < 1) & (null.abs() < 1) & (both.abs() < 1)
+    assert inside.float().mean() > 0.1
+    torch.testing.assert_close(both[inside], (null + 3 * (cond - null))[inside], rtol=1e-3, atol=1e-4)
+    limited = Teacher(replace(lessons[3.0].config, teacher_guidance_below=1.0), torch.device("cpu"), None)
+    denoise = limited.denoise(maps, style)
+    with torch.no_grad():
+        torch.testing.assert_close(denoise(x_t, 0.3), cond)  # sigma 1.5
+        assert not torch.allclose(denoise(x_t, 0.6), lessons[1.0].denoise(maps, style)(x_t, 0.6))
+
+
+def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):
+    for more in ("prediction=v", "schedule.timesteps=500", "network.style=false"):
+        with pytest.raises(UsageError, match="teacher's"):
+            loop.train(student(data, teacher, tmp_path / "x", more))
+    with pytest.raises(UsageError, match="classes"):
+        loop.train(student(data, teacher, tmp_path / "x", classes="cadis"))
+    with pytest.raises(ModelError, match="no such model"):
+        student(data, tmp_path / "nowhere", tmp_path / "x")
+
+
+def test_a_student_is_of_its_teachers_preset(data, teacher, monkeypatch):
+    header = config.read_header(teacher / "last.safetensors")
+    monkeypatch.setattr(config, "read_header", lambda path: header | {"meta": {"train": {"preset": "small"}}})
+    chosen = from_command_line("tiny", {"data": str(data), "distill": str(teacher)}, None, [])
+    assert (chosen.preset, chosen.batch, chosen.lr) == ("small", 16, config.STUDENT["lr"])
+    assert chosen.out == f"runs/{data.name}-4steps-small-16x16"
