@@ -38,7 +38,7 @@ import surgaug
 from surgaug.cli import screen
 from surgaug.io.atomic import write_png, write_text
 from surgaug.models import families
-from surgaug.scoring.segmenter.judges import JudgeConfig
+from surgaug.scoring.segmenter.evaluation import JudgeConfig
 from surgaug.scoring.segmenter.utility import Budget
 
 METHODS = "diffusion,pix2pix,cyclegan,spade"

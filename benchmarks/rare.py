@@ -36,7 +36,7 @@ from surgaug.io.atomic import write_png, write_text
 from surgaug.phantom import render
 from surgaug.phantom.frequencies import INSTRUMENT_SETS
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.segmenter.judges import JudgeConfig
+from surgaug.scoring.segmenter.evaluation import JudgeConfig
 
 TEST_SEED, JUDGE_SEED = 3_000_000, 5_000_000
 QUARTERS = ("rarest", "second", "third", "most frequent")

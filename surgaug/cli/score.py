@@ -183,7 +183,7 @@ def score(
     from surgaug.scoring.report.model import notes
     from surgaug.scoring.report.tables import tables
     from surgaug.scoring.run import ScoreConfig, score_folders
-    from surgaug.scoring.segmenter.judges import JudgeConfig, parse_size
+    from surgaug.scoring.segmenter.evaluation import JudgeConfig, parse_size
     from surgaug.scoring.segmenter.utility import Budget
 
     feedback = screen.feedback()

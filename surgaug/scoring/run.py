@@ -18,10 +18,10 @@ from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, open_folder
 from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, Weights, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
-from surgaug.scoring.report.remarks import text
+from surgaug.scoring.report.notes import text
 from surgaug.scoring.report.verdicts import with_verdicts
-from surgaug.scoring.segmenter.apart import NotJudged
-from surgaug.scoring.segmenter.judges import JudgeConfig, check_labels, definitions, judge_folders
+from surgaug.scoring.segmenter.evaluation import JudgeConfig, check_labels, definitions, judge_folders
+from surgaug.scoring.segmenter.train_test_split import NotJudged
 from surgaug.version import __version__
 
 

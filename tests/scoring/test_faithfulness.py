@@ -14,8 +14,8 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.scoring.report.verdicts import verdicts
 from surgaug.scoring.run import ScoreConfig, run_score
 from surgaug.scoring.segmenter.agreement import compare_maps
+from surgaug.scoring.segmenter.evaluation import JudgeConfig, fitting, parse_size
 from surgaug.scoring.segmenter.faithfulness import NOT_IN_REAL, NOT_IN_SYNTH, UNTAUGHT, deranged, judge, rarest_quarter
-from surgaug.scoring.segmenter.judges import JudgeConfig, fitting, parse_size
 
 FOUR = LabelSpace("four", tuple(LabelClass(10 * k, f"class {k}") for k in range(4)))
 

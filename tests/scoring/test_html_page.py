@@ -20,7 +20,7 @@ from surgaug.scoring.report.html.pictures import Trio, Twins
 from surgaug.scoring.report.model import ClassShare, Definition, Measure, Report, Row, Spread
 from surgaug.scoring.report.tables import tables
 from surgaug.scoring.report.verdicts import verdicts, with_verdicts
-from surgaug.scoring.segmenter.readings import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
+from surgaug.scoring.segmenter.results import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
 
 EVIL = '<script>alert("x")</script> & co'
 PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="

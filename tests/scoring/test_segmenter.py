@@ -15,10 +15,10 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.segmenter import cache
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou, resampled
-from surgaug.scoring.segmenter.apart import keep_apart
 from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import joint_space
 from surgaug.scoring.segmenter.network import UNet, build, known
+from surgaug.scoring.segmenter.train_test_split import keep_apart
 from surgaug.scoring.segmenter.training import SegmenterConfig, _batch, _numbers, class_weights, enough, predict, train
 
 CPU = torch.device("cpu")

@@ -18,9 +18,10 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.run import ScoreConfig, run_score
-from surgaug.scoring.segmenter import start, supplied
+from surgaug.scoring.segmenter import start
+from surgaug.scoring.segmenter import weights as supplied
 from surgaug.scoring.segmenter.cache import Trainer, key
-from surgaug.scoring.segmenter.judges import JudgeConfig
+from surgaug.scoring.segmenter.evaluation import JudgeConfig
 from surgaug.scoring.segmenter.network import build
 from surgaug.scoring.segmenter.training import SegmenterConfig, predict
 from surgaug.scoring.segmenter.utility import Budget

@@ -13,7 +13,7 @@ from surgaug.runtime.feedback import Silent
 from surgaug.scoring.segmenter import cache, utility
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.cache import Trainer
-from surgaug.scoring.segmenter.judges import _without_test_frames
+from surgaug.scoring.segmenter.evaluation import _without_test_frames
 from surgaug.scoring.segmenter.training import SegmenterConfig, train
 from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, Budget, difference, judge, measure_utility
 

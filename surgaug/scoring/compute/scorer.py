@@ -26,7 +26,7 @@ from surgaug.scoring.compute.intervals import pair_measure, set_measures
 from surgaug.scoring.inputs import Folder, Pairing, pair
 from surgaug.scoring.plan import PlannedMeasure, Weights
 from surgaug.scoring.report.model import ClassShare, Measure, Row
-from surgaug.scoring.report.remarks import remarks, text
+from surgaug.scoring.report.notes import remarks, text
 
 NO_REPEATS = "no label map was painted twice: let synthesize paint more images than there are masks"
 

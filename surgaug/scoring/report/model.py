@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from surgaug.scoring.segmenter.readings import Faithfulness, Utility
+from surgaug.scoring.segmenter.results import Faithfulness, Utility
 
 FORMAT = "surgaug-score-2"
 Tone = Literal["good", "mixed", "bad", "open"]

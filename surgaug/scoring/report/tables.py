@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.scoring.report.model import Definition, Measure, Report, Row, Spread, best_rows, figure
-from surgaug.scoring.segmenter.readings import Faithfulness, Figure, Utility
+from surgaug.scoring.segmenter.results import Faithfulness, Figure, Utility
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
 WIDTH, GAP = 100, 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from surgaug.scoring.compute.leakage import COPIES, LEAKAGE
 from surgaug.scoring.report.model import Report, Row, Verdict, copied
-from surgaug.scoring.segmenter.readings import Faithfulness, Utility
+from surgaug.scoring.segmenter.results import Faithfulness, Utility
 
 NEW = "Are they new?"
 

@@ -16,7 +16,7 @@ from torch import nn
 from surgaug.io.atomic import atomic_write, clean_leftovers
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.feedback import Task
-from surgaug.scoring.segmenter import supplied
+from surgaug.scoring.segmenter import weights as supplied
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.network import build
 from surgaug.scoring.segmenter.training import SegmenterConfig, train

@@ -15,7 +15,7 @@ from torch import nn
 from surgaug.labels.label_space import LabelSpace
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou, resampled
 from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.readings import NOTHING, ClassReading, Faithfulness, Figure
+from surgaug.scoring.segmenter.results import NOTHING, ClassReading, Faithfulness, Figure
 from surgaug.scoring.segmenter.training import predict
 
 UNTAUGHT = "no training frame shows it"

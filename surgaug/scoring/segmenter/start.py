@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from surgaug.errors import ModelError
 from surgaug.scoring.segmenter.network import Torchvision, build
-from surgaug.scoring.segmenter.supplied import read
+from surgaug.scoring.segmenter.weights import read
 
 # Published classifiers name their layers otherwise than the segmentation networks that are built on them.
 PREFIXES = (("", ""), ("", "backbone."), ("features.", "backbone."))

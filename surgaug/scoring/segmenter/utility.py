@@ -20,7 +20,7 @@ from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.scoring.segmenter.agreement import LABELLED, compare_maps, iou, resampled
 from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.readings import ClassGain, Figure, Utility
+from surgaug.scoring.segmenter.results import ClassGain, Figure, Utility
 from surgaug.scoring.segmenter.training import SegmenterConfig, predict, train
 
 REAL, SYNTHETIC, BOTH = "real", "synthetic", "both"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from surgaug.scoring.report.model import ClassMeasure, ClassShare
-from surgaug.scoring.segmenter.readings import ClassGain, ClassReading, Figure
+from surgaug.scoring.segmenter.results import ClassGain, ClassReading, Figure
 
 HEIGHT = 22  # user units; the width is 100 and stretches
 

@@ -19,16 +19,17 @@ from surgaug.scoring.compute.cache import cache_folder
 from surgaug.scoring.inputs import Folder, pair
 from surgaug.scoring.plan import MIOU
 from surgaug.scoring.report.model import Definition, Measure, Row
-from surgaug.scoring.segmenter import agreement, start, supplied
-from surgaug.scoring.segmenter.apart import Apart, NotJudged, keep_apart
+from surgaug.scoring.segmenter import agreement, start
+from surgaug.scoring.segmenter import weights as supplied
 from surgaug.scoring.segmenter.cache import Trainer, key
 from surgaug.scoring.segmenter.faithfulness import Reader
 from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
 from surgaug.scoring.segmenter.network import MULTIPLE, check_name
-from surgaug.scoring.segmenter.readings import Faithfulness, Figure, Utility
-from surgaug.scoring.segmenter.supplied import Supplied
+from surgaug.scoring.segmenter.results import Faithfulness, Figure, Utility
+from surgaug.scoring.segmenter.train_test_split import Apart, NotJudged, keep_apart
 from surgaug.scoring.segmenter.training import SegmenterConfig, enough
 from surgaug.scoring.segmenter.utility import CONVENTION, Bench, Budget, measure_utility
+from surgaug.scoring.segmenter.weights import Supplied
 
 RARE, BOUNDARY, UTILITY = "miou_rare", "boundary_f", "utility"
 LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
