@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from surgaug.datasets.dataset import Item, open_pairs
+from surgaug.datasets.dataset import open_pairs
+from surgaug.datasets.item import Item
 from surgaug.datasets.provenance import read_origins
 from surgaug.errors import DataError, UsageError
 from surgaug.export import ExportConfig, export, split_items

@@ -15,7 +15,6 @@ from surgaug.datasets.interpretation import is_auto, understand
 from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
 from surgaug.datasets.pairing import LABEL_FOLDERS, files_by_stem, find_folder
-from surgaug.datasets.survey import Survey, survey
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
 from surgaug.io.images import read_image
@@ -26,10 +25,8 @@ from surgaug.labels.scan import Scan
 from surgaug.labels.space_detection import cadis_named
 from surgaug.runtime.feedback import Feedback
 
-__all__ = ["Item", "LabelMaps", "PairedFrames", "Survey", "open_masks", "open_pairs", "survey"]
-
-# Films in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
-_FILM = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
+# Videos in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
+_VIDEO = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 
 
@@ -205,10 +202,9 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
 
 
 def _named(item: Item) -> Item:
-    """`item` with a name that can be written anywhere, and the video that it begins with, if it has none: frames of one
-    film must stay together."""
-    film = _FILM.match(item.name) if item.video is None else None
-    return replace(item, name=portable(item.name), video=film.group(1) if film else item.video)
+    """`item` with a name that can be written anywhere, and the video that its name begins with, if it has none."""
+    video = _VIDEO.match(item.name) if item.video is None else None
+    return replace(item, name=portable(item.name), video=video.group(1) if video else item.video)
 
 
 def _beside(roots: Sequence[Path], layout: str) -> list[Item]:

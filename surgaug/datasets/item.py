@@ -1,4 +1,4 @@
-"""One frame of a data set: where its image and its label map lie."""
+"""One entry of a data set: where its image and its label map lie, or are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Item:
-    """`name` is unique in its data set; `split`: "train", "val", "test" or None; `video` groups frames of one film.
+    """A pair found on disk; what is missing of it is None.
+
+    name: unique in its data set. split: "train", "val", "test" or None. video: shared by the frames of one video.
 
     label: an image file, an annotation file, or, where one JSON file annotates many frames (COCO), FILE.json/NAME.
     """
@@ -36,11 +38,11 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One pair of a data set that is written here.
+class WrittenItem:
+    """A pair of a data set that is being written.
 
-    index: its number in the data set, from 0. split: "train", "val", "test"; None where the layout keeps none apart.
-    video: of a painted frame, that of the mask it was painted from. source: the label map that it comes from.
+    index: its number in the data set, from 0. split: "train", "val", "test"; None where the layout has no splits.
+    video: of a synthetic image, that of the mask it was synthesized from. source: the label map that it comes from.
     """
 
     name: str

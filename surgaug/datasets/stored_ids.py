@@ -50,8 +50,8 @@ def encode(label_map: np.ndarray, values: dict[int, int]) -> np.ndarray:
 
 def described(space: LabelSpace, values: dict[int, int], layout: str) -> dict[str, Any]:
     """The part of a description that says how label maps are to be read again."""
-    way = {} if values == plain_values(space) else {"values": {str(i): v for i, v in values.items()}}
-    return {"layout": layout, "label_space": space.to_dict(), **way}
+    stored = {} if values == plain_values(space) else {"values": {str(i): v for i, v in values.items()}}
+    return {"layout": layout, "label_space": space.to_dict(), **stored}
 
 
 @dataclass(frozen=True)

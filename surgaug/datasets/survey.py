@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from surgaug.datasets.dataset import LabelMaps
 from surgaug.errors import DataError
 from surgaug.io.images import check_image
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import in_threads
 from surgaug.runtime.feedback import Feedback
-
-if TYPE_CHECKING:
-    from surgaug.datasets.dataset import LabelMaps
 
 _LISTED = 10
 

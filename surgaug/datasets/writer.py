@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets import layouts
-from surgaug.datasets.item import Frame
+from surgaug.datasets.item import WrittenItem
 from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION, described, encode
 from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import clean_leftovers, write_png
@@ -23,7 +23,7 @@ FOLDERS = "folders"
 
 
 @dataclass(frozen=True)
-class Target:
+class DatasetWriter:
     """A folder, its layout's name, and the label space of the label maps given.
 
     palette: write label maps as palette PNGs in the classes' colours, whose indices are the values.
@@ -44,7 +44,7 @@ class Target:
         if self.palette and max(self._values.values()) > 255:
             raise UsageError(f"--palette: a palette has 256 entries, and '{self.space.name}' has ids above 255")
 
-    def check_frames(self, frames: Sequence[Frame]) -> None:
+    def check_frames(self, frames: Sequence[WrittenItem]) -> None:
         """Raises DataError for frames that the layout cannot hold together."""
         if hasattr(self._module, "check_frames"):
             self._module.check_frames(self.root, frames)
@@ -58,11 +58,11 @@ class Target:
         """The part of the description that tells how label maps are read again."""
         return described(self.space, self._values, self.layout)
 
-    def paths(self, frame: Frame) -> tuple[str, str]:
+    def paths(self, frame: WrittenItem) -> tuple[str, str]:
         """The frame's image and label map, relative to the root."""
         return self._module.paths(frame)
 
-    def prepare(self, frames: Iterable[Frame]) -> None:
+    def prepare(self, frames: Iterable[WrittenItem]) -> None:
         """Make the folders that the frames go to, and remove what a killed run left there half-written."""
         folders = {self.root / path for frame in frames for path in map(_parent, self.paths(frame))}
         for folder in {self.root, *folders}:
@@ -85,7 +85,7 @@ class Target:
             return self._module.decode(path, self.space)
         return encode(read_raw(path).values, {v: i for i, v in self._values.items()})
 
-    def finish(self, frames: Sequence[Frame]) -> None:
+    def finish(self, frames: Sequence[WrittenItem]) -> None:
         """Write the layout's index files, once all frames are there."""
         self._module.finish(self.root, frames, self.space)
 
@@ -114,14 +114,14 @@ def check_layout(name: str) -> None:
         raise UsageError(f"--layout {name}: one of {', '.join(known)}")
 
 
-def refuse_strangers(target: Target) -> None:
+def refuse_strangers(writer: DatasetWriter) -> None:
     """Raises DataError when the folder is not empty and holds no data set of surgaug in this layout."""
-    root = target.root
-    if target.description_file.exists() or not root.exists():
+    root = writer.root
+    if writer.description_file.exists() or not root.exists():
         return
     if strangers := sorted(p.name for p in root.iterdir() if not p.name.startswith(".")):
         raise DataError(
-            f"{root}: the folder is not empty and holds no data set of surgaug in the layout {target.layout} "
+            f"{root}: the folder is not empty and holds no data set of surgaug in the layout {writer.layout} "
             f"({', '.join(strangers[:5])}); give another --out"
         )
 

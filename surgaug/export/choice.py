@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from surgaug.datasets.dataset import Item, PairedFrames
-from surgaug.datasets.item import Frame, fingerprint
+from surgaug.datasets.dataset import PairedFrames
+from surgaug.datasets.item import Item, WrittenItem, fingerprint
 from surgaug.datasets.provenance import Origin, read_origins
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
@@ -29,7 +29,7 @@ _NAMED = 3
 class Pair:
     """A frame to be written, and where it is read from: item `number` of `frames`."""
 
-    frame: Frame
+    frame: WrittenItem
     frames: PairedFrames = field(repr=False)
     number: int
 
@@ -58,7 +58,7 @@ def choose(
     if wrong := sorted(i for i in painted if splits[i] != "train"):
         raise DataError(f"{real.items[wrong[0]].image}: a painted frame in the {splits[wrong[0]]} split; remove it")
     pairs = [
-        Pair(Frame(item.name, i, split, item.video, i in painted, str(item.label)), real, i)
+        Pair(WrittenItem(item.name, i, split, item.video, i in painted, str(item.label)), real, i)
         for i, (item, split) in enumerate(zip(real.items, splits, strict=True))
     ]
     allowed = _allowed(real, splits, synths, feedback)
@@ -136,7 +136,7 @@ def _allowed(
             if source is None and video not in videos:
                 unknown.append(item.name)
             group = video or (real.items[source].name if source is not None else None)
-            frame = Frame(item.name, 0, "train", group, True, origin.path or str(item.label))
+            frame = WrittenItem(item.name, 0, "train", group, True, origin.path or str(item.label))
             allowed.append(Pair(frame, frames, k))
     if left_out:
         feedback.info(

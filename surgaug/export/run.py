@@ -12,9 +12,10 @@ from typing import Any
 
 from PIL import Image
 
-from surgaug.datasets.dataset import PairedFrames, open_pairs, survey
+from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.stored_ids import FORMAT
-from surgaug.datasets.writer import Target, check_layout, refuse_strangers
+from surgaug.datasets.survey import survey
+from surgaug.datasets.writer import DatasetWriter, check_layout, refuse_strangers
 from surgaug.errors import DataError, UsageError
 from surgaug.export.choice import Pair, choose
 from surgaug.io.atomic import write_bytes, write_png, write_text
@@ -64,7 +65,7 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     _check(config)
     real, synths = _open(config, feedback)
     pairs = choose(real, synths, ratio=config.ratio, hold_out=config.hold_out, seed=config.seed, feedback=feedback)
-    target = Target(config.out, config.layout, real.space, config.palette)
+    target = DatasetWriter(config.out, config.layout, real.space, config.palette)
     target.check()
     target.check_frames([pair.frame for pair in pairs])
     _refuse_collisions(target, pairs)
@@ -108,7 +109,7 @@ def _check(config: ExportConfig) -> None:
         raise UsageError(f"--hold-out {config.hold_out:g}: from 0 to below 1, for example 0.2")
 
 
-def _refuse_collisions(target: Target, pairs: Sequence[Pair]) -> None:
+def _refuse_collisions(target: DatasetWriter, pairs: Sequence[Pair]) -> None:
     seen: dict[str, str] = {}
     for pair in pairs:
         for path in target.paths(pair.frame):
@@ -117,7 +118,7 @@ def _refuse_collisions(target: Target, pairs: Sequence[Pair]) -> None:
             seen[key] = pair.frame.source
 
 
-def _describe(config: ExportConfig, target: Target, pairs: Sequence[Pair]) -> dict[str, Any]:
+def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]) -> dict[str, Any]:
     digest = hashlib.sha256()
     for pair in pairs:
         digest.update(f"{pair.frame.name} {pair.frame.split} {pair.frames.fingerprint(pair.number)}\n".encode())
@@ -134,7 +135,7 @@ def _describe(config: ExportConfig, target: Target, pairs: Sequence[Pair]) -> di
     }
 
 
-def _write_pair(target: Target, pair: Pair) -> None:
+def _write_pair(target: DatasetWriter, pair: Pair) -> None:
     to_image, to_label = target.paths(pair.frame)
     image, item = target.root / to_image, pair.frames.items[pair.number]
     if not (target.root / to_label).is_file():
@@ -152,7 +153,7 @@ def _is_rgb_png(path: Path) -> bool:
         return image.format == "PNG" and image.mode == "RGB"
 
 
-def _row(target: Target, pair: Pair) -> dict[str, Any]:
+def _row(target: DatasetWriter, pair: Pair) -> dict[str, Any]:
     frame, (image, label) = pair.frame, target.paths(pair.frame)
     return {
         "index": frame.index, "image": image, "label": label, "name": frame.name, "split": frame.split,

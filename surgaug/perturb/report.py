@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.datasets.dataset import Survey
+from surgaug.datasets.survey import Survey
 from surgaug.perturb.output import DATASET
 from surgaug.runtime.feedback import Feedback
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from surgaug.datasets.dataset import LabelMaps, open_masks, survey
+from surgaug.datasets.dataset import LabelMaps, open_masks
+from surgaug.datasets.survey import survey
 from surgaug.errors import Interrupted
 from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock

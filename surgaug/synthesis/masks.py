@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from surgaug.datasets.dataset import LabelMaps, Survey, open_masks, survey
+from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.item import fingerprint
+from surgaug.datasets.survey import Survey, survey
 from surgaug.datasets.writer import FOLDERS
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.labels.label_space import LabelSpace

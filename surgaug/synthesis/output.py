@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgaug.datasets.item import Frame
+from surgaug.datasets.item import WrittenItem
 from surgaug.datasets.stored_ids import FORMAT
-from surgaug.datasets.writer import Target, refuse_strangers
+from surgaug.datasets.writer import DatasetWriter, refuse_strangers
 from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
 from surgaug.io.output_folder import refuse_other_settings
@@ -26,7 +26,7 @@ def describe(
     config: SynthesizeConfig,
     file: Path,
     model: LoadedModel,
-    target: Target,
+    target: DatasetWriter,
     settings: dict[str, Any],
     num_masks: int,
 ) -> dict[str, Any]:
@@ -45,14 +45,14 @@ def describe(
     }
 
 
-def refuse_other(target: Target, description: dict[str, Any]) -> None:
+def refuse_other(target: DatasetWriter, description: dict[str, Any]) -> None:
     """Raise DataError when the folder holds something else, UsageError, with the differences, another data set."""
     refuse_strangers(target)
     if target.description_file.exists():
         refuse_other_settings(target.description_file, description, "a data set")
 
 
-def claim(target: Target, description: dict[str, Any], frames: Iterable[Frame]) -> None:
+def claim(target: DatasetWriter, description: dict[str, Any], frames: Iterable[WrittenItem]) -> None:
     """Make the folder ready for this data set: subfolders, its description, no leftovers of a killed run.
 
     Raises as `refuse_other` does.
@@ -62,7 +62,7 @@ def claim(target: Target, description: dict[str, Any], frames: Iterable[Frame]) 
     target.prepare(frames)
 
 
-def finish(target: Target, description: dict[str, Any], frames: Sequence[Frame]) -> None:
+def finish(target: DatasetWriter, description: dict[str, Any], frames: Sequence[WrittenItem]) -> None:
     """With all samples there: sort the manifest, write the layout's index files, draw the contact sheet, and write the
     description with the counts."""
     n = description["samples"]
@@ -77,7 +77,7 @@ def finish(target: Target, description: dict[str, Any], frames: Sequence[Frame])
     _write(target.description_file, {**description, "complete": True, "counts": counts})
 
 
-def draw_preview(target: Target, n: int, description: dict[str, Any]) -> None:
+def draw_preview(target: DatasetWriter, n: int, description: dict[str, Any]) -> None:
     """`preview.png`: samples evenly spread over the data set."""
     wanted, out = set(pick(n)), target.root
     rows = [row for _, row in read_rows(out / MANIFEST) if row["index"] in wanted]

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from surgaug.datasets.dataset import LabelMaps
-from surgaug.datasets.item import Frame
-from surgaug.datasets.writer import FOLDERS, Target
+from surgaug.datasets.item import WrittenItem
+from surgaug.datasets.writer import FOLDERS, DatasetWriter
 from surgaug.errors import ModelError
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.models import families
@@ -145,15 +145,15 @@ class Job:
         )
 
     @cached_property
-    def target(self) -> Target:
+    def target(self) -> DatasetWriter:
         """Where the samples go."""
-        return Target(self.config.out, self.config.layout, self.space, self.config.palette)
+        return DatasetWriter(self.config.out, self.config.layout, self.space, self.config.palette)
 
-    def frame(self, k: int) -> Frame:
+    def frame(self, k: int) -> WrittenItem:
         """Sample k as a pair of the data set that is written."""
         item = self.maps.items[self.plan[k]]
         split = None if self.config.layout == FOLDERS else "train"
-        return Frame(plan.sample_name(item.name, k), k, split, item.video or item.name, True, str(item.label))
+        return WrittenItem(plan.sample_name(item.name, k), k, split, item.video or item.name, True, str(item.label))
 
     def names(self, k: int) -> tuple[str, str]:
         """The image's and the label's path of sample k, within the output folder."""

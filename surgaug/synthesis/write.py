@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.datasets.writer import Target
+from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
 from surgaug.synthesis.manifest import Journal
@@ -31,7 +31,7 @@ class Writer:
     on its way, leaving it by an exception drops what has not begun.
     """
 
-    def __init__(self, target: Target, journal: Journal, workers: int, capacity: int):
+    def __init__(self, target: DatasetWriter, journal: Journal, workers: int, capacity: int):
         self._target, self._journal, self._capacity = target, journal, capacity
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
         self._pending: deque[Future[dict[str, Any]]] = deque()

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.datasets.dataset import Item, PairedFrames, open_pairs
+from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.item import Item
 from surgaug.datasets.survey import survey
 from surgaug.errors import DataError
 from surgaug.labels.label_space import LabelSpace

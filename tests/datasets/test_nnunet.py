@@ -11,7 +11,7 @@ from PIL import Image
 from written_cases import GAPS, write
 
 from surgaug.datasets.dataset import open_pairs
-from surgaug.datasets.item import Frame
+from surgaug.datasets.item import WrittenItem
 from surgaug.datasets.layouts import nnunet
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
@@ -42,8 +42,8 @@ def test_nnunet_background_is_zero_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_nnunet_folds_keep_videos_and_painted_frames_where_they_belong() -> None:
-    real = [Frame(f"v{v}_{i}", 10 * v + i, "train", f"v{v}") for v in range(7) for i in range(3)]
-    painted = [Frame(f"v{v}_{i}_p", 100 + 10 * v + i, "train", f"v{v}", True) for v in range(7) for i in range(2)]
+    real = [WrittenItem(f"v{v}_{i}", 10 * v + i, "train", f"v{v}") for v in range(7) for i in range(3)]
+    painted = [WrittenItem(f"v{v}_{i}_p", 100 + 10 * v + i, "train", f"v{v}", True) for v in range(7) for i in range(2)]
     folds = nnunet.folds([*real, *painted])
     assert len(folds) == nnunet.FOLDS
     assert sorted(name for fold in folds for name in fold["val"]) == sorted(f.name for f in real)

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from written_cases import CADIS, GAPS, Target, write
+from written_cases import CADIS, GAPS, DatasetWriter, write
 
 from surgaug.datasets import layouts
 from surgaug.datasets.dataset import open_masks, open_pairs
-from surgaug.datasets.item import Frame
+from surgaug.datasets.item import WrittenItem
 from surgaug.datasets.survey import survey
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelSpace
@@ -101,11 +101,16 @@ def test_cadis_names_splits_and_classes(tmp_path: Path) -> None:
 
 
 def test_cadis_cannot_split_a_video(tmp_path: Path) -> None:
-    frames = [Frame("a", 0, "train", "case7"), Frame("b", 1, "val", "case7")]
+    frames = [WrittenItem("a", 0, "train", "case7"), WrittenItem("b", 1, "val", "case7")]
     with pytest.raises(DataError, match="Video07 has frames of both train and val"):
-        Target(tmp_path, "cadis", CADIS).check_frames(frames)
-    frames = [Frame("a", 0, "train"), Frame("b", 1, "val"), Frame("c", 2, "test"), Frame("d", 3, "train", None, True)]
-    Target(tmp_path, "cadis", CADIS).check_frames(frames)
+        DatasetWriter(tmp_path, "cadis", CADIS).check_frames(frames)
+    frames = [
+        WrittenItem("a", 0, "train"),
+        WrittenItem("b", 1, "val"),
+        WrittenItem("c", 2, "test"),
+        WrittenItem("d", 3, "train", None, True),
+    ]
+    DatasetWriter(tmp_path, "cadis", CADIS).check_frames(frames)
     folders = [layouts.get("cadis").paths(frame)[0].split("/")[0] for frame in frames]
     assert folders == ["Video00", "Video900", "Video901", "Video100"]
 

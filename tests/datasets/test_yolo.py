@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from written_cases import CADIS, GAPS, Target, write
+from written_cases import CADIS, GAPS, DatasetWriter, write
 
 from surgaug.datasets import layouts
 from surgaug.datasets.dataset import open_masks, open_pairs
@@ -157,6 +157,6 @@ def test_polygons_with_holes_points_and_lines() -> None:
 
 
 def test_a_set_of_training_frames_alone_says_so(tmp_path: Path) -> None:
-    Target(tmp_path, "yolo", CADIS).prepare([])
+    DatasetWriter(tmp_path, "yolo", CADIS).prepare([])
     layouts.get("yolo").finish(tmp_path, [], CADIS)
     assert "# no validation frames here" in (tmp_path / "data.yaml").read_text()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from surgaug.datasets.item import Frame
-from surgaug.datasets.writer import Target
+from surgaug.datasets.item import WrittenItem
+from surgaug.datasets.writer import DatasetWriter
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.label_space import LabelClass, LabelSpace
@@ -27,15 +27,15 @@ SPLITS = ("train", "train", "train", "val", "test")
 
 @dataclass(frozen=True)
 class Written:
-    target: Target
-    frames: list[Frame]
+    target: DatasetWriter
+    frames: list[WrittenItem]
     images: list[np.ndarray]
     maps: list[np.ndarray]
 
 
 def write(root: Path, layout: str, space: LabelSpace = CADIS, palette: bool = False) -> Written:
     """Five frames of three videos; the third is a painted one of the first video."""
-    target = Target(root, layout, space, palette)
+    target = DatasetWriter(root, layout, space, palette)
     target.check()
     frames, images, maps = [], [], []
     for i, split in enumerate(SPLITS):
@@ -46,7 +46,7 @@ def write(root: Path, layout: str, space: LabelSpace = CADIS, palette: bool = Fa
         label_map[:3, :5] = space.ignore
         video = (1, 1, 1, 5, 2)[i]
         name = f"Video{video}_frame{10 * i:06d}"
-        frames.append(Frame(f"{name}_000000" if i == 2 else name, i, split, f"Video{video:02d}", i == 2))
+        frames.append(WrittenItem(f"{name}_000000" if i == 2 else name, i, split, f"Video{video:02d}", i == 2))
         images.append(image)
         maps.append(label_map)
     target.prepare(frames)

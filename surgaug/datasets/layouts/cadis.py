@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import files_by_stem, natural, pair
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -76,10 +76,10 @@ def known_errors() -> frozenset[str]:
     return frozenset(f"Video{video}_frame{frame:06d}" for video, frames in listed["frames"].items() for frame in frames)
 
 
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """VideoNN/Images/VideoN_frameNNNNNN.png and the same under Labels.
 
-    CaDIS's own names stay. Painted frames lie in videos of their own, the number of the source video with a 1 put in
+    CaDIS's own names stay. Synthetic images lie in videos of their own, the number of the source video with a 1 put in
     front (Video107 for those of Video07, Video100 where none is known), so that a split by video keeps them apart.
     Other frames are numbered by their place in the data set; those of no video share one a split.
     """
@@ -95,12 +95,12 @@ def paths(frame: Frame) -> tuple[str, str]:
     return f"Video{video:02d}/Images/{inner}", f"Video{video:02d}/Labels/{inner}"
 
 
-def check_frames(root: Path, frames: Sequence[Frame]) -> None:
+def check_frames(root: Path, frames: Sequence[WrittenItem]) -> None:
     """Raises DataError when frames of one video belong to different splits, which this layout cannot say."""
     _split_of(root, frames)
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """`splits.txt`, a video a line under its heading, and `classes.csv` (Index, Class)."""
     split_of = _split_of(root, frames)
     lines = []
@@ -112,7 +112,7 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
     write_text(root / "classes.csv", "\n".join(rows) + "\n")
 
 
-def _split_of(root: Path, frames: Sequence[Frame]) -> dict[str, str]:
+def _split_of(root: Path, frames: Sequence[WrittenItem]) -> dict[str, str]:
     split_of: dict[str, str] = {}
     for frame in frames:
         folder, split = paths(frame)[0].split("/")[0], frame.split or "train"

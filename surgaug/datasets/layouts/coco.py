@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as masks
 
-from surgaug.datasets.item import Frame, Item, inside
+from surgaug.datasets.item import Item, WrittenItem, inside
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
@@ -29,7 +30,6 @@ from surgaug.labels.codecs.coco import (
     from_rgb,
     images_of,
     is_coco,
-    masks_module,
     read_json,
     segment_map,
     to_rgb,
@@ -41,7 +41,7 @@ from surgaug.labels.scan import in_threads
 from surgaug.labels.space_detection import class_file_space
 from surgaug.runtime.feedback import Silent
 
-__all__ = ["check", "codec", "decode", "encode", "finish", "matches", "paths", "read", "values"]
+__all__ = ["codec", "decode", "encode", "finish", "matches", "paths", "read", "values"]
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"  # where Cataract-1K keeps the images of its Coco-Annotations
 NO_PALETTE = "whose label files are RGB (panoptic PNGs)"
@@ -93,12 +93,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> DrawnC
     return PanopticCodec(space, tables=tables)
 
 
-def check(root: Path, space: LabelSpace) -> None:
-    """Raises UsageError without pycocotools."""
-    masks_module()
-
-
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """SPLIT/NAME.png and panoptic_SPLIT/NAME.png."""
     split = frame.split or "train"
     return f"{split}/{frame.name}.png", f"panoptic_{split}/{frame.name}.png"
@@ -115,7 +110,7 @@ def decode(path: Path, space: LabelSpace) -> np.ndarray:
     return space.to_ids(np.where(index_map < 0, IGNORE_INDEX, index_map))
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """The instances and the panoptic file of each split. Category ids are 1 to K; background is no instance."""
     categories = [
         {"id": k, "name": c.name, "supercategory": c.kind, "isthing": int(c.kind == "instrument")}
@@ -149,7 +144,7 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
 
 def _segments(label: Path) -> tuple[tuple[int, int], list[dict[str, Any]]]:
     """(H, W) and the segments of a panoptic PNG, with their run lengths."""
-    segments, masks = from_rgb(read_image(label)), masks_module()
+    segments = from_rgb(read_image(label))
     found = []
     for segment in np.unique(segments):
         if not segment:

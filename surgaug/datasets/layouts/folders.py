@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, files_by_stem, find_folder, pair
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -36,11 +36,11 @@ def read(root: Path, *, split: str | None = None, images: Path | None = None, la
     return [Item(name, image, label) for name, image, label in pairs]
 
 
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """images/NAME.png and labels/NAME.png, in a folder by the name of the split where there are splits."""
     folder = f"{frame.split}/" if frame.split else ""
     return f"{folder}images/{frame.name}.png", f"{folder}labels/{frame.name}.png"
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """Nothing: the description that every written data set has tells the classes."""

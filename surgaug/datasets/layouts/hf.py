@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from surgaug.datasets.item import Frame, Item, inside
+from surgaug.datasets.item import Item, WrittenItem, inside
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
@@ -48,13 +48,13 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     return items
 
 
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """SPLIT/images/NAME.png and SPLIT/labels/NAME.png; the validation split's folder is `validation`."""
     folder = _FOLDERS[frame.split or "train"]
     return f"{folder}/images/{frame.name}.png", f"{folder}/labels/{frame.name}.png"
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """A `metadata.csv` a split, and `id2label.json`."""
     for split, folder in _FOLDERS.items():
         own = [frame for frame in frames if (frame.split or "train") == split]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import pair_folders
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.errors import DataError
@@ -38,13 +38,13 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     return found
 
 
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """img_dir/SPLIT/NAME.png and ann_dir/SPLIT/NAME.png."""
     split = frame.split or "train"
     return f"img_dir/{split}/{frame.name}.png", f"ann_dir/{split}/{frame.name}.png"
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """`dataset.py`: what a configuration needs to name this data set (classes, palette, the loaders' data sets)."""
     there = sorted({frame.split or "train" for frame in frames}, key=_SPLITS.index)
     lines = [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import files_by_stem, pair
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import background_values as values
@@ -80,13 +80,13 @@ def check(root: Path, space: LabelSpace) -> None:
         raise UsageError("--layout nnunet: a class is called 'ignore', which nnU-Net keeps for unlabelled pixels")
 
 
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """imagesTr/NAME_0000.png and labelsTr/NAME.png, or the same in imagesTs and labelsTs for the test split."""
     part = _PARTS[frame.split or "train"]
     return f"images{part}/{frame.name}_0000.png", f"labels{part}/{frame.name}.png"
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """`dataset.json`, and `splits_final.json` where there are real frames to validate on."""
     on_disk = values(space)
     labels = {BACKGROUND: 0} | {c.name: on_disk[c.id] for c in space.classes if on_disk[c.id]}
@@ -106,7 +106,7 @@ def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
         write_text(root / "splits_final.json", json.dumps(found, indent=2) + "\n")
 
 
-def folds(frames: Sequence[Frame], seed: int = 0) -> list[dict[str, list[str]]]:
+def folds(frames: Sequence[WrittenItem], seed: int = 0) -> list[dict[str, list[str]]]:
     """nnU-Net's folds (case names under train and val): real frames validate, and nothing of their videos trains.
 
     One fold where there is a validation split; otherwise up to five by video. Empty where there is nothing to validate
@@ -124,13 +124,13 @@ def folds(frames: Sequence[Frame], seed: int = 0) -> list[dict[str, list[str]]]:
     return [_fold(frames, names) for names in held_out]
 
 
-def _fold(frames: Sequence[Frame], held_out: set[str]) -> dict[str, list[str]]:
+def _fold(frames: Sequence[WrittenItem], held_out: set[str]) -> dict[str, list[str]]:
     groups = {_group(frame) for frame in frames if frame.name in held_out}
     train = [frame.name for frame in frames if frame.name not in held_out and _group(frame) not in groups]
     return {"train": train, "val": sorted(held_out)}
 
 
-def _group(frame: Frame) -> str:
+def _group(frame: WrittenItem) -> str:
     return frame.video or frame.name
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from surgaug.datasets.item import Frame, Item
+from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, pair, pair_folders
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.datasets.stored_ids import plain_values as values
@@ -68,19 +68,19 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> YoloCo
     return YoloCodec(given or class_file_space([root]) or space_of_titles(names), names=names)
 
 
-def paths(frame: Frame) -> tuple[str, str]:
+def paths(frame: WrittenItem) -> tuple[str, str]:
     """images/SPLIT/NAME.png and label_maps/SPLIT/NAME.png."""
     split = frame.split or "train"
     return f"images/{split}/{frame.name}.png", f"{_MAPS}/{split}/{frame.name}.png"
 
 
-def finish(root: Path, frames: Sequence[Frame], space: LabelSpace) -> None:
+def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """labels/SPLIT/NAME.txt for each frame, and `data.yaml`."""
     classes = [c for c in space.classes if c.name.lower() != BACKGROUND]
     for split in {frame.split or "train" for frame in frames}:
         (root / "labels" / split).mkdir(parents=True, exist_ok=True)
 
-    def write(frame: Frame) -> None:
+    def write(frame: WrittenItem) -> None:
         lines = lines_of(read_raw(root / paths(frame)[1]).values, [c.id for c in classes])
         target = root / "labels" / (frame.split or "train") / f"{frame.name}.txt"
         write_text(target, "".join(f"{line}\n" for line in lines))

@@ -16,8 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
+from pycocotools import mask as masks
 
-from surgaug.errors import DataError, UsageError
+from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, read_image
 from surgaug.labels.codecs.drawn import DrawnCodec
 from surgaug.labels.codecs.polygons import Shape, background_id, match_title
@@ -25,15 +26,6 @@ from surgaug.labels.label_space import LabelSpace
 
 _KEYS = (b'"annotations"', b'"categories"', b'"images"')
 OBJECTS = 1000  # segment ids a class
-
-
-def masks_module() -> Any:
-    """`pycocotools.mask`. UsageError says how to install it."""
-    try:
-        from pycocotools import mask
-    except ImportError:
-        raise UsageError("COCO's run lengths need pycocotools; install it with: pip install 'surgaug[coco]'") from None
-    return mask
 
 
 def segment_map(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
@@ -161,7 +153,6 @@ def _bitmap(shape: Any, hw: tuple[int, int], path: Path) -> np.ndarray:
     """bool [H, W] of a COCO segmentation."""
     try:
         if isinstance(shape, Mapping):
-            masks = masks_module()
             rle = masks.frPyObjects(shape, *hw) if isinstance(shape["counts"], list) else shape
             found = masks.decode(rle).astype(bool)
         else:
@@ -175,6 +166,8 @@ def _bitmap(shape: Any, hw: tuple[int, int], path: Path) -> np.ndarray:
 
 
 def _filled(polygons: Sequence[Shape], hw: tuple[int, int]) -> np.ndarray:
+    """bool [H, W]. Not pycocotools: its fill leaves out the last row and column of pixels that an outline runs through,
+    which Cataract-1K's own drawing, and that of its Supervisely files, fills."""
     image = Image.new("1", hw[::-1])
     pen = ImageDraw.Draw(image)
     for polygon in polygons:

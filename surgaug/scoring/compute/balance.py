@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from surgaug.datasets.dataset import PairedFrames, survey
+from surgaug.datasets.dataset import PairedFrames
+from surgaug.datasets.survey import survey
 from surgaug.runtime.feedback import Feedback
 from surgaug.scoring.report.model import ClassShare, Measure
 
