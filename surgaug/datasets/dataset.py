@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.datasets import layouts
-from surgaug.datasets.interpretation import is_auto, understand
+from surgaug.datasets.encoding import find_encoding, is_auto
 from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
 from surgaug.datasets.pairing import LABEL_FOLDERS, files_by_stem, find_folder
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
 from surgaug.io.images import read_image
-from surgaug.labels.codec import Codec
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import Codec, DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan
 from surgaug.labels.space_detection import cadis_named
@@ -95,7 +94,7 @@ def open_pairs(
     label and labels without image stay among the items: `survey` refuses and lists them.
 
     Raises:
-        DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect.detect`).
+        DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect_codec`).
         UsageError: `exclude_known_errors` for frames that are not CaDIS's.
     """
     root = Path(root)
@@ -113,7 +112,7 @@ def open_pairs(
     # Found classes must be the same for every split of a data set, so all of its maps are looked at.
     whole = [*everything, *_beside(also, layout)] if is_auto(classes) else items
     check_names(items)
-    space, codec, scans, notes = understand(whole, classes, [root], module, feedback)
+    space, codec, scans, notes = find_encoding(whole, classes, [root], module, feedback)
     notes = [*notes, *left_out]
     return PairedFrames(tuple(map(_named, items)), space, codec, root, scans, tuple(notes), layout)
 
@@ -139,7 +138,7 @@ def open_masks(
         items = _listed_items(listed)
     check_names(items)
     module = layouts.get(layout) if layout else None
-    space, codec, scans, notes = understand(items, classes, [root] if root else [], module, feedback)
+    space, codec, scans, notes = find_encoding(items, classes, [root] if root else [], module, feedback)
     return LabelMaps(tuple(map(_named, items)), space, codec, root, scans, tuple(notes))
 
 

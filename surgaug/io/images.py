@@ -53,9 +53,7 @@ def read_raw(path: Path) -> Raw:
         deep_color = stored.endswith("16B") and image.mode.startswith("RGB")
         _load(image, path)
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise DataError(
-                f"{path}: holds {image.n_frames} pictures; a label map is one. Save each as a PNG of its own"
-            )
+            raise DataError(f"{path}: holds {image.n_frames} images; a label map is one. Save each as a PNG of its own")
         palette = _palette(image)
         if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
             image = image.convert("RGB")

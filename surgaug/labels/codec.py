@@ -1,4 +1,8 @@
-"""How a folder's label maps encode class ids, and the decoding of one of them; which encoding it is: `detect`."""
+"""How a folder's label maps encode class ids, and the decoding of one of them.
+
+Which encoding a folder has: `codec_detection`. Codecs for other files than one image of ids a frame (polygons, several
+files) derive from `DrawnCodec`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from surgaug.errors import DataError
 from surgaug.io.images import Raw, read_raw
 from surgaug.labels.builtin_spaces import remap_of
 from surgaug.labels.label_space import LabelSpace
-from surgaug.labels.scan import Scan
+from surgaug.labels.scan import Scan, count_values
 
 Encoding = Literal["ids", "colors", "binary", "two-class", "polygons"]
 
@@ -42,7 +46,7 @@ class Codec:
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W], uint8 (uint16 where the space has ids above 255).
 
-        Raises DataError naming file, value and number of pixels for what is no id, and as `raster.read_raw` does.
+        Raises DataError naming file, value and number of pixels for what is no id, and as `images.read_raw` does.
         """
         raw = read_raw(path)
         values = self._values(raw, path)
@@ -147,6 +151,43 @@ class Codec:
 
     def _may_snap(self, lossy: bool) -> bool:
         return self.encoding != "two-class" or lossy or self.snap_lossless
+
+
+@dataclass(frozen=True)
+class DrawnCodec:
+    """Makes label maps of `space`; what it makes always is of the space, so that a scan has nothing left to refuse."""
+
+    space: LabelSpace
+    encoding: str = "drawn"
+    remapped: str | None = None
+
+    def decode(self, path: Path) -> np.ndarray:
+        """Ids [H, W], of `dtype`. Raises DataError for what cannot be read, or is no class of the space."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> type:
+        return np.uint8 if self.space.max_id < 256 else np.uint16
+
+    def scan(self, path: Path) -> Scan:
+        """The scan of the map made; a problem is recorded, not raised."""
+        try:
+            ids = self.decode(path)
+        except DataError as error:
+            return Scan(path, problem=str(error))
+        return Scan(path, ids.shape, count_values(Raw(ids, color=False, lossy=False)))
+
+    def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
+        """As `Codec.count_ids`."""
+        return dict(scan.counts or {}), {}
+
+    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
+        """As `Codec.explain`; never needed."""
+        raise AssertionError(unknown)
+
+    def ambiguous_pixels(self, scans: Iterable[Scan]) -> tuple[int, int]:
+        """As `Codec.ambiguous_pixels`: none."""
+        return 0, 0
 
 
 def regrouped(table: dict[int, int], space: LabelSpace, given: LabelSpace) -> tuple[dict[int, int], str | None]:

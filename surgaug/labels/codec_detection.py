@@ -17,7 +17,7 @@ _WHITES = (255, 65535)
 _MAX_DOUBTFUL_SHARE = 0.02
 
 
-def detect(
+def detect_codec(
     paths: Sequence[Path], space: LabelSpace, *, prefer_remap: bool = False, scans: Sequence[Scan] | None = None
 ) -> Codec:
     """The codec of the label maps `paths`, which hold classes of `space`.

@@ -56,7 +56,7 @@ def resize_label_map(label_map: np.ndarray, hw: tuple[int, int], space: LabelSpa
 
 
 def fit_size(source_hw: tuple[int, int], train_hw: tuple[int, int]) -> tuple[int, int]:
-    """The (H, W) at which a model trained at `train_hw` should paint a map of `source_hw`.
+    """The (H, W) at which a model trained at `train_hw` should synthesize an image of a map of `source_hw`.
 
     `train_hw` where the aspect ratios differ by less than 10 %; otherwise the source's aspect at about the training
     area, in even numbers.

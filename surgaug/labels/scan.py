@@ -23,7 +23,7 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True)
 class Scan:
-    """What one label file holds: pixels by value (see `raster.Raw`), or the `problem` that keeps it from being read.
+    """What one label file holds: pixels by value (see `images.Raw`), or the `problem` that keeps it from being read.
 
     palette: colour 0xRRGGBB of the palette indices in use, None for a file without palette.
     """

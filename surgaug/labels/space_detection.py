@@ -50,7 +50,9 @@ def cadis_named(names: Iterable[str]) -> bool:
     return bool(names) and all(_CADIS_NAME.fullmatch(name) for name in names)
 
 
-def discover(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: bool) -> tuple[LabelSpace, list[str]]:
+def detect_space(
+    scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: bool
+) -> tuple[LabelSpace, list[str]]:
     """The label space of scanned label maps, and what should be said about it.
 
     named: from a class file. looks_like_cadis: by file names. Otherwise the ids that occur, named "background" and

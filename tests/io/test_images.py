@@ -99,7 +99,7 @@ def test_whole_float_values_are_ids_and_others_are_refused(tmp_path: Path) -> No
 
 def test_several_pages_are_refused(tmp_path: Path) -> None:
     Image.fromarray(IDS).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(IDS)])
-    with pytest.raises(DataError, match="holds 2 pictures"):
+    with pytest.raises(DataError, match="holds 2 images"):
         read_raw(tmp_path / "a.tif")
 
 

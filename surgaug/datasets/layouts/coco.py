@@ -22,6 +22,7 @@ from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
 from surgaug.io.images import read_image
+from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.coco import (
     OBJECTS,
     InstancesCodec,
@@ -34,7 +35,6 @@ from surgaug.labels.codecs.coco import (
     segment_map,
     to_rgb,
 )
-from surgaug.labels.codecs.drawn import DrawnCodec
 from surgaug.labels.codecs.polygons import match_title, space_of_titles
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.labels.scan import in_threads

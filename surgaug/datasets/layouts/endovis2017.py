@@ -18,7 +18,7 @@ from surgaug.datasets.pairing import files_by_stem, natural, pair
 from surgaug.errors import DataError
 from surgaug.io.images import read_raw
 from surgaug.labels.builtin_spaces import load_space
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 
 PARTS, TYPES = "endovis2017-parts", "endovis2017-types"

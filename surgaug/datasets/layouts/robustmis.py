@@ -17,7 +17,7 @@ from surgaug.datasets.pairing import natural
 from surgaug.errors import DataError
 from surgaug.io.images import image_size, read_raw
 from surgaug.labels.builtin_spaces import load_space
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 
 SPACE = "robust-mis"

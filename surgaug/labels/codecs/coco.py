@@ -20,7 +20,7 @@ from pycocotools import mask as masks
 
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, read_image
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import Shape, background_id, match_title
 from surgaug.labels.label_space import LabelSpace
 

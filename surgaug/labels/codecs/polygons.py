@@ -16,7 +16,7 @@ from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS
 from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space
 from surgaug.labels.class_file import distinct_color
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import LabelClass, LabelSpace
 
 # The data set that comes as polygons; others share names with it.

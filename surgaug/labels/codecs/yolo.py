@@ -17,7 +17,7 @@ import numpy as np
 
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import MAX_PIXELS, SUFFIXES, image_size
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import background_id, match_title
 
 CONFIG = "data.yaml"

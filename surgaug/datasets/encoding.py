@@ -14,17 +14,16 @@ from surgaug.datasets.stored_ids import Declared, plain_values, read_description
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import load_space, remap_of
 from surgaug.labels.class_roles import LOOKED_AT, with_kinds
-from surgaug.labels.codec import Codec, regrouped
-from surgaug.labels.codec_detection import detect, union
-from surgaug.labels.codecs.drawn import DrawnCodec
+from surgaug.labels.codec import Codec, DrawnCodec, regrouped
+from surgaug.labels.codec_detection import detect_codec, union
 from surgaug.labels.codecs.polygons import PolygonCodec, space_of_titles, titles_in
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
-from surgaug.labels.space_detection import cadis_named, class_file_space, discover
+from surgaug.labels.space_detection import cadis_named, class_file_space, detect_space
 from surgaug.runtime.feedback import Feedback, Silent
 
 
-def understand(
+def find_encoding(
     items: Sequence[Item],
     classes: str | Path | LabelSpace,
     roots: Sequence[Path],
@@ -36,7 +35,7 @@ def understand(
     classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
     above them. layout: the layout's module, whose SPACE is the label space that it implies, and whose `codec` knows how
     its label maps are kept.
-    Raises DataError as `detect.detect`, `discover.discover` and `spaces.load_space` do.
+    Raises DataError as `detect_codec`, `detect_space` and `load_space` do.
     """
     feedback = feedback or Silent()
     paths = [item.label for item in items if item.label is not None]
@@ -69,11 +68,11 @@ def understand(
     elif given is None and layout_space:
         space = load_space(layout_space)
     elif given is None:
-        space, notes = discover(scans, class_file_space(folders), looks_like_cadis)
+        space, notes = detect_space(scans, class_file_space(folders), looks_like_cadis)
     else:
         space = given
     prefer_remap = declared.space != space if declared else looks_like_cadis
-    codec = detect(paths, space, prefer_remap=prefer_remap, scans=scans)
+    codec = detect_codec(paths, space, prefer_remap=prefer_remap, scans=scans)
     if not isinstance(classes, LabelSpace) and not declared:
         space = with_kinds(space, _some(codec, scans))
         codec = replace(codec, space=space)
