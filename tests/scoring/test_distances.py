@@ -12,7 +12,6 @@ from torch_fidelity.metric_fid import fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
 from surgaug.scoring.compute.distances import (
-    bootstrap_interval,
     frechet_distance,
     kernel_distance,
     membership,
@@ -152,21 +151,3 @@ def test_random_halves_are_disjoint():
     for first, second in random_halves(11, 5, 4, np.random.default_rng(0)):
         assert len(np.unique(np.concatenate([first, second]))) == 10
     assert membership(4, [np.array([0, 3])])[:, 0].tolist() == [1, 0, 0, 1]
-
-
-def test_bootstrap_interval_covers_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    hits = 0
-    for _ in range(200):
-        values = rng.normal(5, 2, 60)
-        low, high = bootstrap_interval(values, np.arange(60), rng, resamples=300)
-        hits += low <= 5 <= high
-    assert 0.88 <= hits / 200 <= 0.99
-
-
-def test_bootstrap_of_groups_is_wider_when_a_group_agrees():
-    rng = np.random.default_rng(0)
-    values = np.repeat(rng.normal(0, 1, 20), 10)
-    grouped = bootstrap_interval(values, np.repeat(np.arange(20), 10), rng)
-    single = bootstrap_interval(values, np.arange(200), rng)
-    assert grouped[1] - grouped[0] > 2 * (single[1] - single[0])

@@ -113,25 +113,6 @@ def membership(n: int, subsets: list[np.ndarray]) -> np.ndarray:
     return weights
 
 
-def bootstrap_interval(
-    values: np.ndarray, groups: np.ndarray, rng: np.random.Generator, resamples: int = 2000, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` [n], resampling whole groups (Efron 1979; cluster form).
-
-    Args:
-        values: float [n].
-        groups: int [n]: values of one group belong together and are drawn together; at least two groups.
-    """
-    _, index = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(index, values), np.bincount(index)
-    means = np.empty(resamples)
-    for i in range(resamples):
-        drawn = rng.integers(len(sums), size=len(sums))
-        means[i] = sums[drawn].sum() / counts[drawn].sum()
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def _triangle(a: np.ndarray) -> np.ndarray:
     """A matrix of at most d rows with the same a'a: R of the QR decomposition of one that has more."""
     return qr(a, mode="r", check_finite=True)[0][: a.shape[1]] if len(a) > a.shape[1] else a

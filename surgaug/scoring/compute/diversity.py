@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from surgaug.scoring.compute.distances import bootstrap_interval
+from surgaug.scoring.compute.bootstrap import mean_interval
 from surgaug.scoring.report.model import Measure, Spread
 
 PAIRS_OF_A_MAP, MOST_PAIRS = 6, 600
@@ -51,7 +51,7 @@ def diversity_measure(
     The interval is a bootstrap over maps. A ratio of 1 would be as diverse as different real frames: an upper bound.
     """
     values = np.array([distance(a, b) for a, b in pairs])
-    low, high = bootstrap_interval(values, groups, rng) if len(np.unique(groups)) > 1 else (None, None)
+    low, high = mean_interval(values, groups, rng)
     baseline, ratio = None, None
     if real_images > 1:
         real = np.array([real_distance(a, b) for a, b in random_pairs(real_images, len(pairs), rng)])

@@ -6,7 +6,8 @@ from types import ModuleType
 
 import numpy as np
 
-from surgaug.scoring.compute.distances import bootstrap_interval, random_halves
+from surgaug.scoring.compute.bootstrap import mean_interval
+from surgaug.scoring.compute.distances import random_halves
 from surgaug.scoring.report.model import Measure, Spread
 
 Z95 = 1.959964
@@ -23,8 +24,8 @@ def pair_measure(values: np.ndarray, sources: np.ndarray, rng: np.random.Generat
     identical = int((~finite).sum()) or None
     if not finite.any():
         return Measure(None, len(values), identical=identical, reason="every pair is identical: the value is infinite")
-    kept, groups = values[finite], sources[finite]
-    low, high = bootstrap_interval(kept, groups, rng) if len(np.unique(groups)) > 1 else (None, None)
+    kept = values[finite]
+    low, high = mean_interval(kept, sources[finite], rng)
     return Measure(float(kept.mean()), len(kept), low, high, identical=identical)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from surgaug.scoring.compute.bootstrap import cluster_weights, percentile_interval
 from surgaug.scoring.compute.neighbours import nearest
 from surgaug.scoring.features.fingerprint import HASH, THUMBNAIL
 from surgaug.scoring.report.model import ClosePair, Definition, Measure
@@ -17,7 +17,6 @@ LEAKAGE, COPIES, REPEATS = "leakage", "copies", "repeats"
 EXACT = 1e-5  # distance of thumbnails of length 1, below which they are equal to rounding
 NEAR_BITS, NEAR_DISTANCE = 10, 0.2  # of 64 bits; a distance of 0.2 is a correlation of 0.98
 LISTED = 24
-RESAMPLES = 1000
 _NEAR = (
     f"at most {NEAR_BITS} of 64 bits of the perceptual hash differ, and 16x16 thumbnails correlate with 0.98 or more"
 )
@@ -68,8 +67,12 @@ def find_leakage(
     real_distance, real_bits, _ = _to_nearest(real, train)
     near, real_near = _near(distance, bits), _near(real_distance, real_bits)
     rng = np.random.default_rng(seed)
-    draws = [_auc(distance[a], real_distance[b]) for a, b in _resamples(groups, rng)]
-    low, high = np.quantile(draws, [0.025, 0.975]) if min(len(np.unique(g)) for g in groups) > 1 else (None, None)
+    low: float | None = None
+    high: float | None = None
+    if min(len(np.unique(side)) for side in groups) > 1:
+        # Both sides draw from one stream, in turns.
+        drawn = zip(*(cluster_weights(side, rng) for side in groups), strict=True)
+        low, high = percentile_interval([_auc(distance, real_distance, *weights) for weights in drawn])
     order = np.lexsort((bits, distance))[:LISTED]
     closest = tuple(
         ClosePair(
@@ -91,7 +94,7 @@ def find_leakage(
     if same := int((real_distance < EXACT).sum()):
         notes.append(f"{same} of {len(real)} real frames are in --train as well: they are not held out")
     measures = {
-        LEAKAGE: Measure(_auc(distance, real_distance), len(synth), _number(low), _number(high)),
+        LEAKAGE: Measure(_auc(distance, real_distance), len(synth), low, high),
         COPIES: Measure(100 * float(near.mean()), len(synth)),
         REPEATS: _repeats(synth),
     }
@@ -123,22 +126,13 @@ def _kind(distance: float, near: bool) -> Literal["exact", "near", "other"]:
     return "exact" if distance < EXACT else "near" if near else "other"
 
 
-def _auc(synth: np.ndarray, real: np.ndarray) -> float:
-    """P(synthetic distance < real distance) + P(equal) / 2 (Mann and Whitney 1947)."""
-    ordered = np.sort(real)
-    below, upto = np.searchsorted(ordered, synth, "left"), np.searchsorted(ordered, synth, "right")
-    return float(1 - (below + upto).mean() / (2 * len(real)))
-
-
-def _resamples(groups: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-    """Positions of bootstrap samples of either side, whole groups drawn together."""
-    members = []
-    for side in groups:
-        order = np.argsort(side, kind="stable")
-        members.append(np.split(order, np.flatnonzero(np.diff(side[order])) + 1))
-    for _ in range(RESAMPLES):
-        yield tuple(np.concatenate([m[i] for i in rng.integers(len(m), size=len(m))]) for m in members)
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _auc(
+    synth: np.ndarray, real: np.ndarray, synth_weights: np.ndarray | None = None, real_weights: np.ndarray | None = None
+) -> float:
+    """P(synthetic distance < real distance) + P(equal) / 2 (Mann and Whitney 1947), each counted so many times."""
+    w = np.ones(len(synth)) if synth_weights is None else synth_weights
+    v = np.ones(len(real)) if real_weights is None else real_weights
+    order = np.argsort(real)
+    upto = np.concatenate([[0.0], np.cumsum(v[order])])  # weight of the first 0, 1, ... real distances
+    below, not_above = (upto[np.searchsorted(real[order], synth, side)] for side in ("left", "right"))
+    return float(1 - (w @ (below + not_above)) / (2 * w.sum() * v.sum()))
