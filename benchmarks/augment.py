@@ -57,7 +57,7 @@ from surgaug.perturb.scene.objects import SceneObject
 from surgaug.perturb.worker import encode
 from surgaug.phantom import render
 from surgaug.runtime.feedback import Silent
-from surgaug.runtime.parallel import in_order
+from surgaug.runtime.parallel import in_processes
 
 CELLS = (16, 9)
 COMPONENTS = 16
@@ -283,7 +283,7 @@ def speed(folder: Path, options) -> None:
     print(f"one core: {max(passes):.0f} maps/s of CPU time, the best of {', '.join(f'{p:.0f}' for p in passes)}")
     for workers in options.workers:
         start = time.perf_counter()
-        n = sum(in_order(make_and_encode, None, tasks * 2, workers))
+        n = sum(in_processes(make_and_encode, None, tasks * 2, workers))
         print(f"{workers} workers: {n / (time.perf_counter() - start):.0f} maps/s by the clock, start included")
 
 

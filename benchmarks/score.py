@@ -31,7 +31,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.models.checkpoint import file_hash
-from surgaug.scoring.compute.images import in_order
+from surgaug.runtime.parallel import in_threads
 from surgaug.scoring.features import colour_texture, inception
 from surgaug.scoring.metrics import frechet, psnr, ssim
 from surgaug.scoring.plan import Weights
@@ -77,7 +77,7 @@ def main() -> None:
         line = compare(
             f"SSIM, {options.threads} threads",
             len(pairs),
-            lambda: list(in_order(lambda pair: ssim.compute(*pair), pairs, options.threads)),
+            lambda: list(in_threads(lambda pair: ssim.compute(*pair), pairs, options.threads)),
             "scikit-image",
             lambda: [structural_similarity(a, b, **WANG) for a, b in pairs],
         )

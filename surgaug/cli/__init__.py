@@ -14,7 +14,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from inspect import Parameter  # by name: the subcommand `inspect` takes the module's place in this package
 from inspect import signature as signature_of
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from typer.core import TyperCommand, TyperGroup
 from surgaug.cli import defaults, help, screen
 from surgaug.errors import Interrupted, SurgaugError
 from surgaug.runtime import interrupt
+from surgaug.runtime.options import did_you_mean
 from surgaug.version import __version__
 
 COMMANDS = {
@@ -115,9 +115,8 @@ def _usage_message(failure: Any) -> str:
     message = message.split(" (Possible options:")[0]
     if hasattr(failure.__cause__, "errors"):  # pydantic's: it knows the value, and typer leaves it out
         message += f" (given: {failure.__cause__.errors()[0].get('input')})"
-    nearest = getattr(failure, "possibilities", None) or get_close_matches(value, choices, n=1)
-    if nearest:
-        message += f"; did you mean {nearest[0]}?"
+    possible = getattr(failure, "possibilities", None)
+    message += f"; did you mean {possible[0]}?" if possible else did_you_mean(value, choices)
     if context is None:
         return message
     if option is not None and getattr(context.get_parameter_source(option.name), "name", "") == "DEFAULT_MAP":
@@ -152,8 +151,7 @@ class _Group(TyperGroup):
         if cmd_name not in COMMANDS:
             if ctx.resilient_parsing or cmd_name.startswith("-"):
                 return None
-            nearest = get_close_matches(cmd_name, COMMANDS, n=1)
-            ctx.fail(f"no such command: {cmd_name}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+            ctx.fail(f"no such command: {cmd_name}{did_you_mean(cmd_name, COMMANDS)}")
         name = cmd_name.replace("-", "_")
         function = getattr(importlib.import_module(f"surgaug.cli.{name}"), name)
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

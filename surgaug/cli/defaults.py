@@ -12,18 +12,12 @@ Being read from the working folder only, relative paths in it mean what they mea
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from surgaug.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from surgaug.runtime.options import nearest, tomllib
 
 FILE_NAME = "surgaug.toml"
 
@@ -75,5 +69,5 @@ def _as_typed(value: Any, param: Any, where: str) -> Any:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    match = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else f"; known are: {', '.join(sorted(known))}"
+    match = nearest(name, known)
+    return f"; did you mean {match!r}?" if match else f"; known are: {', '.join(sorted(known))}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from surgaug.cli import screen
 from surgaug.errors import UsageError
-from surgaug.runtime.torchrun import place
+from surgaug.runtime.distributed import torchrun_group
 
 
 def source(masks: str) -> Path | tuple[Path, ...]:
@@ -29,7 +29,7 @@ def run(command: Callable[..., Any], config: Any) -> None:
     again = shlex.join(["surgaug", *sys.argv[1:]]) + (" (with the same paths on its input)" if from_pipe else "")
     if sys.stdout.isatty():
         out = command(config, screen.feedback(), again=again).out
-        if place().leads:
+        if torchrun_group().is_main:
             screen.result(out)
     else:
         command(config, screen.feedback(), emit=screen.result, again=again)

@@ -18,8 +18,8 @@ from surgaug.cli import encodings
 from surgaug.cli.figures import Meter, clock, plain_table
 from surgaug.cli.help import Page, render
 from surgaug.cli.terminal import Terminal
+from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback, Silent
-from surgaug.runtime.torchrun import place
 
 _settings = {"quiet": False, "debug": False}
 _terminal: Terminal | None = None
@@ -31,7 +31,7 @@ def configure(*, quiet: bool, debug: bool) -> None:
 
 
 def quiet() -> bool:
-    return _settings["quiet"] or not place().leads
+    return _settings["quiet"] or not torchrun_group().is_main
 
 
 def debug() -> bool:

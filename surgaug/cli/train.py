@@ -9,7 +9,7 @@ import typer
 
 from surgaug.cli import screen
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
-from surgaug.runtime.torchrun import place
+from surgaug.runtime.distributed import torchrun_group
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
@@ -190,5 +190,5 @@ def train(
     settings = from_command_line(preset, given, config, set_ or [])
     done = run(settings, feedback, resume=resume)
     feedback.info(f"{done.step} steps in {done.minutes:.1f} min; validation loss {done.val_loss:.4f}")
-    if place().leads:
+    if torchrun_group().is_main:
         screen.result(done.model)

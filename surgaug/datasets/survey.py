@@ -13,8 +13,8 @@ from surgaug.datasets.dataset import LabelMaps
 from surgaug.errors import DataError
 from surgaug.io.images import check_image
 from surgaug.labels.label_space import LabelSpace
-from surgaug.labels.scan import in_threads
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_threads
 
 _LISTED = 10
 
@@ -141,7 +141,7 @@ def _check_images(frames: LabelMaps, feedback: Feedback) -> tuple[list[str], lis
     unreadable, mismatches = [], []
     items = [item for item in frames.items if item.image is not None]
     images = [item.image for item in items if item.image is not None]
-    checked = in_threads(_try_image, images, feedback, "checking images")
+    checked = in_threads(_try_image, images, feedback=feedback, title="checking images")
     for item, found in zip(items, checked, strict=True):
         if isinstance(found, str):
             unreadable.append(found)

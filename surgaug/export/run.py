@@ -23,8 +23,8 @@ from surgaug.io.file_names import same_file
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import MANIFEST
 from surgaug.io.output_folder import refuse_other_settings
-from surgaug.labels.scan import in_threads
 from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.parallel import in_threads
 from surgaug.version import __version__
 
 SPLITS = ("train", "val", "test")
@@ -77,7 +77,7 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     with folder_lock(config.out, feedback):
         _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
         target.prepare(pair.frame for pair in pairs)
-        for _ in in_threads(lambda pair: _write_pair(target, pair), pairs, feedback, "writing frames"):
+        for _ in in_threads(lambda pair: _write_pair(target, pair), pairs, feedback=feedback, title="writing frames"):
             pass
         target.finish([pair.frame for pair in pairs])
         rows = [json.dumps(_row(target, pair), ensure_ascii=False, separators=(",", ":")) for pair in pairs]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from surgaug.errors import DataError
 from surgaug.labels.class_file import SUFFIXES, label_space, read_class_file
 from surgaug.labels.label_space import Kind, LabelSpace
+from surgaug.runtime.options import did_you_mean
 
 _FOLDER = Path(__file__).with_name("spaces")
 
@@ -32,10 +32,9 @@ def load_space(spec: str | Path) -> LabelSpace:
     if Path(name).suffix.lower() in SUFFIXES or Path(name).is_file():
         return read_class_file(Path(name))
     known = ["auto", *builtin_spaces()]
-    nearest = get_close_matches(name.lower(), known, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise DataError(
-        f"{name}: no label space of that name ({', '.join(known)}) and no class file ({', '.join(SUFFIXES)}){hint}"
+        f"{name}: no label space of that name ({', '.join(known)}) and no class file ({', '.join(SUFFIXES)})"
+        + did_you_mean(name, known)
     )
 
 

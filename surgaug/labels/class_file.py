@@ -6,7 +6,6 @@ import colorsys
 import csv
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,11 +13,7 @@ from typing import Any
 
 from surgaug.errors import DataError
 from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from surgaug.runtime.options import tomllib
 
 SUFFIXES = (".json", ".toml", ".csv")
 KINDS = ("anatomy", "instrument", "other")

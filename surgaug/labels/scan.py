@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,10 +12,9 @@ import numpy as np
 from surgaug.errors import DataError
 from surgaug.io.images import Raw, read_raw
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_threads
 
 MAX_COLORS = 4096
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -39,19 +35,7 @@ class Scan:
 
 def scan_files(paths: Sequence[Path], feedback: Feedback, scan: Callable[[Path], Scan] | None = None) -> list[Scan]:
     """Scan label files in threads, with progress; in the order of `paths`. Problems are recorded, not raised."""
-    return list(in_threads(scan or scan_raster, paths, feedback, "reading label maps"))
-
-
-def in_threads(work: Callable[[_T], _R], jobs: Sequence[_T], feedback: Feedback, title: str) -> Iterable[_R]:
-    """`work` over `jobs` in threads, results in order, with a progress bar. Ctrl-C drops what has not begun."""
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-    try:
-        with feedback.task(title, len(jobs), "files") as bar:
-            for result in pool.map(work, jobs):
-                bar.advance()
-                yield result
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return list(in_threads(scan or scan_raster, paths, feedback=feedback, title="reading label maps"))
 
 
 def scan_raster(path: Path) -> Scan:

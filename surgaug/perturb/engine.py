@@ -21,7 +21,7 @@ from surgaug.perturb.recipe import Recipe
 from surgaug.perturb.roles import roles
 from surgaug.perturb.scene.scene import Scene
 from surgaug.runtime.feedback import Feedback
-from surgaug.runtime.parallel import in_order
+from surgaug.runtime.parallel import in_processes
 
 _LOOKED_AT = 400  # masks; more tell little more
 _TRIALS = 96  # maps made for trial, to see how often a class comes when it is asked for
@@ -154,7 +154,7 @@ def _over(
 ) -> list[Any]:
     found = []
     with feedback.task(title, len(tasks), "masks") as bar:
-        for part in in_order(function, shared, tasks, min(workers, -(-len(tasks) // WORTH_A_WORKER))):
+        for part in in_processes(function, shared, tasks, min(workers, -(-len(tasks) // WORTH_A_WORKER))):
             found.append(part)
             bar.advance()
     return found

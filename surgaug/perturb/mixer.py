@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.strength import strengthened
 from surgaug.perturb.wish import Wish
+from surgaug.runtime.options import did_you_mean
 
 DEFAULT_OPS = (
     "elastic:0.2,lids:0.1,pupil:0.2,gaze:0.2,eye_rotation:0.05,remove:0.05,shift:0.2,approach:0.1,rotate:0.2,"
@@ -84,8 +84,7 @@ def checked(ops: Iterable[Op], where: str = "--ops") -> tuple[Op, ...]:
     found: dict[str, Op] = {}
     for op in ops:
         if op.name not in registry.names():
-            nearest = get_close_matches(op.name, registry.names(), n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            hint = did_you_mean(op.name, registry.names())
             raise UsageError(f"{where}: no such operation{hint} (there are {', '.join(registry.names())})")
         if not 0 < op.probability <= 1:
             raise UsageError(f"{where}: a probability lies above 0 and is at most 1")

@@ -12,10 +12,8 @@ pupil = { probability = 0.3, strength = 1.5 }           # or all of them stronge
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,7 @@ from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
 from surgaug.perturb.mixer import DEFAULT_OPS, TRIES, Op, checked, parse_ops, settings_of
 from surgaug.perturb.prior.quotas import Balance, balance_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from surgaug.runtime.options import did_you_mean, tomllib
 
 # What belongs to a run of augment-masks and not to the maps' making, with the type of its value.
 RUN_KEYS = {"n": int, "classes": str, "seed": int, "workers": int, "keep_originals": bool}
@@ -81,7 +75,9 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: not a TOML file ({error})") from None
     data = {key.replace("-", "_"): value for key, value in data.items()}
     if unknown := [key for key in data if key not in _KEYS]:
-        raise UsageError(f"{path}: {unknown[0]}: no such key{_hint(unknown[0], _KEYS)} (there is {', '.join(_KEYS)})")
+        raise UsageError(
+            f"{path}: {unknown[0]}: no such key{did_you_mean(unknown[0], _KEYS)} (there is {', '.join(_KEYS)})"
+        )
     for key, wanted in {**RUN_KEYS, "tries": int, "plausibility": float}.items():
         if key in data:
             _typed(f"{path}: {key}", data[key], wanted)
@@ -122,7 +118,7 @@ def _op(path: Path, name: str, given: Any) -> Op:
     for key, value in settings.items():
         if key not in known:
             raise UsageError(
-                f"{where}.{key}: no such setting{_hint(key, known)} (there are {', '.join(known) or 'none'})"
+                f"{where}.{key}: no such setting{did_you_mean(key, known)} (there are {', '.join(known) or 'none'})"
             )
         _typed(f"{where}.{key}", value, type(known[key]), f", as in {key} = {known[key]!r}")
     return op
@@ -133,8 +129,3 @@ def _typed(where: str, value: Any, wanted: type, example: str = "") -> None:
     if type(value) is not wanted and not whole_for_float:
         article = "" if wanted in (bool, str) else "a "
         raise UsageError(f"{where} = {value!r}: expected {article}{_NAMES[wanted]}{example}")
-
-
-def _hint(key: str, known: Iterable[str]) -> str:
-    nearest = get_close_matches(key, list(known), n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""

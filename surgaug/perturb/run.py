@@ -23,10 +23,9 @@ from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, 
 from surgaug.perturb.preview import TRIPLES, contact_sheet
 from surgaug.perturb.report import Tally, class_counts, report
 from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
-from surgaug.runtime.cores import cores
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
-from surgaug.runtime.parallel import in_order
+from surgaug.runtime.parallel import cores, in_processes
 from surgaug.version import __version__
 
 _CHUNK = 16  # samples of one mask that are handed to a worker at once
@@ -169,7 +168,7 @@ def _run_all(
     with graceful() as stop, feedback.task("new label maps", total, "maps", done=len(manifest)) as bar:
         samples = sum(len(chunk.samples) for chunk in chunks)
         workers = min(workers, -(-samples // WORTH_A_WORKER), len(chunks))
-        for part in in_order(do, job, chunks, workers, lambda: stop.requested):
+        for part in in_processes(do, job, chunks, workers, lambda: stop.requested):
             manifest.append(part.rows)
             done.skipped |= part.skipped
             done.refused += part.refused

@@ -1,4 +1,4 @@
-"""The same function over many tasks, in worker processes, results in the order of the tasks."""
+"""The same function over many tasks, in threads or in worker processes, with results in the order of the tasks."""
 
 from __future__ import annotations
 
@@ -7,21 +7,62 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any, TypeVar
 
 import cv2
 
 from surgaug.errors import DataError
+from surgaug.runtime.feedback import Feedback, Silent
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AHEAD = 3  # tasks a worker that are handed out before the first result is taken: bounds the memory
+_AHEAD = 4  # results a thread that may wait to be taken: bounds the memory
+_AHEAD_OF_PROCESSES = 3
+_THREADS = 8  # reading files gains nothing from more
 
 
-def in_order(
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_threads(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    workers: int = 0,
+    feedback: Feedback | None = None,
+    title: str = "",
+    unit: str = "files",
+) -> Iterator[R]:
+    """`function(task)` of every task, computed ahead in threads; at most four results a thread wait to be taken.
+
+    workers: threads; 0: as many as cores, at most 8. feedback: shows a progress bar with `title`. Ctrl-C, or leaving
+    early, drops what has not begun. Raises what `function` raises.
+    """
+    workers = workers or min(_THREADS, cores())
+    total = len(tasks) if isinstance(tasks, Sequence) else None
+    left = iter(tasks)
+    with (
+        (feedback or Silent()).task(title, total, unit) as bar,
+        ThreadPoolExecutor(workers, thread_name_prefix="surgaug") as pool,
+    ):
+        waiting = deque(pool.submit(function, task) for task in islice(left, _AHEAD * workers))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, task) for task in islice(left, 1))
+                bar.advance()
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def in_processes(
     function: Callable[[Any, T], R],
     shared: Any,
     tasks: Sequence[T],
@@ -48,7 +89,7 @@ def in_order(
                 if stopped():
                     break
                 waiting.append(pool.submit(_call, task))
-                if len(waiting) >= _AHEAD * workers:
+                if len(waiting) >= _AHEAD_OF_PROCESSES * workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -65,7 +106,7 @@ _work: tuple[Callable[[Any, Any], Any], Any] | None = None
 
 
 def _start(function: Callable[[Any, Any], Any], shared: Any) -> None:
-    """In a new worker: keep what is shared, leave Ctrl-C to the parent, one thread, no life after the parent's."""
+    """Prepare a new worker: keep `shared`, leave Ctrl-C to the parent, use one thread, and end when the parent ends."""
     global _work
     _work = function, shared
     threading.Thread(target=_die_with_parent, daemon=True).start()

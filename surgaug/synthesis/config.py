@@ -11,6 +11,7 @@ from typing import Any
 from surgaug.datasets.writer import check_layout
 from surgaug.errors import UsageError
 from surgaug.perturb.recipe import parse_recipe
+from surgaug.runtime import options
 from surgaug.runtime.device import COMPILE
 from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
@@ -88,12 +89,7 @@ def check(config: SynthesizeConfig) -> None:
 
 def parse_size(text: str) -> tuple[int, int] | str:
     """ "64x112" to (64, 112); "mask" stays. UsageError for anything else."""
-    parts = text.lower().split("x")
-    if text == "mask":
-        return text
-    if len(parts) == 2 and all(part.isdecimal() for part in parts):
-        return int(parts[0]), int(parts[1])
-    raise UsageError(f"--size {text}: expected HxW, for example 64x112, or mask")
+    return text if text == "mask" else options.parse_size(text, other="mask")
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from surgaug.errors import Interrupted
 from surgaug.io.lock import folder_lock, in_turn
 from surgaug.models.compiled import Compiler
 from surgaug.runtime.device import is_out_of_memory
+from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
-from surgaug.runtime.torchrun import place
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.generators import BatchLimit
@@ -58,7 +58,7 @@ def synthesize(
     """
     feedback = feedback or Silent()
     check(config)
-    process = place()
+    process = torchrun_group()
     if process.size > 1:
         config = replace(config, shard=replace(config.shard, inner=plan.Shard(process.rank + 1, process.size)))
     job = Job.open(config, feedback)

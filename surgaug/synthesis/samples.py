@@ -23,10 +23,10 @@ from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build, wanted_shares
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.scene.scene import Scene
-from surgaug.runtime.cores import cores
 from surgaug.runtime.device import pick_device, pick_precision
+from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback
-from surgaug.runtime.torchrun import place
+from surgaug.runtime.parallel import cores
 from surgaug.synthesis import noise, plan
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.generators import Painter
@@ -80,7 +80,7 @@ class Job:
         perturbing = parse_recipe(config.augment) if config.augment else None
         if perturbing and perturbing.run.get("keep_originals"):
             feedback.warn(f"{config.augment[0]}: keep_originals is for augment-masks alone, and changes nothing here")
-        device = pick_device(config.device, place().local_rank)
+        device = pick_device(config.device, torchrun_group().local_rank)
         precision = pick_precision(config.precision, device)
         file = resolve_model(config.model, feedback)
         model = load_model(file, device)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.spade import class_shares
 from surgaug.runtime.device import autocast, to_device
-from surgaug.runtime.distributed import World
+from surgaug.runtime.distributed import ProcessGroup
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import apply
 from surgaug.training.frames import Frames
@@ -52,7 +52,7 @@ class Adversarial:
         num_classes: int,
         device: torch.device,
         dtype: torch.dtype | None,
-        world: World,
+        group: ProcessGroup,
     ):
         self.config, self.net, self.num_classes, self.device, self.dtype = config, net, num_classes, device, dtype
         self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)

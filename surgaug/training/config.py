@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -18,12 +16,8 @@ from surgaug.models import families
 from surgaug.models.checkpoint import SHIPPED, model_file, read_header
 from surgaug.models.unet import UNetConfig
 from surgaug.runtime.device import COMPILE
+from surgaug.runtime.options import nearest, tomllib
 from surgaug.training import methods
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PHANTOM = "phantom"
 SPLIT_NAMES = {"train", "training", "images", "data"}
@@ -146,10 +140,8 @@ def override(config: Any, path: str, value: Any, _shown: str = "") -> Any:
     hints = typing.get_type_hints(type(config))
     names = [f.name for f in dataclasses.fields(config)]
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
-        hint = (
-            f"; did you mean '{shown[: len(shown) - len(path)]}{near[0]}'?" if near else f"; known: {', '.join(names)}"
-        )
+        near = nearest(name, names)
+        hint = f"; did you mean '{shown[: len(shown) - len(path)]}{near}'?" if near else f"; known: {', '.join(names)}"
         raise UsageError(f"'{shown}': there is no such setting{hint}")
     if rest:
         inner = getattr(config, name)

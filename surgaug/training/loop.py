@@ -18,7 +18,7 @@ from surgaug.models import families
 from surgaug.models.checkpoint import save_model, transfer
 from surgaug.models.compiled import Compiler
 from surgaug.runtime.device import pick_device, pick_precision
-from surgaug.runtime.distributed import World, join, leave
+from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
 from surgaug.training import ema, methods
@@ -52,18 +52,18 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
     """
     check(config)
     device = pick_device(config.device)
-    world = join(device.type)
+    group = join(device.type)
     try:
-        if world.size > 1 and config.model != families.DIFFUSION:
-            raise UsageError(f"--model {config.model} trains in one process, not in {world.size} under torchrun")
+        if group.size > 1 and config.model != families.DIFFUSION:
+            raise UsageError(f"--model {config.model} trains in one process, not in {group.size} under torchrun")
         if config.device in ("auto", "cuda"):
-            device = pick_device(config.device, world.local_rank)
+            device = pick_device(config.device, group.local_rank)
         run = Path(config.out)
-        if not world.leads:
-            return _train(config, Silent(), run, device, world, resume)
+        if not group.is_main:
+            return _train(config, Silent(), run, device, group, resume)
         run.mkdir(parents=True, exist_ok=True)
         with folder_lock(run, feedback or Silent()):
-            return _train(config, feedback or Silent(), run, device, world, resume)
+            return _train(config, feedback or Silent(), run, device, group, resume)
     finally:
         leave()
 
@@ -80,9 +80,9 @@ def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
 
 
 def _train(
-    config: TrainConfig, feedback: Feedback, run: Path, device: torch.device, world: World, resume: bool
+    config: TrainConfig, feedback: Feedback, run: Path, device: torch.device, group: ProcessGroup, resume: bool
 ) -> TrainResult:
-    saved = world.share(lambda: prepare(run, config, resume))
+    saved = group.from_main(lambda: prepare(run, config, resume))
     step, minutes_before, best = (saved["step"], saved["minutes"], saved["best"]) if saved else (0, 0.0, math.inf)
     if finished(config, step, minutes_before):
         feedback.info(f"{run} is trained already ({step} steps, {minutes_before:.1f} min)")
@@ -103,7 +103,7 @@ def _train(
         feedback.info(f"weights from {source}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
     net = net.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
-    method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, world)
+    method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, group)
     compiler = Compiler(config.compile if method.trained else "off", method.trained or net, device, feedback)
     parts = {"average": average} | method.parts
     if saved:
@@ -117,7 +117,7 @@ def _train(
     )
 
     validation = method.validation(val_frames)
-    logs = Logs(run, step) if world.leads else None
+    logs = Logs(run, step) if group.is_main else None
     start = time.monotonic()
 
     def minutes() -> float:
@@ -163,12 +163,12 @@ def _train(
         logs.image("samples", sheet, step)
         save(status, ("last", "best") if better else ("last",))
 
-    if world.leads:
+    if group.is_main:
         (run / "samples").mkdir(exist_ok=True)
         for folder in (run, run / "samples"):
             clean_leftovers(folder)
         write_status(run, status="running", step=step, minutes=minutes())
-    part = world.part(config.batch)
+    part = group.part(config.batch)
     stream = batches(
         frames, factors=repeat_factors(presence, config.balance), seed=config.seed, batch=config.batch, step=step,
         part=part, flip=config.flip, zoom=config.zoom, paired=method.paired,
@@ -181,12 +181,12 @@ def _train(
     with graceful() as stop, feedback.task("training", bar_total, unit, minutes() if by_time else step) as bar:
         shown = minutes() if by_time else step
         # One clock for all processes: other rates would let their weights drift apart.
-        while not finished(config, step, clock := world.largest(minutes())):
+        while not finished(config, step, clock := group.largest(minutes())):
             progress = max(step / (config.steps or math.inf), clock / (config.minutes or math.inf))
             lr = method.set_rate(step, progress)
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
             values = attempt(method, next(stream), step, part, compiler, config, feedback)
-            if world.agree(spoilt(values, dtype)):
+            if group.any(spoilt(values, dtype)):
                 raise ModelError(
                     f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}: "
                     f"training cannot go on. {run} keeps the last save. "
@@ -212,13 +212,13 @@ def _train(
             bar.advance((minutes() if by_time else step) - shown, **fields)
             shown = minutes() if by_time else step
 
-            stopping = world.agree(stop.requested)
-            if world.leads and stopping:
+            stopping = group.any(stop.requested)
+            if group.is_main and stopping:
                 save("stopped")
-            elif world.leads and now - looked_at > 60 * config.sample_minutes:
+            elif group.is_main and now - looked_at > 60 * config.sample_minutes:
                 look("running")
                 saved_at = looked_at = time.monotonic()
-            elif world.leads and now - saved_at > 60 * config.save_minutes:
+            elif group.is_main and now - saved_at > 60 * config.save_minutes:
                 save("running")
                 saved_at = time.monotonic()
             if stopping:

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from surgaug.errors import Interrupted, UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import load_model
-from surgaug.runtime.distributed import World
+from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Silent
 from surgaug.training import loop, methods
 from surgaug.training.adversarial import cross_entropy, feature_matching, hinge, least_squares
@@ -147,7 +147,7 @@ def gflop(model: str, *settings: str) -> float:
     """Of one training step of preset tiny on a single frame of 64x64 with two classes."""
     config = from_command_line("tiny", {"data": "d", "model": model, "batch": 1}, None, settings)
     net = families.get(model).build(config.network, 2)
-    method = methods.get(model).Method(config, net, 2, torch.device("cpu"), None, World())
+    method = methods.get(model).Method(config, net, 2, torch.device("cpu"), None, ProcessGroup())
     method.set_rate(0, 0.0)
     with FlopCounterMode(display=False) as counter:
         method.update(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 64, 64), np.uint8), 0, slice(0, 1))

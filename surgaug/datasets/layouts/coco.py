@@ -37,9 +37,8 @@ from surgaug.labels.codecs.coco import (
 )
 from surgaug.labels.codecs.polygons import match_title, space_of_titles
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
-from surgaug.labels.scan import in_threads
 from surgaug.labels.space_detection import class_file_space
-from surgaug.runtime.feedback import Silent
+from surgaug.runtime.parallel import in_threads
 
 __all__ = ["codec", "decode", "encode", "finish", "matches", "paths", "read", "values"]
 
@@ -120,7 +119,7 @@ def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None
     skipped = {k for k, c in enumerate(space.classes, 1) if c.name.lower() == BACKGROUND}
     for split in sorted({frame.split or "train" for frame in frames}):
         own = [frame for frame in frames if (frame.split or "train") == split]
-        found = list(in_threads(lambda f: _segments(root / paths(f)[1]), own, Silent(), "annotations"))
+        found = list(in_threads(lambda f: _segments(root / paths(f)[1]), own))
         images = [
             {"id": f.index + 1, "file_name": f"{f.name}.png", "height": hw[0], "width": hw[1], "synthetic": f.synthetic}
             for f, (hw, _) in zip(own, found, strict=True)

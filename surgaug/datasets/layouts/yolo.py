@@ -22,9 +22,8 @@ from surgaug.io.images import is_image_file, read_raw
 from surgaug.labels.codecs.polygons import space_of_titles
 from surgaug.labels.codecs.yolo import CONFIG, YoloCodec, class_names, lines_of
 from surgaug.labels.label_space import LabelSpace
-from surgaug.labels.scan import in_threads
 from surgaug.labels.space_detection import class_file_space
-from surgaug.runtime.feedback import Silent
+from surgaug.runtime.parallel import in_threads
 
 __all__ = ["codec", "finish", "matches", "paths", "read", "values"]
 
@@ -85,7 +84,7 @@ def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None
         target = root / "labels" / (frame.split or "train") / f"{frame.name}.txt"
         write_text(target, "".join(f"{line}\n" for line in lines))
 
-    for _ in in_threads(write, frames, Silent(), "polygons"):
+    for _ in in_threads(write, frames):
         pass
     there = {frame.split or "train" for frame in frames}
     # Ultralytics wants both keys; a set of training frames alone points both at them, and says so.

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.labels.label_space import LabelSpace
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from surgaug.runtime.options import did_you_mean, tomllib
 
 _CLOSE = 0.005  # shares that differ by less are the same
 _CORRECTION = 2.0  # the most by which a second look changes how often a class is asked for
@@ -99,8 +93,7 @@ def targets(balance: Balance, space: LabelSpace, real: Mapping[int, float]) -> d
     found = {}
     for name, share in balance.shares:
         if name.lower() not in by_name:
-            nearest = get_close_matches(name.lower(), by_name, n=1)
-            hint = f"; did you mean {space.by_id(by_name[nearest[0]]).name}?" if nearest else ""
+            hint = did_you_mean(name, space.names)
             raise UsageError(f"--balance: {name} is no class of the label space '{space.name}'{hint}")
         found[by_name[name.lower()]] = share
     return found

@@ -14,8 +14,8 @@ from surgaug.errors import DataError
 from surgaug.io.images import read_image
 from surgaug.labels.resize import resize_image
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_threads
 from surgaug.scoring.compute.cache import FeatureCache, key
-from surgaug.scoring.compute.images import in_order
 from surgaug.scoring.features import regions
 
 Size = tuple[int, int]
@@ -114,7 +114,7 @@ def run_pass(
         return list(zip(names, batch, strict=True))
 
     with feedback.task(description, len(images), "images") as task:
-        for i, seen in enumerate(in_order(look, range(len(images)), extraction.workers)):
+        for i, seen in enumerate(in_threads(look, range(len(images)), extraction.workers)):
             for name, vector in seen.vectors.items():
                 vectors[name][i] = vector
             if seen.regions is not None:

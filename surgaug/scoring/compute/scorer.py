@@ -13,15 +13,15 @@ import torch
 
 from surgaug.errors import DataError
 from surgaug.labels.resize import resize_label_map
-from surgaug.runtime.cores import cores
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import cores, in_threads
 from surgaug.scoring import metrics
 from surgaug.scoring.compute import class_regions, extractors, leakage
 from surgaug.scoring.compute.balance import ClassCounts, balance_measure, class_shares, count_classes
 from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.diversity import diversity_measure, pairs_of_one_map
 from surgaug.scoring.compute.extraction import Extraction, Partners, Pass, Size, pair_value, run_pass
-from surgaug.scoring.compute.images import image_size, in_order
+from surgaug.scoring.compute.images import image_size
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
 from surgaug.scoring.inputs import Folder, Pairing, pair
 from surgaug.scoring.plan import PlannedMeasure, Weights
@@ -66,11 +66,11 @@ class Scorer:
     @cached_property
     def real_sizes(self) -> Counter[Size]:
         """How many real frames there are of each size."""
-        return Counter(in_order(image_size, self.real.images, self.workers))
+        return Counter(in_threads(image_size, self.real.images, self.workers))
 
     def row(self, folder: Folder, name: str) -> Row:
         """One synthetic folder against the real one."""
-        sizes = Counter(in_order(image_size, folder.images, self.workers))
+        sizes = Counter(in_threads(image_size, folder.images, self.workers))
         size = max(sizes, key=lambda s: (sizes[s], s))
         pairing = pair(folder, self.real) if self._paired else None
         seen = self._synthetic_pass(folder, name, size, pairing)
@@ -159,7 +159,7 @@ class Scorer:
         if frames is None:
             return Measure(None, 0, reason=folder.no_labels)
         rng = np.random.default_rng(self._seed)
-        maps = in_order(lambda i: frames.load_label(i).tobytes(), folder.positions, self.workers)
+        maps = in_threads(lambda i: frames.load_label(i).tobytes(), folder.positions, self.workers)
         pairs, groups = pairs_of_one_map([hash(m) for m in maps], rng)
         if not len(pairs):
             return Measure(None, 0, reason=NO_REPEATS)

@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from surgaug.errors import UsageError
+from surgaug.runtime.options import nearest
 
 
 def names() -> list[str]:
@@ -29,7 +30,5 @@ def get(name: str) -> ModuleType:
 
 def suggestion(name: str, known: list[str]) -> str:
     """', did you mean ...?' when a known name is close, otherwise nothing."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known, cutoff=0.5)
+    return f", did you mean {close!r}?" if close else ""

@@ -14,6 +14,7 @@ import torch
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.checkpoint import file_hash
+from surgaug.runtime import options
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.scoring.compute.cache import cache_folder
 from surgaug.scoring.inputs import Folder, pair
@@ -197,10 +198,7 @@ def judge_folders(
 
 def parse_size(text: str) -> tuple[int, int]:
     """(H, W) of "HxW". UsageError for anything else, and for less than a network can halve."""
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()) or min(int(height), int(width)) < MULTIPLE:
-        raise UsageError(f"--segmenter-size {text}: expected HxW in pixels, at least {MULTIPLE} each, as in 128x128")
-    return int(height), int(width)
+    return options.parse_size(text, "--segmenter-size", least=MULTIPLE)
 
 
 def fitting(size: tuple[int, int]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from surgaug.errors import DataError
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_CLASSES, LabelSpace
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.runtime.feedback import Feedback
-from surgaug.scoring.compute.images import in_order
+from surgaug.runtime.parallel import in_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def read_frames(
     images = np.empty((len(chosen), *size, 3), np.uint8)
     maps = np.empty((len(chosen), *size), np.uint8)
     with feedback.task(task, len(chosen), "frames") as bar:
-        for n, (image, index_map) in enumerate(in_order(read, chosen, workers)):
+        for n, (image, index_map) in enumerate(in_threads(read, chosen, workers)):
             images[n], maps[n] = image, index_map
             bar.advance()
     items = [frames.items[i] for i in chosen]

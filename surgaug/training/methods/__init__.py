@@ -3,7 +3,7 @@
 `methods/NAME.py` defines `RECIPES`, the settings of `TrainConfig` that go with each preset (`schedule` as a
 dictionary), and a class `Method`:
 
-    Method(config, net, num_classes, device, dtype, world)
+    Method(config, net, num_classes, device, dtype, group)
     .net           the network that is averaged, stored and sampled
     .parts         {name: owner} of all that a resumed run must have again, each with `state_dict` and `load_state_dict`
     .paired        False: images and maps are drawn independently

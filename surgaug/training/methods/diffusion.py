@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from surgaug.diffusion import distillation
 from surgaug.models.muon import Muon, rest
 from surgaug.models.unet import SemanticUNet
-from surgaug.runtime.distributed import World
+from surgaug.runtime.distributed import ProcessGroup
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import Trained, apply, draw, gradient, lr_factor, make_batch
 from surgaug.training.distillation import StudentValidation, Teacher
@@ -59,7 +59,7 @@ class Method:
         num_classes: int,
         device: torch.device,
         dtype: torch.dtype | None,
-        world: World,
+        group: ProcessGroup,
     ):
         self.config, self.net, self.num_classes, self.device, self.dtype = config, net, num_classes, device, dtype
         self.optimizers = _optimizers(config, net, device)
@@ -86,7 +86,7 @@ class Method:
             }
         self.trained = Trained(net)
         self.model: nn.Module = self.trained
-        if world.size > 1:
+        if group.size > 1:
             ids = [device.index] if device.type == "cuda" else None
             self.model = DistributedDataParallel(self.trained, device_ids=ids)
         self.pieces = config.accumulate
