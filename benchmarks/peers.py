@@ -9,7 +9,7 @@
   float32 on CPUs, the device's best elsewhere, the same batch;
 - `sdm`: painting with SPADE as SDM has it (a hidden layer and 3x3 projections in every block of the decoder, full
   resolution, computed anew in every step), as many weights to a tenth;
-- `sdm-cache`: that same network by our painter, which computes the label map's part once;
+- `sdm-cache`: that same network by our generator, which computes the label map's part once;
 - `masks`: new label maps of 540x960 with `albumentations`: mirror, affine, elastic of the whole map.
 
 What is compared is done turn by turn, so that a slow minute slows both: a turn to warm up, then at least three, until
@@ -46,11 +46,11 @@ from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.pixels import to_images
 from surgaug.models.unet import SemanticUNet
 from surgaug.perturb.engine import Engine, build, sample_rng
-from surgaug.perturb.recipe import Recipe as Perturbation
+from surgaug.perturb.recipe import SamplingSettings as Perturbation
 from surgaug.runtime.device import autocast, pick_device, pick_precision
 from surgaug.runtime.feedback import Silent
-from surgaug.synthesis.generators import Painter
-from surgaug.synthesis.sampling_settings import Recipe
+from surgaug.synthesis.generators import DiffusionGenerator
+from surgaug.synthesis.sampling_settings import SamplingSettings
 
 SPACE = load_space("cadis")
 CLASSES = SPACE.num_classes
@@ -114,7 +114,7 @@ def make_rows(options: argparse.Namespace, device: torch.device, dtype: torch.dt
         scenes = [phantom(k, k, "Test", MASK_SIZE)[1] for k in range(8)]
         return "label maps of 540x960", engine(scenes), "albumentations", warps(scenes)
 
-    paint, sdm = painter(ours, maps, device, dtype), painter(spade, maps, device, dtype)
+    paint, sdm = own_generator(ours, maps, device, dtype), own_generator(spade, maps, device, dtype)
     return {
         "ddim": lambda: ("images, DDIM 40", paint("ddim", STEPS), "diffusers, DDIM 40", with_diffusers()),
         "usual": lambda: ("images, DPM-Solver++ 20", paint("dpmpp", 20), "diffusers, DDIM 40", with_diffusers()),
@@ -173,17 +173,18 @@ def one_hot(maps: torch.Tensor) -> torch.Tensor:
     return F.one_hot(maps.long(), CLASSES).movedim(-1, 1).float()
 
 
-def painter(net: SemanticUNet, maps: np.ndarray, device: torch.device, dtype: torch.dtype | None):
-    """`surgaug synthesize`'s own painter."""
+def own_generator(net: SemanticUNet, maps: np.ndarray, device: torch.device, dtype: torch.dtype | None):
+    """`surgaug synthesize`'s own generator."""
     model = LoadedModel(net, SPACE, Schedule().to_dict(), "x0", maps.shape[1:], "")
 
     def with_recipe(sampler: str, steps: int) -> Callable[[], int]:
-        painter, rng = Painter(model, Recipe(sampler, steps), device, dtype), np.random.default_rng(0)
+        generator = DiffusionGenerator(model, SamplingSettings(sampler, steps), device, dtype)
+        rng = np.random.default_rng(0)
 
         def run() -> int:
             noise = rng.standard_normal((len(maps), 3, *maps.shape[1:]), dtype=np.float32)
-            painter.forget()
-            return len(painter.paint(list(maps), range(len(maps)), lambda i, shape: noise))
+            generator.forget()
+            return len(generator.generate(list(maps), range(len(maps)), lambda i, shape: noise))
 
         return run
 

@@ -46,7 +46,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     feedback: Feedback | None = None,
 ) -> TrainResult:
-    """Train a model that paints frames from label maps, as `surgaug train` does.
+    """Train a model that synthesizes images from label maps, as `surgaug train` does.
 
     data, val: data sets of images with label maps; without `val`, the data's own split, or some of it held out.
     classes: "auto", a built-in label space or a class file. size: of training, (H, W). steps of the optimizer, minutes
@@ -111,7 +111,7 @@ def synthesize(
     sampler: str | None = None,
     steps: int | None = None,
     guidance: float | None = None,
-    augment: str = "",
+    augment: str | Iterable[str] = "",
     seed: int | None = None,
     batch: int | None = None,
     device: str = "auto",
@@ -120,16 +120,18 @@ def synthesize(
     emit: Callable[[Path], None] = lambda path: None,
     **more: Any,
 ) -> SynthesizeResult:
-    """Paint `n` images from label maps, as `surgaug synthesize` does; None: the recipe's n and seed, else 5000 and 0.
+    """Synthesize `n` images from label maps, as `surgaug synthesize` does.
 
-    model: a model file or run; None for the newest finished run, else the phantom model that ships. layout: see
-    docs/data.md. size: (H, W), "mask" for that of each mask, None for the model's. sampler: "ddim" (Song et al. 2021),
-    "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho and Salimans 2022) are
-    the model's if None. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label
-    maps as palette PNGs. Image K depends on the seed and K alone. emit: called with the path of each image.
+    n, seed: None for the recipe's, else 5000 and 0. model: a model file or run; None for the newest finished run, else
+    the phantom model that ships. layout: see docs/data.md. size: (H, W), "mask" for that of each mask, None for the
+    model's. sampler: "ddim" (Song et al. 2021), "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and
+    guidance (1: none; Ho and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of
+    operations. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as
+    palette PNGs. Image K depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
+    emit: called with the path of each image.
 
-    Returns the folder, the images painted now and in all, and whether the set is complete. Images are RGB PNGs, uint8
-    [H, W, 3], each with a label map of its size. Raises UsageError, DataError, ModelError, Interrupted.
+    Returns the folder, the images synthesized now and in all, and whether the set is complete. Images are RGB PNGs,
+    uint8 [H, W, 3], each with a label map of its size. Raises UsageError, DataError, ModelError, Interrupted.
     """
     from surgaug.synthesis.config import SynthesizeConfig, over_recipe
     from surgaug.synthesis.run import synthesize as run
@@ -137,7 +139,8 @@ def synthesize(
     known = {f.name for f in fields(SynthesizeConfig)}
     if unknown := sorted(set(more) - known):
         raise UsageError(f"synthesize: no argument {', '.join(unknown)}; there is {', '.join(sorted(known))}")
-    names = tuple(name.strip() for name in augment.split(",") if name.strip())
+    listed = [augment] if isinstance(augment, str) else augment
+    names = tuple(name.strip() for text in listed for name in text.split(",") if name.strip())
     said = over_recipe(names, n=n, seed=seed, classes=more.pop("classes", None))
     config = SynthesizeConfig(
         masks=_paths(masks), model=None if model is None else Path(model), out=Path(out), layout=layout, size=size,
@@ -158,7 +161,7 @@ def score(
     feedback: Feedback | None = None,
     **more: Any,
 ) -> Report:
-    """Say how close painted images come to real ones, as `surgaug score` does.
+    """Say how close synthetic images come to real ones, as `surgaug score` does.
 
     real, synth: data sets or folders of images; several `synth` are scored one by one. metrics: names as `--metrics`
     takes them; None for the usual ones. more: other fields of `surgaug.scoring.run.ScoreConfig`, among them

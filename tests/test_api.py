@@ -41,3 +41,13 @@ def test_arguments_and_models_that_are_not_there(tmp_path: Path) -> None:
         surgaug.score(tmp_path, tmp_path, colour=3)
     with pytest.raises(ModelError, match="no such model"):
         surgaug.load_model(tmp_path / "model.safetensors")
+
+
+def test_augment_is_a_text_or_a_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from surgaug.synthesis import run
+
+    seen = []
+    monkeypatch.setattr(run, "synthesize", lambda config, feedback, emit: seen.append(config.augment))
+    for given in ("flip:0.5, shift", ["flip:0.5", "shift"], ["flip:0.5,shift"], "", []):
+        surgaug.synthesize(tmp_path, augment=given)
+    assert seen == [("flip:0.5", "shift")] * 3 + [()] * 2

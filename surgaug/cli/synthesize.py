@@ -99,14 +99,16 @@ def synthesize(
         bool, _Where("--palette", help="Label maps as palette PNGs in the classes' colours, instead of grey ones.")
     ] = False,
     shard: Annotated[str, _Where(metavar="I/N", help="Only part I of N, counted from 1.")] = "1/1",
-    batch: Annotated[str, _Where(metavar="auto|N", help="Images painted at once; changes no image.")] = "auto",
+    batch: Annotated[
+        str, _Where(metavar="auto|N", help="Images made at once; moves pixels by one grey level at most.")
+    ] = "auto",
     device: Annotated[str, _Where(**one_of(*DEVICES), help="Where to compute.")] = "auto",
     precision: Annotated[str, _Where(**one_of(*PRECISIONS), help="auto: bf16 on GPUs, else fp32.")] = "auto",
     compile_: Annotated[
         str, _Where("--compile", **one_of(*COMPILE), help="torch.compile; auto: on CUDA, with ten minutes ahead.")
     ] = "auto",
 ) -> None:
-    """Paint label maps: a folder of paired images and labels.
+    """Synthesize images from label maps: a folder of paired images and labels.
 
     Writes OUT/images, OUT/labels, OUT/manifest.jsonl, OUT/dataset.json and the contact sheet OUT/preview.png.
     Stopped or killed, the same line goes on where it was. Prints the images' paths when its output is piped.

@@ -1,4 +1,8 @@
-"""From label maps and noise to images: what the label map contributes is computed once a map, not once a step."""
+"""Generators: from label maps and noise to images.
+
+`DiffusionGenerator` samples a diffusion model; what a label map contributes is computed once a map, not once a step.
+`OnePassGenerator` is for the baselines (`models/families/`), which need one evaluation an image.
+"""
 
 from __future__ import annotations
 
@@ -21,28 +25,30 @@ from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.pixels import to_images
 from surgaug.models.unet import Conditioning, conditioned
 from surgaug.runtime.device import autocast, to_device
-from surgaug.synthesis.sampling_settings import NOT_THE_SAMPLERS, Recipe
+from surgaug.synthesis.sampling_settings import NOT_THE_SAMPLERS, SamplingSettings
 
 CHANNELS = 3
 
 
-class Painter:
-    """Paints batches of label maps of one size with one model and recipe.
+class DiffusionGenerator:
+    """Synthesizes batches of images, each from a label map, with one diffusion model and one way of sampling it.
 
-    Raises UsageError for a recipe that the model's schedule does not allow.
+    Raises UsageError for settings that the sampler or the model's schedule does not allow.
     """
 
-    def __init__(self, model: LoadedModel, recipe: Recipe, device: torch.device, precision: torch.dtype | None):
-        self._model, self._recipe, self._device, self._precision = model, recipe, device, precision
+    def __init__(
+        self, model: LoadedModel, settings: SamplingSettings, device: torch.device, precision: torch.dtype | None
+    ):
+        self._model, self._settings, self._device, self._precision = model, settings, device, precision
         self._net = model.net.to(device)
-        self._sample = samplers.get(recipe.sampler)
-        _check_options(recipe, self._sample)
-        self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(recipe.steps, recipe.spacing)
+        self._sample = samplers.get(settings.sampler)
+        _check_options(settings, self._sample)
+        self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(settings.steps, settings.spacing)
         self._encoded: dict[Hashable, Conditioning] = {}
         self._null: Conditioning | None = None
 
     @torch.inference_mode()
-    def paint(
+    def generate(
         self,
         index_maps: Sequence[np.ndarray],
         keys: Sequence[Hashable],
@@ -50,7 +56,7 @@ class Painter:
         styles: np.ndarray | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> np.ndarray:
-        """Images uint8 [B, H, W, 3].
+        """Images uint8 [B, H, W, 3] of B label maps of one size.
 
         index_maps: B maps of class indices uint8 [H, W] (255: no label). keys: equal keys mean equal maps; those of
         the last batch are remembered. noise(i, shape): unit Gaussian noise float32 [B, *shape]; 0 is the start, the
@@ -63,20 +69,22 @@ class Painter:
         codes = None if styles is None else to_device(styles, self._device)
         cond = self._net.in_style(self._condition(index_maps, keys), codes)
         predict: Denoise = self._denoiser(cond, on_step)
-        if self._recipe.guidance != 1:
+        if self._settings.guidance != 1:
             if self._null is None or self._null.size != cond.size:
                 self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
             null = self._net.in_style(self._null.expand(len(keys)), codes)
             both = Conditioning.cat([cond, null])
-            predict = guided(predict, self._denoiser(both, on_step), self._recipe.guidance, self._recipe.guidance_below)
+            predict = guided(
+                predict, self._denoiser(both, on_step), self._settings.guidance, self._settings.guidance_below
+            )
         x_0 = self._sample(
             clip_x0(predict),
             to_device(noise(0, shape), self._device),
             self._alpha_bars,
             lambda step: to_device(noise(step + 1, shape), self._device),
-            **self._recipe.sampler_options,
+            **self._settings.sampler_options,
         )
-        return finite_images(x_0)
+        return _finite_images(x_0)
 
     def forget(self) -> None:
         """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
@@ -109,23 +117,60 @@ class Painter:
             return self._net.encode(to_device(np.stack(index_maps), self._device))
 
 
-def finite_images(x: Tensor) -> np.ndarray:
-    """`to_images` of what was painted. FloatingPointError where it is not finite."""
+class OnePassGenerator:
+    """Synthesizes batches of images, each from a label map, with a model that needs one evaluation an image."""
+
+    def __init__(self, model: LoadedModel, device: torch.device, precision: torch.dtype | None):
+        self._net, self._device, self._precision = model.net.to(device), device, precision
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        index_maps: Sequence[np.ndarray],
+        keys: Sequence[Hashable],
+        noise: Callable[[int, tuple[int, ...]], np.ndarray],
+        styles: np.ndarray | None = None,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> np.ndarray:
+        """Images uint8 [B, H, W, 3] of B label maps of one size.
+
+        noise(i, shape): for the network's i-th random layer. The other arguments are those of
+        `DiffusionGenerator.generate`; keys and styles make no difference.
+
+        Raises FloatingPointError when an image is not finite.
+        """
+        index_map = to_device(np.stack(index_maps), self._device)
+        shapes = self._net.noise_shapes(tuple(index_map.shape[-2:]))
+        drawn = [to_device(noise(i, shape), self._device) for i, shape in enumerate(shapes)]
+        on_step()
+        with autocast(self._device, self._precision):
+            x = self._net(index_map, drawn)
+        return _finite_images(x)
+
+    def forget(self) -> None:
+        """Give back the memory that the device holds in reserve."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _finite_images(x: Tensor) -> np.ndarray:
+    """`to_images` of the network's output. FloatingPointError where it is not finite."""
     if not bool(torch.isfinite(x).all()):
         raise FloatingPointError("an image holds values that are not numbers")
     return to_images(x)
 
 
-def _check_options(recipe: Recipe, sample: Callable[..., Tensor]) -> None:
+def _check_options(settings: SamplingSettings, sample: Callable[..., Tensor]) -> None:
     parameters = inspect.signature(sample).parameters.values()
     known = [*NOT_THE_SAMPLERS, *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
-    for name in recipe.options:
+    for name in settings.options:
         if name not in known:
-            raise UsageError(f"--set {name}: sampler {recipe.sampler} has {', '.join(known)}")
+            raise UsageError(f"--set {name}: sampler {settings.sampler} has {', '.join(known)}")
 
 
 class BatchLimit:
-    """How many images of a size are painted at once: as told, or as many as keep the device busy, halved on failure."""
+    """How many images of a size make a batch: as told, or as many as keep the device busy; halved when memory
+    runs out."""
 
     # Pixels a batch. More gains nothing: a CPU's caches overflow, a GPU is busy.
     PIXELS: ClassVar[dict[str, int]] = {"cpu": 1 << 16, "cuda": 1 << 21, "mps": 1 << 19}

@@ -1,4 +1,4 @@
-"""The label maps to paint from: opened, held against the model's classes, brought to the images' size."""
+"""The label maps to synthesize from: opened, held against the model's classes, brought to the images' size."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def resolve_model(given: Path | None, feedback: Feedback, runs: Path = RUNS, shi
             "is missing; train one with: surgaug train --data DIR"
         )
     feedback.warn(
-        "NO MODEL OF YOUR OWN WAS FOUND. Painting with the small model that ships with surgaug: it has seen nothing "
+        "NO MODEL OF YOUR OWN WAS FOUND. Using the small model that ships with surgaug: it has seen nothing "
         "but rendered PHANTOM scenes, never surgery. Good for a try, NOT for training or judging anything. "
         "Train your own with `surgaug train --data DIR`, or name one with --model."
     )

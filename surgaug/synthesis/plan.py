@@ -1,4 +1,4 @@
-"""Which mask each sample is painted from, which samples are a shard's, and which are painted together. Pure."""
+"""Which mask each sample is made from, which samples are a shard's, and which make a batch. Pure."""
 
 from __future__ import annotations
 

@@ -12,20 +12,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from surgaug.errors import Interrupted
+import numpy as np
+
+from surgaug.datasets.writer import DatasetWriter
+from surgaug.errors import Interrupted, ModelError
 from surgaug.io.lock import folder_lock, in_turn
 from surgaug.models.compiled import Compiler
+from surgaug.perturb.engine import Engine, build
 from surgaug.runtime.device import is_out_of_memory
 from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback, Silent
-from surgaug.runtime.interrupt import graceful
+from surgaug.runtime.interrupt import Stop, graceful
+from surgaug.runtime.parallel import cores
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.generators import BatchLimit
+from surgaug.synthesis.inputs import Inputs, open_inputs
 from surgaug.synthesis.manifest import Journal, complete_samples, part_path
+from surgaug.synthesis.noise import batch_noise
 from surgaug.synthesis.output import claim, describe, finish, refuse_other
-from surgaug.synthesis.samples import Job, Sample
-from surgaug.synthesis.write import Writer
+from surgaug.synthesis.rows import row_of
+from surgaug.synthesis.samples import Sample, Samples
+from surgaug.synthesis.write import SyntheticImage, Writer
 
 T = TypeVar("T")
 WRITERS, WAITING = 2, 64
@@ -33,10 +41,11 @@ WRITERS, WAITING = 2, 64
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left: its folder, the images painted now, how many its shard has, and whether the set is complete."""
+    """What a run left: its folder, the images synthesized now, how many its shard has, and whether the set is
+    complete."""
 
     out: Path
-    painted: int
+    synthesized: int
     total: int
     complete: bool
 
@@ -48,7 +57,7 @@ def synthesize(
     emit: Callable[[Path], None] = lambda path: None,
     again: str = "the same line",
 ) -> Result:
-    """Paint `config.n` samples (or a shard of them) into `config.out`; those that lie there already are kept.
+    """Synthesize `config.n` samples (or a shard of them) into `config.out`; those that lie there already are kept.
 
     emit: called with the path of each image, those that lie there already first. again: what to type to go on, for the
     message when interrupted.
@@ -61,30 +70,32 @@ def synthesize(
     process = torchrun_group()
     if process.size > 1:
         config = replace(config, shard=replace(config.shard, inner=plan.Shard(process.rank + 1, process.size)))
-    job = Job.open(config, feedback)
-    job.target.check()
+    inputs = open_inputs(config, feedback)
+    samples = Samples(inputs)
+    target = DatasetWriter(config.out, config.layout, inputs.space, config.palette)
+    target.check()
     out, shard = config.out, config.shard
-    description = describe(config, job.file, job.model, job.target, job.settings, len(job.maps.items))
-    refuse_other(job.target, description)
+    description = describe(config, inputs.model_file, inputs.model, target, inputs.settings(), len(inputs.maps))
+    refuse_other(target, description)
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, feedback, shard.name or None):
-        frames = [job.frame(k) for k in range(config.n)]
-        claim(job.target, description, frames)
-        mine = plan.take_shard(plan.arrange(job.plan), shard)
-        done = complete_samples(out, config.n, job.names)
+        frames = [samples.frame(k) for k in range(config.n)]
+        claim(target, description, frames)
+        mine = plan.take_shard(plan.arrange(samples.masks), shard)
+        done = complete_samples(out, config.n, lambda k: target.paths(frames[k]))
         todo = [int(k) for k in mine if not done[k]]
         if len(todo) < len(mine):
             for k in mine[done[mine]]:
-                emit(out / job.names(k)[0])
+                emit(out / target.paths(frames[k])[0])
             feedback.info(f"{out}: {len(mine) - len(todo)} of {len(mine)} images are there already")
-        feedback.info(job.summary())
+        feedback.info(inputs.summary())
         if todo:
-            job.learn(feedback)
-            _paint_all(job, todo, len(mine), feedback, emit, again)
+            engine = _learnt(inputs, feedback)
+            _synthesize_all(inputs, target, samples, engine, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
-            missing = int((~complete_samples(out, config.n, job.names)).sum())
+            missing = int((~complete_samples(out, config.n, lambda k: target.paths(frames[k]))).sum())
             if not missing:
-                finish(job.target, description, frames)
+                finish(target, description, frames)
     if missing:
         feedback.info(
             f"shard {shard} is done; {missing} of {config.n} images are missing, of other shards: when they are there "
@@ -93,59 +104,112 @@ def synthesize(
     return Result(out, len(todo), len(mine), not missing)
 
 
-def _paint_all(
-    job: Job, todo: list[int], total: int, feedback: Feedback, emit: Callable[[Path], None], again: str
+def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
+    """The perturbations, if any, with what they learn from the masks."""
+    if (engine := inputs.perturbations) is None:
+        return None
+    workers = engine.recipe.run.get("workers") or cores()
+    return build(engine, inputs.maps, inputs.config.seed, workers, feedback)
+
+
+def _synthesize_all(
+    inputs: Inputs,
+    target: DatasetWriter,
+    samples: Samples,
+    engine: Engine | None,
+    todo: list[int],
+    total: int,
+    feedback: Feedback,
+    emit: Callable[[Path], None],
+    again: str,
 ) -> None:
-    """Paint and write `todo`. A batch too large for the memory is halved, and so are those after it."""
-    out, limit = job.config.out, BatchLimit(job.config.batch, job.device)
-    finished, announced = total - len(todo), False
-    compiler = Compiler(job.config.compile, job.model.net, job.device, feedback)
-
-    def announce_stop() -> None:
-        nonlocal announced
-        if stop.requested and not announced:
-            announced = True
-            feedback.warn("stopping after this batch; Ctrl-C again stops at once")
-
-    def report(rows: list[dict[str, Any]]) -> None:
-        nonlocal finished
-        for row in rows:
-            emit(out / row["image"])
-        finished += len(rows)
-        bar.advance(len(rows))
-
-    def paint(batch: list[Sample]) -> None:
-        try:
-            painted = job.paint(batch, announce_stop, compiler)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            painted = None
-        if painted is None:  # outside the handler, whose traceback holds on to what filled the memory
-            job.painter.forget()
-            limit.halve(batch[0].size, len(batch))
-            half = (len(batch) + 1) // 2
-            paint(batch[:half])
-            paint(batch[half:])
-            return
-        for sample in painted:
-            report(writer.put(sample))
-
+    """Synthesize and write the samples `todo`, of `total` in all."""
+    limit = BatchLimit(inputs.config.batch, inputs.device)
+    finished = total - len(todo)
+    compiler = Compiler(inputs.config.compile, inputs.model.net, inputs.device, feedback)
     with (
         graceful() as stop,
-        feedback.task("painting", total, "images", done=finished) as bar,
-        Journal(part_path(out, job.config.shard)) as journal,
-        Writer(job.target, journal, WRITERS, WAITING) as writer,
+        feedback.task("synthesizing", total, "images", done=finished) as bar,
+        Journal(part_path(target.root, inputs.config.shard)) as journal,
+        Writer(target, journal, WRITERS, WAITING) as writer,
     ):
-        for batch in _ahead(plan.batches(job.samples(todo), lambda s: s.size, limit)):
+
+        def report(rows: list[dict[str, Any]]) -> int:
+            for row in rows:
+                emit(target.root / row["image"])
+            bar.advance(len(rows))
+            return len(rows)
+
+        on_step = _StopNotice(stop, feedback)
+        for batch in _ahead(plan.batches(samples.make(todo, engine), lambda sample: sample.size, limit)):
             start = time.monotonic()
-            paint(batch)
+            for part, images, styles in _within_memory(inputs, batch, limit, on_step):
+                for sample, image, style in zip(part, images, styles, strict=True):
+                    paths = target.paths(samples.frame(sample.index))
+                    row = row_of(inputs, sample, paths, image, style, compiler.compiled)
+                    finished += report(writer.put(SyntheticImage(image, target.encode(sample.label_map), row)))
             compiler.consider((time.monotonic() - start) / len(batch) * (total - finished))
             if stop.requested:
                 break
-        report(writer.drain())
+        finished += report(writer.drain())
     if finished < total:
         raise Interrupted(f"stopped after {finished} of {total} images; to go on, type: {again}")
+
+
+def _within_memory(
+    inputs: Inputs, batch: list[Sample], limit: BatchLimit, on_step: Callable[[], None]
+) -> Iterator[tuple[list[Sample], np.ndarray, list[str | None]]]:
+    """(samples, images, styles) of the batch, in one part or in several: what is too large for the memory is halved,
+    and so is what comes after it."""
+    waiting = [batch]
+    while waiting:
+        part = waiting.pop()
+        try:
+            made = _generate(inputs, part, on_step)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            made = None
+        if made is not None:
+            yield part, *made
+            continue
+        # Outside the handler, whose traceback holds on to what filled the memory.
+        inputs.generator.forget()
+        limit.halve(part[0].size, len(part))
+        half = (len(part) + 1) // 2
+        waiting += [part[half:], part[:half]]
+
+
+def _generate(inputs: Inputs, batch: list[Sample], on_step: Callable[[], None]) -> tuple[np.ndarray, list[str | None]]:
+    """Images uint8 [B, H, W, 3] of samples of one size, and the styles that were drawn for them."""
+    indices, seed = [sample.index for sample in batch], inputs.config.seed
+    styles, codes = zip(*(inputs.styles.draw(seed, k) for k in indices), strict=True)
+    try:
+        images = inputs.generator.generate(
+            [sample.index_map for sample in batch],
+            [sample.key for sample in batch],
+            lambda step, shape: batch_noise(seed, indices, step, shape),
+            np.stack(codes),
+            on_step,
+        )
+    except FloatingPointError as error:
+        raise ModelError(
+            f"{inputs.model_file}: {error} (samples {indices[0]} to {indices[-1]}); "
+            "try --precision fp32, and if that does not help, train again: the weights are spoilt"
+        ) from None
+    return images, list(styles)
+
+
+class _StopNotice:
+    """Says, once, that a stop is on its way; called before every evaluation of the network."""
+
+    def __init__(self, stop: Stop, feedback: Feedback):
+        self._stop, self._feedback, self._said = stop, feedback, False
+
+    def __call__(self) -> None:
+        if self._stop.requested and not self._said:
+            self._said = True
+            self._feedback.warn("stopping after this batch; Ctrl-C again stops at once")
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

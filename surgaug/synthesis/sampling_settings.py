@@ -1,4 +1,4 @@
-"""How an image is drawn from noise: sampler, steps, guidance, as asked for or as the model's file has it."""
+"""How an image is drawn from noise: sampler, steps and guidance, as asked for or as the model file says."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ NOT_THE_SAMPLERS = ("spacing", "guidance_below")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How an image is drawn from noise. `guidance` 1 is none; `options` go to the sampler (eta, variance), but for
-    `spacing`, the way in which noise levels are chosen, which has a default of each sampler's own, and
-    `guidance_below`, the highest sigma with guidance (`diffusion/guidance.py`).
+class SamplingSettings:
+    """How an image is drawn from noise.
+
+    guidance: 1 is none. options: go to the sampler (eta, variance), but for two: `spacing`, how the noise levels are
+    chosen (each sampler has its own default), and `guidance_below`, the highest sigma with guidance
+    (`diffusion/guidance.py`).
     """
 
     sampler: str = "ddim"
@@ -40,15 +42,17 @@ class Recipe:
         return {name: value for name, value in self.options.items() if name not in NOT_THE_SAMPLERS}
 
 
-def choose_recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
-    """What the command line says, else what the model's file says. UsageError for what this model cannot do."""
+def choose_settings(config: SynthesizeConfig, model: LoadedModel) -> SamplingSettings:
+    """What `config` says, else what the model file says. UsageError for what this model cannot do."""
     if model.family != families.DIFFUSION:
         given = {"sampler": config.sampler, "steps": config.steps, "guidance": config.guidance}
         given |= {f"set {name}": value for name, value in config.options.items()}
         if names := [name for name, value in given.items() if value is not None]:
-            raise UsageError(f"--{names[0]}: {model.family} paints in one pass; only diffusion models have samplers")
-        return Recipe(sampler="one-pass", steps=1)
-    defaults = {"sampler": Recipe.sampler, "guidance": Recipe.guidance, **model.defaults}
+            raise UsageError(
+                f"--{names[0]}: {model.family} synthesizes in one pass; only diffusion models have samplers"
+            )
+        return SamplingSettings(sampler="one-pass", steps=1)
+    defaults = {"sampler": SamplingSettings.sampler, "guidance": SamplingSettings.guidance, **model.defaults}
     if defaults.get("student"):
         return _of_student(config, defaults)
     sampler, guidance = config.sampler or defaults["sampler"], config.guidance
@@ -58,11 +62,11 @@ def choose_recipe(config: SynthesizeConfig, model: LoadedModel) -> Recipe:
         steps = own or samplers.steps(sampler)
     if guidance not in (None, 1) and _always_saw_maps(model):
         raise UsageError(
-            f"--guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it cannot paint "
-            "without one, as guidance must; paint with --guidance 1"
+            f"--guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it cannot do "
+            "without one, as guidance must; give --guidance 1"
         )
     scale = float(defaults["guidance"] if guidance is None else guidance)
-    return Recipe(sampler, steps, scale, _options(config, scale, defaults.get("guidance_below")))
+    return SamplingSettings(sampler, steps, scale, _options(config, scale, defaults.get("guidance_below")))
 
 
 def _options(config: SynthesizeConfig, guidance: float, usual: float | None) -> dict[str, Any]:
@@ -86,14 +90,14 @@ def _always_saw_maps(model: LoadedModel) -> bool:
     return train.get("drop_map") == 0 and not train.get("init")
 
 
-def _of_student(config: SynthesizeConfig, defaults: dict[str, Any]) -> Recipe:
+def _of_student(config: SynthesizeConfig, defaults: dict[str, Any]) -> SamplingSettings:
     """A student knows one sampler, one number of steps and its own noise levels."""
     for name, value in {"sampler": config.sampler, "steps": config.steps, **config.options}.items():
         own = defaults.get(name, defaults["options"].get(name))
         if value not in (None, own):
             raise UsageError(
-                f"--{'set ' if name in config.options else ''}{name} {value}: this model is a student, taught to paint "
-                f"with {defaults['sampler']} in {defaults['steps']} steps and in no other way; paint with its teacher"
+                f"--{'set ' if name in config.options else ''}{name} {value}: this model is a student, distilled "
+                f"for {defaults['sampler']} in {defaults['steps']} steps and nothing else; use its teacher for that"
             )
     guidance = defaults["guidance"] if config.guidance is None else config.guidance
-    return Recipe(defaults["sampler"], defaults["steps"], float(guidance), defaults["options"])
+    return SamplingSettings(defaults["sampler"], defaults["steps"], float(guidance), defaults["options"])

@@ -16,8 +16,8 @@ from surgaug.synthesis.manifest import Journal
 
 
 @dataclass(frozen=True)
-class Painted:
-    """One finished sample: image uint8 [H, W, 3], label map of ids [H, W], and its manifest row."""
+class SyntheticImage:
+    """A finished sample: image uint8 [H, W, 3], label map of ids [H, W], and its manifest row."""
 
     image: np.ndarray
     label_map: np.ndarray
@@ -36,7 +36,7 @@ class Writer:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
         self._pending: deque[Future[dict[str, Any]]] = deque()
 
-    def put(self, sample: Painted) -> list[dict[str, Any]]:
+    def put(self, sample: SyntheticImage) -> list[dict[str, Any]]:
         """Hand over one sample; returns the rows finished since the last call, and raises what a thread met."""
         finished = []
         while self._pending and (len(self._pending) >= self._capacity or self._pending[0].done()):
@@ -50,7 +50,7 @@ class Writer:
         self._pending.clear()
         return finished
 
-    def _write(self, sample: Painted) -> dict[str, Any]:
+    def _write(self, sample: SyntheticImage) -> dict[str, Any]:
         try:
             self._target.write_label(sample.row["label"], sample.label_map)
             write_png(self._target.root / sample.row["image"], sample.image)

@@ -11,9 +11,9 @@ from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import load_model
-from surgaug.synthesis.generators import BatchLimit, Painter
+from surgaug.synthesis.generators import BatchLimit, DiffusionGenerator
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.sampling_settings import Recipe
+from surgaug.synthesis.sampling_settings import SamplingSettings
 
 CPU = torch.device("cpu")
 
@@ -36,9 +36,9 @@ def test_what_is_computed_once_a_map_gives_the_pictures_of_computing_it_anew(mod
     def noise(step, shape=(3, 13, 18)):
         return batch_noise(0, range(6), step, shape)
 
-    painter = Painter(model, Recipe(sampler, steps, guidance), CPU, None)
-    painter.paint([maps[1]] * 2, [1, 1], lambda step, shape: noise(step, shape)[:2])  # map 1 is remembered
-    painted = painter.paint([maps[i] for i in which], which, noise)
+    generator = DiffusionGenerator(model, SamplingSettings(sampler, steps, guidance), CPU, None)
+    generator.generate([maps[1]] * 2, [1, 1], lambda step, shape: noise(step, shape)[:2])  # map 1 is remembered
+    images = generator.generate([maps[i] for i in which], which, noise)
 
     index_maps = torch.from_numpy(np.stack([maps[i] for i in which]))
 
@@ -53,27 +53,27 @@ def test_what_is_computed_once_a_map_gives_the_pictures_of_computing_it_anew(mod
     levels = Schedule.from_dict(model.schedule).sampling_levels(steps)
     x_0 = get(sampler)(plain, torch.from_numpy(noise(0)), levels, lambda step: torch.from_numpy(noise(step + 1)))
     expected = ((x_0.clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()
-    assert painted.dtype == np.uint8 and painted.shape == (6, 13, 18, 3)
-    assert np.abs(painted - expected).max() <= 1
+    assert images.dtype == np.uint8 and images.shape == (6, 13, 18, 3)
+    assert np.abs(images - expected).max() <= 1
 
 
 def test_options_go_to_the_sampler(model, maps):
-    def paint(**options):
-        painter = Painter(model, Recipe("ddim", 5, 1.0, options), CPU, None)
-        return painter.paint(maps[:1], [0], lambda step, shape: batch_noise(0, [0], step, shape))
+    def generate(**options):
+        generator = DiffusionGenerator(model, SamplingSettings("ddim", 5, 1.0, options), CPU, None)
+        return generator.generate(maps[:1], [0], lambda step, shape: batch_noise(0, [0], step, shape))
 
-    assert np.array_equal(paint(), paint(eta=0.0))
-    assert np.abs(paint().astype(int) - paint(eta=1.0)).max() > 1
-    assert np.array_equal(paint(), paint(spacing="trailing"))
-    assert np.abs(paint().astype(int) - paint(spacing="karras")).max() > 1
+    assert np.array_equal(generate(), generate(eta=0.0))
+    assert np.abs(generate().astype(int) - generate(eta=1.0)).max() > 1
+    assert np.array_equal(generate(), generate(spacing="trailing"))
+    assert np.abs(generate().astype(int) - generate(spacing="karras")).max() > 1
     with pytest.raises(UsageError, match="--set variance: sampler ddim has spacing, guidance_below, eta"):
-        paint(variance="large")
+        generate(variance="large")
 
 
 def test_an_image_that_is_not_finite_is_told(model, maps):
-    painter = Painter(model, Recipe("ddim", 2), CPU, None)
+    generator = DiffusionGenerator(model, SamplingSettings("ddim", 2), CPU, None)
     with pytest.raises(FloatingPointError):
-        painter.paint(maps[:1], [0], lambda step, shape: np.full((1, *shape), np.nan, np.float32))
+        generator.generate(maps[:1], [0], lambda step, shape: np.full((1, *shape), np.nan, np.float32))
 
 
 def test_batch_limit():

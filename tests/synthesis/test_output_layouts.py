@@ -63,7 +63,7 @@ def test_going_on_in_another_layout_than_folders(config, tmp_path):
     pixels = gone.read_bytes()
     gone.unlink()
     (out / "dataset.json").unlink()
-    assert synthesize(config).painted == 1 and gone.read_bytes() == pixels
+    assert synthesize(config).synthesized == 1 and gone.read_bytes() == pixels
     assert sum(p.stat().st_mtime_ns == t for p, t in before.items()) == 6
     assert json.loads((out / "dataset.json").read_text())["numTraining"] == 7
     with pytest.raises(DataError, match="not a description of a data set of surgaug"):

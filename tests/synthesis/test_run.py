@@ -14,7 +14,7 @@ from surgaug.io.lock import folder_lock
 from surgaug.models import compiled
 from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.generators import Painter
+from surgaug.synthesis.generators import DiffusionGenerator
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
 
@@ -42,7 +42,7 @@ def test_output(config, masks, space):
     emitted = []
     result = synthesize(config, emit=emitted.append)
     out = config.out
-    assert result.complete and result.painted == result.total == 12
+    assert result.complete and result.synthesized == result.total == 12
     rows = manifest(out)
     assert [row["index"] for row in rows] == list(range(12))
     assert sorted(emitted) == sorted(out / row["image"] for row in rows)
@@ -98,8 +98,10 @@ def test_label_map_noise_and_guidance_each_matter(config, tmp_path):
 
 def test_the_label_map_is_encoded_once_a_mask(config, monkeypatch):
     encoded = []
-    original = Painter._encode
-    monkeypatch.setattr(Painter, "_encode", lambda self, maps: encoded.append(len(maps)) or original(self, maps))
+    original = DiffusionGenerator._encode
+    monkeypatch.setattr(
+        DiffusionGenerator, "_encode", lambda self, maps: encoded.append(len(maps)) or original(self, maps)
+    )
     synthesize(replace(config, n=40, batch=3, guidance=2.0))
     assert sum(encoded) == 5 + 1, "five masks and the empty map, in some 14 batches of 4 steps"
 
@@ -109,14 +111,14 @@ def test_going_on(config):
     before = {p: p.stat().st_mtime_ns for p in config.out.rglob("*.png") if p.name != "preview.png"}
     emitted = []
     result = synthesize(config, emit=emitted.append)
-    assert result.painted == 5 and len(emitted) == 12
+    assert result.synthesized == 5 and len(emitted) == 12
     assert all(p.stat().st_mtime_ns == t for p, t in before.items())
-    assert synthesize(config).painted == 0
-    # what has vanished is painted again
+    assert synthesize(config).synthesized == 0
+    # what has vanished is synthesized again
     gone = sorted((config.out / "images").iterdir())[4]
     pixels = gone.read_bytes()
     gone.unlink()
-    assert synthesize(config).painted == 1
+    assert synthesize(config).synthesized == 1
     assert gone.read_bytes() == pixels
     assert len(list((config.out / "images").iterdir())) == 12
     assert [row["index"] for row in manifest(config.out)] == list(range(12))
@@ -213,15 +215,15 @@ def test_perturbed_label_maps_go_with_their_images(config, masks):
 def test_a_batch_too_large_for_the_memory_is_halved(config, monkeypatch, tmp_path):
     synthesize(config)
     batches = []
-    original = Painter.paint
+    original = DiffusionGenerator.generate
 
-    def paint(self, index_maps, *rest):
+    def generate(self, index_maps, *rest):
         batches.append(len(index_maps))
         if len(index_maps) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(self, index_maps, *rest)
 
-    monkeypatch.setattr(Painter, "paint", paint)
+    monkeypatch.setattr(DiffusionGenerator, "generate", generate)
     synthesize(replace(config, out=tmp_path / "halved", batch=8))
     assert max(batches) == 8 and batches.count(8) == 1
     assert_same(images(config.out), images(tmp_path / "halved"))
@@ -229,16 +231,16 @@ def test_a_batch_too_large_for_the_memory_is_halved(config, monkeypatch, tmp_pat
     def never(self, *rest):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Painter, "paint", never)
+    monkeypatch.setattr(DiffusionGenerator, "generate", never)
     with pytest.raises(ModelError, match="single image of 24x32"):
         synthesize(replace(config, out=tmp_path / "never"))
 
 
 def test_spoilt_weights_are_named(config, monkeypatch):
-    def paint(self, *rest):
+    def generate(self, *rest):
         raise FloatingPointError("an image holds values that are not numbers")
 
-    monkeypatch.setattr(Painter, "paint", paint)
+    monkeypatch.setattr(DiffusionGenerator, "generate", generate)
     with pytest.raises(ModelError, match=r"not numbers.*--precision fp32"):
         synthesize(config)
 

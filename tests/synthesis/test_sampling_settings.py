@@ -11,7 +11,7 @@ import pytest
 from surgaug.errors import UsageError
 from surgaug.models.checkpoint import load_model
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.sampling_settings import choose_recipe
+from surgaug.synthesis.sampling_settings import choose_settings
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def model(model_file):
 
 
 def recipe(model, **given):
-    return choose_recipe(SynthesizeConfig(Path("masks"), **given), model)
+    return choose_settings(SynthesizeConfig(Path("masks"), **given), model)
 
 
 def test_the_models_own(model):

@@ -14,7 +14,7 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import load_model
 from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.samples import Job
+from surgaug.synthesis.inputs import open_inputs
 from surgaug.training import config, loop
 from surgaug.training.config import from_command_line
 from surgaug.training.diffusion_step import draw
@@ -46,22 +46,22 @@ def test_a_student_comes_nearer_to_its_teacher(data, teacher, tmp_path):
     assert len(rows[-1]["val_by_level"].split()) == 4
 
 
-def test_its_file_says_how_it_is_painted_with_and_nothing_else_is_accepted(data, teacher, tmp_path):
+def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teacher, tmp_path):
     run = tmp_path / "student"
     loop.train(student(data, teacher, run, "student_steps=2", steps=2))
     model, of_teacher = load_model(run / "last.safetensors"), load_model(teacher / "last.safetensors")
     assert (model.space, model.size, model.schedule) == (of_teacher.space, of_teacher.size, of_teacher.schedule)
 
-    def recipe(**given):
+    def sampling(**given):
         line = {"masks": data, "classes": "auto", "model": run, "out": tmp_path / "out", "n": 2, **given}
-        return Job.open(SynthesizeConfig(**line), Silent()).recipe
+        return open_inputs(SynthesizeConfig(**line), Silent()).sampling
 
-    own = recipe()
+    own = sampling()
     assert (own.sampler, own.steps, own.spacing) == ("ddim", 2, "student")
-    assert recipe(steps=2, sampler="ddim") == own
+    assert sampling(steps=2, sampler="ddim") == own
     for wrong in ({"steps": 4}, {"sampler": "dpmpp"}, {"options": {"eta": 1.0}}, {"options": {"spacing": "karras"}}):
         with pytest.raises(UsageError, match="student"):
-            recipe(**wrong)
+            sampling(**wrong)
 
 
 def test_lessons_depend_on_seed_and_step_alone(data, teacher, tmp_path):

@@ -1,0 +1,143 @@
+"""The inputs of `synthesize`: model, label maps and settings, opened and checked against each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from surgaug.datasets.dataset import LabelMaps
+from surgaug.labels.label_space import LabelSpace
+from surgaug.models import families
+from surgaug.models.checkpoint import LoadedModel, load_model
+from surgaug.perturb.engine import Engine, wanted_shares
+from surgaug.perturb.recipe import Recipe, parse_recipe
+from surgaug.runtime.device import pick_device, pick_precision
+from surgaug.runtime.distributed import torchrun_group
+from surgaug.runtime.feedback import Feedback
+from surgaug.synthesis import plan
+from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator
+from surgaug.synthesis.masks import digest, of_split, open_for
+from surgaug.synthesis.model_choice import resolve_model
+from surgaug.synthesis.sampling_settings import SamplingSettings, choose_settings
+from surgaug.synthesis.style_choice import Styles, choose
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run works on.
+
+    space: the label space of the label maps that are written. ranking: the masks' order of first use, by position;
+    None for a random one. perturbations: as asked for, before they have learnt from the masks; None without `augment`.
+    """
+
+    config: SynthesizeConfig
+    model_file: Path
+    model: LoadedModel
+    sampling: SamplingSettings
+    generator: DiffusionGenerator | OnePassGenerator
+    styles: Styles
+    device: torch.device
+    precision: torch.dtype | None
+    maps: LabelMaps
+    space: LabelSpace
+    ranking: np.ndarray | None
+    perturbations: Engine | None
+
+    def settings(self) -> dict[str, Any]:
+        """What must stay the same when a run goes on, as plain JSON types."""
+        config, recipe = self.config, self.perturbations and self.perturbations.recipe
+        return {
+            "model": self.model.hash,
+            "masks": digest([item.label for item in self.maps.items if item.label]),
+            "classes": self.maps.space.name,
+            "seed": config.seed,
+            "order": config.order,
+            "size": "x".join(map(str, config.size)) if isinstance(config.size, tuple) else config.size or "fit",
+            "augment": ",".join(config.augment),
+            **({"recipe": recipe.to_dict()} if recipe else {}),
+            "sampler": self.sampling.sampler,
+            "steps": self.sampling.steps,
+            "guidance": self.sampling.guidance,
+            "style": config.style,
+            "options": self.sampling.options,
+            "precision": "fp32" if self.precision is None else str(self.precision).removeprefix("torch."),
+            "layout": config.layout,
+            **({"palette": True} if config.palette else {}),
+        }
+
+    def summary(self) -> str:
+        """What is about to be done, in one line."""
+        sampling, model = self.sampling, self.model
+        guidance = "" if sampling.guidance == 1 else f", guidance {sampling.guidance:g}"
+        if math.isfinite(sampling.guidance_below):
+            guidance += f" below sigma {sampling.guidance_below:g}"
+        diffusion = model.family == families.DIFFUSION
+        how = f"{sampling.sampler} {sampling.steps} steps{guidance}" if diffusion else model.family
+        trained = f"{model.space.num_classes} classes, {model.size[0]}x{model.size[1]}"
+        return (
+            f"{self.config.n} images from {len(self.maps)} label maps by {self.model_file} ({trained}), "
+            f"{how}, on {self.device}"
+        )
+
+
+def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
+    """Open the model and the label maps, and check everything that can be checked before the first sample.
+
+    Raises UsageError, DataError or ModelError when something does not fit.
+    """
+    recipe = _recipe(config, feedback)
+    device = pick_device(config.device, torchrun_group().local_rank)
+    precision = pick_precision(config.precision, device)
+    model_file = resolve_model(config.model, feedback)
+    model = load_model(model_file, device)
+    sampling = choose_settings(config, model)
+    generator: DiffusionGenerator | OnePassGenerator
+    if model.family == families.DIFFUSION:
+        generator = DiffusionGenerator(model, sampling, device, precision)
+    else:
+        generator = OnePassGenerator(model, device, precision)
+    styles = choose(config.style, model, model_file)
+
+    maps, found = open_for(model.space, model_file, config.masks, config.classes, feedback)
+    maps, presence = of_split(maps, found.presence_by_item, config)
+    maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
+    space = _joint_space(maps.space, model.space)
+    ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
+    perturbations = None
+    if recipe:
+        perturbations = Engine(space, recipe, wanted=wanted_shares(recipe, space, maps, presence))
+    elif config.n > len(maps) and not _draws_noise(model):
+        feedback.warn(
+            f"{model.family} draws no noise: of {config.n} images from {len(maps)} label maps, those of one map are "
+            "the same; --augment makes every map another"
+        )
+    return Inputs(
+        config, model_file, model, sampling, generator, styles, device, precision, maps, space, ranking, perturbations
+    )
+
+
+def _recipe(config: SynthesizeConfig, feedback: Feedback) -> Recipe | None:
+    """How label maps are perturbed, if they are."""
+    if not config.augment:
+        return None
+    recipe = parse_recipe(config.augment)
+    if recipe.run.get("keep_originals"):
+        feedback.warn(f"{config.augment[0]}: keep_originals is for augment-masks alone, and changes nothing here")
+    return recipe
+
+
+def _draws_noise(model: LoadedModel) -> bool:
+    """Whether two images of one label map differ."""
+    return model.family == families.DIFFUSION or bool(model.net.noise_shapes(model.size))
+
+
+def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:
+    """The model's classes (the masks' where the model was trained without names), and the masks' ignore value."""
+    named = masks if model.name == "auto" and set(masks.ids) >= set(model.ids) else model
+    return LabelSpace(named.name, named.classes, model.ignore if masks.ignore is None else masks.ignore)
