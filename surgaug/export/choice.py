@@ -17,6 +17,7 @@ import numpy as np
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.item import Item, WrittenItem, fingerprint
 from surgaug.datasets.provenance import Origin, read_origins
+from surgaug.datasets.splits import group_of, hold_out
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
 from surgaug.io.manifest import MANIFEST, read_manifest
@@ -89,20 +90,17 @@ def painted_in(frames: PairedFrames) -> set[int]:
     return {i for i, item in enumerate(frames.items) if item.image in files}
 
 
-def split_items(items: Sequence[Item], hold_out: float, seed: int) -> list[str]:
-    """Split of each item: its own; without any, a share `hold_out` of the frames, in whole videos, is "val"."""
+def split_items(items: Sequence[Item], share: float, seed: int) -> list[str]:
+    """Split of each item: its own; without any, a `share` of the frames, in whole videos, is "val"."""
     if any(item.split for item in items):
-        if hold_out:
-            raise UsageError(f"--hold-out {hold_out:g}: the data has splits of its own; leave --hold-out out")
+        if share:
+            raise UsageError(f"--hold-out {share:g}: the data has splits of its own; leave --hold-out out")
         return [item.split or "train" for item in items]
-    groups = sorted({item.video or item.name for item in items})
-    sizes = Counter(item.video or item.name for item in items)
-    held: set[str] = set()
-    for k in np.random.default_rng([seed, 6]).permutation(len(groups)):
-        if sum(sizes[g] for g in held) >= hold_out * len(items) or len(held) == len(groups) - 1:
-            break
-        held.add(groups[k])
-    return ["val" if (item.video or item.name) in held else "train" for item in items]
+    of_items = [group_of(item) for item in items]
+    groups = sorted(set(of_items))
+    order = np.random.default_rng([seed, 6]).permutation(len(groups))
+    held = hold_out(of_items, [groups[k] for k in order], share * len(items))
+    return ["val" if group in held else "train" for group in of_items]
 
 
 def _allowed(

@@ -11,6 +11,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.item import Item
+from surgaug.datasets.splits import group_of, hold_out
 from surgaug.datasets.survey import survey
 from surgaug.errors import DataError
 from surgaug.labels.label_space import LabelSpace
@@ -74,19 +75,9 @@ def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:
         return everything, everything
     groups = sorted({group_of(i) for i in items}, key=_natural)
     shuffled = np.random.default_rng([seed, 3]).permutation(len(groups)).tolist()
-    wanted, held = max(1, round(HELD_OUT * len(items))), set()
-    for g in shuffled:
-        size = sum(group_of(i) == groups[g] for i in items)
-        taken = sum(group_of(i) in held for i in items)
-        if taken >= wanted or taken + size > len(items) // 2:
-            continue
-        held.add(groups[g])
+    frames = max(1, round(HELD_OUT * len(items)))
+    held = hold_out([group_of(i) for i in items], [groups[g] for g in shuffled], frames, most=len(items) // 2)
     return only([i for i in items if group_of(i) not in held]), only([i for i in items if group_of(i) in held])
-
-
-def group_of(item: Item) -> str:
-    """What must stay on one side of a split: the video, or the frame itself where no video is known."""
-    return item.video or item.name
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

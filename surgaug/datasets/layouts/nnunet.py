@@ -15,6 +15,7 @@ import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import files_by_stem, pair
+from surgaug.datasets.splits import group_of
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import background_values as values
 from surgaug.errors import DataError, UsageError
@@ -116,22 +117,18 @@ def folds(frames: Sequence[WrittenItem], seed: int = 0) -> list[dict[str, list[s
     if any(frame.split == "val" for frame in real):
         held_out = [{frame.name for frame in real if frame.split == "val"}]
     else:
-        groups = sorted({_group(frame) for frame in real})
+        groups = sorted({group_of(frame) for frame in real})
         order = np.random.default_rng([seed, 5]).permutation(len(groups))
         parts = np.array_split(order, min(FOLDS, len(groups))) if len(groups) > 1 else []
         chosen = [{groups[k] for k in part} for part in parts]
-        held_out = [{frame.name for frame in real if _group(frame) in group} for group in chosen]
+        held_out = [{frame.name for frame in real if group_of(frame) in group} for group in chosen]
     return [_fold(frames, names) for names in held_out]
 
 
 def _fold(frames: Sequence[WrittenItem], held_out: set[str]) -> dict[str, list[str]]:
-    groups = {_group(frame) for frame in frames if frame.name in held_out}
-    train = [frame.name for frame in frames if frame.name not in held_out and _group(frame) not in groups]
+    groups = {group_of(frame) for frame in frames if frame.name in held_out}
+    train = [frame.name for frame in frames if frame.name not in held_out and group_of(frame) not in groups]
     return {"train": train, "val": sorted(held_out)}
-
-
-def _group(frame: WrittenItem) -> str:
-    return frame.video or frame.name
 
 
 def _described(root: Path) -> dict:
