@@ -38,8 +38,7 @@ import surgaug
 from surgaug.cli import screen
 from surgaug.io.atomic import write_png, write_text
 from surgaug.models import families
-from surgaug.scoring.segmenter.evaluation import JudgeConfig
-from surgaug.scoring.segmenter.utility import Budget
+from surgaug.scoring.config import Budget, EvaluationConfig
 
 METHODS = "diffusion,pix2pix,cyclegan,spade"
 AUGMENT = "flip:0.5,shift:0.5,scale:0.5,rotate:0.5,elastic:0.5"
@@ -148,9 +147,9 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     def scored(
         real: Path, part: str, metrics: tuple[str, ...], train: Path, utility: Budget | None = None
     ) -> dict[str, Any]:
-        judge = JudgeConfig(steps=options.segmenter_steps, utility=utility)
+        evaluation = EvaluationConfig(steps=options.segmenter_steps, utility=utility)
         report = surgaug.score(
-            real, folder / part, train=train / "train", classes=classes, metrics=metrics, judge=judge,
+            real, folder / part, train=train / "train", classes=classes, metrics=metrics, evaluation=evaluation,
             seed=cell.seed, feedback=feedback,
         )  # fmt: skip
         return report.to_dict()

@@ -36,7 +36,7 @@ from surgaug.io.atomic import write_png, write_text
 from surgaug.phantom import render
 from surgaug.phantom.frequencies import INSTRUMENT_SETS
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.segmenter.evaluation import JudgeConfig
+from surgaug.scoring.config import EvaluationConfig
 
 TEST_SEED, JUDGE_SEED = 3_000_000, 5_000_000
 QUARTERS = ("rarest", "second", "third", "most frequent")
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     painted = [out / f"{method}-seed{seed}" / "test" for method, seed in cells]
     scored = surgaug.score(
         out / "test", painted, train=out / "judge", classes=out / "frames" / "classes.json", metrics=("miou",),
-        judge=JudgeConfig(steps=options.segmenter_steps), feedback=screen.feedback(),
+        evaluation=EvaluationConfig(steps=options.segmenter_steps), feedback=screen.feedback(),
     ).to_dict()  # fmt: skip
     classes = [row["faithfulness"]["classes"] for row in scored["rows"]]
     read = {cell: {c["id"]: c["iou"]["value"] for c in found} for cell, found in zip(cells, classes, strict=True)}

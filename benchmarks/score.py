@@ -32,10 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.parallel import in_threads
+from surgaug.scoring.config import ScoreConfig, Weights
 from surgaug.scoring.features import colour_texture, inception
 from surgaug.scoring.metrics import frechet, psnr, ssim
-from surgaug.scoring.plan import Weights
-from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.run import run_score
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
 

@@ -164,13 +164,14 @@ def score(
     """Say how close synthetic images come to real ones, as `surgaug score` does.
 
     real, synth: data sets or folders of images; several `synth` are scored one by one. metrics: names as `--metrics`
-    takes them; None for the usual ones. more: other fields of `surgaug.scoring.run.ScoreConfig`, among them
+    takes them; None for the usual ones. more: other fields of `surgaug.scoring.config.ScoreConfig`, among them
     `weights`, without whose Inception no distance is called FID (Heusel et al. 2017).
 
     Returns the report, each value with its unit (see docs/measures.md); `report.to_dict()` is what `--json` writes.
     Raises UsageError, DataError.
     """
-    from surgaug.scoring.run import ScoreConfig, run_score
+    from surgaug.scoring.config import ScoreConfig
+    from surgaug.scoring.run import run_score
 
     known = {f.name for f in fields(ScoreConfig)}
     if unknown := sorted(set(more) - known):

@@ -20,8 +20,9 @@ from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.run import augment_masks
 from surgaug.phantom.write import write_cadis
 from surgaug.runtime.feedback import Feedback, Silent, Task
+from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.report.model import Report, figure, notes
-from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.run import run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
 from surgaug.training.config import preset

@@ -177,14 +177,13 @@ def score(
     from surgaug.errors import GateError, UsageError
     from surgaug.io.atomic import write_text
     from surgaug.scoring.compute.cache import cache_folder
+    from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, Weights
     from surgaug.scoring.features import inception
-    from surgaug.scoring.plan import Weights
     from surgaug.scoring.report import gates
     from surgaug.scoring.report.model import notes
     from surgaug.scoring.report.tables import tables
-    from surgaug.scoring.run import ScoreConfig, score_folders
-    from surgaug.scoring.segmenter.evaluation import JudgeConfig, parse_size
-    from surgaug.scoring.segmenter.utility import Budget
+    from surgaug.scoring.run import score_folders
+    from surgaug.scoring.segmenter.evaluation import parse_size
 
     feedback = screen.feedback()
     if download_inception:
@@ -203,7 +202,7 @@ def score(
         workers=workers,
         fail_if=tuple(fail_if or ()),
         train=train,
-        judge=JudgeConfig(
+        evaluation=EvaluationConfig(
             segmenter,
             parse_size(segmenter_size) if segmenter_size else None,
             segmenter_steps,

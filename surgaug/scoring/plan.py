@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from surgaug.errors import UsageError
 from surgaug.scoring import metrics
+from surgaug.scoring.config import Weights
 from surgaug.scoring.features import clip, dinov2, inception
 from surgaug.scoring.report.model import Definition
 
 DEFAULT_METRICS = ("psnr", "ssim", "frechet", "kid", "class_frechet", "balance", "brightness", "hue", "sharpness")
 ALIASES = {"precision": "prdc", "recall": "prdc", "density": "prdc", "coverage": "prdc", "ms-ssim": "msssim"}
 ALL = "all"
-MIOU = "miou"  # takes a training, not a formula: see `judges`
+MIOU = "miou"  # takes a training, not a formula: see `segmenter.evaluation`
 _TITLES = {
     ("frechet", "inception"): ("fid", "FID"),
     ("kid", "inception"): ("kid", "KID"),
@@ -62,22 +62,6 @@ _SPECIAL = {
         ranked=False,
     ),
 }
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Files of published weights that the user supplied. inception, lpips: files; dinov2, clip: folders."""
-
-    inception: Path | None = None
-    resize: str = "legacy"
-    dinov2: Path | None = None
-    clip: Path | None = None
-    lpips: tuple[Path, ...] = ()
-
-    def features(self) -> list[str]:
-        """The extractors that can be had, the one without weights last."""
-        deep = ("inception", "dinov2", "clip")
-        return [*(name for name in deep if getattr(self, name) is not None), "colour_texture"]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surgaug.errors import UsageError
@@ -13,54 +13,17 @@ from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.scoring.compute import leakage
 from surgaug.scoring.compute.cache import FeatureCache, cache_folder
 from surgaug.scoring.compute.scorer import Scorer
+from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.features import inception
 from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, open_folder
-from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, Weights, plan_measures
+from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
 from surgaug.scoring.report.notes import text
 from surgaug.scoring.report.verdicts import with_verdicts
-from surgaug.scoring.segmenter.evaluation import JudgeConfig, check_labels, definitions, judge_folders
-from surgaug.scoring.segmenter.train_test_split import NotJudged
+from surgaug.scoring.segmenter.evaluation import Inputs, check_labels, definitions, evaluate, open_segmenter
+from surgaug.scoring.segmenter.train_test_split import NotEvaluated
 from surgaug.version import __version__
-
-
-@dataclass(frozen=True)
-class ScoreConfig:
-    """What to score and how.
-
-    `metrics`: see `plan_measures`. `weights`: published ones that the user supplied. `draws`: random halves behind
-    intervals and baselines. `workers`: decoding threads (0: as many as there are cores). `fail_if`: see `gates.parse`.
-    `train`: the real frames that the generator learnt from, which leakage is measured against; "miou" among the metrics
-    and `judge.utility` need them. `judge`: the segmenter behind both. `cache`: keep what was found of images for the
-    next run. Without `metrics`, the default ones, and with `train` faithfulness too, where every folder has labels and
-    there are frames enough; `miou` False leaves that out.
-    """
-
-    real: Path
-    synth: tuple[Path, ...]
-    metrics: tuple[str, ...] | None = None
-    classes: str = "auto"
-    weights: Weights = field(default_factory=Weights)
-    device: str = "auto"
-    draws: int = 10
-    seed: int = 0
-    workers: int = 0
-    fail_if: tuple[str, ...] = ()
-    train: Path | None = None
-    judge: JudgeConfig = field(default_factory=JudgeConfig)
-    cache: bool = True
-    miou: bool = True
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The metrics by name."""
-        return DEFAULT_METRICS if self.metrics is None else self.metrics
-
-    @property
-    def offers_miou(self) -> bool:
-        """Whether faithfulness is measured where it can be, though it was not asked for."""
-        return self.metrics is None and self.train is not None and self.miou
 
 
 @dataclass(frozen=True)
@@ -87,15 +50,19 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         ModelError: weights that are not the published ones.
     """
     feedback = feedback or Silent()
-    judged = definitions((*config.asked, *[MIOU] * config.offers_miou), config.judge.utility is not None)
-    others = [name for name in config.asked if name != MIOU]
+    metrics = DEFAULT_METRICS if config.metrics is None else config.metrics
+    # Faithfulness is measured where it can be, though it was not asked for.
+    by_default = config.metrics is None and config.train is not None and config.miou
+    evaluated = definitions((*metrics, *[MIOU] * by_default), config.evaluation.utility is not None)
+    others = [name for name in metrics if name != MIOU]
     measures = {}
-    if others or not judged:
+    if others or not evaluated:
         measures = plan_measures(others, config.weights)
-    if judged and config.train is None:
+    segmenter = open_segmenter(config.evaluation)
+    if evaluated and config.train is None:
         raise UsageError("miou and --utility need --train DIR: the real frames that a segmenter is to learn from")
     hygiene = leakage.DEFINITIONS if config.train else {}
-    conditions = gates.parse(config.fail_if, [*measures, *hygiene, *judged])
+    conditions = gates.parse(config.fail_if, [*measures, *hygiene, *evaluated])
     if config.weights.inception is not None:
         inception.verified(config.weights.inception)
     names = _names(config.synth)
@@ -105,51 +72,51 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     folders = [open_folder(path, classes, feedback) for path in config.synth]
     train = open_folder(config.train, classes, feedback) if config.train else None
     # What nobody asked for by name is left out where it cannot be had.
-    optional = config.offers_miou and not config.judge.utility and not any(g.measure in judged for g in conditions)
-    if judged and train is not None:
+    optional = by_default and not config.evaluation.utility and not any(g.measure in evaluated for g in conditions)
+    if evaluated and train is not None:
         try:
-            check_labels(config.judge, train, real, *folders)
-        except NotJudged as reason:
-            judged = _without(judged, reason, optional, feedback)
+            check_labels(segmenter, train, real, *folders)
+        except NotEvaluated as reason:
+            evaluated = _without(evaluated, reason, optional, feedback)
     cache = FeatureCache(cache_folder() if config.cache else None, feedback)
     scorer = Scorer(
         measures, config.weights, real, train, device, config.workers, config.draws, config.seed, cache, feedback
     )
     rows = [scorer.row(folder, name) for folder, name in zip(folders, names, strict=True)]
     cache.close()
-    segmenter = None
-    if judged and train is not None:
-        sizes = [row.size for row in rows]
+    facts = None
+    if evaluated and train is not None:
+        inputs = Inputs(train, real, folders, [row.size for row in rows])
         try:
-            judgements, segmenter = judge_folders(
-                config.judge, MIOU in judged, config.seed, train, real, folders, sizes, device, scorer.workers, feedback
+            found, facts = evaluate(
+                inputs, config.evaluation, segmenter, MIOU in evaluated, config.seed, device, scorer.workers, feedback
             )
-            rows = [judgement.added_to(row) for judgement, row in zip(judgements, rows, strict=True)]
-        except NotJudged as reason:
-            judged = _without(judged, reason, optional, feedback)
+            rows = [evaluation.added_to(row) for evaluation, row in zip(found, rows, strict=True)]
+        except NotEvaluated as reason:
+            evaluated = _without(evaluated, reason, optional, feedback)
     report = Report(
         real_path=str(config.real),
         real_images=len(real),
         real_sizes={text(size): n for size, n in scorer.real_sizes.most_common()},
-        definitions={**{key: measure.definition for key, measure in measures.items()}, **hygiene, **judged},
+        definitions={**{key: measure.definition for key, measure in measures.items()}, **hygiene, **evaluated},
         rows=tuple(rows),
         features=scorer.facts(),
         versions=_versions(),
         seed=config.seed,
         draws=config.draws,
-        segmenter=segmenter,
+        segmenter=facts,
     )
     report = with_verdicts(replace(report, gates=gates.check(report, conditions)))
     return Scored(report, real, train, tuple(folders))
 
 
 def _without(
-    judged: dict[str, Definition], reason: NotJudged, optional: bool, feedback: Feedback
+    evaluated: dict[str, Definition], reason: NotEvaluated, optional: bool, feedback: Feedback
 ) -> dict[str, Definition]:
-    """No judgement, and said why; the error itself where the judgement is not optional."""
+    """No definitions, after a warning that says why; the error itself where the evaluation is not optional."""
     if not optional:
         raise reason
-    feedback.warn(f"left out: {', '.join(d.title for d in judged.values())} ({reason})")
+    feedback.warn(f"left out: {', '.join(d.title for d in evaluated.values())} ({reason})")
     return {}
 
 

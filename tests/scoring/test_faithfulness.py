@@ -11,11 +11,20 @@ from segmenter_data import SPACE, scene, write_set
 
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.scoring.config import EvaluationConfig, ScoreConfig
 from surgaug.scoring.report.verdicts import verdicts
-from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.run import run_score
 from surgaug.scoring.segmenter.agreement import compare_maps
-from surgaug.scoring.segmenter.evaluation import JudgeConfig, fitting, parse_size
-from surgaug.scoring.segmenter.faithfulness import NOT_IN_REAL, NOT_IN_SYNTH, UNTAUGHT, deranged, judge, rarest_quarter
+from surgaug.scoring.segmenter.evaluation import parse_size, working_size
+from surgaug.scoring.segmenter.faithfulness import (
+    NOT_IN_REAL,
+    NOT_IN_SYNTH,
+    NOT_IN_TRAIN,
+    Agreement,
+    deranged,
+    faithfulness,
+    rarest_quarter,
+)
 
 FOUR = LabelSpace("four", tuple(LabelClass(10 * k, f"class {k}") for k in range(4)))
 
@@ -30,17 +39,17 @@ def test_figures_of_classes_and_why_some_are_missing():
     guess = maps([0, 0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 0, 0, 0, 0])
     real_label = maps([0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1, 2, 2])
     counts, real = (compare_maps(g, of, 4) for g, of in ((guess, label), (real_label, real_label)))
-    taught = np.array([True, True, True, False])
-    found = judge(counts, ("a", "b"), None, real, ("a", "b"), taught, FOUR, 0)
+    train_frames = np.array([True, True, True, False])
+    found = faithfulness(Agreement(counts, ("a", "b")), Agreement(real, ("a", "b")), train_frames, FOUR, 0)
     assert found.counted == (0, 10)
     assert found.miou.value == pytest.approx((8 / 14 + 2 / 4) / 2)
     assert found.real_miou.value == 1
     assert found.floor is None
     by_id = {c.id: c for c in found.classes}
     assert by_id[20].reason == NOT_IN_SYNTH and by_id[20].iou.value is None and by_id[20].real_iou.value == 1
-    assert by_id[30].reason == UNTAUGHT and by_id[30].iou.value is None
+    assert by_id[30].reason == NOT_IN_TRAIN and by_id[30].iou.value is None
     assert by_id[10].images == 1 and by_id[10].real_images == 2
-    other_way = judge(real, ("a", "b"), None, counts, ("a", "b"), taught, FOUR, 0)
+    other_way = faithfulness(Agreement(real, ("a", "b")), Agreement(counts, ("a", "b")), train_frames, FOUR, 0)
     assert next(c for c in other_way.classes if c.id == 20).reason == NOT_IN_REAL
     assert [c.iou.low is None for c in found.classes if c.id == 0] == [False]
 
@@ -48,14 +57,14 @@ def test_figures_of_classes_and_why_some_are_missing():
 def test_one_image_has_figures_without_interval():
     label = maps([0, 0, 0, 0, 1, 1, 1, 1])
     counts = compare_maps(label, label, 4)
-    found = judge(counts, ("a",), None, counts, ("a",), np.ones(4, bool), FOUR, 0)
+    found = faithfulness(Agreement(counts, ("a",)), Agreement(counts, ("a",)), np.ones(4, bool), FOUR, 0)
     assert (found.miou.value, found.miou.low, found.miou.high) == (1, None, None)
 
 
 def test_sets_without_a_common_class_have_no_mean():
     zero, one = (np.full((2, 8, 8), k, np.uint8) for k in (0, 1))
     counts, real = compare_maps(zero, zero, 4), compare_maps(one, one, 4)
-    found = judge(counts, ("a", "b"), counts, real, ("a", "b"), np.ones(4, bool), FOUR, 0)
+    found = faithfulness(Agreement(counts, ("a", "b"), counts), Agreement(real, ("a", "b")), np.ones(4, bool), FOUR, 0)
     assert (found.counted, found.miou.value, found.floor) == ((), None, None)
 
 
@@ -68,7 +77,8 @@ def test_the_interval_holds_the_value_and_shrinks_with_images():
     widths = []
     for n in (20, 200):
         groups = tuple(map(str, range(n)))
-        found = judge(counts[:n], groups, None, counts[:n], groups, np.ones(2, bool), two, 0)
+        side = Agreement(counts[:n], groups)
+        found = faithfulness(side, side, np.ones(2, bool), two, 0)
         assert found.miou.low < found.miou.value < found.miou.high
         widths.append(found.miou.high - found.miou.low)
     assert widths[1] == pytest.approx(widths[0] / 10**0.5, rel=0.4)
@@ -96,7 +106,7 @@ def test_a_map_that_fills_most_of_a_set_is_exchanged_where_it_can_be():
     ("size", "fit"), [((64, 64), (64, 64)), ((64, 112), (64, 112)), ((512, 512), (128, 128)), ((540, 960), (96, 176))]
 )
 def test_the_size_to_work_at(size, fit):
-    assert fitting(size) == fit
+    assert working_size(size) == fit
 
 
 def test_sizes_as_typed():
@@ -133,7 +143,12 @@ def cache(tmp_path_factory):
 def run(folders, cache, *synth, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SURGAUG_CACHE", str(cache))
-        options = {"metrics": ("miou",), "train": folders / "train", "judge": JudgeConfig(steps=60), **options}
+        options = {
+            "metrics": ("miou",),
+            "train": folders / "train",
+            "evaluation": EvaluationConfig(steps=60),
+            **options,
+        }
         return run_score(ScoreConfig(folders / "real", tuple(folders / name for name in synth), **options))
 
 
@@ -162,16 +177,16 @@ def test_what_cannot_be_judged_is_refused_before_anything_is_read(folders, cache
     with pytest.raises(DataError, match="label maps"):
         run(folders, cache, "right", train=tmp_path)
     with pytest.raises(UsageError, match="there are: unet"):
-        run(folders, cache, "right", judge=JudgeConfig("nonet"))
+        run(folders, cache, "right", evaluation=EvaluationConfig("nonet"))
     assert SPACE.ids == (0, 3)
 
 
 def test_by_default_it_is_measured_where_it_can_be(folders, cache, tmp_path):
-    steps = JudgeConfig(steps=2)
-    by_default = run(folders, cache, "right", metrics=None, judge=steps)
+    steps = EvaluationConfig(steps=2)
+    by_default = run(folders, cache, "right", metrics=None, evaluation=steps)
     assert by_default.rows[0].measures["miou"].value is not None
-    assert "miou" not in run(folders, cache, "right", metrics=None, judge=steps, miou=False).definitions
-    assert "miou" not in run(folders, cache, "right", metrics=("frechet",), judge=steps).definitions
+    assert "miou" not in run(folders, cache, "right", metrics=None, evaluation=steps, miou=False).definitions
+    assert "miou" not in run(folders, cache, "right", metrics=("frechet",), evaluation=steps).definitions
     cv2.imwrite(str(tmp_path / "plain.png"), scene(9, 9)[0])
     without_labels = run(folders, cache, "right", metrics=None, train=tmp_path)
     assert "miou" not in without_labels.definitions
@@ -193,7 +208,7 @@ def test_rare_classes_have_a_mean_of_their_own():
     rng = np.random.default_rng(0)
     real, synth = (compare_maps(*rng.integers(0, 4, (2, 6, 16, 16), np.uint8), 4) for _ in range(2))
     groups = tuple("abcdef")
-    found = judge(synth, groups, None, real, groups, np.array([5, 6, 2, 4]), FOUR, 0)
+    found = faithfulness(Agreement(synth, groups), Agreement(real, groups), np.array([5, 6, 2, 4]), FOUR, 0)
     assert found.rarest == (FOUR.ids[2],)
     assert found.rare_miou == found.classes[2].iou
     assert found.real_rare_miou == found.classes[2].real_iou

@@ -13,12 +13,13 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.scoring.compute.class_regions import compare
 from surgaug.scoring.compute.diversity import pairs_of_one_map
 from surgaug.scoring.compute.intervals import set_measures
+from surgaug.scoring.config import ScoreConfig, Weights
 from surgaug.scoring.features import colour_texture, regions
 from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue, sharpness
-from surgaug.scoring.plan import ALL, Weights, known_metrics, plan_measures
+from surgaug.scoring.plan import ALL, known_metrics, plan_measures
 from surgaug.scoring.report.model import Measure, best_rows
 from surgaug.scoring.report.tables import tables
-from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.run import run_score
 
 
 def scene(seed, inside=(180, 60, 50), outside=(60, 90, 160), hw=(40, 48)):

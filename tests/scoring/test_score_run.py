@@ -21,13 +21,14 @@ from surgaug.labels.resize import resize_image
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.compute.distances import frechet_distance, kernel_distance
+from surgaug.scoring.config import ScoreConfig, Weights
 from surgaug.scoring.features import inception
 from surgaug.scoring.inputs import open_folder, pair
-from surgaug.scoring.plan import Weights, plan_measures
+from surgaug.scoring.plan import plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import best_rows, notes
 from surgaug.scoring.report.tables import tables
-from surgaug.scoring.run import ScoreConfig, run_score
+from surgaug.scoring.run import run_score
 
 
 def scene(seed, hw=(48, 64)):

@@ -13,13 +13,15 @@ from segmenter_data import SPACE, labelled
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
+from surgaug.scoring.compute.bootstrap import cluster_sums
+from surgaug.scoring.config import SegmenterConfig
 from surgaug.scoring.segmenter import cache
-from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou, resampled
+from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
 from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import joint_space
 from surgaug.scoring.segmenter.network import UNet, build, known
-from surgaug.scoring.segmenter.train_test_split import keep_apart
-from surgaug.scoring.segmenter.training import SegmenterConfig, _batch, _numbers, class_weights, enough, predict, train
+from surgaug.scoring.segmenter.train_test_split import split
+from surgaug.scoring.segmenter.training import _batch, _numbers, class_weights, default_steps, predict, train
 
 CPU = torch.device("cpu")
 BAR = Silent().task("", None)
@@ -73,12 +75,13 @@ def test_a_boundary_beside_pixels_without_label_is_no_boundary():
 
 
 def test_resampling_draws_whole_groups_and_the_same_for_all():
-    counts = np.zeros((6, 7, 2), np.int64)
-    counts[:, LABELLED] = np.arange(12).reshape(6, 2)
+    counts = np.zeros((6, 2, 7, 2), np.int64)
+    counts[:, 0, LABELLED] = np.arange(12).reshape(6, 2)
+    counts[:, 1] = 2 * counts[:, 0]
     groups = ("a", "a", "a", "b", "b", "b")
-    first, second = resampled([counts, 2 * counts], groups, np.random.default_rng(0), 200)
+    first, second = cluster_sums(counts, groups, np.random.default_rng(0), 200).swapaxes(0, 1)
     assert (second == 2 * first).all()
-    a, b = counts[:3, LABELLED, 0].sum(), counts[3:, LABELLED, 0].sum()
+    a, b = counts[:3, 0, LABELLED, 0].sum(), counts[3:, 0, LABELLED, 0].sum()
     assert set(first[:, LABELLED, 0]) == {2 * a, a + b, 2 * b}
 
 
@@ -146,7 +149,7 @@ def test_rare_classes_weigh_more_and_absent_ones_nothing():
 
 
 def test_more_classes_are_taught_for_longer():
-    assert enough(2) == enough(8) == SegmenterConfig().steps and enough(25) == 2500
+    assert default_steps(2) == default_steps(8) == SegmenterConfig().steps and default_steps(25) == 2500
 
 
 def test_it_learns_and_the_seed_says_what():
@@ -192,47 +195,47 @@ def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
 
 
 def test_other_frames_train_and_test_as_they_are():
-    apart = keep_apart(labelled(6, seed=1), labelled(5, seed=2))
-    assert (len(apart.train), len(apart.test), apart.notes) == (6, 5, ())
+    sides = split(labelled(6, seed=1), labelled(5, seed=2))
+    assert (len(sides.train), len(sides.test), sides.notes) == (6, 5, ())
 
 
 def test_training_frames_do_not_test():
     real = replace(labelled(10, seed=1), names=tuple(f"renamed{i}" for i in range(10)))
-    apart = keep_apart(labelled(6, seed=1), real)
-    assert (len(apart.train), apart.test.tolist()) == (6, [6, 7, 8, 9])
-    assert "6 of 10 real frames are training frames too" in apart.notes[0]
+    sides = split(labelled(6, seed=1), real)
+    assert (len(sides.train), sides.test.tolist()) == (6, [6, 7, 8, 9])
+    assert "6 of 10 real frames are training frames too" in sides.notes[0]
 
 
 def test_frames_of_the_test_do_not_train_where_few_others_are_left():
-    apart = keep_apart(labelled(9, seed=1), labelled(4, seed=1))
-    assert (apart.train.tolist(), apart.test.tolist()) == ([4, 5, 6, 7, 8], [0, 1, 2, 3])
-    assert "4 training frames are in the real folder" in apart.notes[0]
+    sides = split(labelled(9, seed=1), labelled(4, seed=1))
+    assert (sides.train.tolist(), sides.test.tolist()) == ([4, 5, 6, 7, 8], [0, 1, 2, 3])
+    assert "4 training frames are in the real folder" in sides.notes[0]
 
 
-def test_one_folder_for_both_is_split_by_film():
+def test_one_folder_for_both_is_split_by_video():
     frames = labelled(40, seed=1)
-    films = replace(frames, groups=tuple(f"video{i // 4}" for i in range(40)))
-    apart = keep_apart(films, films)
-    assert {films.groups[i] for i in apart.train}.isdisjoint(films.groups[i] for i in apart.test)
-    assert len(apart.train) + len(apart.test) == 40
-    assert "the same frames" in apart.notes[0]
-    assert keep_apart(films, films).test.tolist() == apart.test.tolist()
+    videos = replace(frames, groups=tuple(f"video{i // 4}" for i in range(40)))
+    sides = split(videos, videos)
+    assert {videos.groups[i] for i in sides.train}.isdisjoint(videos.groups[i] for i in sides.test)
+    assert len(sides.train) + len(sides.test) == 40
+    assert "the same frames" in sides.notes[0]
+    assert split(videos, videos).test.tolist() == sides.test.tolist()
 
 
 def test_a_data_sets_own_split_is_kept():
     frames = labelled(12, seed=1)
     own = replace(frames, splits=("train",) * 8 + ("val",) * 4)
-    apart = keep_apart(own, own)
-    assert (apart.train.tolist(), apart.test.tolist()) == (list(range(8)), [8, 9, 10, 11])
+    sides = split(own, own)
+    assert (sides.train.tolist(), sides.test.tolist()) == (list(range(8)), [8, 9, 10, 11])
 
 
-def test_films_on_both_sides_are_said():
+def test_videos_on_both_sides_are_said():
     one, two = labelled(6, seed=1), labelled(6, seed=2)
-    film = ("video1",) * 6
-    apart = keep_apart(replace(one, groups=film), replace(two, groups=film))
-    assert "same films (video1)" in apart.notes[0]
+    video = ("video1",) * 6
+    sides = split(replace(one, groups=video), replace(two, groups=video))
+    assert "same videos (video1)" in sides.notes[0]
 
 
 def test_too_few_frames_are_refused():
     with pytest.raises(DataError, match="3 frames to train a segmenter and 6 others"):
-        keep_apart(labelled(3, seed=1), labelled(6, seed=2))
+        split(labelled(3, seed=1), labelled(6, seed=2))

@@ -17,14 +17,13 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.run import ScoreConfig, run_score
-from surgaug.scoring.segmenter import start
-from surgaug.scoring.segmenter import weights as supplied
+from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, SegmenterConfig
+from surgaug.scoring.run import run_score
+from surgaug.scoring.segmenter import weights
 from surgaug.scoring.segmenter.cache import Trainer, key
-from surgaug.scoring.segmenter.evaluation import JudgeConfig
+from surgaug.scoring.segmenter.evaluation import open_segmenter
 from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.training import SegmenterConfig, predict
-from surgaug.scoring.segmenter.utility import Budget
+from surgaug.scoring.segmenter.training import predict
 
 CPU = torch.device("cpu")
 
@@ -45,7 +44,7 @@ def torchvision(path, name="lraspp_mobilenet_v3_large", classes=2, **options):
 
 def test_what_score_trained_is_read_back_with_its_classes_and_size(trained):
     network, path = trained
-    own = supplied.load(path)
+    own = weights.load(path)
     assert (own.kind, own.ids, own.size, own.sha256) == ("unet", SPACE.ids, (32, 48), file_hash(path))
     images = labelled(3, 1).images
     assert (predict(own.network, images, CPU) == predict(network, images, CPU)).all()
@@ -61,7 +60,7 @@ def test_torchvisions_weights_are_recognised_and_see_colours_as_published(tmp_pa
     path = tmp_path / "weights.pth"
     options = {} if name.startswith("lraspp") else {"aux_loss": True}
     network = torchvision(path, name, 3, **options)
-    own = supplied.load(path)
+    own = weights.load(path)
     assert (own.kind, own.classes, own.ids, own.size) == (name, 3, None, None)
     images = torch.rand(2, 3, 64, 64)
     mean, sd = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -78,7 +77,7 @@ def test_what_is_no_segmenter_is_refused(trained, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(trained[1].read_bytes()[:100])
     torch.save({"model": print}, tmp_path / "code.pth")
     damaged = {**state, "head.bias": state["head.bias"][:2].clone()}
-    about = supplied.describe("unet", SPACE, 2, (32, 48))
+    about = weights.describe("unet", SPACE, 2, (32, 48))
     save_file(damaged, tmp_path / "damaged.safetensors", about)
     for name, words in {
         "bare.safetensors": "neither a segmenter of `surgaug score` nor",
@@ -89,12 +88,12 @@ def test_what_is_no_segmenter_is_refused(trained, tmp_path):
         "missing.pth": "no such file",
     }.items():
         with pytest.raises(ModelError, match=words):
-            JudgeConfig(str(tmp_path / name))
+            open_segmenter(EvaluationConfig(str(tmp_path / name)))
     with pytest.raises(UsageError, match="--utility trains segmenters of its own"):
-        JudgeConfig(str(trained[1]), utility=Budget())
+        open_segmenter(EvaluationConfig(str(trained[1]), utility=Budget()))
 
 
-def test_a_run_judges_with_it_and_says_so(trained, tmp_path, monkeypatch):
+def test_a_run_evaluates_with_it_and_says_so(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
     for name, seed in (("train", 1), ("real", 2), ("synth", 3)):
         write_set(tmp_path / name, 6, seed)
@@ -106,7 +105,7 @@ def test_a_run_judges_with_it_and_says_so(trained, tmp_path, monkeypatch):
                 (tmp_path / "synth",),
                 metrics=("miou",),
                 train=tmp_path / "train",
-                judge=JudgeConfig(str(file)),
+                evaluation=EvaluationConfig(str(file)),
             )
         )
 
@@ -123,7 +122,7 @@ def test_a_run_judges_with_it_and_says_so(trained, tmp_path, monkeypatch):
 def test_a_training_starts_from_weights_of_other_classes(trained, tmp_path):
     _, path = trained
     three = build("unet", 3)
-    assert start.begin(three, path, "unet") == 2  # the last layer's weight and bias
+    assert weights.initialize(three, path, "unet") == 2  # the last layer's weight and bias
     given = load_file(path)
     assert torch.equal(three.state_dict()["down.0.0.weight"], given["down.0.0.weight"])
     config = SegmenterConfig(size=(32, 48), steps=1)
@@ -146,28 +145,28 @@ def test_a_training_starts_from_weights_of_other_classes(trained, tmp_path):
 def test_published_weights_are_laid_on_the_network_built_on_them(tmp_path, file, network, theirs, ours):
     state = get_model(file, weights=None, **({"weights_backbone": None} if "lraspp" in file else {})).state_dict()
     torch.save(state, tmp_path / "weights.pth")
-    JudgeConfig(network, init=tmp_path / "weights.pth")
+    open_segmenter(EvaluationConfig(network, init=tmp_path / "weights.pth"))
     net = build(network, 2)
-    start.begin(net, tmp_path / "weights.pth", network)
+    weights.initialize(net, tmp_path / "weights.pth", network)
     assert torch.equal(net.network.state_dict()[ours], state[theirs])
     with pytest.raises(ModelError, match="0 % of the weights of --segmenter unet are in it"):
-        JudgeConfig("unet", init=tmp_path / "weights.pth")
+        open_segmenter(EvaluationConfig("unet", init=tmp_path / "weights.pth"))
 
 
 def test_a_start_that_cannot_be_is_refused(trained, tmp_path):
     with pytest.raises(ModelError, match=r"nowhere.pth: no such file"):
-        JudgeConfig("unet", init=tmp_path / "nowhere.pth")
+        open_segmenter(EvaluationConfig("unet", init=tmp_path / "nowhere.pth"))
     with pytest.raises(UsageError, match="--segmenter-init starts a training"):
-        JudgeConfig(str(trained[1]), init=trained[1])
+        open_segmenter(EvaluationConfig(str(trained[1]), init=trained[1]))
 
 
 def test_a_run_trains_from_the_start_that_was_given_and_says_so(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
     for name, seed in (("train", 1), ("real", 2), ("synth", 3)):
         write_set(tmp_path / name, 6, seed)
-    judge = JudgeConfig(steps=1, init=trained[1], size=(32, 48))
+    evaluation = EvaluationConfig(steps=1, init=trained[1], size=(32, 48))
     folders = (tmp_path / "real", (tmp_path / "synth",))
-    report = run_score(ScoreConfig(*folders, metrics=("miou",), train=tmp_path / "train", judge=judge))
+    report = run_score(ScoreConfig(*folders, metrics=("miou",), train=tmp_path / "train", evaluation=evaluation))
     assert report.segmenter["init"] == str(trained[1])
     assert report.segmenter["init_sha256"] == file_hash(trained[1])
     learnt, begun = load_file(report.segmenter["file"]), load_file(trained[1])

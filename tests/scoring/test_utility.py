@@ -10,12 +10,13 @@ from segmenter_data import SPACE, labelled
 
 from surgaug.errors import DataError
 from surgaug.runtime.feedback import Silent
+from surgaug.scoring.config import Budget, SegmenterConfig
 from surgaug.scoring.segmenter import cache, utility
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.cache import Trainer
-from surgaug.scoring.segmenter.evaluation import _without_test_frames
-from surgaug.scoring.segmenter.training import SegmenterConfig, train
-from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, Budget, difference, judge, measure_utility
+from surgaug.scoring.segmenter.train_test_split import without_test_frames
+from surgaug.scoring.segmenter.training import train
+from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, difference, measure_utility
 
 CONFIG = SegmenterConfig(size=(32, 48), steps=50, batch=2)
 
@@ -64,7 +65,7 @@ def readings(quality, seeds=3, frames=40, seed=0):
 def test_verdicts(both, seeds, start):
     counts = {REAL: readings(0.85, seeds, seed=1), SYNTHETIC: readings(0.6, seeds, seed=2)}
     counts[BOTH] = readings(both, seeds, seed=3)
-    found = judge(counts, tuple(map(str, range(40))), SPACE, CONFIG, (10, 20))
+    found = utility.utility(counts, tuple(map(str, range(40))), SPACE, CONFIG, (10, 20))
     assert found.verdict.startswith(start)
     assert found.synthetic_gain.high < 0 if seeds > 1 else True
     assert (found.seeds, found.test_images, found.train_images, found.synth_images) == (seeds, 40, 10, 20)
@@ -75,17 +76,17 @@ def test_verdicts(both, seeds, start):
     assert found.both_gain.value == pytest.approx(found.both.value - found.real.value)
 
 
-def test_a_single_film_says_nothing_of_chance():
+def test_a_single_video_says_nothing_of_chance():
     counts = {arm: readings(0.8) for arm in (REAL, SYNTHETIC, BOTH)}
-    found = judge(counts, ("film",) * 40, SPACE, CONFIG, (10, 20))
+    found = utility.utility(counts, ("video",) * 40, SPACE, CONFIG, (10, 20))
     assert found.both_gain.low is None
-    assert "single film" in found.verdict
+    assert "single video" in found.verdict
 
 
 def test_a_class_that_no_test_frame_shows_has_no_gain():
     labels = np.zeros((4, 8, 8), np.uint8)
     counts = {arm: [compare_maps(labels, labels, 2)] * 2 for arm in (REAL, SYNTHETIC, BOTH)}
-    found = judge(counts, ("a", "b", "c", "d"), SPACE, CONFIG, (1, 1))
+    found = utility.utility(counts, ("a", "b", "c", "d"), SPACE, CONFIG, (1, 1))
     assert [c.name for c in found.classes] == ["ground"]
     assert found.both_gain.value == found.both_gain.low == found.both_gain.high == 0
 
@@ -153,8 +154,8 @@ def test_minutes_bound_steps_and_seeds(bench, monkeypatch):
 
 def test_copies_of_test_frames_do_not_train():
     test, synth = labelled(3, 1), labelled(5, 1)
-    kept, notes = _without_test_frames(synth, test)
+    kept, notes = without_test_frames(synth, test)
     assert kept.names == ("1_3", "1_4")
     assert "3 synthetic images are copies of test frames" in notes[0]
     with pytest.raises(DataError, match="every synthetic image"):
-        _without_test_frames(test, test)
+        without_test_frames(test, test)

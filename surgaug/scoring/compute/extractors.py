@@ -9,8 +9,8 @@ import torch
 
 from surgaug.scoring import metrics
 from surgaug.scoring.compute.extraction import Feature, PairValue
+from surgaug.scoring.config import Weights
 from surgaug.scoring.features import clip, colour_texture, dinov2, fingerprint, inception
-from surgaug.scoring.plan import Weights
 
 _CPU_BATCH, _GPU_BATCH = 16, 64
 

@@ -23,8 +23,9 @@ from surgaug.scoring.compute.diversity import diversity_measure, pairs_of_one_ma
 from surgaug.scoring.compute.extraction import Extraction, Partners, Pass, Size, pair_value, run_pass
 from surgaug.scoring.compute.images import image_size
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
+from surgaug.scoring.config import Weights
 from surgaug.scoring.inputs import Folder, Pairing, pair
-from surgaug.scoring.plan import PlannedMeasure, Weights
+from surgaug.scoring.plan import PlannedMeasure
 from surgaug.scoring.report.model import ClassShare, Measure, Row
 from surgaug.scoring.report.notes import remarks, text
 

@@ -5,15 +5,13 @@ Counts are kept by image, so that any resampling of images is a sum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
 from surgaug.labels.label_space import IGNORE_INDEX
 
 TOLERANCE = 0.0075  # of the diagonal (Csurka et al. 2013), at least a pixel
-CONVENTION = (
+IOU_CONVENTION = (
     "IoU of a class: TP / (TP + FP + FN) over the pixels of all images together; mIoU: mean over classes; pixels "
     "without label do not count"
 )
@@ -67,23 +65,6 @@ def boundary_f(counts: np.ndarray) -> np.ndarray:
         recall = counts[..., LABELLED_NEAR, :] / labelled
         f = np.nan_to_num(2 * precision * recall / (precision + recall))
     return np.where(labelled > 0, f, np.nan)
-
-
-def resampled(
-    several: Sequence[np.ndarray], groups: Sequence[str], rng: np.random.Generator, resamples: int = 1000
-) -> list[np.ndarray]:
-    """Summed counts [resamples, 7, K] of each of several counts [N, 7, K] on the same images: whole groups drawn with
-    replacement (cluster bootstrap), the same ones for all, so that differences are paired.
-    """
-    _, index = np.unique(groups, return_inverse=True)
-    size = int(index.max()) + 1
-    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples).astype(np.float64)
-    out = []
-    for counts in several:
-        by_group = np.zeros((size, *counts.shape[1:]))
-        np.add.at(by_group, index, counts)
-        out.append(np.tensordot(drawn, by_group, axes=1))
-    return out
 
 
 _SQUARE = np.ones((3, 3), np.uint8)

@@ -16,10 +16,11 @@ from torch import nn
 from surgaug.io.atomic import atomic_write, clean_leftovers
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.feedback import Task
-from surgaug.scoring.segmenter import weights as supplied
+from surgaug.scoring.config import SegmenterConfig
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.training import SegmenterConfig, train
+from surgaug.scoring.segmenter.training import train
+from surgaug.scoring.segmenter.weights import describe
 
 RECIPE = 2  # to be raised when training changes, so that no network of the old recipe is taken for one of the new
 
@@ -50,7 +51,7 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             clean_leftovers(self.folder)
             with atomic_write(path) as temporary:
-                about = supplied.describe(config.network, sources[0].space, classes, config.size)
+                about = describe(config.network, sources[0].space, classes, config.size)
                 save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary, about)
         return network
 

@@ -1,4 +1,4 @@
-"""Does each synthetic image show what its label map says? A segmenter trained on real frames is asked.
+"""Does each synthetic image show what its label map says? A segmenter trained on real frames answers.
 
 As the "mIoU" of the semantic image synthesis literature (Park et al. 2019), with a segmenter of the user's own frames.
 """
@@ -6,6 +6,7 @@ As the "mIoU" of the semantic image synthesis literature (Park et al. 2019), wit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
@@ -13,108 +14,112 @@ import torch
 from torch import nn
 
 from surgaug.labels.label_space import LabelSpace
-from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou, resampled
+from surgaug.scoring.compute.bootstrap import cluster_sums, percentile_interval
+from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.results import NOTHING, ClassReading, Faithfulness, Figure
 from surgaug.scoring.segmenter.training import predict
 
-UNTAUGHT = "no training frame shows it"
+NOT_IN_TRAIN = "no training frame shows it"
 NOT_IN_REAL = "no held-out real frame shows it"
 NOT_IN_SYNTH = "no synthetic image shows it"
 
 
-class Reader:
-    """A segmenter, and what it reaches on held-out real frames.
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """A segmenter's predictions held against the label maps of a set of images.
 
-    network: of `classes` classes. taught: int [K], how many training frames show each class.
+    counts: int64 [N, 7, K], see `compare_maps`. groups: what each image comes from; images of one group are not
+    independent. floor: the counts where each image is held against another label map of the set; None for no floor.
     """
 
-    def __init__(
-        self, network: nn.Module, taught: np.ndarray, real: LabelledFrames, device: torch.device, seed: int
-    ) -> None:
-        self._network, self._taught, self._device, self._seed = network, taught, device, seed
-        self._real_counts = self._read(real)[0]
-        self._real_groups = real.groups
+    counts: np.ndarray
+    groups: Sequence[str]
+    floor: np.ndarray | None = None
 
-    def judge(self, synth: LabelledFrames) -> Faithfulness:
-        """The reading of a synthetic folder, beside that of the real frames."""
-        counts, floor = self._read(synth)
-        return judge(
-            counts, synth.groups, floor, self._real_counts, self._real_groups, self._taught, synth.space, self._seed
-        )
 
-    def _read(self, frames: LabelledFrames) -> tuple[np.ndarray, np.ndarray | None]:
-        """Counts of the frames; and of each held against another label map, drawn by the seed (None: there is one)."""
-        predicted = predict(self._network, frames.images, self._device)
-        classes = frames.space.num_classes
-        counts = compare_maps(predicted, frames.maps, classes)
-        other = deranged(frames.maps, np.random.default_rng([self._seed, 13]))
-        return counts, None if other is None else compare_maps(predicted, frames.maps[other], classes)
+def agreement(network: nn.Module, frames: LabelledFrames, device: torch.device) -> Agreement:
+    """The agreement of a segmenter with labelled frames."""
+    return Agreement(_counts(network, frames, device)[0], frames.groups)
+
+
+def agreement_with_floor(network: nn.Module, frames: LabelledFrames, device: torch.device, seed: int) -> Agreement:
+    """The same, with its floor: what other label maps of the set, drawn by the seed, would give by chance."""
+    counts, predicted = _counts(network, frames, device)
+    other = deranged(frames.maps, np.random.default_rng([seed, 13]))
+    floor = None if other is None else compare_maps(predicted, frames.maps[other], frames.space.num_classes)
+    return Agreement(counts, frames.groups, floor)
 
 
 def deranged(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """A permutation int [N] that gives each of the maps [N, H, W] another one, different in content.
 
-    Sets repeat their label maps, one for each sample of it. Where one fills more than half of the set, as many as can
-    be get another. None where all are the same.
+    A set may hold several images of one label map. Where one map fills more than half of the set, as many images as
+    can be get another. None where all maps are the same.
     """
     _, content = np.unique([blake2b(m.tobytes()).hexdigest() for m in maps], return_inverse=True)
     kinds = int(content.max()) + 1
     if kinds < 2:
         return None
-    # Equal ones side by side, kinds in random order: as far on as the largest kind is long, all are of another kind.
+    # Equal maps side by side, kinds in random order: a shift by the number of the most frequent ends at another kind.
     order = np.lexsort((rng.permutation(len(maps)), rng.permutation(kinds)[content]))
     other = np.empty(len(maps), np.int64)
     other[order] = np.roll(order, -int(np.bincount(content).max()))
     return other
 
 
-def judge(
-    counts: np.ndarray,
-    groups: Sequence[str],
-    floor: np.ndarray | None,
-    real_counts: np.ndarray,
-    real_groups: Sequence[str],
-    taught: np.ndarray,
-    space: LabelSpace,
-    seed: int,
+def faithfulness(
+    synth: Agreement, real: Agreement, train_frames: np.ndarray, space: LabelSpace, seed: int
 ) -> Faithfulness:
-    """Figures from counts [N, 7, K] (see `compare_maps`) of synthetic and of real images. Pure.
+    """Figures of synthetic images beside those of held-out real frames. Pure.
 
-    taught: int [K], how many training frames show each class. The mean runs over the classes that training frames, real
-    test frames and synthetic images all show; that of the rare ones over the quarter of these that fewest training
-    frames show.
+    The mean runs over the classes that training frames, real test frames and synthetic images all show; that of the
+    rare classes over the quarter of these that fewest training frames show.
+
+    Args:
+        train_frames: int [K], how many training frames show each class.
+        seed: of the intervals' resamples.
     """
-    images, real_images = ((c[:, LABELLED] > 0).sum(0) for c in (counts, real_counts))
-    counted = (taught > 0) & (images > 0) & (real_images > 0)
-    rarest = rarest_quarter(taught, counted)
+    images, real_images = ((side.counts[:, LABELLED] > 0).sum(0) for side in (synth, real))
+    counted = (train_frames > 0) & (images > 0) & (real_images > 0)
+    rarest = rarest_quarter(train_frames, counted)
     rng = np.random.default_rng([seed, 11])
-    sets = [_Resampled(counts, groups, rng), _Resampled(real_counts, real_groups, rng)]
-    (ious, mean_iou), (real_ious, real_mean_iou) = (s.figures(iou, counted) for s in sets)
-    rare_iou, real_rare_iou = (s.figures(iou, rarest)[1] for s in sets)
-    (edges, mean_edge), (real_edges, real_mean_edge) = (s.figures(boundary_f, counted) for s in sets)
+    sums, real_sums = (_resampled_sums(side, rng) for side in (synth, real))
+    ious, mean_iou = _figures(iou, sums, counted)
+    real_ious, real_mean_iou = _figures(iou, real_sums, counted)
+    edges, mean_edge = _figures(boundary_f, sums, counted)
+    real_edges, real_mean_edge = _figures(boundary_f, real_sums, counted)
     classes = []
     for k, label in enumerate(space.classes):
         if not images[k] and not real_images[k]:
             continue
-        known = bool(taught[k])
+        trained = bool(train_frames[k])
         reason = (
-            UNTAUGHT if not known else NOT_IN_SYNTH if not images[k] else NOT_IN_REAL if not real_images[k] else None
+            NOT_IN_TRAIN
+            if not trained
+            else NOT_IN_SYNTH
+            if not images[k]
+            else NOT_IN_REAL
+            if not real_images[k]
+            else None
         )
-        a, b, c, d = (figures[k] if known else NOTHING for figures in (ious, real_ious, edges, real_edges))
+        a, b, c, d = (figures[k] if trained else NOTHING for figures in (ious, real_ious, edges, real_edges))
         classes.append(ClassReading(label.id, label.name, int(images[k]), int(real_images[k]), a, b, c, d, reason))
+    floor = None
+    if synth.floor is not None and counted.any():
+        floor = float(np.nanmean(iou(synth.floor.sum(0))[counted]))
     return Faithfulness(
-        images=len(counts),
-        real_images=len(real_counts),
+        images=len(synth.counts),
+        real_images=len(real.counts),
         counted=tuple(c.id for c, yes in zip(space.classes, counted, strict=True) if yes),
         rarest=tuple(c.id for c, yes in zip(space.classes, rarest, strict=True) if yes),
         miou=mean_iou,
         real_miou=real_mean_iou,
-        rare_miou=rare_iou,
-        real_rare_miou=real_rare_iou,
+        rare_miou=_figures(iou, sums, rarest)[1],
+        real_rare_miou=_figures(iou, real_sums, rarest)[1],
         boundary_f=mean_edge,
         real_boundary_f=real_mean_edge,
-        floor=None if floor is None or not counted.any() else float(np.nanmean(iou(floor.sum(0))[counted])),
+        floor=floor,
         classes=tuple(classes),
     )
 
@@ -127,21 +132,29 @@ def rarest_quarter(frames: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return chosen
 
 
-class _Resampled:
-    """Counts of a set of images with what chance would have made of them."""
+def _counts(network: nn.Module, frames: LabelledFrames, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+    predicted = predict(network, frames.images, device)
+    return compare_maps(predicted, frames.maps, frames.space.num_classes), predicted
 
-    def __init__(self, counts: np.ndarray, groups: Sequence[str], rng: np.random.Generator) -> None:
-        self._total = counts.sum(0)
-        self._draws = resampled([counts], groups, rng)[0] if len(set(groups)) > 1 else None
 
-    def figures(self, measure: Callable[[np.ndarray], np.ndarray], counted: np.ndarray) -> tuple[list[Figure], Figure]:
-        """`measure` of each class, and its mean over the classes `counted`, with percentile intervals."""
-        values = measure(self._total)
-        draws = np.full((1, len(values)), np.nan) if self._draws is None else measure(self._draws)
-        each = [_figure(value, draws[:, k]) for k, value in enumerate(values)]
-        if not np.isfinite(values[counted]).any():
-            return each, NOTHING
-        return each, _figure(np.nanmean(values[counted]), _row_means(draws[:, counted]))
+def _resampled_sums(side: Agreement, rng: np.random.Generator) -> np.ndarray:
+    """Summed counts float64 [1 + resamples, 7, K]: of the set itself first. A single group has no resamples."""
+    total = side.counts.sum(0, dtype=np.float64)[None]
+    if len(set(side.groups)) < 2:
+        return total
+    return np.concatenate([total, cluster_sums(side.counts, side.groups, rng)])
+
+
+def _figures(
+    measure: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, counted: np.ndarray
+) -> tuple[list[Figure], Figure]:
+    """`measure` of each class, and its mean over the classes `counted` (bool [K]), with percentile intervals."""
+    values = measure(sums)
+    each = [_figure(column[0], column[1:]) for column in values.T]
+    if not np.isfinite(values[0, counted]).any():
+        return each, NOTHING
+    means = _row_means(values[:, counted])
+    return each, _figure(means[0], means[1:])
 
 
 def _row_means(values: np.ndarray) -> np.ndarray:
@@ -150,10 +163,7 @@ def _row_means(values: np.ndarray) -> np.ndarray:
 
 
 def _figure(value: float, draws: np.ndarray) -> Figure:
-    draws = draws[np.isfinite(draws)]
     if not np.isfinite(value):
         return NOTHING
-    if not len(draws):
-        return Figure(float(value))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Figure(float(value), float(low), float(high))
+    draws = draws[np.isfinite(draws)]
+    return Figure(float(value), *percentile_interval(draws)) if len(draws) else Figure(float(value))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
+from surgaug.datasets.splits import group_of
 from surgaug.errors import DataError
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_CLASSES, LabelSpace
 from surgaug.labels.resize import resize_image, resize_label_map
@@ -19,8 +20,8 @@ from surgaug.runtime.parallel import in_threads
 class LabelledFrames:
     """images uint8 [N, H, W, 3]; maps uint8 [N, H, W], indices of `space`, 255 where there is no label.
 
-    `groups`: what each frame comes from (its film, or itself): frames of one group are not independent. `splits`: the
-    data set's own, None where it has none.
+    groups: what each frame comes from (its video, or itself); frames of one group are not independent. splits: the data
+    set's own, None where it has none.
     """
 
     names: tuple[str, ...]
@@ -34,8 +35,15 @@ class LabelledFrames:
         return len(self.names)
 
     def digests(self) -> list[str]:
-        """A name for the pixels of each frame: equal for equal pictures, whatever their files are called."""
+        """A hash of the pixels of each image: equal for equal images, whatever their files are called."""
         return [hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in self.images]
+
+    def class_frames(self) -> np.ndarray:
+        """int64 [K]: how many of the frames show each class."""
+        shown = np.zeros(IGNORE_INDEX + 1, np.int64)
+        for index_map in self.maps:
+            shown += np.bincount(index_map.ravel(), minlength=IGNORE_INDEX + 1) > 0
+        return shown[: self.space.num_classes]
 
     def take(self, chosen: np.ndarray) -> LabelledFrames:
         """The frames at `chosen` (int [n])."""
@@ -65,7 +73,7 @@ def read_frames(
     """Every frame that has an image and a map, at `size`; maps in the indices of `space`, matched by
     id; `space` has every class of `frames`.
 
-    groups: what a frame comes from, by its name, where that is known better than by its film.
+    groups: what a frame comes from, by its name, where that is known better than by its video.
 
     Raises:
         DataError: no such frame, a file that cannot be read, image and map of different size.
@@ -96,7 +104,7 @@ def read_frames(
         tuple(item.name for item in items),
         images,
         maps,
-        tuple(known.get(item.name) or item.video or item.name for item in items),
+        tuple(known.get(item.name) or group_of(item) for item in items),
         tuple(item.split for item in items),
         space,
     )

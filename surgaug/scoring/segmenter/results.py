@@ -1,4 +1,4 @@
-"""What a segmenter says of a synthetic folder, as figures: readings of its images, and what training on it changes."""
+"""What a segmenter says of a synthetic set: agreement with its labels, and what training on it changes. Data alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTHING = Figure(None)
 
 @dataclass(frozen=True)
 class ClassReading:
-    """One class as the segmenter reads it, in the synthetic images and in held-out real frames.
+    """One class as the segmenter predicts it, in the synthetic images and in held-out real frames.
 
     `images`, `real_images`: how many maps show it. `reason` says why a figure is missing.
     """
@@ -39,9 +39,9 @@ class ClassReading:
 class Faithfulness:
     """Agreement of a segmenter trained on real frames with the labels of synthetic images.
 
-    miou, boundary_f: mean over the classes `counted` (ids), rare_miou over the `rarest` of them (see
-    `faithfulness.judge`); real_miou, real_rare_miou, real_boundary_f: the same on held-out real frames (the ceiling).
-    floor: mIoU where each image is held against another image's labels.
+    miou, boundary_f: mean over the classes `counted` (ids); rare_miou: over the `rarest` of them (see
+    `faithfulness.faithfulness`). real_miou, real_rare_miou, real_boundary_f: the same on held-out real frames.
+    floor: mIoU where each image is held against another image's labels; None where all labels are the same.
     """
 
     images: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +13,15 @@ from torch import Tensor, nn
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.muon import Muon, rest
 from surgaug.runtime.feedback import Task
+from surgaug.scoring.config import SegmenterConfig
 from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.network import UNET, build
-from surgaug.scoring.segmenter.start import begin
+from surgaug.scoring.segmenter.network import build
+from surgaug.scoring.segmenter.weights import initialize
 
 PREDICT_BATCH = 32
-LEAST, EACH = 800, 100  # steps: of any training, and for each class (see `enough`)
+LEAST, EACH = 800, 100  # steps: of any training, and for each class (see `default_steps`)
 RARE = 10.0  # a class weighs at most as much more than the average pixel
 ZOOM, TURN, SHIFT, LIGHT = 0.25, 0.26, 0.15, 0.2  # scale, radians, half edges, contrast and brightness
-
-
-@dataclass(frozen=True)
-class SegmenterConfig:
-    """What is trained and for how long; everything that its weights depend on besides the frames.
-
-    size: (H, W) of the frames. steps: batches of `batch` frames. lr: peak of Muon's learning rate, for the weights of
-    convolutions, and adam_lr that of AdamW's (Loshchilov and Hutter 2019), for all others; both are reached after a
-    tenth of the steps and then fall to 0 (one cycle, Smith and Topin 2018). init: a file to start from (see `start`).
-    """
-
-    network: str = UNET
-    size: tuple[int, int] = (128, 128)
-    steps: int = LEAST
-    batch: int = 8
-    lr: float = 0.06
-    adam_lr: float = 2e-3
-    seed: int = 0
-    init: str | None = None
 
 
 def train(
@@ -56,7 +37,7 @@ def train(
         torch.manual_seed(config.seed)
         network = build(config.network, classes)
     if config.init:
-        begin(network, Path(config.init), config.network)
+        initialize(network, Path(config.init), config.network)
     network = network.to(device).to(memory_format=torch.channels_last).train()
     weights = class_weights(sources, classes).to(device)
     schedules = _schedules(network, config)
@@ -85,8 +66,8 @@ def predict(network: nn.Module, images: np.ndarray, device: torch.device) -> np.
     return out
 
 
-def enough(classes: int) -> int:
-    """How many steps teach as many classes: many small classes are learnt later than few large ones."""
+def default_steps(classes: int) -> int:
+    """How many steps to train for: many small classes are learnt later than few large ones."""
     return max(LEAST, EACH * classes)
 
 

@@ -17,16 +17,18 @@ from scipy.stats import t as student
 from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent, Task
-from surgaug.scoring.segmenter.agreement import LABELLED, compare_maps, iou, resampled
+from surgaug.scoring.compute.bootstrap import cluster_sums
+from surgaug.scoring.config import Budget, SegmenterConfig
+from surgaug.scoring.segmenter.agreement import LABELLED, compare_maps, iou
 from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import LabelledFrames
 from surgaug.scoring.segmenter.results import ClassGain, Figure, Utility
-from surgaug.scoring.segmenter.training import SegmenterConfig, predict, train
+from surgaug.scoring.segmenter.training import predict, train
 
 REAL, SYNTHETIC, BOTH = "real", "synthetic", "both"
 ARMS = (REAL, SYNTHETIC, BOTH)
 LEVEL = 0.05
-CONVENTION = (
+GAIN_CONVENTION = (
     "mIoU on held-out real frames after training on real and synthetic images (half of each batch), less that after "
     "training on real ones alone; equal steps, paired by seed; interval from test frames and seeds (t distribution)"
 )
@@ -36,16 +38,8 @@ _PROBE = 12
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How many seeds, and the minutes (None: as many as it takes) within which as many of them as fit are trained."""
-
-    seeds: int = 3
-    minutes: float | None = None
-
-
-@dataclass(frozen=True)
 class Bench:
-    """What all trainings share: real frames to learn from and to be tested on, the number of classes, the settings."""
+    """What all trainings share: real frames to train and to test on, the number of classes, the settings."""
 
     real: LabelledFrames
     test: LabelledFrames
@@ -80,7 +74,7 @@ def measure_utility(bench: Bench, synths: Sequence[LabelledFrames], budget: Budg
                 break
             counts.append([_test(bench, s, c, bar) for s, c in zip(tasks, settings, strict=True)])
     return [
-        judge(
+        utility(
             {
                 REAL: [c[0] for c in counts],
                 SYNTHETIC: [c[1 + 2 * i] for c in counts],
@@ -95,22 +89,26 @@ def measure_utility(bench: Bench, synths: Sequence[LabelledFrames], budget: Budg
     ]
 
 
-def judge(
+def utility(
     counts: dict[str, list[np.ndarray]],
     groups: Sequence[str],
     space: LabelSpace,
     config: SegmenterConfig,
     trained_on: tuple[int, int],
 ) -> Utility:
-    """Figures from the counts [N, 7, K] (see `compare_maps`) of each seed of each arm on the same test frames. Pure.
+    """Figures of one synthetic set, with their verdict. Pure.
 
-    trained_on: numbers of real and of synthetic images.
+    Args:
+        counts: by arm, for each seed, the counts [N, 7, K] (see `compare_maps`) on the same test frames.
+        groups: the group of each test frame; frames of one group are not independent.
+        trained_on: numbers of real and of synthetic images.
     """
     seeds = len(counts[REAL])
     images = (counts[REAL][0][:, LABELLED] > 0).sum(0)
     shown = images > 0
-    flat = resampled([c for arm in ARMS for c in counts[arm]], groups, np.random.default_rng([config.seed, 12]))
-    draws = {arm: iou(np.stack(flat[i * seeds : (i + 1) * seeds]))[..., shown] for i, arm in enumerate(ARMS)}
+    every = np.stack([c for arm in ARMS for c in counts[arm]], 1)  # of [N, arms * seeds, 7, K]: the same resamples
+    sums = cluster_sums(every, groups, np.random.default_rng([config.seed, 12])).swapaxes(0, 1)
+    draws = {arm: iou(sums[i * seeds : (i + 1) * seeds])[..., shown] for i, arm in enumerate(ARMS)}
     values = {arm: iou(np.stack([c.sum(0) for c in counts[arm]]))[:, shown] for arm in ARMS}
     size, tests = len(set(groups)), int(shown.sum())
 
@@ -186,7 +184,7 @@ def verdict(found: Utility) -> str:
     """Whether the synthetic set helped, for which classes, or that it cannot be told: one sentence."""
     gain = found.both_gain
     if gain.low is None or gain.high is None:
-        return "It cannot be told: the test frames come from a single film, so that chance cannot be estimated."
+        return "It cannot be told: the test frames come from a single video, so that chance cannot be estimated."
     figure = f"{gain.value:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
     change = f"mIoU {found.real.value:.3f} to {found.both.value:.3f} ({figure})"
     if found.seeds < 2:

@@ -1,0 +1,100 @@
+"""What `score` is asked to do: settings as data. Nothing is opened here, and nothing heavy imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Files of published weights that the user supplied. inception, lpips: files; dinov2, clip: folders."""
+
+    inception: Path | None = None
+    resize: str = "legacy"
+    dinov2: Path | None = None
+    clip: Path | None = None
+    lpips: tuple[Path, ...] = ()
+
+    def features(self) -> list[str]:
+        """The extractors that can be had, the one without weights last."""
+        deep = ("inception", "dinov2", "clip")
+        return [*(name for name in deep if getattr(self, name) is not None), "colour_texture"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many seeds utility trains, and within how many minutes (None: as long as it takes)."""
+
+    seeds: int = 3
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """What is trained and for how long: all that a segmenter's weights depend on besides the frames.
+
+    size: (H, W) of the frames. steps: batches of `batch` frames. lr: peak of Muon's learning rate, for the weights of
+    convolutions. adam_lr: that of AdamW (Loshchilov and Hutter 2019), for all other weights. Both rates are reached
+    after a tenth of the steps and then fall to 0 (one cycle, Smith and Topin 2018). init: a file of weights to start
+    from (see `weights.initialize`).
+    """
+
+    network: str = "unet"
+    size: tuple[int, int] = (128, 128)
+    steps: int = 800
+    batch: int = 8
+    lr: float = 0.06
+    adam_lr: float = 2e-3
+    seed: int = 0
+    init: str | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """The segmenter behind faithfulness and utility.
+
+    network: a name (see `network.build`), or the user's own file (see `weights.load`).
+    size: (H, W) to work at; None for the file's, or that of the smallest images (see `evaluation.working_size`).
+    steps: of each training; None for as many as the classes need (see `training.default_steps`).
+    utility: what it may cost; None for no utility.
+    init: weights that every training starts from; None for random ones.
+    """
+
+    network: str = "unet"
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    utility: Budget | None = None
+    init: Path | None = None
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What to score and how.
+
+    metrics: see `plan_measures`. None for the default ones, and with `train` faithfulness as well, where every folder
+    has labels and there are frames enough; `miou` False leaves that out.
+    weights: published ones that the user supplied.
+    draws: random halves behind intervals and baselines.
+    workers: decoding threads; 0 for as many as there are cores.
+    fail_if: conditions under which it fails, see `gates.parse`.
+    train: the real frames that the generator was trained on. Leakage is measured against them; "miou" among the metrics
+    and `evaluation.utility` need them, with labels.
+    evaluation: the segmenter behind both.
+    cache: whether features of images are kept for the next run.
+    """
+
+    real: Path
+    synth: tuple[Path, ...]
+    metrics: tuple[str, ...] | None = None
+    classes: str = "auto"
+    weights: Weights = field(default_factory=Weights)
+    device: str = "auto"
+    draws: int = 10
+    seed: int = 0
+    workers: int = 0
+    fail_if: tuple[str, ...] = ()
+    train: Path | None = None
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    cache: bool = True
+    miou: bool = True
