@@ -229,14 +229,14 @@ def operations(maps: LabelMaps) -> list[str]:
     return [item.video or item.name for item in maps.items]
 
 
-def compare(name: str, label_maps: list[np.ndarray], films: list[str], space: LabelSpace, options) -> None:
+def compare(name: str, label_maps: list[np.ndarray], videos: list[str], space: LabelSpace, options) -> None:
     """Print the table of one set of maps."""
     found: dict[str, list[tuple[float, ...]]] = {}
-    distinct = sorted(set(films))
+    distinct = sorted(set(videos))
     for seed in range(options.first, options.first + options.seeds):
         held = set(np.random.default_rng(seed).permutation(distinct)[: len(distinct) // 2].tolist())
-        inside = [i for i, film in enumerate(films) if film not in held]
-        out = [label_maps[i] for i, film in enumerate(films) if film in held]
+        inside = [i for i, video in enumerate(videos) if video not in held]
+        out = [label_maps[i] for i, video in enumerate(videos) if video in held]
         target = np.stack([cells(m, space) for m in out])
         # Mirror images count as real: every way but the pasting mirrors.
         unseen = real_maps({i: describe(m, space) for i, m in enumerate(out)}, space, mirrors=True)
@@ -311,8 +311,8 @@ def main() -> None:
         name, _, folder = entry.partition("=")
         maps = open_masks(Path(folder))
         used = range(0, len(maps), options.every)
-        films = operations(maps)
-        compare(name, [small(maps, i) for i in used], [films[i] for i in used], maps.space, options)
+        videos = operations(maps)
+        compare(name, [small(maps, i) for i in used], [videos[i] for i in used], maps.space, options)
     if options.phantom:
         videos = [1 + i % 8 for i in range(options.phantom)]
         rendered = [render(i, (180, WIDTH), video=video)[1] for i, video in enumerate(videos)]

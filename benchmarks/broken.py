@@ -1,11 +1,11 @@
-"""Does `surgaug score` see what is wrong with a set? A painted set, copies of it with one fault each, and real frames.
+"""Does `surgaug score` see what is wrong with a set? A synthetic set, copies of it with a fault each, and real frames.
 
     python benchmarks/broken.py OUT --real DIR --train DIR --synth DIR [--phantom DIR] [--most N]
 
 `--train` is a folder of images and label maps; an eighth of its frames is held out and scored as a set of its own,
-which must be found faultless. The faults: blurred, hue turned, labels permuted, training frames in place of painted
-ones; and, with `--phantom`, a set painted by a model that has seen drawn scenes only. Writes the sets, OUT/report.json
-and OUT/report.html, and prints a table. Ends with 1 unless every faulty set is surely worse than the painted and the
+which must be found faultless. The faults: blurred, hue turned, labels permuted, training frames in place of synthetic
+images; and, with `--phantom`, a set by a model that has seen drawn scenes only. Writes the sets, OUT/report.json
+and OUT/report.html, and prints a table. Ends with 1 unless every faulty set is surely worse than the synthetic and the
 real one by the measure meant for its fault, and the page says so: its answer is bad for that set and for neither of
 these.
 """
@@ -30,7 +30,7 @@ from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.resize import resize_image, resize_label_map
 
 Frame = tuple[str, np.ndarray, np.ndarray]
-REAL, PAINTED = "real", "painted"
+REAL, SYNTHETIC = "real", "synthetic"
 BLURRED, HUE, PERMUTED, COPIES, PHANTOM = "blurred", "hue", "permuted", "copies", "phantom"
 SIGMA, TURN = 1.5, 12  # pixels; OpenCV's steps of 2 degrees
 HELD_OUT = 8  # every 8th training frame
@@ -60,13 +60,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     for name in ("--real", "--train", "--synth"):
         parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--phantom", type=Path, help="painted from the same maps by a model of drawn scenes")
+    parser.add_argument("--phantom", type=Path, help="synthesized from the same maps by a model of drawn scenes")
     parser.add_argument("--most", type=int, default=200, help="images of each set")
     parser.add_argument("--steps", type=int, help="of the segmenter; default: that of score")
     options = parser.parse_args()
-    painted = open_pairs(options.synth)
-    train = open_pairs(options.train, classes=painted.space)
-    sets = write_sets(options.out, painted, train, options.most)
+    synthetic = open_pairs(options.synth)
+    train = open_pairs(options.train, classes=synthetic.space)
+    sets = write_sets(options.out, synthetic, train, options.most)
     if options.phantom:
         sets[PHANTOM] = options.phantom
     report = score(options.out, options.real, list(sets.values()), options.steps)
@@ -78,22 +78,22 @@ def main() -> None:
     sys.exit(0 if all(found.values()) else 1)
 
 
-def write_sets(out: Path, painted: PairedFrames, train: PairedFrames, most: int) -> dict[str, Path]:
+def write_sets(out: Path, synthetic: PairedFrames, train: PairedFrames, most: int) -> dict[str, Path]:
     """The sets in folders of images and labels, and OUT/train without the frames held out.
 
-    Broken copies keep the names and the manifest of the painted set, so that the page shows the frame that each goes
+    Broken copies keep the names and the manifest of the synthetic set, so that the page shows the frame that each goes
     back to.
     """
     apart = set(range(0, len(train), HELD_OUT))
     rest = [i for i in range(len(train)) if i not in apart]
     link(out / "train", train, rest)
-    n = min(most, len(painted), len(rest))
-    chosen = spread(range(len(painted)), n)
-    hw = painted.load_image(0).shape[:2]
+    n = min(most, len(synthetic), len(rest))
+    chosen = spread(range(len(synthetic)), n)
+    hw = synthetic.load_image(0).shape[:2]
 
     def of(k: int) -> Frame:
         i = chosen[k]
-        return stem(painted, i), painted.load_image(i), painted.load_label(i)
+        return stem(synthetic, i), synthetic.load_image(i), synthetic.load_label(i)
 
     def changed(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[int], Frame]:
         return lambda k: (of(k)[0], change(of(k)[1]), of(k)[2])
@@ -110,18 +110,18 @@ def write_sets(out: Path, painted: PairedFrames, train: PairedFrames, most: int)
     write_set(out / REAL, len(held), frames(held))
     write_set(out / COPIES, n, frames(spread(rest, n)))
     makers = {
-        PAINTED: of,
+        SYNTHETIC: of,
         BLURRED: changed(lambda image: cv2.GaussianBlur(image, (0, 0), SIGMA)),
         HUE: changed(turned),
         PERMUTED: lambda k: (*of(k)[:2], of((k + n // 3) % n)[2]),
     }
-    rows = manifest_rows(painted.root / "manifest.jsonl", {stem(painted, i) for i in chosen})
+    rows = manifest_rows(synthetic.root / "manifest.jsonl", {stem(synthetic, i) for i in chosen})
     for name, make in makers.items():
         write_set(out / name, n, make)
         if rows:
             write_text(out / name / "manifest.jsonl", rows)
-    write_text(out / "classes.json", json.dumps(painted.space.to_dict()))
-    return {name: out / name for name in (REAL, PAINTED, BLURRED, HUE, PERMUTED, COPIES)}
+    write_text(out / "classes.json", json.dumps(synthetic.space.to_dict()))
+    return {name: out / name for name in (REAL, SYNTHETIC, BLURRED, HUE, PERMUTED, COPIES)}
 
 
 def write_set(folder: Path, n: int, make: Callable[[int], Frame]) -> None:
@@ -179,14 +179,14 @@ def score(out: Path, real: Path, sets: list[Path], steps: int | None) -> dict:
 
 
 def seen(fault: str, rows: dict[str, dict]) -> bool:
-    """Whether the faulty set is surely worse by its measure than the painted and the real one, and the page says so.
+    """Whether the faulty set is surely worse by its measure than the synthetic and the real one, and the page says so.
 
     Surely: its 95 % interval does not reach theirs.
     """
     meant = MEANT[fault]
     low, high = ends(rows[fault]["measures"][meant.measure])
     tones = {name: {v["question"]: v["tone"] for v in row["verdicts"]}[meant.question] for name, row in rows.items()}
-    healthy = [name for name in (REAL, PAINTED) if name in rows]
+    healthy = [name for name in (REAL, SYNTHETIC) if name in rows]
     others = [ends(rows[name]["measures"][meant.measure]) for name in healthy]
     worse = all(low > other[1] if meant.more else high < other[0] for other in others)
     return worse and tones[fault] == "bad" and all(tones[name] != "bad" for name in healthy)

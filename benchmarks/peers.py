@@ -3,11 +3,11 @@
     pip install diffusers albumentations
     python benchmarks/peers.py [--rows ddim,usual,sdm,sdm-cache,train,masks] [--size 64x112] [--batch 1] [--seconds 45]
 
-- `ddim`, `usual`, `train`: painting with DDIM, painting as `surgaug synthesize` does unless told otherwise
+- `ddim`, `usual`, `train`: sampling with DDIM, sampling as `surgaug synthesize` does unless told otherwise
   (DPM-Solver++, 20 steps), and a step of training, beside `diffusers`: UNet2DModel with the label map's one-hot
   channels beside the image's, as its users condition it, DDIM of 40 steps; as many weights as our `tiny` to a tenth,
   float32 on CPUs, the device's best elsewhere, the same batch;
-- `sdm`: painting with SPADE as SDM has it (a hidden layer and 3x3 projections in every block of the decoder, full
+- `sdm`: sampling with SPADE as SDM has it (a hidden layer and 3x3 projections in every block of the decoder, full
   resolution, computed anew in every step), as many weights to a tenth;
 - `sdm-cache`: that same network by our generator, which computes the label map's part once;
 - `masks`: new label maps of 540x960 with `albumentations`: mirror, affine, elastic of the whole map.

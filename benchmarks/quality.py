@@ -2,15 +2,16 @@
 
     python benchmarks/quality.py OUT [--data phantom] [--data DIR ...] [--frames 100,300,800] [--minutes 10] [--seeds 1]
                                  [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny] [--utility]
-                                 [--painted 1000] [--augment OPS] [--test 700] [--judge N]
+                                 [--synthetic 1000] [--augment OPS] [--test 700] [--segmenter-frames N]
 
 A cell is a data set, a number of training frames, a seed and a method: a model, or one with settings of its training,
-as in `diffusion,diffusion+prediction=v+min_snr_floor=0`. It is trained for `--minutes` and paints the validation maps
-(`--paint` times each), which are scored against the validation frames. What reads labels back learns from the same
-training frames, or from `--judge` frames: of few frames it learns nothing about rare classes. With `--utility` it
-paints the training maps as well, each changed by `--augment`, `--painted` pictures in all, and these are scored by what
-training a segmenter on them beside the real frames gains on `--test` frames that nobody learnt from (the validation
-frames, where the data set has no others). A cell that is done is not done again, and one that was stopped goes on.
+as in `diffusion,diffusion+prediction=v+min_snr_floor=0`. It is trained for `--minutes` and synthesizes images from the
+validation maps (`--images-per-map` of each), which are scored against the validation frames. The segmenter that reads
+labels back learns from the same training frames, or from `--segmenter-frames` frames: of few frames it learns nothing
+about rare classes. With `--utility`, `--synthetic` images are made from the training maps as well, each map changed by
+`--augment`, and scored by what a segmenter gains from them beside the real frames, on `--test` frames that nobody
+learnt from (the validation frames, where the data set has no others). A cell that is done is not done again, and one
+that was stopped goes on.
 
 Writes OUT/quality.md, OUT/quality.json and, for each data set, number of frames and seed, a sheet of all methods.
 Models are trained one after the other, so that each has the machine to itself.
@@ -46,7 +47,7 @@ AUGMENT = "flip:0.5,shift:0.5,scale:0.5,rotate:0.5,elastic:0.5"
 
 @dataclass(frozen=True)
 class Cell:
-    """One model to be trained and judged."""
+    """One model to be trained and scored."""
 
     data: str
     frames: int
@@ -71,14 +72,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--size", default="64x64")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--paint", type=int, default=2, help="pictures of each validation map")
+    parser.add_argument("--images-per-map", type=int, default=2, help="images of each validation map")
     parser.add_argument("--segmenter-steps", type=int, help="as in `surgaug score`")
     parser.add_argument("--segmenter-seeds", type=int, default=3)
-    parser.add_argument("--utility", action="store_true", help="train segmenters on what was painted, too")
-    parser.add_argument("--painted", type=int, default=1000, help="pictures for that")
+    parser.add_argument("--utility", action="store_true", help="train segmenters on synthetic images, too")
+    parser.add_argument("--synthetic", type=int, default=1000, help="images for that")
     parser.add_argument("--augment", default=AUGMENT, help="of their label maps, the training frames'")
     parser.add_argument("--test", type=int, default=700, help="frames to test those segmenters on, if there are more")
-    parser.add_argument("--judge", type=int, metavar="N", help="frames that the reader of labels learns from")
+    parser.add_argument("--segmenter-frames", type=int, metavar="N", help="frames that the segmenter learns from")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")
     options = parser.parse_args(arguments)
 
@@ -92,9 +93,11 @@ def main(arguments: list[str] | None = None) -> None:
         folder = options.out / cell.group
         test = options.test if options.utility else 0
         write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes, test)
-        if options.judge:
-            judge = judge_frames(cell, options)
-            write_frames(cell.data, judge, options.judge, options.val, size(options.size), options.classes)
+        if options.segmenter_frames:
+            teaching = segmenter_folder(cell, options)
+            write_frames(
+                cell.data, teaching, options.segmenter_frames, options.val, size(options.size), options.classes
+            )
     results = {}
     for i, cell in enumerate(cells, 1):
         print(f"[{i}/{len(cells)}] {cell.group} {cell.method}", file=sys.stderr, flush=True)
@@ -113,18 +116,27 @@ def methods(text: str) -> list[str]:
     return re.split(rf",(?=(?:{'|'.join(families.names())})\b)", text)
 
 
-def judge_frames(cell: Cell, options: argparse.Namespace) -> Path:
+def segmenter_folder(cell: Cell, options: argparse.Namespace) -> Path:
     """The data set that the segmenter learns from which reads labels back."""
-    return options.out / (f"{Path(cell.data).name}-judge{options.judge}" if options.judge else cell.group)
+    return options.out / (
+        f"{Path(cell.data).name}-segmenter{options.segmenter_frames}" if options.segmenter_frames else cell.group
+    )
 
 
 def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
-    """Train, paint, score; the figures. What is there already is kept."""
+    """Train, synthesize, score; the figures. What is there already is kept."""
     data, folder = options.out / cell.group, options.out / cell.group / cell.method
     done = folder / "cell.json"
     model, *own = cell.method.split("+")
-    settings = [options.minutes, options.size, options.preset, options.paint, options.segmenter_steps, options.set]
-    settings += [options.utility and [options.painted, options.augment, options.test], options.judge]
+    settings = [
+        options.minutes,
+        options.size,
+        options.preset,
+        options.images_per_map,
+        options.segmenter_steps,
+        options.set,
+    ]
+    settings += [options.utility and [options.synthetic, options.augment, options.test], options.segmenter_frames]
     if done.exists() and (found := json.loads(done.read_text()))["settings"] == settings:
         return found
     feedback, classes = screen.feedback(), data / "classes.json"
@@ -134,15 +146,15 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         settings=dict(text.split("=", 1) for text in [*options.set, *own]), feedback=feedback,
     )  # fmt: skip
     start = time.monotonic()
-    parts = {"val": (options.paint * len(list((data / "val" / "labels").iterdir())), "")}
-    if options.utility:  # what trains a segmenter must be painted from the training maps alone
-        parts["train"] = (options.painted, options.augment)
+    parts = {"val": (options.images_per_map * len(list((data / "val" / "labels").iterdir())), "")}
+    if options.utility:  # what trains a segmenter must come from the training maps alone
+        parts["train"] = (options.synthetic, options.augment)
     for part, (n, augment) in parts.items():
         surgaug.synthesize(
             data / part, n=n, model=trained.model, out=folder / part, seed=cell.seed, classes=str(classes),
             augment=augment, feedback=feedback,
         )  # fmt: skip
-    painting = time.monotonic() - start
+    synthesis_seconds = time.monotonic() - start
 
     def scored(
         real: Path, part: str, metrics: tuple[str, ...], train: Path, utility: Budget | None = None
@@ -154,8 +166,12 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
         return report.to_dict()
 
-    # What a picture copied is looked for among the frames that its painter learnt from, whoever reads its labels.
-    pictures, labels, teachers = ("frechet", "kid", "psnr", "ssim", "diversity"), ("miou",), judge_frames(cell, options)
+    # Copies are looked for among the frames that the generator learnt from, whichever segmenter reads the labels.
+    pictures, labels, teachers = (
+        ("frechet", "kid", "psnr", "ssim", "diversity"),
+        ("miou",),
+        segmenter_folder(cell, options),
+    )
     if teachers == data:
         reports = [scored(data / "val", "val", pictures + labels, data)]
     else:
@@ -170,11 +186,11 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
             measures.setdefault(key, measure["value"])
             titles[key] = f"{definition['title']} ({definition['better']} is better)"
     if options.utility:
-        measures["painted_alone"] = reports[-1]["rows"][0]["utility"]["synthetic"]["value"]
-        titles["painted_alone"] = "mIoU on real frames after training on painted ones alone (higher is better)"
+        measures["synthetic_alone"] = reports[-1]["rows"][0]["utility"]["synthetic"]["value"]
+        titles["synthetic_alone"] = "mIoU on real frames after training on synthetic images alone (higher is better)"
     result = {
         "settings": settings, "measures": measures, "titles": titles, "steps": trained.step,
-        "minutes": trained.minutes, "painting_seconds": painting,
+        "minutes": trained.minutes, "synthesis_seconds": synthesis_seconds,
     }  # fmt: skip
     write_text(done, json.dumps(result, indent=1))
     return result

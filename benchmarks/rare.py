@@ -1,12 +1,13 @@
-"""Whether classes that few training frames show are painted as their labels say: trainings side by side, by class.
+"""Whether classes that few training frames show look as their labels say: trainings side by side, by class.
 
     python benchmarks/rare.py OUT [--frames 300] [--minutes 6] [--seeds 1] [--size 64x112] [--preset tiny]
-                              [--methods diffusion,diffusion+balance=0+drop_class=0] [--each 25] [--judge 2000]
+                              [--methods diffusion,diffusion+balance=0+drop_class=0] [--each 25]
+                              [--segmenter-frames 2000] [--segmenter-each 120]
 
 Each method (as in quality.py; from nothing, unless it names another `init`) is trained on phantom frames, whose classes
-are as rare as those of CaDIS. It paints other scenes, chosen to show each instrument of the rarer half of the classes
-`--each` times or more: of scenes as they come, hundreds would hold one. A segmenter reads the labels back that learnt
-from `--judge` scenes as they come, and more until it saw every instrument `--judge-each` times.
+are as rare as those of CaDIS. It synthesizes other scenes, chosen to show each instrument of the rarer half of the
+classes `--each` times or more: of scenes as they come, hundreds would hold one. A segmenter reads the labels back that
+learnt from `--segmenter-frames` scenes as they come, and more until it saw every instrument `--segmenter-each` times.
 
 Writes OUT/rare.md and OUT/rare.json: IoU by quarters of the classes, in the order of the training frames that show
 them, and by class, beside that of the scenes themselves: what the segmenter can read. OUT/rare.png shows some of it
@@ -38,7 +39,7 @@ from surgaug.phantom.frequencies import INSTRUMENT_SETS
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.config import EvaluationConfig
 
-TEST_SEED, JUDGE_SEED = 3_000_000, 5_000_000
+TEST_SEED, SEGMENTER_SEED = 3_000_000, 5_000_000
 QUARTERS = ("rarest", "second", "third", "most frequent")
 
 
@@ -52,8 +53,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--methods", default="diffusion,diffusion+balance=0+drop_class=0")
     parser.add_argument("--each", type=int, default=25, help="test scenes of each class of the rarer half")
-    parser.add_argument("--judge", type=int, default=2000, help="scenes as they come that the segmenter learns from")
-    parser.add_argument("--judge-each", type=int, default=120, help="and of each instrument, at least")
+    parser.add_argument(
+        "--segmenter-frames", type=int, default=2000, help="scenes as they come that the segmenter learns from"
+    )
+    parser.add_argument("--segmenter-each", type=int, default=120, help="and of each instrument, at least")
     parser.add_argument("--segmenter-steps", type=int, default=5000)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of every training")
     options = parser.parse_args(arguments)
@@ -66,16 +69,16 @@ def main(arguments: list[str] | None = None) -> None:
     rarer = instruments & set(taught[: len(taught) // 2])
     scenes = covering(rarer, options.each, TEST_SEED)
     write_pairs(out / "test", len(scenes), lambda k: render(scenes[k], hw))
-    lessons = covering(instruments, options.judge_each, JUDGE_SEED, options.judge)
-    write_pairs(out / "judge", len(lessons), lambda k: render(lessons[k], hw))
+    seeds = covering(instruments, options.segmenter_each, SEGMENTER_SEED, options.segmenter_frames)
+    write_pairs(out / "segmenter", len(seeds), lambda k: render(seeds[k], hw))
 
     cells = [(method, seed) for seed in range(options.seeds) for method in methods(options.methods)]
     for i, (method, seed) in enumerate(cells, 1):
         print(f"[{i}/{len(cells)}] {method}, seed {seed}", file=sys.stderr, flush=True)
-        paint(method, seed, len(scenes), options)
-    painted = [out / f"{method}-seed{seed}" / "test" for method, seed in cells]
+        synthesize(method, seed, len(scenes), options)
+    synthetic = [out / f"{method}-seed{seed}" / "test" for method, seed in cells]
     scored = surgaug.score(
-        out / "test", painted, train=out / "judge", classes=out / "frames" / "classes.json", metrics=("miou",),
+        out / "test", synthetic, train=out / "segmenter", classes=out / "frames" / "classes.json", metrics=("miou",),
         evaluation=EvaluationConfig(steps=options.segmenter_steps), feedback=screen.feedback(),
     ).to_dict()  # fmt: skip
     classes = [row["faithfulness"]["classes"] for row in scored["rows"]]
@@ -83,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = {c["id"]: c["name"] for c in classes[0]}
     real = {c["id"]: c["real_iou"]["value"] for c in classes[0]}
     found = [{"method": m, "seed": s, "iou": read[m, s]} for m, s in cells]
-    write_text(out / "rare.json", json.dumps({"frames": shown.tolist(), "real": real, "painted": found}, indent=1))
+    write_text(out / "rare.json", json.dumps({"frames": shown.tolist(), "real": real, "synthetic": found}, indent=1))
     write_text(out / "rare.md", report(taught, shown, names, real, read, options))
     sheet = {m: out / f"{m}-seed0" / "test" for m in methods(options.methods)}
     write_png(out / "rare.png", side_by_side(sheet, out / "test", 8, f"{options.minutes:g} min each"))
@@ -96,8 +99,8 @@ def frames_by_class(folder: Path, classes: Path) -> np.ndarray:
     return survey(pairs, Silent(), need_images=False).presence
 
 
-def paint(method: str, seed: int, n: int, options: argparse.Namespace) -> None:
-    """Train, and paint each test scene once, where that was not done."""
+def synthesize(method: str, seed: int, n: int, options: argparse.Namespace) -> None:
+    """Train, and synthesize each test scene once, where that was not done."""
     data, folder = options.out / "frames", options.out / f"{method}-seed{seed}"
     model, *own = method.split("+")
     classes, feedback = data / "classes.json", screen.feedback()

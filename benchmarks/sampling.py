@@ -4,13 +4,13 @@
     python benchmarks/sampling.py OUT RUN --data DATA [--train DATA] [--n 200] [--samplers ddim,dpmpp]
                                   [--steps 4,6,10,20,40] [--guidance 1,1.5,2,3] [--below inf,5] [--student RUN]
 
-RUN paints the label maps of `--data` with each sampler at each number of steps (guidance 1), then with the last of them
-at its usual steps and each guidance at noise levels (sigma) up to each of `--below`; `--student` is a model distilled
-from it (`surgaug train --distill`). All are scored against the frames of `--data`: Frechet and kernel distance, and
-with `--train` whether a segmenter trained there finds what the label maps say. Seconds an image are of the whole
-command.
+RUN synthesizes from the label maps of `--data` with each sampler at each number of steps (guidance 1), then with the
+last of them at its usual steps and each guidance at noise levels (sigma) up to each of `--below`; `--student` is a
+model distilled from it (`surgaug train --distill`). All are scored against the frames of `--data`: Frechet and kernel
+distance, and with `--train` whether a segmenter trained there finds what the label maps say. Seconds an image are of
+the whole command.
 
-Writes OUT/sampling.md, OUT/sampling.json and OUT/sampling.png. What is painted already is not painted again.
+Writes OUT/sampling.md, OUT/sampling.json and OUT/sampling.png. What is there already is not made again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     ways += [{"line": "student", "run": str(options.student)}] if options.student else []
     for way in ways:
-        paint(way, options)
+        synthesize(way, options)
     feedback = screen.feedback()
     metrics = ("frechet", "kid", *(("miou",) if options.train else ()))
     report = surgaug.score(
@@ -89,8 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(options.out / "sampling.md")
 
 
-def paint(way: dict, options: argparse.Namespace) -> None:
-    """Paint into a folder of its own; notes the folder, the network's calls and the seconds an image."""
+def synthesize(way: dict, options: argparse.Namespace) -> None:
+    """Synthesize into a folder of its own; notes the folder, the network's calls and the seconds an image."""
     given = {key: value for key, value in way.items() if key not in ("line", "run")}
     name = "-".join([way["line"], *(f"{key}{value:g}" for key, value in given.items() if key != "sampler")])
     if "below" in given:

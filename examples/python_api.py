@@ -1,4 +1,4 @@
-"""The whole way in Python: train, make new label maps, paint them, score the result.
+"""The whole way in Python: train, make new label maps, synthesize images from them, score the result.
 
 usage: python python_api.py TRAIN VAL OUT [MINUTES]
 
@@ -18,10 +18,10 @@ def main(train: Path, val: Path, out: Path, minutes: float) -> None:
     print(f"{run.step} steps; {model.space.num_classes} classes, {model.size[0]}x{model.size[1]}")
 
     masks = surgaug.augment_masks(train, n=6, out=out / "masks")
-    painted = surgaug.synthesize(masks.out, n=6, model=run.model, out=out / "synthetic", steps=10)
-    print(f"{painted.total} images in {painted.out}")
+    synthetic = surgaug.synthesize(masks.out, n=6, model=run.model, out=out / "synthetic", steps=10)
+    print(f"{synthetic.total} images in {synthetic.out}")
 
-    report = surgaug.score(val, painted.out, metrics=["frechet"]).to_dict()
+    report = surgaug.score(val, synthetic.out, metrics=["frechet"]).to_dict()
     for row in report["rows"]:
         print(row["name"], row["images"], "images")
 

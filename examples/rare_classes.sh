@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Rare classes, painted more often: quotas for new label maps, their frames, and what became of each class.
+# Rare classes, synthesized more often: quotas for new label maps, their frames, and what became of each class.
 #
 #   examples/rare_classes.sh [DATA] [OUT]
 #
 # DATA is a data set with images and label maps (CaDIS, say, with CLASSES=cadis); rendered phantom scenes without it.
-# As many maps are made and painted with quotas as without. OUT (rare-classes) gets plain/ and
+# As many maps are made and used with quotas as without. OUT (rare-classes) gets plain/ and
 # balanced/ with masks and frames, and score.json. The same line goes on where it was stopped.
 #
-# By environment: SIZE, TRAIN and VAL (frames at most), CLASSES, MINUTES (of training the painter), MODEL (one trained
-# already, on training frames alone), N (painted frames), BALANCE (a share: what is in fewer maps comes more often; or a
-# file of quotas), SCORE (flags of surgaug score: "--utility --minutes 60" trains segmentation networks with the painted
+# By environment: SIZE, TRAIN and VAL (frames at most), CLASSES, MINUTES (of training the generator), MODEL (one trained
+# already, on training frames alone), N (synthetic images), BALANCE (a share: what is in fewer maps comes more often; or a
+# file of quotas), SCORE (flags of surgaug score: "--utility --minutes 60" trains segmentation networks with the synthetic
 # frames and without, and tests each class on the real validation frames).
 set -euo pipefail
 
@@ -36,7 +36,7 @@ for set in plain balanced; do
   surgaug synthesize --masks "$out/$set/masks" --model "$model" --n "$n" --out "$out/$set/frames" >/dev/null
 done
 
-# How each class is painted (class_frechet), and whether a network that learnt from real frames finds it there (miou).
+# How each class looks (class_frechet), and whether a network that learnt from real frames finds it there (miou).
 read -ra more <<<"${SCORE:-}"
 surgaug score --real "$out/data/val" --train "$train" "${classes[@]}" --metrics frechet,class_frechet,balance,miou \
   --synth "$out/plain/frames" --synth "$out/balanced/frames" --json "$out/score.json" ${more[@]+"${more[@]}"}

@@ -25,7 +25,7 @@ length=(--minutes "${MINUTES:-300}")
 python "$here/../benchmarks/frames.py" "$data" "$out/data" --train "${TRAIN:-3490}" --val "${VAL:-533}" \
   --size "$size" --classes "${CLASSES:-auto}"
 train=(--data "$out/data/train" --val "$out/data/val" --classes "$out/data/classes.json" --size "$size")
-paint=(--masks "$out/data/val" --classes "$out/data/classes.json" --n "${N:-${VAL:-533}}")
+synthesis=(--masks "$out/data/val" --classes "$out/data/classes.json" --n "${N:-${VAL:-533}}")
 score=(--real "$out/data/val" --classes "$out/data/classes.json" --metrics psnr,ssim,frechet,kid)
 
 # Table 2: methods.
@@ -36,7 +36,7 @@ for model in pix2pix cyclegan spade diffusion; do
     preset=${THESIS:-thesis} sampling=(--sampler ddim --steps "${METHODS_STEPS:-40}")
   fi
   surgaug train "${train[@]}" --model "$model" --preset "$preset" "${length[@]}" --out "$out/runs/$model"
-  surgaug synthesize "${paint[@]}" --model "$out/runs/$model" ${sampling[@]+"${sampling[@]}"} --out "$out/methods/$model" >/dev/null
+  surgaug synthesize "${synthesis[@]}" --model "$out/runs/$model" ${sampling[@]+"${sampling[@]}"} --out "$out/methods/$model" >/dev/null
   folders+=(--synth "$out/methods/$model") columns+=("$model=$out/methods/$model")
 done
 surgaug score "${score[@]}" "${folders[@]}" --json "$out/methods.json"
@@ -45,7 +45,7 @@ python "$here/../benchmarks/side_by_side.py" "$out/methods.png" "${columns[@]}" 
 # Table 1: sampling steps of the diffusion model.
 folders=() columns=()
 for n in $steps; do
-  surgaug synthesize "${paint[@]}" --model "$out/runs/diffusion" --sampler ddim --steps "$n" --out "$out/steps/$n" >/dev/null
+  surgaug synthesize "${synthesis[@]}" --model "$out/runs/diffusion" --sampler ddim --steps "$n" --out "$out/steps/$n" >/dev/null
   folders+=(--synth "$out/steps/$n") columns+=("$n steps=$out/steps/$n")
 done
 surgaug score "${score[@]}" "${folders[@]}" --json "$out/steps.json"

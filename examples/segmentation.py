@@ -1,4 +1,4 @@
-"""Does painting help? A segmentation network trained on each of several training sets, tested on the same real frames.
+"""Do synthetic images help? A segmentation network is trained on each training set and tested on the same real frames.
 
     python segmentation.py TRAINING_SET ... [--size HxW] [--steps N] [--batch N] [--seeds N] [--network NAME]
 
@@ -135,7 +135,7 @@ def iou(confusion: Tensor) -> Tensor:
 
 def report(sets: dict[Path, Frames], confusions: dict[Path, Tensor], names: list[str]) -> str:
     """Both tables in Markdown, from the confusions [seeds, K, K] of each set: the mean over classes, class by class."""
-    lines = ["| training set | real | painted | mIoU | seeds from .. to |", "|---|---|---|---|---|"]
+    lines = ["| training set | real | synthetic | mIoU | seeds from .. to |", "|---|---|---|---|---|"]
     ious = {path: iou(confusion) for path, confusion in confusions.items()}
     for path, frames in sets.items():
         count = Counter(row["synthetic"] for row in frames.rows)

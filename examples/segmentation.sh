@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a few annotated frames to a segmentation network trained on real and painted ones, and whether it is better for it.
+# From a few annotated frames to a segmentation network trained on real and synthetic ones, and whether it is better for it.
 #
 #   examples/segmentation.sh [DATA] [OUT]
 #
@@ -7,8 +7,8 @@
 # OUT (segmentation) gets real/ and mixed/, two training sets whose validation frames are the same real ones, and
 # miou.md: the mIoU of networks trained on each. The same line goes on where it was stopped.
 #
-# By environment: SIZE, TRAIN and VAL (frames at most), CLASSES, MINUTES (of training the painter), MODEL (one trained
-# already, on training frames alone), N (painted frames), RATIO (of these, for each real training frame),
+# By environment: SIZE, TRAIN and VAL (frames at most), CLASSES, MINUTES (of training the generator), MODEL (one trained
+# already, on training frames alone), N (synthetic images), RATIO (of these, for each real training frame),
 # SEGMENTATION (flags of segmentation.py). The defaults want a GPU for some hours; a try on a CPU:
 #
 #   SIZE=64x64 MINUTES=10 SEGMENTATION="--steps 300" examples/segmentation.sh
@@ -25,7 +25,7 @@ python "$here/../benchmarks/frames.py" "$data" "$out/data" --train "${TRAIN:-200
   --size "$size" --classes "${CLASSES:-auto}"
 classes=(--classes "$out/data/classes.json")
 
-# 2. The painter, and label maps for it, from training frames alone.
+# 2. The generator, and label maps for it, from training frames alone.
 model=${MODEL:-$out/run}
 [[ -n ${MODEL:-} ]] || surgaug train --data "$out/data/train" --val "$out/data/val" "${classes[@]}" --size "$size" \
   --minutes "${MINUTES:-60}" --out "$model"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same synthetic data set painted by several processes, a shard each: on one machine here, on a cluster by giving
-# every node its own I of --shard I/N. What sample K shows does not depend on who paints it.
+# The same synthetic data set made by several processes, a shard each: on one machine here, on a cluster by giving
+# every node its own I of --shard I/N. What sample K shows does not depend on which process makes it.
 #
 #   examples/shards.sh MASKS MODEL [OUT] [SHARDS]
 #

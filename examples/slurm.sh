@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A synthetic data set painted by a SLURM job array, a shard a task, into one folder that all nodes see.
+# A synthetic data set made by a SLURM job array, a shard a task, into one folder that all nodes see.
 #
 #   N=5000 sbatch --array=1-8 examples/slurm.sh MASKS MODEL [OUT]
 #

@@ -85,11 +85,11 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
     changes = AugmentConfig(masks=frames, out=masks, n=config.masks, classes=CLASSES, seed=config.seed)
     augment_masks(changes, brief, again=again)
 
-    feedback.info("4/5  painting the new label maps, and those of frames that the model never saw")
+    feedback.info("4/5  synthesizing images from the new label maps, and from those of frames that the model never saw")
     files = tuple(sorted([*(held_out / "labels").glob("*.png"), *(masks / "labels").glob("*.png")]))
     pairs = out / "synthetic"
-    painting = SynthesizeConfig(masks=files, n=len(files), model=model, out=pairs, classes=CLASSES, seed=config.seed)
-    synthesize(painting, brief, again=again)
+    synthesis = SynthesizeConfig(masks=files, n=len(files), model=model, out=pairs, classes=CLASSES, seed=config.seed)
+    synthesize(synthesis, brief, again=again)
 
     feedback.info("5/5  scoring against frames that the model never saw")
     report = run_score(ScoreConfig(real=held_out, synth=(pairs,), classes=CLASSES, seed=config.seed), brief)
@@ -124,13 +124,13 @@ class _Brief:
 
 
 def _summary(report: Report) -> tuple[str, list[str], list[list[Any]]]:
-    """The measures in a small table: what was painted, and what real frames reach among themselves."""
+    """The measures in a small table: what was synthesized, and what real frames reach among themselves."""
     rows = []
     for key, definition in report.definitions.items():
         measure = report.rows[0].measures[key]
         real = measure.baseline.mean if measure.baseline else None
         rows.append([f"{definition.title} ({definition.better} is better)", figure(measure.value), figure(real)])
-    return "How close to phantom frames that it never saw", ["measure", "painted", "such frames themselves"], rows
+    return "How close to phantom frames that it never saw", ["measure", "synthetic", "such frames themselves"], rows
 
 
 def _claim(config: DemoConfig) -> None:

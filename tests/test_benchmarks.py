@@ -50,9 +50,9 @@ def test_speed_counts_attention_too(benchmark):
 def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     quality, out = benchmark("quality"), tmp_path / "out"
     line = [
-        str(out), "--frames", "8", "--val", "4", "--size", "16x16", "--minutes", "0.02", "--paint", "1",
-        "--methods", "diffusion+balance=0,pix2pix", "--utility", "--judge", "6", "--painted", "4", "--test", "4",
-        "--segmenter-steps", "2", "--segmenter-seeds", "1", "--set", "batch=2",
+        str(out), "--frames", "8", "--val", "4", "--size", "16x16", "--minutes", "0.02", "--images-per-map", "1",
+        "--methods", "diffusion+balance=0,pix2pix", "--utility", "--segmenter-frames", "6", "--synthetic", "4",
+        "--test", "4", "--segmenter-steps", "2", "--segmenter-seeds", "1", "--set", "batch=2",
     ]  # fmt: skip
     quality.main(line)
     assert capsys.readouterr().out.strip() == str(out / "quality.md")
@@ -62,7 +62,7 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
     assert [cell["method"] for cell in cells] == ["diffusion+balance=0", "pix2pix"]
     for cell in cells:
         assert cell["measures"]["miou"] is not None and cell["minutes"] >= 0.02
-        assert 0 <= cell["measures"]["painted_alone"] <= 1
+        assert 0 <= cell["measures"]["synthetic_alone"] <= 1
     assert Image.open(out / "phantom-8-seed0.png").width > 600
     cell = out / "phantom-8-seed0" / "pix2pix" / "cell.json"
     before = cell.stat().st_mtime_ns
@@ -74,8 +74,9 @@ def test_quality_compares_and_does_nothing_twice(benchmark, tmp_path, capsys):
 def test_rare_reads_back_every_rare_class(benchmark, tmp_path, capsys):
     rare, out = benchmark("rare"), tmp_path / "out"
     line = [
-        str(out), "--frames", "40", "--size", "32x56", "--minutes", "0.02", "--each", "2", "--judge", "20",
-        "--judge-each", "1", "--segmenter-steps", "2", "--set", "batch=2", "--methods", "diffusion,diffusion+balance=0",
+        str(out), "--frames", "40", "--size", "32x56", "--minutes", "0.02", "--each", "2",
+        "--segmenter-frames", "20", "--segmenter-each", "1", "--segmenter-steps", "2", "--set", "batch=2",
+        "--methods", "diffusion,diffusion+balance=0",
     ]  # fmt: skip
     rare.main(line)
     assert capsys.readouterr().out.strip() == str(out / "rare.md")
@@ -84,14 +85,14 @@ def test_rare_reads_back_every_rare_class(benchmark, tmp_path, capsys):
     tested = rare.frames_by_class(out / "test", out / "frames" / "classes.json")
     halves = np.argsort(shown, kind="stable")[(shown == 0).sum() :]
     assert (tested[halves[: len(halves) // 2]] > 0).all() and shown.max() == 40
-    assert [one["method"] for one in found["painted"]] == ["diffusion", "diffusion+balance=0"]
+    assert [one["method"] for one in found["synthetic"]] == ["diffusion", "diffusion+balance=0"]
     table = (out / "rare.md").read_text()
     assert "| training frames | the scenes themselves | diffusion | diffusion+balance=0 |" in table
     assert Image.open(out / "rare.png").width > 600
-    painted = sorted((out / "diffusion-seed0" / "test" / "images").iterdir())
-    before = [file.stat().st_mtime_ns for file in painted]
+    synthetic = sorted((out / "diffusion-seed0" / "test" / "images").iterdir())
+    before = [file.stat().st_mtime_ns for file in synthetic]
     rare.main(line)
-    assert [file.stat().st_mtime_ns for file in painted] == before and (out / "rare.md").read_text() == table
+    assert [file.stat().st_mtime_ns for file in synthetic] == before and (out / "rare.md").read_text() == table
 
 
 def test_covering_goes_on_until_every_class_is_there(benchmark):
@@ -104,7 +105,7 @@ def test_covering_goes_on_until_every_class_is_there(benchmark):
 
 
 @pytest.mark.slow
-def test_sampling_paints_every_way_once_and_draws_them(benchmark, tmp_path, capsys):
+def test_sampling_samples_every_way_once_and_draws_them(benchmark, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     frames, sampling, out = benchmark("frames"), benchmark("sampling"), tmp_path / "out"
     frames.write_frames("phantom", tmp_path / "data", 1, 3, (16, 28))
@@ -122,6 +123,6 @@ def test_sampling_paints_every_way_once_and_draws_them(benchmark, tmp_path, caps
     assert all(way["seconds"] > 0 and way["frechet_colour_texture"] > 0 for way in ways)
     assert len((out / "sampling.md").read_text().splitlines()) == 2 + len(ways)
     assert Image.open(out / "sampling.png").width > 600
-    painted = (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns
+    synthetic = (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns
     sampling.main(line)
-    assert (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns == painted
+    assert (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns == synthetic

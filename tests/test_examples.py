@@ -71,7 +71,7 @@ def test_pipeline_then_shards(folder):
 SMALL = {"SIZE": "32x56", "TRAIN": "8", "VAL": "4", "N": "8", "MINUTES": "0.05"}
 
 
-def test_segmentation_networks_on_real_and_on_real_and_painted_frames(folder):
+def test_segmentation_networks_on_real_and_on_real_and_synthetic_images(folder):
     done = script(folder, "segmentation.sh", SEGMENTATION="--steps 40 --batch 4 --seeds 2", **SMALL)
     assert done.returncode == 0, done.stderr
     rows = [line.strip("| ").split(" | ") for line in (folder / "segmentation" / "miou.md").read_text().splitlines()]

@@ -28,12 +28,12 @@ from surgaug.runtime.options import did_you_mean
 from surgaug.version import __version__
 
 COMMANDS = {
-    "train": "Learn to paint images from label maps.",
+    "train": "Learn to synthesize images from label maps.",
     "augment-masks": "Make new label maps from real ones.",
-    "synthesize": "Paint label maps: a folder of paired images and labels.",
-    "export": "Write real and painted frames as one training set.",
+    "synthesize": "Synthesize images from label maps: a folder of paired images and labels.",
+    "export": "Write real and synthetic images as one training set.",
     "inspect": "Say what a data set, a run or a file holds, and what is wrong with it.",
-    "score": "Say how close painted images come to real ones.",
+    "score": "Say how close synthetic images come to real ones.",
     "demo": "Run the whole pipeline on rendered phantom scenes; needs no data.",
 }
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended

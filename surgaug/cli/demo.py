@@ -21,8 +21,9 @@ def demo(
 ) -> None:
     """Run the whole pipeline on rendered phantom scenes; needs no data.
 
-    Renders drawings of eyes under a surgical microscope, trains a small model on them, makes new label maps, paints
-    them, and scores the result. Prints the folder of pairs, the score file and the contact sheet.
+    Renders drawings of eyes under a surgical microscope, trains a small model on them, makes new label maps,
+    synthesizes images from these, and scores the result. Prints the folder of pairs, the score file and the contact
+    sheet.
 
     Examples:
     surgaug demo
@@ -34,7 +35,7 @@ def demo(
     again = shlex.join(["surgaug", *sys.argv[1:]])
     done = run(DemoConfig(out=out, minutes=minutes, seed=seed), feedback, again=again)
     feedback.info(
-        "\nDone. The last of these shows label maps and what was painted from them. "
+        "\nDone. The last of these shows label maps and what was synthesized from them. "
         f"What each step had to say is in {done.details}. "
         "Next: surgaug train --data YOUR_FRAMES, as in docs/quickstart.md."
     )

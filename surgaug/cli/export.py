@@ -1,4 +1,4 @@
-"""`surgaug export`: real and painted frames as one training set, in the layout of a segmentation trainer."""
+"""`surgaug export`: real and synthetic images as one training set, in the layout of a segmentation trainer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def export(
     data: Annotated[Path, _What(metavar="DIR", help="Real frames with label maps: any data set that is read.")],
     synth: Annotated[
         list[Path] | None,
-        _What(metavar="DIR", help="Painted frames, an output of synthesize; may be repeated."),
+        _What(metavar="DIR", help="Synthetic images, an output of synthesize; may be repeated."),
     ] = None,
     ratio: Annotated[
-        float | None, _What(help="Painted frames for each real training frame, at random. Default: all.")
+        float | None, _What(help="Synthetic images for each real training frame, at random. Default: all.")
     ] = None,
     hold_out: Annotated[
         float, _What(help="Data without splits: validate on this share of the frames, in whole videos.")
@@ -40,9 +40,9 @@ def export(
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("training-set"),
     seed: Annotated[int, _Where(help="Of what is picked and held out.")] = 0,
 ) -> None:
-    """Write real frames, and painted ones if wanted, as one data set in the layout of a segmentation trainer.
+    """Write real frames, and synthetic images if wanted, as one data set in the layout of a segmentation trainer.
 
-    Painted frames train only, and none whose mask is of a validation or test frame, or of its video.
+    Synthetic images train only, and none whose mask is of a validation or test frame, or of its video.
 
     Example:  surgaug export --data cadis --synth synthetic --ratio 1 --layout nnunet --out Dataset501_Cadis
     """
