@@ -43,11 +43,10 @@ from speed import NETWORKS
 from surgaug.diffusion.schedules import Schedule
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.models.checkpoint import LoadedModel
-from surgaug.models.pixels import to_images
 from surgaug.models.unet import SemanticUNet
 from surgaug.perturb.engine import Engine, build, sample_rng
-from surgaug.perturb.recipe import SamplingSettings as Perturbation
-from surgaug.runtime.device import autocast, pick_device, pick_precision
+from surgaug.perturb.recipe import Recipe as Perturbation
+from surgaug.runtime.device import autocast, pick_device, pick_precision, to_images
 from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.generators import DiffusionGenerator
 from surgaug.synthesis.sampling_settings import SamplingSettings

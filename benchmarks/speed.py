@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.models.presets import PRESETS
+from surgaug.models.families.diffusion import PRESETS
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.device import autocast, pick_device, pick_precision
 

@@ -25,8 +25,8 @@ from surgaug.scoring.report.model import Report, figure, notes
 from surgaug.scoring.run import run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
-from surgaug.training.config import preset
 from surgaug.training.loop import train
+from surgaug.training.presets import preset
 
 CLASSES = "cadis"
 HW = (64, 112)

@@ -164,8 +164,8 @@ def train(
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
     surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
     """
-    from surgaug.training.config import from_command_line
     from surgaug.training.loop import train as run
+    from surgaug.training.presets import from_command_line
 
     given = {
         "model": model,

@@ -75,10 +75,6 @@ class Conditioning:
         style = None if self.style is None else spread(self.style)
         return Conditioning(spread(self.entry), [(spread(a), spread(b)) for a, b in self.modulation], self.size, style)
 
-    def repeat_interleave(self, n: int) -> Conditioning:
-        """Every label map `n` times in a row."""
-        return self.select(torch.arange(self.entry.shape[0], device=self.entry.device).repeat_interleave(n))
-
     @staticmethod
     def cat(parts: list[Conditioning]) -> Conditioning:
         """Batches of the same size one behind the other."""

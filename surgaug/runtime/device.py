@@ -1,4 +1,4 @@
-"""`--device` and `--precision`: what the words mean on this machine."""
+"""What `--device` and `--precision` mean on this machine, and how images reach a device and come back."""
 
 from __future__ import annotations
 
@@ -51,6 +51,18 @@ def to_device(values: np.ndarray | torch.Tensor, device: torch.device | str) -> 
     """`values` on the device; to CUDA from pinned memory, so that the device computes on while they travel."""
     tensor, cuda = torch.as_tensor(values), torch.device(device).type == "cuda"
     return (tensor.pin_memory() if cuda else tensor).to(device, non_blocking=cuda)
+
+
+def to_tensor(images: np.ndarray, device: torch.device | str) -> torch.Tensor:
+    """uint8 [B, H, W, 3] to [-1, 1] float [B, 3, H, W], channels last."""
+    x = to_device(images, device).permute(0, 3, 1, 2)
+    return x.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
+
+
+def to_images(x: torch.Tensor) -> np.ndarray:
+    """Float [B, 3, H, W], limited to [-1, 1], to uint8 [B, H, W, 3], contiguous."""
+    images = ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -22,9 +22,8 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import ModelError, UsageError
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.checkpoint import LoadedModel
-from surgaug.models.pixels import to_images
 from surgaug.models.unet import Conditioning, conditioned
-from surgaug.runtime.device import autocast, to_device
+from surgaug.runtime.device import autocast, to_device, to_images
 from surgaug.synthesis.sampling_settings import NOT_THE_SAMPLERS, SamplingSettings
 
 CHANNELS = 3

@@ -12,8 +12,8 @@ from surgaug.io.images import read_image
 from surgaug.labels.resize import resize_image
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
-from surgaug.models.pixels import to_tensor
 from surgaug.models.style import DIMENSION, style_code
+from surgaug.runtime.device import to_tensor
 from surgaug.synthesis.noise import style_rng
 
 ANY = np.full(DIMENSION, np.nan, np.float32)

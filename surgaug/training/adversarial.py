@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.spade import class_shares
-from surgaug.runtime.device import autocast, to_device
+from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import apply

@@ -14,10 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from surgaug.diffusion.loss import loss, min_snr_weight
 from surgaug.diffusion.parameterisation import add_noise, target
-from surgaug.models.pixels import to_tensor
 from surgaug.models.style import DIMENSION, style_code
 from surgaug.models.unet import SemanticUNet
-from surgaug.runtime.device import autocast, to_device
+from surgaug.runtime.device import autocast, to_device, to_tensor
 from surgaug.training.config import TrainConfig
 
 FINAL_LR = 0.01

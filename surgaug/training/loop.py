@@ -23,10 +23,11 @@ from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
 from surgaug.training import ema, methods
 from surgaug.training.attempt import attempt
-from surgaug.training.config import PHANTOM, TrainConfig, check, start_file, to_dict
+from surgaug.training.config import TrainConfig, check, to_dict
 from surgaug.training.data import load_data
 from surgaug.training.frames import batches, repeat_factors
 from surgaug.training.logs import Logs
+from surgaug.training.presets import PHANTOM, check_student, start_file
 from surgaug.training.run_folder import prepare, save_state, write_status
 from surgaug.training.styles import style_bank
 from surgaug.version import __version__
@@ -51,6 +52,7 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
     is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
     """
     check(config)
+    check_student(config)
     device = pick_device(config.device)
     group = join(device.type)
     try:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.models.pixels import to_tensor
 from surgaug.models.style import style_code
+from surgaug.runtime.device import to_tensor
 from surgaug.training.frames import Frames
 
 MOST = 1024  # frames; their codes take 100 bytes each in the model file

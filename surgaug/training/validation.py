@@ -12,10 +12,9 @@ from surgaug.diffusion.loss import loss
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, target
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
-from surgaug.models.pixels import to_images, to_tensor
 from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
-from surgaug.runtime.device import autocast, to_device
+from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.training.frames import Frames
 
 LEVELS = 8

@@ -142,6 +142,8 @@ def test_perceptual_loss_against_torchvisions_layers(vgg):
         if i in weights:
             expected = expected + weights[i] * F.l1_loss(a, b)
     torch.testing.assert_close(PerceptualLoss(path)(x, y), expected.detach())
+    PerceptualLoss(path)(x.requires_grad_(), y.requires_grad_()).backward()
+    assert x.grad.abs().sum() > 0 and y.grad is None
 
 
 def test_perceptual_loss_names_a_file_that_it_cannot_use(tmp_path):

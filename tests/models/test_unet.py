@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from surgaug.models.presets import PRESETS
+from surgaug.models.families.diffusion import PRESETS
 from surgaug.models.spade import class_shares, pyramid
 from surgaug.models.unet import Conditioning, SemanticUNet, UNetConfig
 

@@ -17,7 +17,7 @@ from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
 from surgaug.training import frames as training_frames
 from surgaug.training import loop
-from surgaug.training.config import from_command_line
+from surgaug.training.presets import from_command_line
 
 COMMANDS = ["train", "synthesize", "augment-masks"]
 

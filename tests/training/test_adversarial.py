@@ -19,10 +19,11 @@ from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Silent
 from surgaug.training import loop, methods
 from surgaug.training.adversarial import cross_entropy, feature_matching, hinge, least_squares
-from surgaug.training.config import TrainConfig, check, from_command_line
+from surgaug.training.config import TrainConfig, check
 from surgaug.training.data import load_data
 from surgaug.training.frames import batches
 from surgaug.training.methods import cyclegan, pix2pix, spade
+from surgaug.training.presets import from_command_line
 
 SMALL = {
     "pix2pix": ["network.channels=8", "network.depth=3", "adversary.channels=8"],

@@ -6,7 +6,8 @@ import pytest
 
 from surgaug.errors import UsageError
 from surgaug.io.output_folder import differences
-from surgaug.training.config import FREE_ON_RESUME, check, from_command_line, override, preset, to_dict
+from surgaug.training.config import FREE_ON_RESUME, check, override, to_dict
+from surgaug.training.presets import from_command_line, preset
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path):

@@ -15,10 +15,10 @@ from surgaug.models.checkpoint import load_model
 from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.inputs import open_inputs
-from surgaug.training import config, loop
-from surgaug.training.config import from_command_line
+from surgaug.training import loop, presets
 from surgaug.training.diffusion_step import draw
 from surgaug.training.distillation import Teacher
+from surgaug.training.presets import from_command_line
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +118,8 @@ def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):
 
 
 def test_a_student_is_of_its_teachers_preset(data, teacher, monkeypatch):
-    header = config.read_header(teacher / "last.safetensors")
-    monkeypatch.setattr(config, "read_header", lambda path: header | {"meta": {"train": {"preset": "small"}}})
+    header = presets.read_header(teacher / "last.safetensors")
+    monkeypatch.setattr(presets, "read_header", lambda path: header | {"meta": {"train": {"preset": "small"}}})
     chosen = from_command_line("tiny", {"data": str(data), "distill": str(teacher)}, None, [])
-    assert (chosen.preset, chosen.batch, chosen.lr) == ("small", 16, config.STUDENT["lr"])
+    assert (chosen.preset, chosen.batch, chosen.lr) == ("small", 16, presets.STUDENT["lr"])
     assert chosen.out == f"runs/{data.name}-4steps-small-16x16"

@@ -22,9 +22,10 @@ from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
 from surgaug.models.checkpoint import load_model, read_weights
 from surgaug.training import loop
-from surgaug.training.config import TrainConfig, from_command_line
+from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import Trained
 from surgaug.training.methods import diffusion
+from surgaug.training.presets import from_command_line
 
 TINY = [
     "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",

@@ -1,0 +1,112 @@
+"""From a preset's name, a settings file, a teacher and the command line to one configuration.
+
+The networks' sizes stand in `models/families/NAME.py` (`PRESETS`), the settings that go with them in
+`training/methods/NAME.py` (`RECIPES`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from surgaug.diffusion.schedules import Schedule
+from surgaug.errors import UsageError
+from surgaug.models import families
+from surgaug.models.checkpoint import SHIPPED, model_file, read_header
+from surgaug.runtime.options import tomllib
+from surgaug.training import methods
+from surgaug.training.config import TrainConfig, override
+
+PHANTOM = "phantom"
+SPLIT_NAMES = {"train", "training", "images", "data"}
+
+# What a student's training has of its own: it starts near its end, and every frame is worth its teacher's answer.
+STUDENT: dict[str, Any] = {"lr": 3e-4, "muon_lr": None, "min_snr_gamma": None, "min_snr_floor": 0.0}
+
+
+def preset(name: str, model: str = families.DIFFUSION, **given: Any) -> TrainConfig:
+    """The configuration of a model's preset, with `given` (not None) on top."""
+    networks = families.get(model).PRESETS
+    if name not in networks:
+        raise UsageError(f"--preset {name}: {model} has no such preset; choose one of {', '.join(networks)}")
+    recipe = dict(methods.get(model).RECIPES[name])
+    if given.get("minutes") is not None:
+        recipe.pop("steps")  # the user's bound replaces the preset's
+    recipe["schedule"] = Schedule(**recipe.get("schedule", {}))
+    chosen = {k: v for k, v in given.items() if v is not None}
+    return TrainConfig(**{**recipe, "model": model, "preset": name, "network": networks[name], **chosen})
+
+
+def start_file(name: str) -> Path:
+    """The model file that `--init` or `--distill` names; "phantom" is the one that ships. ModelError: there is none."""
+    return SHIPPED if name == PHANTOM else model_file(Path(name))
+
+
+def of_teacher(file: str) -> dict[str, Any]:
+    """What a student takes over from its teacher's model file. ModelError when that is none of a diffusion model."""
+    header = read_header(Path(file))
+    if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
+        raise UsageError(f"--distill {file}: a model of kind {family}, which paints in one step already")
+    return {
+        "init": file,
+        "network": families.read_config(family, header["config"]),
+        "schedule": Schedule.from_dict(header["schedule"]),
+        "prediction": header["prediction"],
+        "size": (header["size"][0], header["size"][1]),
+        "preset": header["meta"].get("train", {}).get("preset", "tiny"),
+        "teacher_guidance": float(header["defaults"].get("guidance", 1.0)),
+        "teacher_guidance_below": header["defaults"].get("guidance_below"),
+    }
+
+
+def check_student(config: TrainConfig) -> None:
+    """UsageError where a student's settings are not its teacher's; nothing for a model that is no student."""
+    if not config.distill:
+        return
+    for name, value in of_teacher(config.distill).items():
+        if name in ("init", "network", "schedule", "prediction") and getattr(config, name) != value:
+            raise UsageError(f"{name}: a student has its teacher's, here {value}")
+
+
+def from_command_line(
+    preset_name: str, given: dict[str, Any], file: Path | None, assignments: list[str]
+) -> TrainConfig:
+    """The preset, then the TOML `file`, then what was `given` on the line, then `KEY=VALUE` assignments.
+
+    UsageError names the key, the value and where it stood.
+    """
+    table: dict[str, Any] = {}
+    if file is not None:
+        try:
+            table = tomllib.loads(file.read_text())
+        except (OSError, ValueError) as e:
+            raise UsageError(f"--config {file}: {e}") from None
+    preset_name = table.pop("preset", preset_name)
+    given = {k: v for k, v in given.items() if v is not None}
+    model = given.pop("model", table.pop("model", families.DIFFUSION))
+    settings = dict(a.partition("=")[::2] for a in assignments)
+    if bad := [a for a in assignments if "=" not in a]:
+        raise UsageError(f"--set {bad[0]}: must be KEY=VALUE")
+    if taken := {"model", "preset"} & settings.keys():
+        raise UsageError(f"--set {min(taken)}: other settings hang on it; give --{min(taken)}")
+    timed = any(x.get("minutes") is not None for x in (given, table, settings))
+    taken_over: dict[str, Any] = {}
+    if teacher := next((x["distill"] for x in (settings, given, table) if x.get("distill")), None):
+        teacher = str(start_file(teacher))
+        taken_over = {**STUDENT, **of_teacher(teacher)}
+        preset_name = taken_over["preset"]
+    config = dataclasses.replace(preset(preset_name, model, minutes=1.0 if timed else None), **taken_over)
+    for source in (table, given, settings):
+        for key, value in source.items():
+            config = override(config, key, value)
+    if config.distill:
+        config = dataclasses.replace(config, distill=teacher)
+    if not config.out:
+        height, width = config.size
+        folder = Path(config.data).resolve()
+        name = folder.name if folder.name not in SPLIT_NAMES else f"{folder.parent.name}-{folder.name}"
+        name += "" if model == families.DIFFUSION else f"-{model}"
+        name += f"-{config.student_steps}steps" if config.distill else ""
+        config = dataclasses.replace(config, out=str(Path("runs") / f"{name}-{preset_name}-{height}x{width}"))
+    return config
