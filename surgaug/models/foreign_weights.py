@@ -37,6 +37,14 @@ def read_state(path: Path, option: str = "") -> dict[str, Tensor]:
     return state
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a .safetensors file says of itself; {} for another. Call it after `read_state`, which checks the file."""
+    if path.suffix != SAFETENSORS:
+        return {}
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})
+
+
 def first_line(reason: Exception) -> str:
     """An error's message on one line, cut to 160 characters."""
     return " ".join(str(reason).split())[:160]

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import file_hash
+from surgaug.models.foreign_weights import first_line, read_state
 from surgaug.runtime.feedback import Feedback
 from surgaug.scoring.networks.inception import InceptionV3, fold
-from surgaug.scoring.networks.weights import first_line, read_state
 
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"

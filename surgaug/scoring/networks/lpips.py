@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from surgaug.errors import ModelError
 from surgaug.models.checkpoint import file_hash
+from surgaug.models.foreign_weights import first_line, read_state
 from surgaug.scoring.compute.similarity import check_pair
-from surgaug.scoring.networks.weights import first_line, read_state
 
 BACKBONES = {"vgg16": (3, 8, 15, 22, 29), "alexnet": (1, 4, 7, 9, 11)}  # the activations that are compared
 SMALLEST = {"vgg16": 16, "alexnet": 63}  # pixels an edge; below, a layer has nothing left to look at

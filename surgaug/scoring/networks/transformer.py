@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import file_hash
-from surgaug.scoring.networks.weights import first_line
+from surgaug.models.foreign_weights import first_line
 
 CONFIG, WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from surgaug.errors import ModelError
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import file_hash
-from surgaug.scoring.networks.weights import first_line, read_state
+from surgaug.models.foreign_weights import first_line, read_metadata, read_state
 from surgaug.scoring.segmenter.network import UNET, Torchvision, build, known
 
 FORMAT = "surgaug-segmenter-1"
@@ -110,14 +109,8 @@ def initialize(network: nn.Module, path: Path, name: str) -> int:
 
 def _read(path: Path, option: str) -> tuple[dict[str, Tensor], dict | None]:
     """Tensors by name, and what a file that `score` trained says of itself. ModelError, naming `option`."""
-    if path.suffix != ".safetensors":
-        return read_state(path), None
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get("surgaug", "null"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError) as reason:
-        raise ModelError(f"{option} {path}: not a safetensors file ({first_line(reason)})") from reason
+    state = read_state(path, option)
+    about = json.loads(read_metadata(path).get("surgaug", "null"))
     if about is not None and about.get("format") != FORMAT:
         raise ModelError(f"{option} {path}: a file of surgaug's, but no segmenter ({about.get('format')})")
     return state, about
