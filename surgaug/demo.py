@@ -21,7 +21,8 @@ from surgaug.perturb.run import augment_masks
 from surgaug.phantom.write import write_cadis
 from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.scoring.config import ScoreConfig
-from surgaug.scoring.report.model import Report, figure, notes
+from surgaug.scoring.report.model import Report, figure
+from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.run import run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
@@ -93,7 +94,7 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
 
     feedback.info("5/5  scoring against frames that the model never saw")
     report = run_score(ScoreConfig(real=held_out, synth=(pairs,), classes=CLASSES, seed=config.seed), brief)
-    for note in notes(report):
+    for note in report_notes(report):
         brief.info(note)
     feedback.table(*_summary(report))
     score = out / "score.json"

@@ -15,7 +15,7 @@ def score(
     synth: Annotated[
         list[Path],
         typer.Option(
-            help="Painted images: an output of synthesize, a data set, or a folder of images; may be repeated."
+            help="Synthetic images: an output of synthesize, a data set, or a folder of images; may be repeated."
         ),
     ],
     train: Annotated[
@@ -61,7 +61,7 @@ def score(
         bool,
         typer.Option(
             "--miou/--no-miou",
-            help="By default with --train and labels: a segmenter of real frames reads the painted ones.",
+            help="By default with --train and labels: a segmenter of real frames on the synthetic images.",
             rich_help_panel="Segmenter",
         ),
     ] = True,
@@ -165,7 +165,7 @@ def score(
         bool, typer.Option("--cache/--no-cache", help="Keep what was found of images for the next run.")
     ] = True,
 ) -> None:
-    """Say how close painted images come to real ones, with intervals and beside what real frames reach themselves.
+    """Say how close synthetic images come to real ones, with intervals and beside what real frames reach themselves.
 
     Examples:
     surgaug score --real frames/val --synth synthetic
@@ -180,7 +180,7 @@ def score(
     from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, Weights
     from surgaug.scoring.features import inception
     from surgaug.scoring.report import gates
-    from surgaug.scoring.report.model import notes
+    from surgaug.scoring.report.notes import report_notes
     from surgaug.scoring.report.tables import tables
     from surgaug.scoring.run import score_folders
     from surgaug.scoring.segmenter.evaluation import parse_size
@@ -219,7 +219,7 @@ def score(
     for row in report.rows:
         for v in row.verdicts:
             feedback.info(f"{row.name}: {v.question} {v.answer}. {v.text}")
-    for note in notes(report):
+    for note in report_notes(report):
         feedback.info(note)
     if json_file is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)

@@ -19,7 +19,7 @@ from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, open_folder
 from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
-from surgaug.scoring.report.notes import text
+from surgaug.scoring.report.notes import size_text
 from surgaug.scoring.report.verdicts import with_verdicts
 from surgaug.scoring.segmenter.evaluation import Inputs, check_labels, definitions, evaluate, open_segmenter
 from surgaug.scoring.segmenter.train_test_split import NotEvaluated
@@ -60,7 +60,7 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         measures = plan_measures(others, config.weights)
     segmenter = open_segmenter(config.evaluation)
     if evaluated and config.train is None:
-        raise UsageError("miou and --utility need --train DIR: the real frames that a segmenter is to learn from")
+        raise UsageError("miou and --utility need --train DIR: the real frames that a segmenter is to be trained on")
     hygiene = leakage.DEFINITIONS if config.train else {}
     conditions = gates.parse(config.fail_if, [*measures, *hygiene, *evaluated])
     if config.weights.inception is not None:
@@ -97,7 +97,7 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     report = Report(
         real_path=str(config.real),
         real_images=len(real),
-        real_sizes={text(size): n for size, n in scorer.real_sizes.most_common()},
+        real_sizes={size_text(size): n for size, n in scorer.real_sizes.most_common()},
         definitions={**{key: measure.definition for key, measure in measures.items()}, **hygiene, **evaluated},
         rows=tuple(rows),
         features=scorer.facts(),

@@ -15,8 +15,8 @@ import pytest
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.inputs import open_folder
 from surgaug.scoring.report.html.charts import utility_chart
-from surgaug.scoring.report.html.page import Pictures, render, write_page
-from surgaug.scoring.report.html.pictures import Trio, Twins
+from surgaug.scoring.report.html.page import Thumbnails, render, write_page
+from surgaug.scoring.report.html.thumbnails import Trio, Twins
 from surgaug.scoring.report.model import ClassShare, Definition, Measure, Report, Row, Spread
 from surgaug.scoring.report.tables import tables
 from surgaug.scoring.report.verdicts import verdicts, with_verdicts
@@ -66,7 +66,7 @@ def report(*rows):
 def page(*rows):
     trio = Trio(EVIL, PIXEL, None, PIXEL)
     twins = Twins(PIXEL, PIXEL, EVIL, True)
-    shown = Pictures(tuple((trio,) for _ in rows), tuple((twins,) for _ in rows), (PIXEL,))
+    shown = Thumbnails(tuple((trio,) for _ in rows), tuple((twins,) for _ in rows), (PIXEL,))
     return render(with_verdicts(report(*rows)), shown)
 
 

@@ -26,7 +26,8 @@ from surgaug.scoring.features import inception
 from surgaug.scoring.inputs import open_folder, pair
 from surgaug.scoring.plan import plan_measures
 from surgaug.scoring.report import gates
-from surgaug.scoring.report.model import best_rows, notes
+from surgaug.scoring.report.model import best_rows
+from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.report.tables import tables
 from surgaug.scoring.run import run_score
 
@@ -78,7 +79,7 @@ def test_a_table_of_two_folders(folders):
     assert best_cell.endswith(" *")
     assert any(
         "12 of 12 real frames (mostly 96x128) were resized to the synthetic size 48x64" in note
-        for note in notes(report)
+        for note in report_notes(report)
     )
 
 
@@ -237,7 +238,7 @@ def test_fid_and_kid_on_torch_fidelitys_features(folders, weights, monkeypatch):
     assert measures["fid"].value == pytest.approx(frechet_distance(real, synth), rel=1e-3)
     assert measures["kid"].value == pytest.approx(kernel_distance(real, synth)[0], rel=1e-3)
     assert report.features["inception"]["resize"] == "legacy"
-    assert any("FID of 3 images" in note for note in notes(report))
+    assert any("FID of 3 images" in note for note in report_notes(report))
 
 
 def _features(network, paths):

@@ -27,7 +27,7 @@ from surgaug.scoring.config import Weights
 from surgaug.scoring.inputs import Folder, Pairing, pair
 from surgaug.scoring.plan import PlannedMeasure
 from surgaug.scoring.report.model import ClassShare, Measure, Row
-from surgaug.scoring.report.notes import remarks, text
+from surgaug.scoring.report.notes import folder_notes, size_text
 
 NO_REPEATS = "no label map was painted twice: let synthesize paint more images than there are masks"
 
@@ -104,7 +104,7 @@ class Scorer:
             classes=shares,
             classes_reason=no_shares,
             notes=(
-                *remarks(folder, self.real, sizes, self.real_sizes, size, seen, pairing, self._deep()),
+                *folder_notes(folder, self.real, sizes, self.real_sizes, size, seen, pairing, self._deep()),
                 *(leaks.notes if leaks else ()),
             ),
             class_frechet=regions[1] if regions else (),
@@ -132,7 +132,7 @@ class Scorer:
 
     def _real_pass(self, size: Size) -> Pass:
         if size not in self._real_passes:
-            description = f"real frames at {text(size)}"
+            description = f"real frames at {size_text(size)}"
             self._real_passes[size] = run_pass(
                 self.real.images, size, self._extraction, self._feedback, description, _labels(self.real, size)
             )
@@ -186,7 +186,9 @@ class Scorer:
         if size not in self._train_features:
             only = {"fingerprint": self._extraction.features["fingerprint"]}
             extraction = Extraction(only, False, self.workers, self._cache)
-            found = run_pass(self._train.images, size, extraction, self._feedback, f"training frames at {text(size)}")
+            found = run_pass(
+                self._train.images, size, extraction, self._feedback, f"training frames at {size_text(size)}"
+            )
             self._train_features[size] = found.features["fingerprint"]
         groups = _numbers(folder.sources()), _numbers(self.real.films())
         prints = [p.features["fingerprint"] for p in (seen, real)]

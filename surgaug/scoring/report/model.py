@@ -187,20 +187,6 @@ def copied(row: Row) -> bool:
     return copies is not None and copies.value is not None and copies.value >= COPIED
 
 
-def notes(report: Report) -> list[str]:
-    """What a reader must know, each remark once, with the folders that it is about where it is not about all."""
-    about: dict[str, list[str]] = {}
-    for row in report.rows:
-        missing: dict[str, list[str]] = {}
-        for key, measure in row.measures.items():
-            if measure.reason:
-                missing.setdefault(measure.reason, []).append(report.definitions[key].title)
-        for note in [*row.notes, *(f"{', '.join(titles)}: {reason}" for reason, titles in missing.items())]:
-            about.setdefault(note, []).append(row.name)
-    everything = len(report.rows)
-    return [note if len(names) == everything else f"{', '.join(names)}: {note}" for note, names in about.items()]
-
-
 def figure(value: float | None) -> str:
     """Four significant digits, '-' for None."""
     return "-" if value is None else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""What a reader must know about how the figures of a synthetic folder came about, in sentences. Pure."""
+"""Notes of a report: how its figures came about, and what to mind when reading them. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import Counter
 
 from surgaug.scoring.compute.extraction import Pass, Size
 from surgaug.scoring.inputs import Folder, Pairing
+from surgaug.scoring.report.model import Report
 
 FEW_IMAGES = 200  # below, precision, recall and intervals by halves say little
 _NETWORKS = {"inception": "FID", "dinov2": "FD (DINOv2)"}
 
 
-def remarks(
+def folder_notes(
     folder: Folder,
     real: Folder,
     sizes: Counter[Size],
@@ -21,11 +22,16 @@ def remarks(
     pairing: Pairing | None,
     deep: dict[str, int],
 ) -> list[str]:
-    """Sentences about sizes, pairs and numbers of images. deep: dimension of networks' features, by extractor."""
+    """Notes on the sizes, pairs and numbers of images of one synthetic folder.
+
+    deep: dimension of the features of each network that a Fréchet distance is computed with.
+    """
     found = []
     others = len(folder) - sizes[size]
     if others:
-        found.append(f"{others} of {len(folder)} synthetic images were resized to {text(size)}, the most frequent size")
+        found.append(
+            f"{others} of {len(folder)} synthetic images were resized to {size_text(size)}, the most frequent size"
+        )
     resized = [s for s in real_sizes if s != size]
     if resized:
         count = sum(real_sizes[s] for s in resized)
@@ -34,8 +40,8 @@ def remarks(
         if any(s[0] < size[0] or s[1] < size[1] for s in resized):
             how = "some enlarged and so softer than synthetic ones may be"
         found.append(
-            f"{count} of {len(real)} real frames (mostly {text(largest)}) were resized to the synthetic "
-            f"size {text(size)}, {how}"
+            f"{count} of {len(real)} real frames (mostly {size_text(largest)}) were resized to the synthetic "
+            f"size {size_text(size)}, {how}"
         )
     if pairing and pairing.changed:
         found.append(
@@ -58,6 +64,20 @@ def remarks(
     return found
 
 
-def text(size: Size) -> str:
+def report_notes(report: Report) -> list[str]:
+    """The notes of all folders, each once, with the folders that it is about where it is not about all."""
+    about: dict[str, list[str]] = {}
+    for row in report.rows:
+        missing: dict[str, list[str]] = {}
+        for key, measure in row.measures.items():
+            if measure.reason:
+                missing.setdefault(measure.reason, []).append(report.definitions[key].title)
+        for note in [*row.notes, *(f"{', '.join(titles)}: {reason}" for reason, titles in missing.items())]:
+            about.setdefault(note, []).append(row.name)
+    everything = len(report.rows)
+    return [note if len(names) == everything else f"{', '.join(names)}: {note}" for note, names in about.items()]
+
+
+def size_text(size: Size) -> str:
     """ "HxW"."""
     return f"{size[0]}x{size[1]}"

@@ -24,7 +24,7 @@ def tables(report: Report) -> list[Table]:
     if len(report.rows) == 1:
         row = report.rows[0]
         out = [_details(report, row), *([_class_table(row)] if row.classes else [])]
-        out += [_readings(row.faithfulness)] if row.faithfulness else []
+        out += [_agreement(row.faithfulness)] if row.faithfulness else []
         out += [_gains(row.utility)] if row.utility else []
     else:
         out = [*_comparison(report), *_ratios(report)]
@@ -131,15 +131,15 @@ def _ratio(measure: Measure) -> str:
     return "-" if measure.ratio is None else f"{measure.ratio:.3g}"
 
 
-def _readings(found: Faithfulness) -> Table:
-    """Classes as a segmenter of real frames reads them."""
+def _agreement(found: Faithfulness) -> Table:
+    """Classes as a segmenter of real frames predicts them."""
     columns = ["id", "class", "images", "IoU ↑", "95 % interval", "real IoU", "boundary F ↑", "real F", ""]
     rows = []
     for c in found.classes:
         figures = [figure(c.iou.value), _interval(c.iou), figure(c.real_iou.value)]
         edges = [figure(c.boundary_f.value), figure(c.real_boundary_f.value)]
         rows.append([c.id, c.name, c.images, *figures, *edges, c.reason or ""])
-    return "labels read back", columns, rows, "real: held-out real frames, read by the same segmenter"
+    return "labels read back", columns, rows, "real: held-out real frames, by the same segmenter"
 
 
 def _gains(found: Utility) -> Table:

@@ -1,1 +1,1 @@
-"""A small segmentation network trained on the user's frames: the judge of faithfulness, and the learner of utility."""
+"""A small segmentation network trained on the user's frames: it measures faithfulness and utility."""

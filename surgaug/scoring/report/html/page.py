@@ -15,8 +15,9 @@ from surgaug.io.atomic import write_text
 from surgaug.runtime.feedback import Feedback
 from surgaug.scoring.inputs import Folder
 from surgaug.scoring.report.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
-from surgaug.scoring.report.html.pictures import Trio, Twins, photo, sheet, twins
-from surgaug.scoring.report.model import Measure, Report, Row, best_rows, figure, notes
+from surgaug.scoring.report.html.thumbnails import Trio, Twins, photo, sheet, twins
+from surgaug.scoring.report.model import Measure, Report, Row, best_rows, figure
+from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.report.verdicts import NEW
 
 STRIP = 12
@@ -33,7 +34,7 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Thumbnails:
     """Thumbnails: a sheet and the pairs closest to training of each synthetic folder, and some real frames."""
 
     sheets: tuple[tuple[Trio, ...], ...]
@@ -44,13 +45,13 @@ class Pictures:
 def write_page(
     path: Path, report: Report, real: Folder, train: Folder | None, synths: Sequence[Folder], feedback: Feedback
 ) -> None:
-    """Write the report with pictures of its folders to `path`, whole or not at all.
+    """Write the report with thumbnails of its folders to `path`, whole or not at all.
 
     Raises:
         DataError: an image that cannot be read any more.
     """
     sources = [folder for folder in (real, train) if folder is not None]
-    with feedback.task("pictures of the page", len(synths) + 1, "sheets") as bar:
+    with feedback.task("thumbnails of the page", len(synths) + 1, "sheets") as bar:
         sheets, closest = [], []
         for synth, row in zip(synths, report.rows, strict=True):
             sheets.append(tuple(sheet(synth, sources, SHEET if len(synths) == 1 else SHEET_OF_MANY)))
@@ -60,12 +61,12 @@ def write_page(
         strip = tuple(photo(real.images[i]) for i in spaced)
         bar.advance()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, render(report, Pictures(tuple(sheets), tuple(closest), strip)))
+    write_text(path, render(report, Thumbnails(tuple(sheets), tuple(closest), strip)))
 
 
-def render(report: Report, pictures: Pictures) -> str:
+def render(report: Report, thumbnails: Thumbnails) -> str:
     """The page. Pure."""
-    shown = zip(report.rows, pictures.sheets, pictures.closest, strict=True)
+    shown = zip(report.rows, thumbnails.sheets, thumbnails.closest, strict=True)
     sets = [_set(report, row, trios, pairs, f"set-{i}") for i, (row, trios, pairs) in enumerate(shown, 1)]
     many = len(sets) > 1
     questions = list(dict.fromkeys(v.question for s in sets for v in s["verdicts"]))
@@ -78,9 +79,9 @@ def render(report: Report, pictures: Pictures) -> str:
         sets=sets,
         questions=questions,
         groups=_groups(report),
-        strip=pictures.strip,
+        strip=thumbnails.strip,
         conventions=_conventions(report),
-        general=notes(report) if not many else [],
+        general=report_notes(report) if not many else [],
         versions=" · ".join(f"{name} {version}" for name, version in report.versions.items())
         + f" · seed {report.seed}",
     )
@@ -184,7 +185,7 @@ def _conventions(report: Report) -> list[tuple[str, str]]:
             (
                 "Segmenter",
                 f"{made}; tested on {s['test_frames']} other frames. "
-                "Intervals resample films or source masks where they are known, images otherwise; they do not hold "
+                "Intervals resample videos or source masks where they are known, images otherwise; they do not hold "
                 "the chance in the segmenter's own training.",
             )
         )
