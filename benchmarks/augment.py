@@ -45,13 +45,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.labels.builtin_spaces import load_space
+from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import resize_label_map
 from surgaug.perturb.engine import Engine, build, sample_rng
 from surgaug.perturb.prior.map_features import describe
 from surgaug.perturb.prior.plausibility import RealMaps, real_maps
 from surgaug.perturb.recipe import Recipe
-from surgaug.perturb.roles import roles
 from surgaug.perturb.scene.find_objects import find_objects
 from surgaug.perturb.scene.objects import SceneObject
 from surgaug.perturb.worker import encode
@@ -103,17 +103,17 @@ def warp(real: Given, n: int, seed: int) -> Iterator[np.ndarray]:
 def paste(real: Given, n: int, seed: int) -> Iterator[np.ndarray]:
     """One instrument cut from another map, turned by any angle, pasted at a uniformly random place."""
     known = roles(real.space)
-    bank = [thing for label_map in real.maps for thing in find_objects(label_map, known, real.space.ignore)]
+    bank = [obj for label_map in real.maps for obj in find_objects(label_map, known, real.space.ignore)]
     for k in range(n):
         rng, out = sample_rng(seed, k), real.maps[k % len(real)].copy()
-        thing = bank[int(rng.integers(len(bank)))]
-        y0, x0, y1, x1 = thing.box
+        obj = bank[int(rng.integers(len(bank)))]
+        y0, x0, y1, x1 = obj.box
         middle = ((x1 - x0) / 2, (y1 - y0) / 2)
         matrix = cv2.getRotationMatrix2D(middle, rng.uniform(0, 360), 1.0)
         matrix[:, 2] += rng.uniform(0, 1, 2) * out.shape[::-1] - middle
         size = out.shape[::-1]
-        mask = cv2.warpAffine(thing.mask.view(np.uint8), matrix, size, flags=cv2.INTER_NEAREST).view(bool)
-        out[mask] = cv2.warpAffine(thing.ids, matrix, size, flags=cv2.INTER_NEAREST)[mask]
+        mask = cv2.warpAffine(obj.mask.view(np.uint8), matrix, size, flags=cv2.INTER_NEAREST).view(bool)
+        out[mask] = cv2.warpAffine(obj.ids, matrix, size, flags=cv2.INTER_NEAREST)[mask]
         yield out
 
 
@@ -173,19 +173,19 @@ def _floats(label_map: np.ndarray, space: LabelSpace) -> bool:
     depth = np.zeros(256, np.int64)
     for c in space.classes:
         depth[c.id] = c.depth
-    for thing in find_objects(label_map, known, space.ignore):
-        if not thing.entries and thing.area > 0.0005 * label_map.size and not _held(label_map, thing, depth):
+    for obj in find_objects(label_map, known, space.ignore):
+        if not obj.entries and obj.area > 0.0005 * label_map.size and not _held(label_map, obj, depth):
             return True
     return False
 
 
-def _held(label_map: np.ndarray, thing: SceneObject, depth: np.ndarray) -> bool:
+def _held(label_map: np.ndarray, obj: SceneObject, depth: np.ndarray) -> bool:
     mask = np.zeros(label_map.shape, np.uint8)
-    y0, x0, y1, x1 = thing.box
-    mask[y0:y1, x0:x1] = thing.mask
+    y0, x0, y1, x1 = obj.box
+    mask[y0:y1, x0:x1] = obj.mask
     ring = (cv2.dilate(mask, np.ones((7, 7), np.uint8)) > 0) & (mask == 0)
-    tools = depth >= min(depth[i] for i in thing.class_ids)
-    tools[list(thing.class_ids)] = False
+    tools = depth >= min(depth[i] for i in obj.class_ids)
+    tools[list(obj.class_ids)] = False
     return bool(tools[label_map[ring]].any())
 
 

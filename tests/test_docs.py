@@ -115,6 +115,10 @@ def test_the_recipes_of_plug_ins_work_in_a_copy_of_the_sources(tmp_path):
         choices.read_text(encoding="utf-8").replace("WRITTEN = (", 'WRITTEN = ("flat", '), encoding="utf-8"
     )
 
+    order = copy / "surgaug" / "perturb" / "ops" / "__init__.py"
+    (line,) = re.findall(r"```python\n( {4}\"half_turn\".*\n)```", text)
+    order.write_text(order.read_text(encoding="utf-8").replace('    "flip": ', f'{line}    "flip": '), encoding="utf-8")
+
     def python(*argv: str) -> str:
         env = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "80", "SURGAUG_CACHE": str(tmp_path / "cache")}
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Makes new label maps of real ones: built once a run from the masks, then the same in every worker and shard."""
+"""The engine that makes new label maps of real ones: built once a run from the masks, the same in every worker."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
+from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelSpace
 from surgaug.perturb.geometry.constraints import map_is_sound
-from surgaug.perturb.mixer import Attempts, Outcome, fulfil, mix
-from surgaug.perturb.prior.instrument_bank import Knowledge, Sight, learn, look
+from surgaug.perturb.mixer import Attempts, Outcome, bring_in, mix
+from surgaug.perturb.prior.instrument_bank import InstrumentBank, Observation, collect, observe
 from surgaug.perturb.prior.map_features import Facts, describe
 from surgaug.perturb.prior.plausibility import RealMaps, real_maps
-from surgaug.perturb.prior.quotas import Asks, Trials, corrected, first_asks, targets, unreachable
+from surgaug.perturb.prior.quotas import RequestRates, Trials, corrected, first_rates, target_shares, unreachable
 from surgaug.perturb.recipe import Recipe
-from surgaug.perturb.roles import roles
 from surgaug.perturb.scene.scene import Scene
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_processes
 
-_LOOKED_AT = 400  # masks; more tell little more
-_TRIALS = 96  # maps made for trial, to see how often a class comes when it is asked for
-_ASKED = 4  # classes asked for in each of them
+_OBSERVED = 400  # masks; more tell little more
+_TRIALS = 96  # maps made for trial, to see how often a class comes when it is requested
+_REQUESTED = 4  # classes requested of each of them
 _ORDER, _SAMPLE, _TRIAL = range(3)
 WORTH_A_WORKER = 32  # maps; a process costs some half a second to start
 
@@ -34,19 +34,20 @@ WORTH_A_WORKER = 32  # maps; a process costs some half a second to start
 class Engine:
     """`recipe` applied to maps of `space`.
 
-    knowledge, real: what the masks tell. wanted: the share of maps asked for, by class id; asks: how it is reached.
+    targets: share of the new maps that must show a class, by class id. bank, real, rates: what `build` gets from the
+    masks: their instruments, what real maps are like, how often classes are requested so that the targets are met.
     """
 
     space: LabelSpace
     recipe: Recipe
-    knowledge: Knowledge | None = None
+    targets: Mapping[int, float] = field(default_factory=dict)
+    bank: InstrumentBank | None = None
     real: RealMaps | None = None
-    wanted: Mapping[int, float] = field(default_factory=dict)
-    asks: Asks | None = None
+    rates: RequestRates | None = None
 
     def scene(self, label_map: np.ndarray) -> Scene:
         """A map of ids [H, W], ready to be perturbed any number of times."""
-        return Scene(label_map, self.space, knowledge=self.knowledge)
+        return Scene(label_map, self.space)
 
     def make(self, scene: Scene, mask: int, rng: np.random.Generator, *, must_change: bool = True) -> Outcome:
         """A new map of `scene`, which is the mask at position `mask` of the set.
@@ -57,7 +58,15 @@ class Engine:
         refused: Counter[str] = Counter()
         tries = 0
         for _ in range(self.recipe.tries):
-            outcome = mix(scene, self.recipe.ops, rng, asks=self.asks, must_change=must_change, tries=self.recipe.tries)
+            outcome = mix(
+                scene,
+                self.recipe.ops,
+                rng,
+                bank=self.bank,
+                rates=self.rates,
+                must_change=must_change,
+                tries=self.recipe.tries,
+            )
             tries += outcome.tries
             refused += outcome.refused
             outcome = replace(outcome, tries=tries, refused=refused)
@@ -91,51 +100,51 @@ def _generator(seed: int, stream: int, key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed & 0xFFFFFFFF, seed >> 32, stream, key]))
 
 
-def wanted_shares(recipe: Recipe, space: LabelSpace, maps: LabelMaps, presence: np.ndarray) -> dict[int, float]:
-    """The share of maps that the recipe's balance asks for, by id of `space`; empty without a balance.
+def targets_of(recipe: Recipe, space: LabelSpace, maps: LabelMaps, presence: np.ndarray) -> dict[int, float]:
+    """The target share of maps that the recipe's balance sets, by id of `space`; empty without a balance.
 
     presence: bool [N, K], class k of the masks' own label space in mask n. UsageError for a class that is not there.
     """
     if recipe.balance is None:
         return {}
-    return targets(recipe.balance, space, dict(zip(maps.space.ids, presence.mean(0).tolist(), strict=True)))
+    return target_shares(recipe.balance, space, dict(zip(maps.space.ids, presence.mean(0).tolist(), strict=True)))
 
 
 def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Feedback) -> Engine:
-    """`engine` with what is to be learnt from the masks `maps`; the same whatever the number of workers.
+    """`engine` with bank, statistics and rates from the masks `maps`; the same whatever the number of workers.
 
     Says which quotas cannot be reached.
     """
     recipe, space = engine.recipe, engine.space
     n = len(maps)
-    chosen = sorted({int(i) for i in np.linspace(0, n - 1, min(n, _LOOKED_AT)).round()})
-    found = _over(_look, (maps, engine), chosen, workers, feedback, "learning from the masks")
+    chosen = sorted({int(i) for i in np.linspace(0, n - 1, min(n, _OBSERVED)).round()})
+    found = _over(_observe, (maps, engine), chosen, workers, feedback, "learning from the masks")
     mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops)
     facts = {i: facts for i, (_, facts) in zip(chosen, found, strict=True)}
-    engine = replace(engine, knowledge=learn(sight for sight, _ in found), real=real_maps(facts, space, mirrors))
-    return _balanced(engine, maps, seed, workers, feedback) if engine.wanted else engine
+    engine = replace(engine, bank=collect(seen for seen, _ in found), real=real_maps(facts, space, mirrors))
+    return _balanced(engine, maps, seed, workers, feedback) if engine.targets else engine
 
 
 def _balanced(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Feedback) -> Engine:
-    """`engine` with `asks`, from maps made for trial without asking and with it."""
-    wanted = {i: share for i, share in engine.wanted.items() if _movable(engine.space, i)}
-    if not wanted:
-        _warn_of(engine, list(engine.wanted), feedback)
+    """`engine` with `rates`, from maps made for trial without requests and with them."""
+    reachable = {i: share for i, share in engine.targets.items() if _movable(engine.space, i)}
+    if not reachable:
+        _warn_of(engine, list(engine.targets), feedback)
         return engine
     plan = assign_masks(_TRIALS, len(maps), seed)
     tasks = [(int(mask), tuple(np.flatnonzero(plan == mask).tolist()), seed) for mask in np.unique(plan)]
 
-    def trials(engine: Engine) -> Trials:
-        parts = _over(_try, (maps, engine), tasks, workers, feedback, "trying the balance")
-        seen, asked, came = (sum((part[k] for part in parts), Counter[int]()) for k in range(3))
-        return Trials(_TRIALS, seen, asked, came)
+    def trials(engine: Engine, requests: tuple[int, ...] = ()) -> Trials:
+        parts = _over(_try, (maps, engine, requests), tasks, workers, feedback, "trying the balance")
+        seen, requested, came = (sum((part[k] for part in parts), Counter[int]()) for k in range(3))
+        return Trials(_TRIALS, seen, requested, came)
 
-    before = trials(replace(engine, wanted=wanted))
-    asks = first_asks(wanted, before)
-    if asks.into:
-        asks = corrected(asks, wanted, before, trials(replace(engine, asks=asks)))
-    _warn_of(engine, [*(set(engine.wanted) - set(wanted)), *unreachable(wanted, asks, before)], feedback)
-    return replace(engine, asks=asks)
+    before = trials(engine, tuple(sorted(reachable)))
+    rates = first_rates(reachable, before)
+    if rates.add:
+        rates = corrected(rates, reachable, before, trials(replace(engine, rates=rates)))
+    _warn_of(engine, [*(set(engine.targets) - set(reachable)), *unreachable(reachable, rates, before)], feedback)
+    return replace(engine, rates=rates)
 
 
 def _warn_of(engine: Engine, never: Sequence[int], feedback: Feedback) -> None:
@@ -160,29 +169,29 @@ def _over(
     return found
 
 
-def _look(shared: tuple[LabelMaps, Engine], mask: int) -> tuple[Sight, Facts]:
+def _observe(shared: tuple[LabelMaps, Engine], mask: int) -> tuple[Observation, Facts]:
     maps, engine = shared
     label_map = maps.load(mask)
-    return look(engine.scene(label_map), maps.items[mask].name), describe(label_map, engine.space)
+    return observe(engine.scene(label_map), maps.items[mask].name), describe(label_map, engine.space)
 
 
 def _try(
-    shared: tuple[LabelMaps, Engine], task: tuple[int, tuple[int, ...], int]
+    shared: tuple[LabelMaps, Engine, tuple[int, ...]], task: tuple[int, tuple[int, ...], int]
 ) -> tuple[Counter[int], Counter[int], Counter[int]]:
-    """Maps made for trial of one mask: how often each class is seen; without asks also how often some were asked for
-    in them, and came."""
-    (maps, engine), (mask, samples, seed) = shared, task
+    """Maps made for trial of one mask: how often each class is seen, how often some of the shared `requests` were made
+    of a map that lacks the class, and how often it came."""
+    (maps, engine, requests), (mask, samples, seed) = shared, task
     scene, space = engine.scene(maps.load(mask)), engine.space
-    seen, asked, came = Counter[int](), Counter[int](), Counter[int]()
+    seen, requested, came = Counter[int](), Counter[int](), Counter[int]()
     for k in samples:
         rng = _generator(seed, _TRIAL, k)
         outcome = engine.make(scene, mask, rng)
         seen.update(i for i in space.ids if outcome.counts[i])
-        lacking = [i for i in sorted(engine.wanted) if not outcome.counts[i]]
-        if engine.asks is None and lacking:
+        lacking = [i for i in requests if not outcome.counts[i]]
+        if lacking:
             made = engine.scene(outcome.label_map)
-            for i in rng.permutation(lacking)[:_ASKED].tolist():
-                asked[i] += 1
-                attempt = Attempts(rng, engine.recipe.tries)
-                came[i] += fulfil(made, i, frozenset(), engine.recipe.ops, attempt) is not made
-    return seen, asked, came
+            for i in rng.permutation(lacking)[:_REQUESTED].tolist():
+                requested[i] += 1
+                attempt = Attempts(rng, engine.bank, engine.recipe.tries)
+                came[i] += bring_in(made, i, frozenset(), engine.recipe.ops, attempt) is not made
+    return seen, requested, came

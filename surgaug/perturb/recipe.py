@@ -13,13 +13,13 @@ pupil = { probability = 0.3, strength = 1.5 }           # or all of them stronge
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.mixer import DEFAULT_OPS, TRIES, Op, checked, parse_ops, settings_of
+from surgaug.perturb.operation import Op
 from surgaug.perturb.prior.quotas import Balance, balance_of
 from surgaug.runtime.options import did_you_mean, tomllib
 
@@ -27,7 +27,53 @@ from surgaug.runtime.options import did_you_mean, tomllib
 RUN_KEYS = {"n": int, "classes": str, "seed": int, "workers": int, "keep_originals": bool}
 _KEYS = ("ops", "balance", "plausibility", "tries", *RUN_KEYS)
 _NAMES = {float: "number", int: "whole number", bool: "true or false", str: "text"}
+TRIES = 20
 _MOST_TRIES = 1000
+MAX_STRENGTH = 3.0
+
+
+def parse_ops(text: str | Iterable[str]) -> tuple[Op, ...]:
+    """ "shift:0.5,swap:0.2,flip" (or the parts of it) to operations; without a number: always.
+
+    A third part is the strength: "pupil:0.5:1.5". Raises UsageError for an unknown name, or a probability or strength
+    that cannot be.
+    """
+    parts = [part.strip() for piece in ([text] if isinstance(text, str) else text) for part in piece.split(",")]
+    found = []
+    for part in filter(None, parts):
+        name, *numbers = (piece.strip() for piece in part.split(":"))
+        try:
+            given: list[Any] = [float(number) for number in numbers[:2]]
+            found.append(Op(name.replace("-", "_"), *given))
+        except ValueError:
+            raise UsageError(f"--ops {part}: expected NAME:PROBABILITY or NAME:PROBABILITY:STRENGTH") from None
+        checked((found[-1],), f"--ops {part}")
+    return checked(found)
+
+
+def checked(ops: Iterable[Op], where: str = "--ops") -> tuple[Op, ...]:
+    """The operations in the order in which they are done. Raises UsageError, beginning with `where`."""
+    found: dict[str, Op] = {}
+    for op in ops:
+        if op.name not in registry.names():
+            hint = did_you_mean(op.name, registry.names())
+            raise UsageError(f"{where}: no such operation{hint} (there are {', '.join(registry.names())})")
+        if not 0 < op.probability <= 1:
+            raise UsageError(f"{where}: a probability lies above 0 and is at most 1")
+        if not 0 < op.strength <= MAX_STRENGTH:
+            raise UsageError(f"{where}: a strength lies above 0 and is at most {MAX_STRENGTH:g}")
+        if op.name in found:
+            raise UsageError(f"{where}: {op.name} is named twice")
+        found[op.name] = op
+    if not found:
+        raise UsageError(f"{where}: names no operation (there are {', '.join(registry.names())})")
+    return tuple(sorted(found.values(), key=lambda op: registry.position(op.name)))
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """What can be set for an operation, with the defaults."""
+    params = registry.get(name).Params
+    return {f.name: f.default for f in fields(params)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +84,7 @@ class Recipe:
     beyond that, by the names in `RUN_KEYS`.
     """
 
-    ops: tuple[Op, ...] = parse_ops(DEFAULT_OPS)
+    ops: tuple[Op, ...] = parse_ops(registry.USUAL)
     balance: Balance | None = None
     plausibility: float = 0.0
     tries: int = TRIES
@@ -58,7 +104,7 @@ class Recipe:
 
 
 def parse_recipe(text: str | Iterable[str]) -> Recipe:
-    """A list of operations (see `mixer.parse_ops`), or the path of a recipe file, which ends with .toml."""
+    """A list of operations (see `parse_ops`), or the path of a recipe file, which ends with .toml."""
     parts = [text] if isinstance(text, str) else list(text)
     if len(parts) == 1 and parts[0].strip().endswith(".toml"):
         return read_recipe(Path(parts[0].strip()))
@@ -78,9 +124,9 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(
             f"{path}: {unknown[0]}: no such key{did_you_mean(unknown[0], _KEYS)} (there is {', '.join(_KEYS)})"
         )
-    for key, wanted in {**RUN_KEYS, "tries": int, "plausibility": float}.items():
+    for key, expected in {**RUN_KEYS, "tries": int, "plausibility": float}.items():
         if key in data:
-            _typed(f"{path}: {key}", data[key], wanted)
+            _typed(f"{path}: {key}", data[key], expected)
     recipe = Recipe(
         _ops(path, data["ops"]) if "ops" in data else Recipe.ops,
         balance_of(data["balance"], f"{path}: balance") if "balance" in data else None,
@@ -124,8 +170,8 @@ def _op(path: Path, name: str, given: Any) -> Op:
     return op
 
 
-def _typed(where: str, value: Any, wanted: type, example: str = "") -> None:
-    whole_for_float = wanted is float and type(value) is int
-    if type(value) is not wanted and not whole_for_float:
-        article = "" if wanted in (bool, str) else "a "
-        raise UsageError(f"{where} = {value!r}: expected {article}{_NAMES[wanted]}{example}")
+def _typed(where: str, value: Any, expected: type, example: str = "") -> None:
+    whole_for_float = expected is float and type(value) is int
+    if type(value) is not expected and not whole_for_float:
+        article = "" if expected in (bool, str) else "a "
+        raise UsageError(f"{where} = {value!r}: expected {article}{_NAMES[expected]}{example}")

@@ -53,8 +53,8 @@ class Tally:
         return dict(zip(("least", "5 %", "25 %", "median"), values.round(4).tolist(), strict=True))
 
 
-def class_counts(before: Survey, made: Tally, wanted: Mapping[int, float]) -> list[dict[str, Any]]:
-    """Maps and pixels of each class, in the masks (`before`) and in the new maps, and the share wanted of these."""
+def class_counts(before: Survey, made: Tally, targets: Mapping[int, float]) -> list[dict[str, Any]]:
+    """Maps and pixels of each class, in the masks (`before`) and in the new maps, and the target share of these."""
     return [
         {
             "id": c.id,
@@ -63,7 +63,7 @@ def class_counts(before: Survey, made: Tally, wanted: Mapping[int, float]) -> li
             "pixels": made.pixels[c.id],
             "masks": int(before.presence[k]),
             "mask_pixels": int(before.pixels[k]),
-            **({"wanted": round(wanted[c.id], 4)} if c.id in wanted else {}),
+            **({"wanted": round(targets[c.id], 4)} if c.id in targets else {}),
         }
         for k, c in enumerate(before.space.classes)
     ]
@@ -102,20 +102,20 @@ def _report_classes(feedback: Feedback, classes: Sequence[Mapping[str, Any]], ma
     shown = [c for c in classes if c["masks"] or c["maps"] or c.get("wanted")]
     rows = []
     for c in shown:
-        wanted = [f"{100 * c['wanted']:.1f}" if "wanted" in c else "-"] if any("wanted" in x for x in shown) else []
+        target = [f"{100 * c['wanted']:.1f}" if "wanted" in c else "-"] if any("wanted" in x for x in shown) else []
         rows.append(
             [
                 c["id"],
                 c["name"],
                 f"{100 * c['masks'] / masks:.1f}",
-                *wanted,
+                *target,
                 f"{100 * c['maps'] / max(made, 1):.1f}",
                 f"{100 * c['mask_pixels'] / before:.3f}",
                 f"{100 * c['pixels'] / after:.3f}",
             ]
         )
-    wanted = ["wanted"] if any("wanted" in c for c in shown) else []
-    feedback.table("Classes", ["id", "class", "maps before %", *wanted, "after %", "pixels before %", "after %"], rows)
+    target = ["target %"] if any("wanted" in c for c in shown) else []
+    feedback.table("Classes", ["id", "class", "maps before %", *target, "after %", "pixels before %", "after %"], rows)
 
 
 def _report_operations(feedback: Feedback, made: Tally) -> None:

@@ -19,7 +19,7 @@ from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
-from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, wanted_shares
+from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
 from surgaug.perturb.preview import TRIPLES, contact_sheet
 from surgaug.perturb.report import Tally, class_counts, report
 from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
@@ -61,7 +61,7 @@ def augment_masks(
     for title, columns, table in found.tables()[:1]:
         feedback.table(title, columns, table)
     maps = replace(maps, scans={})
-    wanted = wanted_shares(config.recipe, maps.space, maps, found.presence_by_item)
+    targets = targets_of(config.recipe, maps.space, maps, found.presence_by_item)
     workers = config.workers or cores()
     plan = assign_masks(n, len(maps.items), config.seed)
     originals = _original_names(maps) if config.keep_originals else {}
@@ -81,7 +81,7 @@ def augment_masks(
             chunks = list(_chunks(plan, originals, manifest))
             if len(manifest) and chunks:
                 feedback.info(f"{config.out}: {len(manifest)} of {n + len(originals)} maps are there already")
-            engine = Engine(maps.space, config.recipe, wanted=wanted)
+            engine = Engine(maps.space, config.recipe, targets)
             if chunks:
                 engine = build(engine, maps, config.seed, workers, feedback)
             job = Job(maps, engine, config.seed, config.out)
@@ -91,7 +91,7 @@ def augment_masks(
         for row in manifest.rows(manifest.made):
             made.add(row)
         skipped = {label_name(maps.items[plan[k]].name, k): why for k, why in sorted(done.skipped.items())}
-        classes = class_counts(found, made, wanted)
+        classes = class_counts(found, made, targets)
         refused = _sorted(made.refused + done.refused)
         report(feedback, classes, len(maps), made, refused, skipped, config.recipe.plausibility)
         if made.made:

@@ -32,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """New maps `samples` to make of mask `mask`; `original`: the name to write the mask itself under, if wanted."""
+    """New maps `samples` to make of mask `mask`; `original`: the name of the mask's own copy, or None for no copy."""
 
     mask: int
     samples: tuple[int, ...]

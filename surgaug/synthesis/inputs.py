@@ -14,7 +14,7 @@ from surgaug.datasets.dataset import LabelMaps
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
-from surgaug.perturb.engine import Engine, wanted_shares
+from surgaug.perturb.engine import Engine, targets_of
 from surgaug.perturb.recipe import Recipe, parse_recipe
 from surgaug.runtime.device import pick_device, pick_precision
 from surgaug.runtime.distributed import torchrun_group
@@ -111,7 +111,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
     perturbations = None
     if recipe:
-        perturbations = Engine(space, recipe, wanted=wanted_shares(recipe, space, maps, presence))
+        perturbations = Engine(space, recipe, targets_of(recipe, space, maps, presence))
     elif config.n > len(maps) and not _draws_noise(model):
         feedback.warn(
             f"{model.family} draws no noise: of {config.n} images from {len(maps)} label maps, those of one map are "

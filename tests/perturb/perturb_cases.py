@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,10 @@ from hypothesis import strategies as st
 
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.perturb import ops
+from surgaug.perturb.mixer import move_camera, perform
+from surgaug.perturb.operation import Context, Op
+from surgaug.perturb.scene.scene import Scene
 
 CADIS = load_space("cadis")
 TASK2 = load_space("cadis-task2")
@@ -26,6 +31,18 @@ WIDE = LabelSpace(
     ignore=65535,
 )
 SPACES = (CADIS, TASK2, TWO, MANY, WIDE, replace(TWO, ignore=255))
+
+
+def draw(
+    name: str, scene: Scene, rng: np.random.Generator, settings=(), **context: Any
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """One draw of an operation, as the engine makes it: the new map and the record of it. Raises Rejected."""
+    op = Op(name, settings=tuple(settings))
+    if ops.layer(name) == "camera":
+        made, (record,) = move_camera(scene, [op], rng)
+    else:
+        made, (record,) = perform(scene, op, rng, Context(**context))
+    return made.label_map, {key: value for key, value in record.items() if key not in ("op", "balance")}
 
 
 def dtype_of(space: LabelSpace) -> np.dtype:

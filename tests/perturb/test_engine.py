@@ -15,12 +15,12 @@ from surgaug import cli
 from surgaug.datasets.dataset import open_masks
 from surgaug.errors import DataError, SurgaugError
 from surgaug.io.atomic import write_png
+from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb.config import AugmentConfig, configure
 from surgaug.perturb.engine import Engine, build, sample_rng
 from surgaug.perturb.prior.quotas import Balance
 from surgaug.perturb.recipe import Recipe, parse_recipe
-from surgaug.perturb.roles import roles
 from surgaug.perturb.run import augment_masks
 from surgaug.perturb.scene.find_objects import find_objects
 from surgaug.perturb.scene.scene import Scene
@@ -43,8 +43,8 @@ class Given:
         return self.maps[i]
 
 
-def learnt(maps, space, recipe=None, wanted=()):
-    engine = Engine(space, recipe or Recipe(), wanted=dict(wanted))
+def learnt(maps, space, recipe=None, targets=()):
+    engine = Engine(space, recipe or Recipe(), dict(targets))
     return build(engine, Given(maps, space), 0, 1, Silent())
 
 
@@ -77,15 +77,15 @@ def test_constraints_hold_on_two_thousand_maps_of_random_eyes(seed, pupil, dx, d
     cv2.line(label_map, (150 + dx // 4, 134), (118 + dx, 70 + dy // 2), 13, 5)
     engine = learnt([label_map, eye((135, 240))], CADIS)
     scene = engine.scene(label_map)
-    free = Counter(thing.class_ids for thing in scene.objects if not thing.entries)
+    free = Counter(obj.class_ids for obj in scene.objects if not obj.entries)
     beside = cv2.dilate((label_map == 0).view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
     for k in range(5):
         outcome = engine.make(scene, 0, sample_rng(seed, k))
         after = outcome.label_map
         assert set(np.unique(after)) <= {*np.unique(label_map), *np.unique(eye((135, 240)))}
-        for thing in find_objects(after, roles(CADIS), None):
-            if not thing.entries and thing.area > 60:
-                assert free[thing.class_ids] > 0, f"{thing.class_ids} floats after {outcome.records}"
+        for obj in find_objects(after, roles(CADIS), None):
+            if not obj.entries and obj.area > 60:
+                assert free[obj.class_ids] > 0, f"{obj.class_ids} floats after {outcome.records}"
         touched = cv2.dilate((after == 0).view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
         outside = (touched & np.isin(after, (5, 6))).sum()
         assert outside <= 1.6 * (beside & np.isin(label_map, (5, 6))).sum() + 20, outcome.records
@@ -218,6 +218,6 @@ def test_real_maps_of_cadis_keep_their_eye_in_one_piece_and_their_instruments_he
         scene = Scene(label_map, maps.space)
         after = engine.make(engine.scene(label_map), k % len(small), sample_rng(5, k)).label_map
         assert set(np.unique(after)) <= {i for m in small for i in np.unique(m)}
-        free = sum(not thing.entries for thing in scene.objects)
+        free = sum(not obj.entries for obj in scene.objects)
         floating += sum(not t.entries and t.area > 60 for t in find_objects(after, roles(maps.space), None)) > free
     assert floating <= 2

@@ -9,15 +9,16 @@ from perturb_cases import CADIS, eye
 from surgaug.errors import UsageError
 from surgaug.perturb import ops
 from surgaug.perturb.geometry.camera import view
-from surgaug.perturb.mixer import DEFAULT_OPS, Op, mix, parse_ops, settings_of
-from surgaug.perturb.recipe import parse_recipe
+from surgaug.perturb.mixer import mix
+from surgaug.perturb.operation import Op
+from surgaug.perturb.recipe import parse_ops, parse_recipe, settings_of
 from surgaug.perturb.scene.scene import Scene
 
 
-def test_parse_ops_orders_by_stage_and_takes_text_or_parts():
+def test_parse_ops_orders_as_the_table_does_and_takes_text_or_parts():
     assert [(op.name, op.probability) for op in parse_ops("flip, shift:0.25")] == [("shift", 0.25), ("flip", 1.0)]
     assert parse_ops(("shift:0.25", "flip")) == parse_ops("flip,shift:0.25")
-    assert {op.name for op in parse_ops(DEFAULT_OPS)} <= set(ops.names())
+    assert {op.name for op in parse_ops(ops.USUAL)} <= set(ops.names())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,13 @@ def test_every_operation_has_settings_with_defaults():
     for name in ops.names():
         module = ops.get(name)
         assert module.Params(**settings_of(name)) == module.Params()
-        assert isinstance(module.STAGE, int) and module.LAYER in ("anatomy", "objects", "camera", "picture")
+        assert hasattr(module, "motion" if ops.layer(name) == "camera" else "perturb")
+
+
+def test_the_table_of_operations_names_every_file_once_and_in_order_of_the_layers():
+    assert sorted(ops.ORDER) == ops.names()
+    layers = [ops.layer(name) for name in ops.ORDER]
+    assert layers == sorted(layers, key=["anatomy", "objects", "camera", "picture"].index)
 
 
 def test_probabilities_are_kept():

@@ -5,14 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from surgaug.perturb import Rejected
 from surgaug.perturb.geometry.place import lay_on
-from surgaug.perturb.prior.instrument_bank import eye_of
-from surgaug.perturb.rejection import Rejected
 from surgaug.perturb.scene.class_tables import holds
 from surgaug.perturb.scene.eye_discs import mark
 from surgaug.perturb.scene.scene import BEYOND, ROWS, Scene, count_ids
 from surgaug.perturb.scene.sprites import SHIFT, continued, fixed_point, put
-from surgaug.perturb.whole import keep_ignored
 
 _STEP = 8  # pixels of the grid on which it is told where to look beyond the frame
 _GRAIN = 2  # pixels in which what lies beyond the frame is drawn
@@ -40,7 +38,7 @@ def view(scene: Scene, matrix: np.ndarray) -> np.ndarray:
         ids = list(disc.class_ids)
         if after[ids].sum() < _LEFT * before[ids].sum() * min(scale, 1.0):
             raise Rejected("too little of the eye visible")
-    return keep_ignored(scene, out)
+    return scene.keep_ignored(out)
 
 
 def _height(scene: Scene, index: int) -> int:
@@ -49,10 +47,10 @@ def _height(scene: Scene, index: int) -> int:
 
 def _continue_object(scene: Scene, index: int, matrix: np.ndarray, beyond: np.ndarray) -> None:
     """Draw on `beyond` [H, W], in place, how `objects[index]` goes on outside the old frame, under `matrix`."""
-    thing = scene.objects[index]
-    if not thing.entries:
+    obj = scene.objects[index]
+    if not obj.entries:
         return
-    if thing.kind != "instrument":
+    if obj.kind != "instrument":
         placed = put(scene.sprite(index), matrix, scene.frame, beyond.dtype)
         if placed is not None:
             lay_on(beyond, placed, scene.tables.depths)
@@ -83,13 +81,13 @@ def _beyond(scene: Scene, back: np.ndarray, new: np.ndarray) -> np.ndarray:
     are known to; the edges between all else as they were heading.
     """
     h, w = scene.frame
-    eye = eye_of(scene)
+    eye = scene.eye
     cy, cx = eye.centre if eye and 0 < eye.centre[0] < h - 1 and 0 < eye.centre[1] < w - 1 else (h / 2, w / 2)
     # Smooth but for a kink at the old frame, so that a coarse grid will do.
     columns, rows = max(2, w // _STEP), max(2, h // _STEP)
     x, y = np.meshgrid((np.arange(columns) + 0.5) * w / columns - 0.5, (np.arange(rows) + 0.5) * h / rows - 0.5)
     x, y = (row[0] * x + row[1] * y + row[2] for row in back)
-    right, left, below, above = (max(way, 0.5) for way in (w - 1 - cx, cx, h - 1 - cy, cy))
+    right, left, below, above = (max(distance, 0.5) for distance in (w - 1 - cx, cx, h - 1 - cy, cy))
     # How many times farther away than the border, sideways or up and down.
     dx, dy = x - cx, y - cy
     far = np.maximum(np.maximum(dx / right, -dx / left), np.maximum(dy / below, -dy / above))

@@ -1,4 +1,7 @@
-"""What a perturbed object must fulfil. Each check returns the reason why not, or None."""
+"""What a perturbed object and a finished map must fulfil. Each check returns None, or why it fails.
+
+A failed check rejects the try, and its text is counted in the manifest. Positions are (y, x) in pixels.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +24,28 @@ _NEAR = 3  # pixels between an instrument and what holds it
 _COMMON = 64  # pixels from which a class counts as visible
 
 
-def visible_enough(thing: SceneObject, placed: Placed | None, scale: float = 1.0) -> str | None:
-    """`scale`: how much larger it is than it was."""
+def visible_enough(obj: SceneObject, placed: Placed | None, scale: float = 1.0) -> str | None:
+    """At least `MIN_VISIBLE` of the object's pixels lie in the frame. `placed`: where it would lie, None if nowhere in
+    the frame. `scale`: how many times as large it is as before."""
     if placed is None:
         return "out of sight"
     shown = int(np.count_nonzero(placed.mask))
-    return "too little of it visible" if shown < max(MIN_PIXELS, MIN_VISIBLE * thing.area * scale**2) else None
+    return "too little of it visible" if shown < max(MIN_PIXELS, MIN_VISIBLE * obj.area * scale**2) else None
 
 
 def tip_in_frame(tip: tuple[float, float], frame: tuple[int, int]) -> str | None:
+    """The tip lies in the frame (H, W)."""
     inside = 0 <= tip[0] <= frame[0] - 1 and 0 <= tip[1] <= frame[1] - 1
     return None if inside else "tip outside the frame"
 
 
 def tip_near(before: tuple[float, float], after: tuple[float, float], limit: float) -> str | None:
-    """`limit` in pixels."""
+    """The tip has moved by at most `limit` pixels."""
     return "tip too far from where it was" if np.hypot(before[0] - after[0], before[1] - after[1]) > limit else None
 
 
 def tip_stays_on_eye(discs: Sequence[Disc], before: tuple[float, float], after: tuple[float, float]) -> str | None:
-    """What worked inside the eye may come out of it a little, no more. `discs`: inner to outer."""
+    """A tip that was inside the eye is at most `EYE_MARGIN` radii from its centre. `discs`: inner to outer."""
     if not discs:
         return None
     eye = discs[-1]
@@ -49,26 +54,27 @@ def tip_stays_on_eye(discs: Sequence[Disc], before: tuple[float, float], after: 
 
 
 def within_reach(discs: Sequence[Disc], limit: float, before: float, after: tuple[float, float]) -> str | None:
-    """No tip farther from the eye's centre than real ones, or than it was. `limit`, `before`: in radii."""
+    """The tip is no farther from the eye's centre than `limit`, or than it was `before`, both in radii of the eye."""
     if not discs:
         return None
     return "tip beyond the reach of real ones" if discs[-1].nearness(after) > max(limit, before) else None
 
 
-def reaches_border(thing: SceneObject, stray: int, before: int) -> str | None:
-    """What came in from the frame's border still does. `stray`, `before`: pixels of its parts that do not reach it."""
-    if not thing.entries or thing.kind != "instrument":
+def reaches_border(obj: SceneObject, stray: int, before: int) -> str | None:
+    """An instrument that came in from the frame's border still does. `stray`, `before`: pixels, now and before, of its
+    parts that do not reach the border."""
+    if not obj.entries or obj.kind != "instrument":
         return None
-    return "no longer reaches the border" if stray > before + speck(thing) else None
+    return "no longer reaches the border" if stray > before + speck(obj) else None
 
 
-def stays_attached(scene: Scene, thing: SceneObject, placed: Placed) -> str | None:
-    """What lies free in the frame and is held (by a hand, by a handle of another class) still is."""
-    if thing.entries or thing.kind != "instrument" or not scene.roles.known:
+def stays_attached(scene: Scene, obj: SceneObject, placed: Placed) -> str | None:
+    """An instrument that lies free in the frame, held by a hand or by a handle of another class, is still held."""
+    if obj.entries or obj.kind != "instrument" or not scene.roles.known:
         return None
-    if not _touches_holder(scene, thing.mask, thing.box[:2], thing.class_ids):
+    if not _touches_holder(scene, obj.mask, obj.box[:2], obj.class_ids):
         return None
-    held = _touches_holder(scene, placed.mask, placed.box[:2], thing.class_ids)
+    held = _touches_holder(scene, placed.mask, placed.box[:2], obj.class_ids)
     return None if held else "leaves what holds it"
 
 
@@ -83,13 +89,17 @@ def _touches_holder(scene: Scene, mask: np.ndarray, origin: tuple[int, int], own
     return bool(((scene.tables.depths[seen] > depth) & (grown > 0)).any())
 
 
-def speck(thing: SceneObject) -> float:
-    """Pixels up to which a part of the object is a speck."""
-    return max(_SPECK * thing.area, MIN_PIXELS)
+def speck(obj: SceneObject) -> float:
+    """The number of pixels up to which a part of the object is a speck."""
+    return max(_SPECK * obj.area, MIN_PIXELS)
 
 
 def hides_too_much(scene: Scene, before: np.ndarray, after: np.ndarray) -> str | None:
-    """No class may (nearly) vanish. `before`, `after`: pixels by id that the change touches, then and now."""
+    """Every class keeps enough of its visible pixels: `MIN_LEFT` of them, an instrument all but `MAX_OVERLAP`. Classes
+    of less than `_COMMON` pixels do not count.
+
+    before, after: pixels by id among those that changed, in the old map and in the new one.
+    """
     left = scene.counts - before + after
     common = (scene.counts >= _COMMON) & (left < scene.counts)
     for class_id in np.flatnonzero(common):
@@ -100,7 +110,8 @@ def hides_too_much(scene: Scene, before: np.ndarray, after: np.ndarray) -> str |
 
 
 def map_is_sound(before: Scene, label_map: np.ndarray, counts: np.ndarray) -> str | None:
-    """Same shape and type, no id that the space lacks, ignore pixels unmoved. `counts`: the new map's pixels by id."""
+    """The new map has the old one's shape, type and ignored pixels, and no id that its space lacks. `counts`: the new
+    map's pixels by id."""
     old, space = before.label_map, before.space
     if label_map.shape != old.shape or label_map.dtype != old.dtype:
         return "shape or type changed"

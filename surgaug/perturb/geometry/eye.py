@@ -8,14 +8,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb import NotApplicable, Rejected
 from surgaug.perturb.scene.class_tables import holds
 from surgaug.perturb.scene.eye_discs import Disc, drawn, mark
 from surgaug.perturb.scene.scene import ROWS, Scene, count_ids
-from surgaug.perturb.whole import keep_ignored
 
 _VISIBLE, _PUPIL_VISIBLE = 0.5, 0.25  # of the pixels that must remain
-_CALM = 3.0  # greatest ways from the frame's border within which a deformation ceases
+_CALM = 3.0  # greatest displacements from the frame's border within which a deformation ceases
 _STEP = 8  # pixels of the grid on which a deformation is smooth
 _INSIDE = 0.96  # of the outer disc's radius that an inner one may fill
 
@@ -181,12 +180,12 @@ def finished(scene: Scene, base: np.ndarray) -> np.ndarray:
 
     Raises Rejected when too little of the eye is left.
     """
-    out = keep_ignored(scene, base)
+    out = scene.keep_ignored(base)
     if out is scene.bare or out is base:
         out = base.copy()
-    for thing in scene.objects:
-        y0, x0, y1, x1 = thing.box
-        out[y0:y1, x0:x1][thing.mask] = thing.ids[thing.mask]
+    for obj in scene.objects:
+        y0, x0, y1, x1 = obj.box
+        out[y0:y1, x0:x1][obj.mask] = obj.ids[obj.mask]
     before, after = scene.sampled, count_ids(out[::ROWS])
     if after[scene.of_eye].sum() < _VISIBLE * before[scene.of_eye].sum():
         raise Rejected("too little of the eye visible")

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from surgaug.perturb import NotApplicable, Rejected
 from surgaug.perturb.geometry import constraints
-from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.prior.instrument_bank import InstrumentBank
 from surgaug.perturb.scene.objects import SceneObject, stray_parts
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import Placed, Sprite, apply, put
@@ -20,57 +21,66 @@ def pick_object(scene: Scene, rng: np.random.Generator) -> int:
     return int(rng.integers(len(scene.objects)))
 
 
-def move(scene: Scene, index: int, matrix: np.ndarray, max_tip: float) -> np.ndarray:
+def move(
+    scene: Scene, index: int, matrix: np.ndarray, max_tip: float, bank: InstrumentBank | None = None
+) -> np.ndarray:
     """The label map [H, W] with `scene.objects[index]` under the affine `matrix` (see `sprites.put`).
 
-    max_tip: how far the tip may go, in pixels. Raises Rejected with the constraint that it would break.
+    max_tip: how far the tip may go, in pixels. bank: tells how far from the eye tips may be, if there is one. Raises
+    Rejected with the constraint that it would break.
     """
-    thing = scene.objects[index]
-    if thing.kind == "instrument":
-        tip = apply(matrix, thing.tip)
-        check_tip(scene, thing.class_ids, tip, thing.tip)
-        _require(constraints.tip_stays_on_eye(scene.discs, thing.tip, tip))
-        _require(constraints.tip_near(thing.tip, tip, max_tip))
-    placed = _placed(scene, thing, scene.sprite(index), matrix, thing.stray)
+    obj = scene.objects[index]
+    if obj.kind == "instrument":
+        tip = apply(matrix, obj.tip)
+        check_tip(scene, obj.class_ids, tip, bank, obj.tip)
+        _require(constraints.tip_stays_on_eye(scene.discs, obj.tip, tip))
+        _require(constraints.tip_near(obj.tip, tip, max_tip))
+    placed = _placed(scene, obj, scene.sprite(index), matrix, obj.stray)
     label_map = lay(scene.without(index), placed, scene.tables.depths)
-    _check_counts(scene, label_map, thing, (thing.box, placed.box))
+    _check_counts(scene, label_map, obj, (obj.box, placed.box))
     return label_map
 
 
-def insert(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray) -> np.ndarray:
-    """The label map [H, W] with one more object, `thing` of another map cut out as `sprite`, under `matrix`.
+def insert(
+    scene: Scene, obj: SceneObject, sprite: Sprite, matrix: np.ndarray, bank: InstrumentBank | None = None
+) -> np.ndarray:
+    """The label map [H, W] with one more object, `obj` of another map cut out as `sprite`, under `matrix`.
 
     Raises Rejected with the constraint that it would break.
     """
-    if thing.kind == "instrument":
-        check_tip(scene, thing.class_ids, apply(matrix, thing.tip))
-    placed = _placed(scene, thing, sprite, matrix, 0)
+    if obj.kind == "instrument":
+        check_tip(scene, obj.class_ids, apply(matrix, obj.tip), bank)
+    placed = _placed(scene, obj, sprite, matrix, 0)
     label_map = lay(scene.label_map, placed, scene.tables.depths)
-    _check_counts(scene, label_map, thing, (placed.box,))
+    _check_counts(scene, label_map, obj, (placed.box,))
     return label_map
 
 
 def check_tip(
-    scene: Scene, class_ids: Iterable[int], tip: tuple[float, float], before: tuple[float, float] | None = None
+    scene: Scene,
+    class_ids: Iterable[int],
+    tip: tuple[float, float],
+    bank: InstrumentBank | None,
+    before: tuple[float, float] | None = None,
 ) -> None:
     """Raises Rejected for a tip (y, x) outside the frame, or farther from the eye than real ones and than it was."""
     _require(constraints.tip_in_frame(tip, scene.frame))
-    if scene.knowledge is not None and scene.discs:
-        limit = max(scene.knowledge.farthest(scene.roles.handles.get(i, i)) for i in class_ids)
+    if bank is not None and scene.discs:
+        limit = max(bank.farthest(scene.roles.handles.get(i, i)) for i in class_ids)
         was = scene.discs[-1].nearness(before) if before else 0.0
         _require(constraints.within_reach(scene.discs, limit, was, tip))
 
 
-def _placed(scene: Scene, thing: SceneObject, sprite: Sprite, matrix: np.ndarray, stray_before: int) -> Placed:
+def _placed(scene: Scene, obj: SceneObject, sprite: Sprite, matrix: np.ndarray, stray_before: int) -> Placed:
     placed = put(sprite, matrix, scene.frame, scene.label_map.dtype)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    _require(constraints.visible_enough(thing, placed, scale))
+    _require(constraints.visible_enough(obj, placed, scale))
     assert placed is not None  # what is out of sight is not visible enough
-    _require(constraints.stays_attached(scene, thing, placed))
-    if thing.entries and thing.kind == "instrument":
+    _require(constraints.stays_attached(scene, obj, placed))
+    if obj.entries and obj.kind == "instrument":
         stray = stray_parts(placed.mask, placed.box, scene.frame)
         pixels = sum(int(np.count_nonzero(part)) for part in stray)
-        _require(constraints.reaches_border(thing, pixels, stray_before))
+        _require(constraints.reaches_border(obj, pixels, stray_before))
         if not stray_before:
             for part in stray:
                 placed.mask[part] = False
@@ -93,7 +103,7 @@ def lay_on(background: np.ndarray, placed: Placed, depths: np.ndarray) -> None:
 
 
 def _check_counts(
-    scene: Scene, label_map: np.ndarray, thing: SceneObject, boxes: tuple[tuple[int, int, int, int], ...]
+    scene: Scene, label_map: np.ndarray, obj: SceneObject, boxes: tuple[tuple[int, int, int, int], ...]
 ) -> None:
     """Refuse what (nearly) hides another class or instrument; pixels are counted where the boxes' region changed."""
     y0, x0 = np.min(boxes, 0)[:2]
@@ -102,7 +112,7 @@ def _check_counts(
     changed = then != now
     size = int(np.iinfo(label_map.dtype).max) + 1
     before, after = (np.bincount(part[changed], minlength=size) for part in (then, now))
-    before[list(thing.class_ids)] = after[list(thing.class_ids)] = 0
+    before[list(obj.class_ids)] = after[list(obj.class_ids)] = 0
     _require(constraints.hides_too_much(scene, before, after))
 
 

@@ -7,32 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.perturb import NotApplicable, Rejected
 from surgaug.perturb.geometry.place import move
-from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import shift_matrix
-
-STAGE = 20
-LAYER = "objects"
 
 
 @dataclass(frozen=True)
 class Params:
-    """way: the farthest either way, in shares of the frame's diagonal."""
+    """way: the greatest displacement in either direction, in shares of the frame's diagonal."""
 
     way: float = 0.15
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """One instrument that comes in from the border, moved; `way` in the record is in pixels, inward positive."""
-    options = [i for i, thing in enumerate(scene.objects) if thing.kind == "instrument" and thing.entries]
+    options = [i for i, obj in enumerate(scene.objects) if obj.kind == "instrument" and obj.entries]
     if not options:
         raise NotApplicable("no instrument that comes in from the border")
     index = int(rng.choice(options))
-    thing = scene.objects[index]
-    way = rng.uniform(-1, 1) * params.way * scene.diagonal
-    dy, dx = round(way * thing.axis[0]), round(way * thing.axis[1])
+    obj = scene.objects[index]
+    along = rng.uniform(-1, 1) * params.way * scene.diagonal
+    dy, dx = round(along * obj.axis[0]), round(along * obj.axis[1])
     if (dy, dx) == (0, 0):
         raise Rejected("a way of less than a pixel")
-    label_map = move(scene, index, shift_matrix(dy, dx), 2 + params.way * scene.diagonal)
-    return label_map, {"classes": list(thing.class_ids), "way": round(way, 1), "dy": dy, "dx": dx}
+    label_map = move(scene, index, shift_matrix(dy, dx), 2 + params.way * scene.diagonal, context.bank)
+    return label_map, {"classes": list(obj.class_ids), "way": round(along, 1), "dy": dy, "dx": dx}

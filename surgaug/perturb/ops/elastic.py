@@ -9,21 +9,21 @@ import cv2
 import numpy as np
 
 from surgaug.perturb.geometry.eye import deform
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.scene import Scene
-
-STAGE = 2
-LAYER = "anatomy"
 
 
 @dataclass(frozen=True)
 class Params:
-    """way: standard deviation of the movement, in shares of the diagonal. cells: bumps along the longer side."""
+    """way: standard deviation of the displacement, in shares of the diagonal. cells: bumps along the longer side."""
 
     way: float = 0.005
     cells: int = 3
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Every place of the anatomy moved by a smooth random field; `way` in the record: the farthest, in pixels."""
     h, w = scene.frame
     step = max(h, w) / params.cells

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from surgaug.perturb.geometry.eye import move_eye, require_eye
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import turn_matrix
-
-STAGE = 5
-LAYER = "anatomy"
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,9 @@ class Params:
     degrees: float = 20.0
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Pupil, iris and cornea turned about their middle; positive is clockwise."""
     require_eye(scene)
     degrees = rng.uniform(-params.degrees, params.degrees)

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.scene import Scene
-from surgaug.perturb.whole import keep_ignored
-
-STAGE = 90
-LAYER = "picture"
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,11 @@ class Params:
     up_down: bool = False
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """The map mirrored along one axis; ignored pixels stay where they are."""
-    axes = [name for name, wanted in (("left-right", params.left_right), ("up-down", params.up_down)) if wanted]
+    axes = [name for name, allowed in (("left-right", params.left_right), ("up-down", params.up_down)) if allowed]
     axis = axes[rng.integers(len(axes))]
     mirrored = scene.label_map[:, ::-1] if axis == "left-right" else scene.label_map[::-1]
-    return keep_ignored(scene, np.ascontiguousarray(mirrored)), {"axis": axis}
+    return scene.keep_ignored(np.ascontiguousarray(mirrored)), {"axis": axis}

@@ -7,71 +7,73 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.perturb import NotApplicable, Rejected
 from surgaug.perturb.geometry.place import check_tip, insert
-from surgaug.perturb.prior.instrument_bank import BankItem, Knowledge, belong_together, eye_of, tips_of
-from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb.operation import Context
+from surgaug.perturb.prior.instrument_bank import BankItem, InstrumentBank, belong_together, tips_of
 from surgaug.perturb.scene.scene import BEYOND, Scene
 from surgaug.perturb.scene.sprites import apply, cut, similarity_matrix
 
-STAGE = 45
-LAYER = "objects"
 _LARGER = 1.4  # times; more, and eye and instrument come from pictures that do not compare
 
 
 @dataclass(frozen=True)
 class Params:
-    """degrees: greatest turn about the eye. shift: greatest way, in shares of the diagonal. most: objects in a map."""
+    """degrees: greatest turn about the eye. shift: greatest displacement, in shares of the diagonal. most: objects
+    in a map."""
 
     degrees: float = 15.0
     shift: float = 0.05
     most: int = 4
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """One instrument more, of a class that the map does not hold and that goes with those that it holds."""
-    knowledge = scene.knowledge
-    if knowledge is None or not knowledge.bank:
+    bank = context.bank
+    if bank is None or not bank.items:
         raise NotApplicable("no bank of instruments")
-    if len(scene.objects) >= min(params.most, knowledge.most_objects):
+    if len(scene.objects) >= min(params.most, bank.most_objects):
         raise NotApplicable("as many instruments as real maps show")
-    present = {tip for thing in scene.objects for tip in tips_of(thing, scene.roles.handles)}
-    kinds = [kind for kind in knowledge.kinds if _asked(scene, kind) and _fits(scene, knowledge, kind, present)]
+    present = {tip for obj in scene.objects for tip in tips_of(obj, scene.roles.handles)}
+    kinds = [kind for kind in bank.kinds if _requested(context, kind) and _fits(scene, bank, kind, present)]
     if not kinds:
         raise NotApplicable("no instrument of the bank goes with those that are there")
     kind = kinds[int(rng.integers(len(kinds)))]
-    item = knowledge.bank[kind][rng.integers(len(knowledge.bank[kind]))]
+    item = bank.items[kind][rng.integers(len(bank.items[kind]))]
     degrees = rng.uniform(-params.degrees, params.degrees)
     dy, dx = rng.uniform(-1, 1, 2) * params.shift * scene.diagonal
     matrix = _there(scene, item, degrees, (dy, dx))
-    if item.thing.kind == "instrument":
-        check_tip(scene, item.class_ids, apply(matrix, item.tip))
-    thing = item.unpacked()
-    sprite = cut(thing, BEYOND * float(np.hypot(*thing.frame)))
-    label_map = insert(scene, thing, sprite, matrix)
+    if item.obj.kind == "instrument":
+        check_tip(scene, item.class_ids, apply(matrix, item.tip), bank)
+    obj = item.unpacked()
+    sprite = cut(obj, BEYOND * float(np.hypot(*obj.frame)))
+    label_map = insert(scene, obj, sprite, matrix, bank)
     record = {"classes": list(kind), "from": item.source, "degrees": round(degrees, 2)}
     return label_map, {**record, "dy": round(dy, 1), "dx": round(dx, 1)}
 
 
-def _asked(scene: Scene, kind: tuple[int, ...]) -> bool:
-    return scene.wish is None or scene.wish.add in kind
+def _requested(context: Context, kind: tuple[int, ...]) -> bool:
+    return context.request is None or context.request.add in kind
 
 
-def _fits(scene: Scene, knowledge: Knowledge, kind: tuple[int, ...], present: set[int]) -> bool:
+def _fits(scene: Scene, bank: InstrumentBank, kind: tuple[int, ...], present: set[int]) -> bool:
     """`present`: the tips in the scene."""
     handles = scene.roles.handles
     tips = {handles.get(i, i) for i in kind}
-    if any(scene.counts[i] for i in kind) and not _several(knowledge, tips):
+    if any(scene.counts[i] for i in kind) and not _several(bank, tips):
         return False
-    return all(belong_together(scene.space, knowledge, a, b) for a in tips for b in present if a != b)
+    return all(belong_together(scene.space, bank, a, b) for a in tips for b in present if a != b)
 
 
-def _several(knowledge: Knowledge, tips: set[int]) -> bool:
-    return all(knowledge.most.get(tip, 0) > 1 for tip in tips)
+def _several(bank: InstrumentBank, tips: set[int]) -> bool:
+    return all(bank.most.get(tip, 0) > 1 for tip in tips)
 
 
-def _there(scene: Scene, item: BankItem, degrees: float, way: tuple[float, float]) -> np.ndarray:
+def _there(scene: Scene, item: BankItem, degrees: float, displacement: tuple[float, float]) -> np.ndarray:
     """The matrix that puts the item's eye upon the scene's (or frame upon frame), turned and moved a little."""
-    eye, frame = eye_of(scene), item.thing.frame
+    eye, frame = scene.eye, item.obj.frame
     if eye is None or item.eye is None:
         scale = scene.diagonal / float(np.hypot(*frame))
         old, new = (frame[0] / 2, frame[1] / 2), (scene.frame[0] / 2, scene.frame[1] / 2)
@@ -80,4 +82,4 @@ def _there(scene: Scene, item: BankItem, degrees: float, way: tuple[float, float
         old, new = item.eye.centre, eye.centre
         if not 1 / _LARGER <= scale * float(np.hypot(*frame)) / scene.diagonal <= _LARGER:
             raise Rejected("from a picture of another magnification")
-    return similarity_matrix(degrees, scale, old, (new[0] + way[0], new[1] + way[1]))
+    return similarity_matrix(degrees, scale, old, (new[0] + displacement[0], new[1] + displacement[1]))

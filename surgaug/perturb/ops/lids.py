@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.labels.class_roles import Roles
+from surgaug.perturb import NotApplicable
 from surgaug.perturb.geometry.eye import deform
-from surgaug.perturb.prior.instrument_bank import eye_of
-from surgaug.perturb.rejection import NotApplicable
-from surgaug.perturb.roles import Roles
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.eye_discs import Disc
 from surgaug.perturb.scene.scene import Scene
 
-STAGE = 3
-LAYER = "anatomy"
 _CELLS = 24  # of the coarse field along the longer side
 _NEAR, _FAR = 1.05, 1.6  # radii of the eye between which the movement sets in
 
@@ -33,12 +31,14 @@ def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -
     return discs
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """What lies outside the eye moved toward it (positive `way`, pixels) or away from it."""
-    eye = eye_of(scene)
+    eye = scene.eye
     if eye is None:
         raise NotApplicable("no eye of which enough is visible")
-    way = rng.uniform(-params.way, params.way) * scene.diagonal
+    toward = rng.uniform(-params.way, params.way) * scene.diagonal
     waves = rng.uniform(-1, 1, (3, 2)) * params.unrest * scene.diagonal / 3
     h, w = scene.frame
     step = max(h, w) / _CELLS
@@ -46,7 +46,10 @@ def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.
     x = (np.arange(max(2, round(w / step)), dtype=np.float32) + 0.5) * step - eye.centre[1]
     y, x = np.meshgrid(y, x, indexing="ij")
     length, angle = np.maximum(np.hypot(y, x), 1e-3), np.arctan2(y, x)
-    amount = way + sum(a * np.sin((k + 1) * angle) + b * np.cos((k + 1) * angle) for k, (a, b) in enumerate(waves))
+    amount = toward + sum(a * np.sin((k + 1) * angle) + b * np.cos((k + 1) * angle) for k, (a, b) in enumerate(waves))
     amount = amount * np.clip((length / eye.radius - _NEAR) / (_FAR - _NEAR), 0, 1)
     field = np.stack([amount * y / length, amount * x / length], -1).astype(np.float32)
-    return deform(scene, field, spare_eye=True), {"way": round(way, 1), "unrest": round(float(np.abs(waves).sum()), 1)}
+    return deform(scene, field, spare_eye=True), {
+        "way": round(toward, 1),
+        "unrest": round(float(np.abs(waves).sum()), 1),
+    }

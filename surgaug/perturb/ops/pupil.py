@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.labels.class_roles import Roles
+from surgaug.perturb import Rejected
 from surgaug.perturb.geometry.eye import require_eye, scale_pupil
-from surgaug.perturb.rejection import Rejected
-from surgaug.perturb.roles import Roles
+from surgaug.perturb.operation import FACTOR, Context
 from surgaug.perturb.scene.eye_discs import Disc
 from surgaug.perturb.scene.scene import Scene
-from surgaug.perturb.strength import FACTOR
-
-STAGE = 4
-LAYER = "anatomy"
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,9 @@ def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -
     return (*(disc.scaled(record["factor"], discs[which].centre) for disc in discs[: which + 1]), *discs[which + 1 :])
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """The pupil `factor` times as wide as it was."""
     require_eye(scene)
     factor = float(np.exp(rng.uniform(np.log(params.smallest), np.log(params.largest))))

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.perturb import NotApplicable
 from surgaug.perturb.geometry.place import pick_object
-from surgaug.perturb.rejection import NotApplicable
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.scene import Scene
-
-STAGE = 10
-LAYER = "objects"
 
 
 @dataclass(frozen=True)
@@ -22,12 +20,14 @@ class Params:
     keep: int = 0
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """One object gone, its place filled."""
-    if scene.wish is None:
+    if context.request is None:
         index = pick_object(scene, rng)
     else:
-        holders = [i for i, thing in enumerate(scene.objects) if scene.wish.drop in thing.class_ids]
+        holders = [i for i, obj in enumerate(scene.objects) if context.request.drop in obj.class_ids]
         if not holders:
             raise NotApplicable("no object of the class to take away")
         index = holders[int(rng.integers(len(holders)))]

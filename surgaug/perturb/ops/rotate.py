@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from surgaug.perturb.geometry.place import move, pick_object
+from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.objects import SceneObject
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import turn_matrix
-
-STAGE = 30
-LAYER = "objects"
 
 
 @dataclass(frozen=True)
@@ -24,24 +22,26 @@ class Params:
     reach: float = 0.2
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """One object turned; the record gives its classes, the angle (positive is clockwise) and the pivot."""
     index = pick_object(scene, rng)
-    thing = scene.objects[index]
-    pivots = _pivots(scene, thing)
+    obj = scene.objects[index]
+    pivots = _pivots(scene, obj)
     name = str(rng.choice(list(pivots)))
     degrees = rng.uniform(-params.degrees, params.degrees)
-    label_map = move(scene, index, turn_matrix(degrees, pivots[name]), params.reach * scene.diagonal)
+    label_map = move(scene, index, turn_matrix(degrees, pivots[name]), params.reach * scene.diagonal, context.bank)
     y, x = pivots[name]
-    record = {"classes": list(thing.class_ids), "degrees": round(degrees, 2), "pivot": name}
+    record = {"classes": list(obj.class_ids), "degrees": round(degrees, 2), "pivot": name}
     return label_map, {**record, "y": round(y, 1), "x": round(x, 1)}
 
 
-def _pivots(scene: Scene, thing: SceneObject) -> dict[str, tuple[float, float]]:
-    if thing.entry is None or thing.kind != "instrument":
-        return {"centre": thing.centre}
-    pivots = {"entry": thing.entry.point, "tip": thing.tip}
-    incision = _incision(scene, thing.entry.point, thing.tip)
+def _pivots(scene: Scene, obj: SceneObject) -> dict[str, tuple[float, float]]:
+    if obj.entry is None or obj.kind != "instrument":
+        return {"centre": obj.centre}
+    pivots = {"entry": obj.entry.point, "tip": obj.tip}
+    incision = _incision(scene, obj.entry.point, obj.tip)
     return pivots if incision is None else {**pivots, "incision": incision}
 
 

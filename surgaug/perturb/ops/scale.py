@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 
 from surgaug.perturb.geometry.place import move, pick_object
+from surgaug.perturb.operation import FACTOR, Context
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import turn_matrix
-from surgaug.perturb.strength import FACTOR
-
-STAGE = 30
-LAYER = "objects"
 
 
 @dataclass(frozen=True)
@@ -23,11 +20,13 @@ class Params:
     factor: float = field(default=1.25, metadata=FACTOR)
 
 
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+def perturb(
+    scene: Scene, rng: np.random.Generator, params: Params, context: Context
+) -> tuple[np.ndarray, dict[str, Any]]:
     """One object scaled, an instrument about its tip, another object about its centre."""
     index = pick_object(scene, rng)
-    thing = scene.objects[index]
+    obj = scene.objects[index]
     factor = float(np.exp(rng.uniform(-1, 1) * np.log(params.factor)))
-    about = thing.tip if thing.kind == "instrument" and thing.entry else thing.centre
-    label_map = move(scene, index, turn_matrix(0.0, about, factor), params.factor * scene.diagonal)
-    return label_map, {"classes": list(thing.class_ids), "factor": round(factor, 3)}
+    about = obj.tip if obj.kind == "instrument" and obj.entry else obj.centre
+    label_map = move(scene, index, turn_matrix(0.0, about, factor), params.factor * scene.diagonal, context.bank)
+    return label_map, {"classes": list(obj.class_ids), "factor": round(factor, 3)}

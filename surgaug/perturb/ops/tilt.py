@@ -7,12 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.geometry.camera import view
-from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import turn_matrix
-
-STAGE = 81
-LAYER = "camera"
 
 
 @dataclass(frozen=True)
@@ -26,9 +21,3 @@ def motion(frame: tuple[int, int], rng: np.random.Generator, params: Params) -> 
     """The picture turned about its middle; positive is clockwise."""
     degrees = rng.uniform(-params.degrees, params.degrees)
     return turn_matrix(degrees, (frame[0] / 2, frame[1] / 2)), {"degrees": round(degrees, 2)}
-
-
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
-    """The map seen after the camera's `motion`."""
-    matrix, record = motion(scene.frame, rng, params)
-    return view(scene, matrix), record

@@ -7,13 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.perturb.geometry.camera import view
-from surgaug.perturb.scene.scene import Scene
+from surgaug.perturb.operation import FACTOR
 from surgaug.perturb.scene.sprites import turn_matrix
-from surgaug.perturb.strength import FACTOR
-
-STAGE = 80
-LAYER = "camera"
 
 
 @dataclass(frozen=True)
@@ -30,9 +25,3 @@ def motion(frame: tuple[int, int], rng: np.random.Generator, params: Params) -> 
     factor = float(np.exp(rng.uniform(np.log(params.farthest), np.log(params.nearest))))
     y, x = (np.array(frame) * (0.5 + rng.uniform(-params.off, params.off, 2))).tolist()
     return turn_matrix(0.0, (y, x), factor), {"factor": round(factor, 3), "y": round(y, 1), "x": round(x, 1)}
-
-
-def perturb(scene: Scene, rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
-    """The map seen after the camera's `motion`."""
-    matrix, record = motion(scene.frame, rng, params)
-    return view(scene, matrix), record

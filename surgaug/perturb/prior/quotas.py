@@ -1,4 +1,4 @@
-"""Class quotas: in which share of the new maps each class is to be seen, and how often it must be asked for."""
+"""Class quotas: the share of the new maps that each class is to be seen in, and how often it must be requested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.options import did_you_mean, tomllib
 
 _CLOSE = 0.005  # shares that differ by less are the same
-_CORRECTION = 2.0  # the most by which a second look changes how often a class is asked for
+_CORRECTION = 2.0  # the most by which a correction changes how often a class is requested
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Balance:
 
 
 @dataclass(frozen=True)
-class Asks:
-    """How likely each class is asked for in a map that lacks it, or (`out`) is taken out of one that shows it.
+class RequestRates:
+    """How likely each class is brought into a map that lacks it (`add`), or taken out of one that shows it (`drop`).
 
-    Both are (id, chance) in a fixed order. scarce: classes below their target, which nothing may be exchanged for.
+    Both are (id, chance) in a fixed order. scarce: classes below their target, which are not given up for another.
     """
 
-    into: tuple[tuple[int, float], ...] = ()
-    out: tuple[tuple[int, float], ...] = ()
+    add: tuple[tuple[int, float], ...] = ()
+    drop: tuple[tuple[int, float], ...] = ()
     scarce: frozenset[int] = frozenset()
 
 
@@ -79,11 +79,11 @@ def _read(path: Path) -> Any:
     return data["balance"] if isinstance(data, dict) and list(data) == ["balance"] else data
 
 
-def targets(balance: Balance, space: LabelSpace, real: Mapping[int, float]) -> dict[int, float]:
-    """The share of maps wanted, by class id; classes that are not named keep theirs.
+def target_shares(balance: Balance, space: LabelSpace, real: Mapping[int, float]) -> dict[int, float]:
+    """The target share of maps by class id; classes that are not named keep the share that they have.
 
-    real: share of the real maps by id. With a threshold t a class in a share f < t of the maps is wanted in
-    f * sqrt(t / f), the repeat factor of LVIS (Gupta, Dollar, Girshick 2019) times its share. Raises UsageError for a
+    real: share of the real maps by id. With a threshold t the target of a class in a share f < t of the maps is
+    f * sqrt(t / f), its share times the repeat factor of LVIS (Gupta, Dollar, Girshick 2019). Raises UsageError for a
     class that the space lacks.
     """
     if balance.threshold is not None:
@@ -101,47 +101,47 @@ def targets(balance: Balance, space: LabelSpace, real: Mapping[int, float]) -> d
 
 @dataclass
 class Trials:
-    """What some maps made for trial tell, by class id: in how many of them (of `n`) the class is seen in the end, and
-    how often it was asked for and came."""
+    """What `n` maps made for trial show, by class id. seen: maps that show the class in the end. requested, came: how
+    often it was requested of a map that lacks it, and how often it could be brought in."""
 
     n: int
     seen: Mapping[int, int]
-    asked: Mapping[int, int]
+    requested: Mapping[int, int]
     came: Mapping[int, int]
 
     def share(self, class_id: int) -> float:
         return self.seen.get(class_id, 0) / self.n
 
     def success(self, class_id: int) -> float:
-        return self.came.get(class_id, 0) / max(self.asked.get(class_id, 0), 1)
+        return self.came.get(class_id, 0) / max(self.requested.get(class_id, 0), 1)
 
 
-def first_asks(wanted: Mapping[int, float], trials: Trials) -> Asks:
-    """Chances by which the wanted shares are reached, if `trials` (without asking) are like the maps to come."""
-    into, out = [], []
-    for class_id, share in sorted(wanted.items()):
+def first_rates(targets: Mapping[int, float], trials: Trials) -> RequestRates:
+    """Rates that reach the target shares, if `trials` (made without requests) are like the maps to come."""
+    add, drop = [], []
+    for class_id, share in sorted(targets.items()):
         now, success = trials.share(class_id), trials.success(class_id)
         if share > now + _CLOSE and success > 0:
-            into.append((class_id, min(1.0, (share - now) / ((1 - now) * success))))
+            add.append((class_id, min(1.0, (share - now) / ((1 - now) * success))))
         elif share < now - _CLOSE:
-            out.append((class_id, (now - share) / now))
-    return Asks(tuple(into), tuple(out), frozenset(i for i, _ in into))
+            drop.append((class_id, (now - share) / now))
+    return RequestRates(tuple(add), tuple(drop), frozenset(i for i, _ in add))
 
 
-def corrected(asks: Asks, wanted: Mapping[int, float], before: Trials, after: Trials) -> Asks:
-    """The chances to come in once more, after a look at what they did: `after` are trials with them, `before` without.
+def corrected(rates: RequestRates, targets: Mapping[int, float], before: Trials, after: Trials) -> RequestRates:
+    """`rates`, with the chances to bring in corrected by what they did: `after` are trials with them, `before` without.
 
-    One class's coming in keeps another out, or takes its place.
+    They need it because a class that comes in keeps another out, or takes its place.
     """
-    into = []
-    for class_id, chance in asks.into:
-        needed = wanted[class_id] - before.share(class_id)
+    add = []
+    for class_id, chance in rates.add:
+        needed = targets[class_id] - before.share(class_id)
         gained = max(after.share(class_id) - before.share(class_id), needed / _CORRECTION)
-        into.append((class_id, min(1.0, chance * max(needed / gained, 1 / _CORRECTION))))
-    return Asks(tuple(into), asks.out, asks.scarce)
+        add.append((class_id, min(1.0, chance * max(needed / gained, 1 / _CORRECTION))))
+    return RequestRates(tuple(add), rates.drop, rates.scarce)
 
 
-def unreachable(wanted: Mapping[int, float], asks: Asks, trials: Trials) -> Sequence[int]:
-    """Classes that should be seen more often, and never came when they were asked for."""
-    asked = {i for i, _ in asks.into}
-    return [i for i, share in sorted(wanted.items()) if share > trials.share(i) + _CLOSE and i not in asked]
+def unreachable(targets: Mapping[int, float], rates: RequestRates, trials: Trials) -> Sequence[int]:
+    """Classes that should be seen more often, and never came when they were requested."""
+    requested = {i for i, _ in rates.add}
+    return [i for i, share in sorted(targets.items()) if share > trials.share(i) + _CLOSE and i not in requested]

@@ -8,8 +8,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelSpace
-from surgaug.perturb.roles import roles
 
 NOTHING_ABOVE = 1 << 14
 
@@ -36,14 +36,13 @@ def tables(space: LabelSpace, dtype: np.dtype, objects: frozenset[int] = frozens
     """Of `space`, for maps of `dtype`. objects: ids that are known to be objects from a map alone."""
     size, known = int(np.iinfo(dtype).max) + 1, roles(space)
     instruments, sources, covers = (np.zeros(size, bool) for _ in range(3))
-    instruments[[c.id for c in space.classes if c.kind == "instrument"]] = True
-    instruments[sorted(known.movable | objects)] = True
+    instruments[sorted(known.instruments | objects)] = True
     depths = np.zeros(size, np.int16)
     depths[list(space.ids)] = [c.depth for c in space.classes]
     discs = {i for level in known.discs for i in level}
     deepest = max((space.by_id(i).depth for i in discs), default=0)
-    covers[[c.id for c in space.classes if c.id not in discs and (c.kind == "instrument" or c.depth > deepest)]] = True
-    covers[sorted(known.movable)] = True
+    covers[[c.id for c in space.classes if c.id not in discs and c.depth > deepest]] = True
+    covers[sorted(known.instruments)] = True
     sources[list(space.ids)] = True
     sources &= ~instruments
     stiff = instruments | (depths > min((space.by_id(i).depth for i in known.movable), default=NOTHING_ABOVE))

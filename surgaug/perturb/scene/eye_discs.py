@@ -73,6 +73,14 @@ class Disc:
         return float(self.radius.mean())
 
 
+@dataclass(frozen=True)
+class Eye:
+    """The outermost disc of an eye: centre (y, x) and mean radius, in pixels."""
+
+    centre: tuple[float, float]
+    radius: float
+
+
 def drawn(outline: np.ndarray, size: tuple[int, int], origin: tuple[int, int] = (0, 0)) -> np.ndarray:
     """uint8 [h, w] of `size`, its top left pixel at `origin` (y, x): 1 inside the closed outline [N, 2] of (x, y)."""
     canvas = np.zeros(size, np.uint8)

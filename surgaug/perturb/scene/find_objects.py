@@ -1,4 +1,4 @@
-"""The things in a label map that can be moved, found as whole objects; see `surgaug.perturb.scene.objects`."""
+"""The objects in a label map that can be moved, found whole; see `surgaug.perturb.scene.objects`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from surgaug.perturb.roles import Roles
+from surgaug.labels.class_roles import Roles, movable_in, shape_of
 from surgaug.perturb.scene.class_tables import looked_up
 from surgaug.perturb.scene.objects import MIN_PIXELS, Entry, SceneObject, long_axis
 
 _GAP = 0.03  # of the frame's diagonal: parts of one class that lie nearer to each other are one object
 _COARSE = 4
 _SAMPLED = 1000  # pixels from which a direction is told
-_BACKGROUND_SHARE = 0.2  # a class of an unknown label space is background from this share of the frame's rim
-_THIN = 3.0  # length to width, from which something at the border is taken for an instrument where nothing is known
 
 
 def find_objects(label_map: np.ndarray, roles: Roles, ignore: int | None) -> tuple[SceneObject, ...]:
     """The movable objects of a label map [H, W], the same order for the same map."""
     if roles.known:
         return tuple(_of_classes(label_map, sorted(roles.movable), roles.handles, None))
-    return tuple(_of_unknown(label_map, ignore))
+    class_ids, any_shape = movable_in(label_map, ignore)
+    found = _of_classes(label_map, class_ids, {}, _shape_of)
+    return tuple(found if any_shape else (obj for obj in found if obj.kind == "instrument"))
 
 
 def find_again(
@@ -37,39 +37,20 @@ def find_again(
         return tuple(objects)
     margin = int(np.ceil(_GAP * np.hypot(*label_map.shape))) + 1
     changed = (y - margin, x - margin, y + h + margin, x + w + margin)
-    far = [thing for thing in objects if not _meet(thing.box, changed)]
-    near = [thing.box for thing in objects if _meet(thing.box, changed)] + [(y, x, y + h, x + w)]
+    far = [obj for obj in objects if not _meet(obj.box, changed)]
+    near = [obj.box for obj in objects if _meet(obj.box, changed)] + [(y, x, y + h, x + w)]
     y0, x0 = np.min(near, 0)[:2].tolist()
     y1, x1 = np.max(near, 0)[2:].tolist()
     found = _of_classes(label_map, sorted(roles.movable), roles.handles, None, (y0, x0, y1, x1), far)
-    return tuple(sorted([*far, *found], key=lambda thing: (roles.handles.get(i := thing.class_ids[0], i), thing.box)))
+    return tuple(sorted([*far, *found], key=lambda obj: (roles.handles.get(i := obj.class_ids[0], i), obj.box)))
 
 
 def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _of_unknown(label_map: np.ndarray, ignore: int | None) -> list[SceneObject]:
-    """Objects where the label space tells nothing: what is not background.
-
-    With one foreground class everything of it may move; with more, only what is thin and comes in from the border.
-    """
-    rim = _perimeter(label_map)
-    present, counts = np.unique(label_map[label_map != ignore] if ignore is not None else label_map, return_counts=True)
-    if len(present) < 2:
-        return []
-    on_rim = {int(i): float(np.mean(rim == i)) for i in present}
-    background = int(max(zip(present, counts, strict=True), key=lambda p: p[1] * (on_rim[int(p[0])] + 1e-3))[0])
-    foreground = [int(i) for i in present if i != background]
-    if len(foreground) == 1:
-        return _of_classes(label_map, foreground, {}, _kind_by_shape)
-    candidates = [i for i in foreground if on_rim[i] < _BACKGROUND_SHARE]
-    found = _of_classes(label_map, candidates, {}, _kind_by_shape)
-    return [thing for thing in found if thing.kind == "instrument"]
-
-
-def _kind_by_shape(thing: SceneObject) -> str:
-    return "instrument" if thing.entries and thing.length > _THIN * thing.width else "blob"
+def _shape_of(obj: SceneObject) -> str:
+    return shape_of(bool(obj.entries), obj.length, obj.width)
 
 
 def _of_classes(
@@ -87,11 +68,11 @@ def _of_classes(
     top, left, bottom, right = box or (0, 0, *label_map.shape)
     part = label_map[top:bottom, left:right]
     owners = looked_up(table, part)
-    for thing in known:
-        y0, x0 = max(thing.box[0], top), max(thing.box[1], left)
-        y1, x1 = min(thing.box[2], bottom), min(thing.box[3], right)
+    for obj in known:
+        y0, x0 = max(obj.box[0], top), max(obj.box[1], left)
+        y1, x1 = min(obj.box[2], bottom), min(obj.box[3], right)
         if y0 < y1 and x0 < x1:
-            own = thing.mask[y0 - thing.box[0] : y1 - thing.box[0], x0 - thing.box[1] : x1 - thing.box[1]]
+            own = obj.mask[y0 - obj.box[0] : y1 - obj.box[0], x0 - obj.box[1] : x1 - obj.box[1]]
             owners[y0 - top : y1 - top, x0 - left : x1 - left][own] = 0
     x, y, w, h = cv2.boundingRect((owners > 0).view(np.uint8))
     if not w:
@@ -133,22 +114,15 @@ def _split(
         y0, x0 = offset[0] + gy, offset[1] + gx
         box = (y0, x0, y0 + gh, x0 + gw)
         ids = np.where(own, label_map[y0 : y0 + gh, x0 : x0 + gw], 0)
-        thing = SceneObject(frame, box, ids, own, "instrument", _entries(own, box, frame))
-        if kind_of is not None and kind_of(thing) != thing.kind:
-            thing = SceneObject(frame, box, ids, own, kind_of(thing), thing.entries)
-        found.append(thing)
+        obj = SceneObject(frame, box, ids, own, "instrument", _entries(own, box, frame))
+        if kind_of is not None and kind_of(obj) != obj.kind:
+            obj = SceneObject(frame, box, ids, own, kind_of(obj), obj.entries)
+        found.append(obj)
     return found
 
 
-def _perimeter(array: np.ndarray) -> np.ndarray:
-    """The border pixels of [H, W] in clockwise order from the top left, each once."""
-    if min(array.shape) == 1:
-        return array.ravel()
-    return np.concatenate([array[0], array[1:, -1], array[-1, -2::-1], array[-2:0:-1, 0]])
-
-
 def _entries(mask: np.ndarray, box: tuple[int, int, int, int], frame: tuple[int, int]) -> tuple[Entry, ...]:
-    """The runs of border pixels of an object, round the corners of the frame, and which way each goes out."""
+    """The runs of border pixels of an object, round the corners of the frame, and the direction out of each."""
     height, width = frame
     y0, x0, y1, x1 = box
     points = []
@@ -182,16 +156,16 @@ def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
     near = np.argwhere(labels == labels[first[0], first[1]]) + low + origin
     near = near[((near - point) ** 2).sum(1) < reach**2].astype(float)
     near = near[:: -(-len(near) // _SAMPLED)]
-    way, elongation = long_axis(near)
+    axis, elongation = long_axis(near)
     inward = near.mean(0) - point
-    # What is round here has no axis that one could trust, so there the way is that to the middle of what is seen.
+    # What is round here has no axis that one could trust, so there the direction is that to the middle of what is seen.
     if elongation < 2.0:
-        way = -inward / max(float(np.hypot(*inward)), 1e-9) if np.hypot(*inward) > 1 else out
-    elif way @ (inward if abs(way @ out) < 0.1 else -out) > 0:
-        way = -way
-    lean = float(way @ out)
+        axis = -inward / max(float(np.hypot(*inward)), 1e-9) if np.hypot(*inward) > 1 else out
+    elif axis @ (inward if abs(axis @ out) < 0.1 else -out) > 0:
+        axis = -axis
+    lean = float(axis @ out)
     if lean < 0.3:
-        side = way - lean * out
+        side = axis - lean * out
         side = side / max(np.hypot(*side), 1e-9) * np.sqrt(1 - 0.09)
-        way = 0.3 * out + side
-    return Entry((float(point[0]), float(point[1])), len(run), (float(way[0]), float(way[1])))
+        axis = 0.3 * out + side
+    return Entry((float(point[0]), float(point[1])), len(run), (float(axis[0]), float(axis[1])))

@@ -1,9 +1,12 @@
-"""What comes to light when an object is taken away: the anatomy below it, continued.
+"""What a map does not show: the anatomy below an object, an object behind another, what lies beyond the frame.
 
-Inside the discs of the eye that is known (`perturb/scene/eye_discs.py`). Elsewhere every class around the hole
-spreads into it as heat does (Laplace's equation for each class's share, insulated at the frame), and the largest share
-wins. So an edge that enters the hole on one side and leaves it on the other is joined by a smooth line, where the
-nearest label would follow the hole's middle.
+`fill`: below an object. Inside the discs of the eye that is known (`perturb/scene/eye_discs.py`). Elsewhere every
+class around the hole spreads into it as heat does (Laplace's equation for each class's share, insulated at the frame),
+and the largest share wins. So an edge that enters the hole on one side and leaves it on the other is joined by a smooth
+line, where the nearest label would follow the hole's middle.
+
+`bridge`: a thin object that goes on behind another is joined. `surroundings`: what is needed to continue the classes
+around the eye beyond the frame.
 """
 
 from __future__ import annotations
@@ -13,13 +16,18 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from surgaug.perturb.rejection import NotApplicable
+from surgaug.perturb import NotApplicable, Rejected
 from surgaug.perturb.scene.eye_discs import Disc
 
 _MARGIN = 6
 _THIN = 3.0  # pixels from the hole's rim to its middle: below, the nearest label is as good
 _GRID = 6  # half width of a hole, in cells of the grid on which the heat spreads
 _SWEEPS = 30
+_STRAIGHT = 0.6  # cosine of the angle by which a part may point past the other
+_REACH = 12.0  # pixels from the place of contact in which a part's direction is seen, or twice its width
+_WIDE = 5  # pixels of contact from which widths are compared
+_ALIKE = 3.0  # times the width of the other part
+CELL = 6  # pixels of the grid on which `surroundings` measures distances
 
 
 def fill(
@@ -136,3 +144,75 @@ def _shares(nearest: np.ndarray, known: np.ndarray, step: float) -> np.ndarray:
         winner[share > best] = class_id
         best = np.maximum(best, share)
     return winner.astype(nearest.dtype)
+
+
+def bridge(own: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """bool [h, w]: pixels of `over` where the object `own` goes on behind it. Both bool [h, w].
+
+    Two places where `own` meets `over` are joined by a straight band if what lies behind each points at the other and
+    the line between them lies within `over`.
+    """
+    found = np.zeros(own.shape, np.uint8)
+    contact = own & cv2.dilate(over.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
+    if not contact.any():
+        return found.view(bool)
+    count, _, stats, centres = cv2.connectedComponentsWithStats(contact.view(np.uint8), connectivity=8)
+    widths = stats[:, cv2.CC_STAT_AREA]
+    points = np.argwhere(own)
+    directions = [_direction_out(points, centres[i][::-1], float(widths[i])) for i in range(1, count)]
+    for i in range(1, count):
+        for j in range(i + 1, count):
+            if (
+                _face(centres[i][::-1], directions[i - 1], centres[j][::-1], directions[j - 1])
+                and _alike(widths[i], widths[j])
+                and _within(centres[i], centres[j], own | over)
+            ):
+                _band(found, centres[i], centres[j], float(min(widths[i], widths[j])))
+    return found.view(bool) & over
+
+
+def _direction_out(points: np.ndarray, at: np.ndarray, width: float) -> np.ndarray:
+    """The direction (dy, dx) in which the part behind the place of contact `at` points."""
+    near = points[((points - at) ** 2).sum(1) <= max(_REACH, 2 * width) ** 2]
+    out = at - near.mean(0)
+    return out / max(float(np.hypot(*out)), 1e-9)
+
+
+def _face(a: np.ndarray, toward_b: np.ndarray, b: np.ndarray, toward_a: np.ndarray) -> bool:
+    between = (b - a) / max(float(np.hypot(*(b - a))), 1e-9)
+    return float(toward_b @ between) > _STRAIGHT and float(toward_a @ -between) > _STRAIGHT
+
+
+def _alike(a: int, b: int) -> bool:
+    return max(a, b) < _WIDE or max(a, b) <= _ALIKE * min(a, b)
+
+
+def _band(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, width: float) -> None:
+    """Draw ones from a to b (x, y), `width` pixels across, a little longer than their distance."""
+    along = (b - a) / max(float(np.hypot(*(b - a))), 1e-9)
+    across = np.array([-along[1], along[0]]) * (width - 1) / 2
+    corners = np.array([a - along - across, b + along - across, b + along + across, a - along + across])
+    cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), 1, shift=4)
+
+
+def _within(a: np.ndarray, b: np.ndarray, area: np.ndarray) -> bool:
+    steps = np.linspace(0, 1, 32)[:, None]
+    x, y = np.round(a + steps * (b - a)).astype(int).T
+    return bool(area[y, x].mean() > 0.9)
+
+
+def surroundings(label_map: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The ids at the border of a map [H, W], and of each the signed distance from its edge, float32 on a grid of `CELL`
+    pixels, in cells, positive inside.
+
+    usable: bool by id, which classes count; where none of them is at the border, all that the map has. Raises Rejected
+    where it has none.
+    """
+    h, w = label_map.shape
+    small = cv2.resize(label_map, (max(1, w // CELL), max(1, h // CELL)), interpolation=cv2.INTER_NEAREST)
+    rim = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    ids = np.unique(rim[usable[rim]]) if usable[rim].any() else np.unique(small[usable[small]])
+    if not len(ids):
+        raise Rejected("nothing around the eye to continue it with")
+    own = [(small == class_id).view(np.uint8) for class_id in ids]
+    return ids, [cv2.distanceTransform(o, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - o, cv2.DIST_L2, 5) for o in own]

@@ -1,4 +1,4 @@
-"""A thing in a label map that can be moved, as a whole: a tip with its handle, both arms of a forceps.
+"""An object in a label map that can be moved, as a whole: a tip with its handle, both arms of a forceps.
 
 Positions are (y, x) in pixels of the frame, directions unit vectors (dy, dx). Boxes are (y0, x0, y1, x1), end excluded.
 """
@@ -16,7 +16,7 @@ MIN_PIXELS = 12  # fewer are a slip of the annotator's hand
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an object comes into the frame: the middle of its border pixels, their number, and the way out."""
+    """Where an object comes into the frame: the middle of its border pixels, their number, the outward direction."""
 
     point: tuple[float, float]
     length: int
@@ -73,7 +73,7 @@ class SceneObject:
 
     @cached_property
     def axis(self) -> tuple[float, float]:
-        """The way from the entry to the tip; for a free object its long axis."""
+        """The direction from the entry to the tip; for a free object its long axis."""
         if self.entry:
             dy, dx = self.tip[0] - self.entry.point[0], self.tip[1] - self.entry.point[1]
             norm = float(np.hypot(dy, dx))
@@ -113,6 +113,6 @@ def long_axis(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Unit vector (dy, dx) along float [N, 2] points, upward or leftward, and how much longer than wide they lie."""
     centred = points - points.mean(0)
     values, vectors = np.linalg.eigh(centred.T @ centred)
-    way = vectors[:, -1]
+    axis = vectors[:, -1]
     ratio = float(np.sqrt(max(values[1], 0.0) / max(values[0], 1e-9)))
-    return (way if tuple(way) < (0, 0) else -way), ratio
+    return (axis if tuple(axis) < (0, 0) else -axis), ratio

@@ -11,8 +11,8 @@ import numpy as np
 from surgaug.perturb.scene.objects import SceneObject
 
 SHIFT = 4  # bits of a sixteenth of a pixel
-_SMOOTH_FROM = 4.0  # pixels of width; thinner things would break apart if their edge were smoothed
-_LEAVES = 0.5  # cosine of the greatest angle between a way out of the frame and the side's normal
+_SMOOTH_FROM = 4.0  # pixels of width; thinner objects would break apart if their edge were smoothed
+_LEAVES = 0.5  # cosine of the greatest angle between a direction out of the frame and the side's normal
 _CUT = 0.4  # of a blob's extent that lies along the border, from which the border is taken to cut it
 
 
@@ -41,23 +41,23 @@ class Placed:
     mask: np.ndarray
 
 
-def cut(thing: SceneObject, reach: float) -> Sprite:
+def cut(obj: SceneObject, reach: float) -> Sprite:
     """The sprite of an object; what the frame cuts off is continued for `reach` pixels.
 
     An instrument goes on straight along its own axis. A blob is mirrored at a border that cuts it.
     """
-    smooth = thing.width >= _SMOOTH_FROM
-    if not thing.entries:
-        layers = tuple((i, ((thing.ids == i) & thing.mask).view(np.uint8) * 255) for i in thing.class_ids)
-        return Sprite(thing.box[:2], layers, smooth)
-    return _extruded(thing, reach, smooth) if thing.kind == "instrument" else _mirrored(thing, smooth)
+    smooth = obj.width >= _SMOOTH_FROM
+    if not obj.entries:
+        layers = tuple((i, ((obj.ids == i) & obj.mask).view(np.uint8) * 255) for i in obj.class_ids)
+        return Sprite(obj.box[:2], layers, smooth)
+    return _extruded(obj, reach, smooth) if obj.kind == "instrument" else _mirrored(obj, smooth)
 
 
-def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
-    frame = thing.frame
-    y0, x0, y1, x1 = thing.box
+def _extruded(obj: SceneObject, reach: float, smooth: bool) -> Sprite:
+    frame = obj.frame
+    y0, x0, y1, x1 = obj.box
     corners = [np.array([y0, x0]), np.array([y1, x1])]
-    for entry in thing.entries:
+    for entry in obj.entries:
         end = np.array(entry.point) + reach * np.array(entry.direction)
         corners += [end - entry.length, end + entry.length]
     low = np.floor(np.min(corners, 0)).astype(int)
@@ -65,11 +65,11 @@ def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
     # Beyond the frame only as far as something may be moved.
     low = np.maximum(low, [-int(reach), -int(reach)])
     high = np.minimum(high, [frame[0] + int(reach), frame[1] + int(reach)])
-    beyond = continued(thing, reach)
+    beyond = continued(obj, reach)
     layers = []
-    for class_id in thing.class_ids:
+    for class_id in obj.class_ids:
         canvas = np.zeros(high - low, np.uint8)
-        own = (thing.ids == class_id) & thing.mask
+        own = (obj.ids == class_id) & obj.mask
         canvas[y0 - low[0] : y1 - low[0], x0 - low[1] : x1 - low[1]] = own.view(np.uint8) * 255
         for polygon in (polygon for i, polygon in beyond if i == class_id):
             cv2.fillConvexPoly(canvas, fixed_point(polygon - low[::-1]), 255, shift=SHIFT)
@@ -77,32 +77,32 @@ def _extruded(thing: SceneObject, reach: float, smooth: bool) -> Sprite:
     return Sprite((int(low[0]), int(low[1])), tuple(layers), smooth)
 
 
-def continued(thing: SceneObject, reach: float) -> list[tuple[int, np.ndarray]]:
+def continued(obj: SceneObject, reach: float) -> list[tuple[int, np.ndarray]]:
     """How an instrument goes on for `reach` pixels beyond the frame: class ids and convex polygons [4, 2] of (x, y)."""
     polygons = []
-    for class_id in thing.class_ids:
+    for class_id in obj.class_ids:
         ends: list[tuple[np.ndarray, np.ndarray]] = []
-        for a, b, out in _border_runs(thing, class_id):
+        for a, b, out in _border_runs(obj, class_id):
             middle = (a + b) / 2
-            entry = min(thing.entries, key=lambda e: float(((np.array(e.point) - middle) ** 2).sum()))
-            way = reach * _outward(np.array(entry.direction), out)
-            polygons.append((class_id, np.array([a, b, b + way, a + way])))
-            # Round a corner of the frame two runs meet, and the gap between their ways is part of the instrument.
+            entry = min(obj.entries, key=lambda e: float(((np.array(e.point) - middle) ** 2).sum()))
+            ahead = reach * _outward(np.array(entry.direction), out)
+            polygons.append((class_id, np.array([a, b, b + ahead, a + ahead])))
+            # Round a corner of the frame two runs meet: the gap between their continuations is the instrument's too.
             for end in (a, b):
                 polygons += [
-                    (class_id, np.array([end, end + way, end + way + its_way, other + its_way]))
-                    for other, its_way in ends
+                    (class_id, np.array([end, end + ahead, end + ahead + its_own, other + its_own]))
+                    for other, its_own in ends
                     if np.abs(end - other).max() <= 1
                 ]
-            ends += [(a, way), (b, way)]
+            ends += [(a, ahead), (b, ahead)]
     return [(class_id, polygon[:, ::-1]) for class_id, polygon in polygons]
 
 
-def _outward(way: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """The unit vector `way`, turned where it hardly leaves the side of the frame whose normal is `out`."""
-    short = _LEAVES - float(way @ out)
-    way = way + max(short, 0.0) * out
-    return way / np.hypot(*way)
+def _outward(direction: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The unit vector `direction`, turned where it hardly leaves the side of the frame whose normal is `out`."""
+    short = _LEAVES - float(direction @ out)
+    direction = direction + max(short, 0.0) * out
+    return direction / np.hypot(*direction)
 
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
@@ -110,23 +110,23 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
     return np.round(points * (1 << SHIFT)).astype(np.int32)
 
 
-def _border_runs(thing: SceneObject, class_id: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """First and last pixel (y, x) of every run of a class along the frame's four sides, and the side's way out."""
-    y0, x0, y1, x1 = thing.box
+def _border_runs(obj: SceneObject, class_id: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """First and last pixel (y, x) of every run of a class along the frame's sides, and the side's outward normal."""
+    y0, x0, y1, x1 = obj.box
 
     def along(line: Any) -> list[tuple[int, int]]:
-        return _runs((thing.ids[line] == class_id) & thing.mask[line])
+        return _runs((obj.ids[line] == class_id) & obj.mask[line])
 
     runs = []
     if y0 == 0:
         runs += [((0, x0 + a), (0, x0 + b), (-1, 0)) for a, b in along(np.s_[0])]
-    if y1 == thing.frame[0]:
+    if y1 == obj.frame[0]:
         runs += [((y1 - 1, x0 + a), (y1 - 1, x0 + b), (1, 0)) for a, b in along(np.s_[-1])]
     if x0 == 0:
         runs += [((y0 + a, 0), (y0 + b, 0), (0, -1)) for a, b in along(np.s_[:, 0])]
-    if x1 == thing.frame[1]:
+    if x1 == obj.frame[1]:
         runs += [((y0 + a, x1 - 1), (y0 + b, x1 - 1), (0, 1)) for a, b in along(np.s_[:, -1])]
-    return [(np.array(first, float), np.array(last, float), np.array(way, float)) for first, last, way in runs]
+    return [(np.array(first, float), np.array(last, float), np.array(out, float)) for first, last, out in runs]
 
 
 def _runs(line: np.ndarray) -> list[tuple[int, int]]:
@@ -134,15 +134,15 @@ def _runs(line: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 
-def _mirrored(thing: SceneObject, smooth: bool) -> Sprite:
-    frame = thing.frame
-    y0, x0, y1, x1 = thing.box
-    h, w = thing.mask.shape
+def _mirrored(obj: SceneObject, smooth: bool) -> Sprite:
+    frame = obj.frame
+    y0, x0, y1, x1 = obj.box
+    h, w = obj.mask.shape
     sides = (
-        (y0 == 0, thing.mask[0], w, h),
-        (y1 == frame[0], thing.mask[-1], w, h),
-        (x0 == 0, thing.mask[:, 0], h, w),
-        (x1 == frame[1], thing.mask[:, -1], h, w),
+        (y0 == 0, obj.mask[0], w, h),
+        (y1 == frame[0], obj.mask[-1], w, h),
+        (x0 == 0, obj.mask[:, 0], h, w),
+        (x1 == frame[1], obj.mask[:, -1], h, w),
     )
     above, below, left, right = (
         far if at and np.count_nonzero(line) > _CUT * extent else 0 for at, line, extent, far in sides
@@ -151,10 +151,10 @@ def _mirrored(thing: SceneObject, smooth: bool) -> Sprite:
         (
             i,
             cv2.copyMakeBorder(
-                ((thing.ids == i) & thing.mask).view(np.uint8) * 255, above, below, left, right, cv2.BORDER_REFLECT
+                ((obj.ids == i) & obj.mask).view(np.uint8) * 255, above, below, left, right, cv2.BORDER_REFLECT
             ),
         )
-        for i in thing.class_ids
+        for i in obj.class_ids
     )
     return Sprite((y0 - above, x0 - left), layers, smooth)
 

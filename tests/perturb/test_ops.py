@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from perturb_cases import CADIS, SPACES, TWO, WIDE, dtype_of, eye, label_maps
+from perturb_cases import CADIS, SPACES, TWO, WIDE, draw, dtype_of, eye, label_maps
 
-from surgaug.perturb import ops
-from surgaug.perturb.mixer import DEFAULT_OPS, mix, parse_ops
-from surgaug.perturb.rejection import NotApplicable, Rejected
+from surgaug.perturb import NotApplicable, Rejected, ops
+from surgaug.perturb.mixer import mix
+from surgaug.perturb.recipe import parse_ops
 from surgaug.perturb.scene.scene import Scene
 
 EVERY = ",".join(ops.names())
@@ -31,7 +31,7 @@ def test_every_operation_keeps_shape_type_ids_and_ignore(case, name, seed):
     before = label_map.copy()
     scene = Scene(label_map, space)
     try:
-        after, record = ops.get(name).perturb(scene, np.random.default_rng(seed), ops.get(name).Params())
+        after, record = draw(name, scene, np.random.default_rng(seed))
     except Rejected as reason:
         assert str(reason)
         after = label_map
@@ -55,7 +55,7 @@ def test_thousands_of_random_maps_through_every_operation(case, seed):
 def test_the_same_map_for_the_same_seed_with_and_without_what_the_scene_remembers(case, seed):
     label_map, space = case
     scene = Scene(label_map, space)
-    chosen = parse_ops(DEFAULT_OPS)
+    chosen = parse_ops(ops.USUAL)
     first = mix(scene, chosen, np.random.default_rng(seed))
     mix(scene, chosen, np.random.default_rng(seed + 1))
     second = mix(scene, chosen, np.random.default_rng(seed))
@@ -68,12 +68,11 @@ def test_the_same_map_for_the_same_seed_with_and_without_what_the_scene_remember
 @pytest.mark.parametrize("space", SPACES, ids=lambda s: f"{s.name}-{s.ignore}")
 @pytest.mark.parametrize("name", ops.names())
 def test_a_map_of_one_class_and_a_map_of_ignored_pixels(space, name):
-    module = ops.get(name)
     values = [space.ids[0]] + ([] if space.ignore is None else [space.ignore])
     for value in values:
         uniform = np.full((24, 32), value, dtype_of(space))
         try:
-            after, _ = module.perturb(Scene(uniform, space), np.random.default_rng(0), module.Params())
+            after, _ = draw(name, Scene(uniform, space), np.random.default_rng(0))
         except Rejected:
             continue
         assert np.array_equal(after, uniform)
@@ -81,22 +80,21 @@ def test_a_map_of_one_class_and_a_map_of_ignored_pixels(space, name):
 
 @pytest.mark.parametrize("name", ["shift", "rotate", "scale"])
 def test_an_object_that_fills_the_frame_and_one_of_a_single_pixel(name):
-    module = ops.get(name)
     full = np.full((30, 40), 13, np.uint8)
     with pytest.raises(Rejected):
-        module.perturb(Scene(full, CADIS), np.random.default_rng(0), module.Params())
+        draw(name, Scene(full, CADIS), np.random.default_rng(0))
     dot = np.full((30, 40), 6, np.uint8)
     dot[12, 17] = 13
     with pytest.raises(NotApplicable):
-        module.perturb(Scene(dot, CADIS), np.random.default_rng(0), module.Params())
+        draw(name, Scene(dot, CADIS), np.random.default_rng(0))
 
 
 def tried(name, label_map, space, n=40):
     """The maps that `n` draws gave, with their records."""
-    module, scene, found = ops.get(name), Scene(label_map, space), []
+    scene, found = Scene(label_map, space), []
     for seed in range(n):
         try:
-            found.append(module.perturb(scene, np.random.default_rng(seed), module.Params()))
+            found.append(draw(name, scene, np.random.default_rng(seed)))
         except Rejected:
             continue
     assert len(found) >= n // 4, "hardly a try succeeds"
@@ -109,9 +107,9 @@ def test_moved_instruments_come_from_the_border_with_their_handle(name):
     for after, record in tried(name, label_map, CADIS):
         moved = set(record["classes"])
         assert moved in ({13, 21}, {17}), "tip and handle are one object"
-        objects = {thing.class_ids: thing for thing in Scene(after, CADIS).objects}
-        for class_ids, thing in objects.items():
-            assert thing.entries, f"{class_ids} floats after {record}"
+        objects = {obj.class_ids: obj for obj in Scene(after, CADIS).objects}
+        for class_ids, obj in objects.items():
+            assert obj.entries, f"{class_ids} floats after {record}"
         assert (after == (17 if 13 in moved else 13)).sum() >= 0.9 * (label_map == (17 if 13 in moved else 13)).sum()
         assert {int(i) for i in np.unique(after)} <= {0, 4, 5, 6, 13, 17, 21}
 
@@ -161,15 +159,15 @@ def test_swap_changes_tip_and_handle_together_and_nothing_else():
 
 
 def test_flip_is_its_own_inverse_and_leaves_ignored_pixels():
-    flip = ops.get("flip")
     label_map = eye((40, 60))
-    once, record = flip.perturb(Scene(label_map, CADIS), np.random.default_rng(0), flip.Params())
+    once, record = draw("flip", Scene(label_map, CADIS), np.random.default_rng(0))
     assert record == {"axis": "left-right"} and np.array_equal(once, label_map[:, ::-1])
     wide = np.where(label_map == 6, 300, 40000).astype(np.uint16)
     wide[:10, :10] = WIDE.ignore
-    after, _ = flip.perturb(Scene(wide, WIDE), np.random.default_rng(0), flip.Params())
+    after, _ = draw("flip", Scene(wide, WIDE), np.random.default_rng(0))
     sound(wide, after, WIDE)
-    up, record = flip.perturb(Scene(label_map, CADIS), np.random.default_rng(0), flip.Params(False, True))
+    settings = {"left_right": False, "up_down": True}.items()
+    up, record = draw("flip", Scene(label_map, CADIS), np.random.default_rng(0), settings)
     assert record == {"axis": "up-down"} and np.array_equal(up, label_map[::-1])
 
 
@@ -189,21 +187,21 @@ def test_objects_above_hide_what_is_moved_below_them():
 
 
 def test_remove_takes_one_instrument_and_never_the_last_polyp():
-    label_map, remove = eye(), ops.get("remove")
+    label_map = eye()
     gone = set()
     for seed in range(10):
-        after, record = remove.perturb(Scene(label_map, CADIS), np.random.default_rng(seed), remove.Params())
+        after, record = draw("remove", Scene(label_map, CADIS), np.random.default_rng(seed))
         assert not np.isin(after, record["classes"]).any()
         gone.add(tuple(record["classes"]))
     assert gone == {(13, 21), (17,)}
     polyp = np.zeros((88, 88), np.uint8)
     polyp[30:50, 40:60] = 1
     with pytest.raises(NotApplicable, match="too few"):
-        remove.perturb(Scene(polyp, TWO), np.random.default_rng(0), remove.Params())
+        draw("remove", Scene(polyp, TWO), np.random.default_rng(0))
 
 
 def test_approach_moves_along_the_axis():
     for after, record in tried("approach", eye(), CADIS):
-        thing = next(t for t in Scene(eye(), CADIS).objects if list(t.class_ids) == record["classes"])
-        along = (record["dy"], record["dx"]) @ np.array(thing.axis)
+        obj = next(t for t in Scene(eye(), CADIS).objects if list(t.class_ids) == record["classes"])
+        along = (record["dy"], record["dx"]) @ np.array(obj.axis)
         assert along == pytest.approx(record["way"], abs=1) and (after != eye()).any()

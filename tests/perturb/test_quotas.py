@@ -11,7 +11,15 @@ from perturb_cases import CADIS, eye
 from surgaug.errors import UsageError
 from surgaug.io.atomic import write_png
 from surgaug.perturb.config import AugmentConfig
-from surgaug.perturb.prior.quotas import Balance, Trials, corrected, first_asks, parse_balance, targets, unreachable
+from surgaug.perturb.prior.quotas import (
+    Balance,
+    Trials,
+    corrected,
+    first_rates,
+    parse_balance,
+    target_shares,
+    unreachable,
+)
 from surgaug.perturb.recipe import Recipe, parse_recipe
 from surgaug.perturb.run import augment_masks
 from surgaug.runtime.feedback import Silent
@@ -19,9 +27,9 @@ from surgaug.runtime.feedback import Silent
 KNIFE, PHACO, MANIPULATOR, HANDLE = 12, 13, 17, 21
 
 
-def test_a_threshold_wants_rare_classes_by_their_repeat_factor():
-    wanted = targets(Balance(threshold=0.25), CADIS, {0: 1.0, KNIFE: 0.04, PHACO: 0.25, 14: 0.0})
-    assert wanted == {KNIFE: pytest.approx(0.1)}
+def test_a_threshold_sets_targets_of_rare_classes_by_their_repeat_factor():
+    targets = target_shares(Balance(threshold=0.25), CADIS, {0: 1.0, KNIFE: 0.04, PHACO: 0.25, 14: 0.0})
+    assert targets == {KNIFE: pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +43,7 @@ def test_a_threshold_wants_rare_classes_by_their_repeat_factor():
 )
 def test_shares_from_a_file(tmp_path, name, content):
     (tmp_path / name).write_text(content)
-    assert targets(parse_balance(str(tmp_path / name)), CADIS, {}) == {KNIFE: 0.5, PHACO: 0.0}
+    assert target_shares(parse_balance(str(tmp_path / name)), CADIS, {}) == {KNIFE: 0.5, PHACO: 0.0}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +59,7 @@ def test_shares_from_a_file(tmp_path, name, content):
 def test_bad_shares_are_refused(tmp_path, content, said):
     (tmp_path / "b.toml").write_text(content)
     with pytest.raises(UsageError, match=said):
-        targets(parse_balance(str(tmp_path / "b.toml")), CADIS, {})
+        target_shares(parse_balance(str(tmp_path / "b.toml")), CADIS, {})
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "2", "missing.toml", "often"])
@@ -61,14 +69,14 @@ def test_impossible_balances_are_refused(text):
 
 
 def test_chances_make_up_for_tries_that_fail():
-    trials = Trials(100, seen={1: 10, 2: 50}, asked={1: 40, 3: 20}, came={1: 20})
-    wanted = {1: 0.4, 2: 0.2, 3: 0.5}
-    asks = first_asks(wanted, trials)
-    assert asks.into == ((1, pytest.approx((0.4 - 0.1) / (0.9 * 0.5))),)
-    assert asks.out == ((2, pytest.approx(0.6)),)
-    assert unreachable(wanted, asks, trials) == [3]
-    half_way = Trials(100, seen={1: 25}, asked={}, came={})
-    assert corrected(asks, wanted, trials, half_way).into[0][1] == pytest.approx(min(1.0, 2 * asks.into[0][1]))
+    trials = Trials(100, seen={1: 10, 2: 50}, requested={1: 40, 3: 20}, came={1: 20})
+    targets = {1: 0.4, 2: 0.2, 3: 0.5}
+    rates = first_rates(targets, trials)
+    assert rates.add == ((1, pytest.approx((0.4 - 0.1) / (0.9 * 0.5))),)
+    assert rates.drop == ((2, pytest.approx(0.6)),)
+    assert unreachable(targets, rates, trials) == [3]
+    half_way = Trials(100, seen={1: 25}, requested={}, came={})
+    assert corrected(rates, targets, trials, half_way).add[0][1] == pytest.approx(min(1.0, 2 * rates.add[0][1]))
 
 
 @pytest.fixture

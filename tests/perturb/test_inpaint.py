@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from perturb_cases import CADIS
 
-from surgaug.perturb.rejection import NotApplicable
+from surgaug.perturb import NotApplicable
 from surgaug.perturb.scene.eye_discs import find_discs
-from surgaug.perturb.scene.inpaint import fill
-from surgaug.perturb.scene.occlusion import bridge
+from surgaug.perturb.scene.inpaint import bridge, fill
 from surgaug.perturb.scene.scene import Scene
 
 EVERYTHING = np.ones(256, bool)
@@ -103,5 +102,5 @@ def test_taking_an_instrument_away_restores_the_hook_below_it():
     covered = truth.copy()
     cv2.line(covered, (80, 199), (130, 40), 13, 14)
     scene = Scene(covered, CADIS)
-    assert [thing.class_ids for thing in scene.objects] == [(13,)]
+    assert [obj.class_ids for obj in scene.objects] == [(13,)]
     assert (scene.without(0) != truth).mean() < 0.0008

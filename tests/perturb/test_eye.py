@@ -3,12 +3,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from perturb_cases import CADIS, eye
+from perturb_cases import CADIS, draw, eye
 
-from surgaug.perturb import ops
+from surgaug.perturb import NotApplicable, Rejected, ops
 from surgaug.perturb.geometry.camera import view
 from surgaug.perturb.geometry.eye import move_eye, scale_pupil
-from surgaug.perturb.rejection import NotApplicable, Rejected
 from surgaug.perturb.scene.eye_discs import find_discs
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import shift_matrix, turn_matrix
@@ -59,10 +58,9 @@ def test_a_pupil_that_the_frame_cuts_constricts_to_a_disc():
 def test_a_pupil_never_gets_out_of_the_iris():
     with pytest.raises(Rejected, match="wider than"):
         scale_pupil(Scene(eye(), CADIS), 1.6)
-    module = ops.get("pupil")
     for seed in range(30):
         try:
-            label_map, _ = module.perturb(Scene(eye(), CADIS), np.random.default_rng(seed), module.Params())
+            label_map, _ = draw("pupil", Scene(eye(), CADIS), np.random.default_rng(seed))
         except Rejected:
             continue
         touches = cv2.dilate((label_map == 0).view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
@@ -98,15 +96,14 @@ def test_hooks_hold_the_pupil():
     cv2.line(label_map, (0, 0), (200, 100), 35, 3)
     for name in ("pupil", "gaze", "eye_rotation"):
         with pytest.raises(NotApplicable, match="hooks"):
-            ops.get(name).perturb(Scene(label_map, CADIS), np.random.default_rng(0), ops.get(name).Params())
+            draw(name, Scene(label_map, CADIS), np.random.default_rng(0))
 
 
 def test_lids_move_and_the_eye_and_the_instruments_do_not():
     label_map = eye()
-    module = ops.get("lids")
     skin = []
     for seed in range(20):
-        after, record = module.perturb(Scene(label_map, CADIS), np.random.default_rng(seed), module.Params())
+        after, record = draw("lids", Scene(label_map, CADIS), np.random.default_rng(seed))
         skin.append(((after == 5).sum() - (label_map == 5).sum(), record["way"]))
         kept = np.isin(label_map, (0, 4, *INSTRUMENTS))
         assert (after[kept] == label_map[kept]).all()
@@ -116,8 +113,7 @@ def test_lids_move_and_the_eye_and_the_instruments_do_not():
 
 def test_elastic_leaves_instruments_stiff():
     label_map = eye()
-    module = ops.get("elastic")
-    after, record = module.perturb(Scene(label_map, CADIS), np.random.default_rng(0), module.Params())
+    after, record = draw("elastic", Scene(label_map, CADIS), np.random.default_rng(0))
     assert 0 < (after != label_map).mean() < 0.1 and record["way"] > 0
     for tool in INSTRUMENTS:
         assert np.array_equal(after == tool, label_map == tool)
@@ -152,7 +148,7 @@ def test_a_view_without_the_eye_is_refused():
 def test_where_an_operation_says_it_leaves_the_discs_they_are(name):
     module, scene = ops.get(name), Scene(drawn(), CADIS)
     for seed in range(2, 6):
-        after, record = module.perturb(scene, np.random.default_rng(seed), module.Params())
+        after, record = draw(name, scene, np.random.default_rng(seed))
         said = module.discs_after(scene.discs, record, scene.roles)
         found = find_discs(after, ((0,), (4,)), np.zeros_like(after))
         for a, b in zip(said, found, strict=True):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from perturb_cases import CADIS, MANY, TASK2, TWO, eye
 
+from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb.geometry.place import move
-from surgaug.perturb.roles import roles
 from surgaug.perturb.scene.find_objects import find_again, find_objects
 from surgaug.perturb.scene.scene import Scene
 from surgaug.perturb.scene.sprites import apply, cut, put, shift_matrix, turn_matrix
@@ -18,7 +18,7 @@ def objects(label_map, space):
 
 
 def test_tip_and_handle_are_one_object_with_its_entry_axis_and_tip():
-    found = {thing.class_ids: thing for thing in objects(eye(), CADIS)}
+    found = {obj.class_ids: obj for obj in objects(eye(), CADIS)}
     assert set(found) == {(13, 21), (17,)}
     phaco = found[13, 21]
     assert phaco.entry.point[0] == 269 and 290 < phaco.entry.point[1] < 330
@@ -32,7 +32,7 @@ def test_both_arms_of_a_forceps_are_one_object_and_two_far_instruments_are_two()
     cv2.line(label_map, (150, 199), (140, 100), 19, 4)
     cv2.line(label_map, (162, 199), (150, 100), 19, 4)
     cv2.line(label_map, (20, 0), (60, 60), 19, 4)
-    assert sorted(len(thing.entries) for thing in objects(label_map, CADIS)) == [1, 2]
+    assert sorted(len(obj.entries) for obj in objects(label_map, CADIS)) == [1, 2]
 
 
 def test_hooks_rings_marks_and_retractors_stay():
@@ -54,7 +54,7 @@ def test_where_nothing_is_known_thin_things_at_the_border_move_and_sheets_do_not
     label_map[:, :60] = 1
     cv2.circle(label_map, (110, 50), 20, 2, -1)
     cv2.line(label_map, (159, 119), (110, 60), 3, 4)
-    assert [thing.class_ids for thing in objects(label_map, MANY)] == [(3,)]
+    assert [obj.class_ids for obj in objects(label_map, MANY)] == [(3,)]
 
 
 @pytest.mark.parametrize("angle", [0, 40, 90, 145, 200, 290, 340])
@@ -70,8 +70,8 @@ def test_an_instrument_goes_on_beyond_the_frame_as_it_came_in(angle):
         return drawn
 
     inward = -40 * way
-    thing = objects(np.where(bar(0 * way) > 0, 13, 6).astype(np.uint8), CADIS)[0]
-    placed = put(cut(thing, 150), shift_matrix(*inward[::-1]), (200, 200), np.uint8)
+    obj = objects(np.where(bar(0 * way) > 0, 13, 6).astype(np.uint8), CADIS)[0]
+    placed = put(cut(obj, 150), shift_matrix(*inward[::-1]), (200, 200), np.uint8)
     shown = np.zeros((200, 200), np.uint8)
     y0, x0, y1, x1 = placed.box
     shown[y0:y1, x0:x1][placed.mask] = 13
@@ -105,7 +105,7 @@ def test_objects_of_a_changed_map_are_those_that_a_look_at_the_whole_map_finds()
     for index, way in enumerate([(12, 0), (-9, 14), (20, -40)]):
         after = move(scene, index, shift_matrix(*way), 200)
         found = find_again(after, label_map, scene.objects, roles(CADIS))
-        assert sum(any(thing is other for other in scene.objects) for thing in found) == 2
+        assert sum(any(obj is other for other in scene.objects) for obj in found) == 2
         looked = objects(after, CADIS)
         assert [(t.class_ids, t.box, t.area, t.entries) for t in found] == [
             (t.class_ids, t.box, t.area, t.entries) for t in looked
