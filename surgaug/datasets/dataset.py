@@ -31,7 +31,11 @@ _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testi
 
 @dataclass(frozen=True, eq=False)
 class LabelMaps:
-    """Label maps of one label space. `scans`: what each label file holds; `notes`: what a user should hear of it."""
+    """Label maps of one label space.
+
+    scans: what each label file holds. notes: what a user should hear of it. strays: of annotations that belong to no
+    frame, a line each. unread: image files that no annotation names. left_out: why frames were left out, a line each.
+    """
 
     items: tuple[Item, ...]
     space: LabelSpace
@@ -39,6 +43,9 @@ class LabelMaps:
     root: Path | None
     scans: dict[Path, Scan] = field(repr=False)
     notes: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -114,7 +121,10 @@ def open_pairs(
     check_names(items)
     space, codec, scans, notes = find_encoding(whole, classes, [root], module, feedback)
     notes = [*notes, *left_out]
-    return PairedFrames(tuple(map(_named, items)), space, codec, root, scans, tuple(notes), layout)
+    strays = tuple(module.strays(root)) if hasattr(module, "strays") else ()
+    unread = tuple(module.unread(root, everything)) if hasattr(module, "unread") else ()
+    named = tuple(map(_named, items))
+    return PairedFrames(named, space, codec, root, scans, tuple(notes), strays=strays, unread=unread, layout=layout)
 
 
 def open_masks(

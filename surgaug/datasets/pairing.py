@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from surgaug.datasets.item import Item
 from surgaug.errors import DataError
 from surgaug.io.images import SUFFIXES, is_image_file
 
@@ -68,6 +69,13 @@ def pair(images: dict[str, Path], labels: dict[str, Path]) -> list[tuple[str, Pa
 def pair_folders(images: Path, labels: Path) -> list[tuple[str, Path | None, Path | None]]:
     """`pair` over the image files of two folders."""
     return pair(files_by_stem(images), files_by_stem(labels))
+
+
+def not_named(items: Iterable[Item]) -> list[Path]:
+    """Image files that lie beside those of the items and belong to none of them."""
+    named = {path for item in items for path in (item.image, item.label) if path is not None}
+    folders = sorted({path.parent for item in items if (path := item.image) is not None})
+    return [p for folder in folders for p in sorted(folder.iterdir()) if is_image_file(p) and p not in named]
 
 
 def _common_ending(plain: dict[str, Path], longer: dict[str, Path]) -> str | None:

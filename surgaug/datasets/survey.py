@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,13 +18,20 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
 
 _LISTED = 10
+_NAMED = 3
+STRAYS, NO_LABEL, NO_IMAGE = "annotations of no frame", "images without label", "labels without image"
+UNUSABLE, NO_CLASS = "files that cannot be used", "label maps with values that are no class"
+OTHER_SIZE = "images and label maps of different size"
+KINDS = (STRAYS, NO_LABEL, NO_IMAGE, UNUSABLE, NO_CLASS, OTHER_SIZE)
+_Maps = TypeVar("_Maps", bound=LabelMaps)
 
 
 @dataclass(frozen=True)
 class Survey:
     """Counts over a data set, classes in the order of its label space.
 
-    pixels: int64 [K]. presence_by_item: bool [N, K]. sizes: frames by (H, W). splits: frames by split.
+    pixels: int64 [K]. presence_by_item: bool [N, K]. sizes: frames by (H, W). splits: frames by split. read: further
+    lines on what was read of what there was, for the table.
     """
 
     space: LabelSpace
@@ -33,6 +41,7 @@ class Survey:
     sizes: Counter[tuple[int, int]]
     splits: Counter[str]
     videos: int
+    read: tuple[tuple[str, str], ...] = ()
 
     @property
     def count(self) -> int:
@@ -54,6 +63,7 @@ class Survey:
             frames.append(["videos", str(self.videos)])
         if self.ignored:
             frames.append(["pixels without label", _percent(self.ignored, self._total)])
+        frames += map(list, self.read)
         rows = [
             [c.id, c.name, c.kind, f"{seen:,}", _percent(seen, self.count), _percent(n, self._total)]
             for c, n, seen in zip(self.space.classes, self.pixels.tolist(), self.presence.tolist(), strict=True)
@@ -77,9 +87,10 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
 
     Raises:
         DataError: listing the first ten of each: images without label, labels without image, files that cannot be
-            read, sizes that differ between image and label map, values that are no id of the label space.
+            read, sizes that differ between image and label map, values that are no id of the label space, annotations
+            that belong to no frame.
     """
-    _refuse(faults(frames, feedback, need_images))
+    _refuse(find_faults(frames, feedback, need_images), frames)
     for note in frames.notes:
         feedback.info(note)
     if frames.codec.encoding == "two-class":
@@ -87,28 +98,61 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     return count(frames)
 
 
-def faults(frames: LabelMaps, feedback: Feedback, need_images: bool) -> dict[str, list[str]]:
-    """What `survey` refuses: by kind of fault, a line each; kinds without any are left out."""
-    items = frames.items
-    without_label = [item.image for item in items if item.label is None]
-    without_image = [item.label for item in items if need_images and item.image is None]
-    scans = [frames.scans[item.label] for item in items if item.label is not None]
-    found = {
-        "images without label": [str(p) for p in without_label],
-        "labels without image": [str(p) for p in without_image],
-        "files that cannot be used": [s.problem for s in scans if s.problem],
-    }
-    counted = {s.path: frames.codec.count_ids(s) for s in scans if not s.problem}
-    found["label maps with values that are no class"] = [
-        f"{path}: {frames.codec.explain(unknown, frames.scans[path].color)}"
-        for path, (_, unknown) in counted.items()
-        if unknown
-    ]
-    if need_images:
-        unreadable, mismatches = _check_images(frames, feedback)
-        found["files that cannot be used"] += unreadable
-        found["images and label maps of different size"] = mismatches
-    return {kind: lines for kind, lines in found.items() if lines}
+def without_faults(frames: _Maps, feedback: Feedback, need_images: bool) -> _Maps:
+    """The items that `survey` does not refuse; why the others are left out stands in `left_out`, and is counted aloud.
+
+    Raises DataError where nothing is left.
+    """
+    found = find_faults(frames, feedback, need_images)
+    if not found:
+        return frames
+    bad = {fault.item for fault in found} - {None}
+    kept = tuple(item for i, item in enumerate(frames.items) if i not in bad)
+    if not kept:
+        _refuse(found, frames)
+    lines = tuple(f"{fault.kind}: {fault.line}" for fault in found)
+    kinds = Counter(fault.kind for fault in found)
+    feedback.warn(
+        f"left out: {len(bad)} of {len(frames.items)} frames ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+    )
+    return replace(frames, items=kept, strays=(), left_out=(*frames.left_out, *lines))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What keeps a frame from being used. item: its number among the items; None for what belongs to no frame."""
+
+    kind: str
+    line: str
+    item: int | None
+
+
+def find_faults(frames: LabelMaps, feedback: Feedback, need_images: bool) -> list[Fault]:
+    """What `survey` refuses, by kind."""
+    found = [Fault(STRAYS, line, None) for line in frames.strays]
+    sizes = _image_sizes(frames, feedback) if need_images else {}
+    for i, item in enumerate(frames.items):
+        label_hw = (0, 0)
+        if item.label is None:
+            found.append(Fault(NO_LABEL, str(item.image), i))
+        else:
+            scan = frames.scans[item.label]
+            label_hw = scan.hw
+            if scan.problem:
+                found.append(Fault(UNUSABLE, scan.problem, i))
+            elif unknown := frames.codec.count_ids(scan)[1]:
+                found.append(Fault(NO_CLASS, f"{scan.path}: {frames.codec.explain(unknown, scan.color)}", i))
+        if not need_images:
+            continue
+        size = sizes.get(i)
+        if item.image is None:
+            found.append(Fault(NO_IMAGE, str(item.label), i))
+        elif isinstance(size, str):
+            found.append(Fault(UNUSABLE, size, i))
+        elif size and item.label is not None and label_hw != (0, 0) and label_hw != size:
+            both = f"{size[0]}x{size[1]}, its label map {item.label.name} {label_hw[0]}x{label_hw[1]}"
+            found.append(Fault(OTHER_SIZE, f"{item.image}: {both}", i))
+    return sorted(found, key=lambda fault: KINDS.index(fault.kind))
 
 
 def count(frames: LabelMaps) -> Survey:
@@ -133,24 +177,38 @@ def count(frames: LabelMaps) -> Survey:
         Counter(scan.hw for scan in scans.values()),
         Counter(item.split for item in items if item.split),
         len({item.video for item in items if item.video}),
+        _read_of(frames),
     )
 
 
-def _check_images(frames: LabelMaps, feedback: Feedback) -> tuple[list[str], list[str]]:
-    """Problems of image files, and of sizes."""
-    unreadable, mismatches = [], []
-    items = [item for item in frames.items if item.image is not None]
-    images = [item.image for item in items if item.image is not None]
-    checked = in_threads(_try_image, images, feedback=feedback, title="checking images")
-    for item, found in zip(items, checked, strict=True):
-        if isinstance(found, str):
-            unreadable.append(found)
-            continue
-        label_hw = frames.scans[item.label].hw if item.label is not None else (0, 0)
-        if item.label is not None and label_hw != (0, 0) and label_hw != found:
-            sizes = f"{found[0]}x{found[1]}, its label map {item.label.name} {label_hw[0]}x{label_hw[1]}"
-            mismatches.append(f"{item.image}: {sizes}")
-    return unreadable, mismatches
+def _read_of(frames: LabelMaps) -> tuple[tuple[str, str], ...]:
+    """What was read of what there was, where the two can differ."""
+    found = []
+    scans = [frames.scans[item.label] for item in frames.items if item.label is not None]
+    counted = [(scan.objects, scan.problem) for scan in scans if scan.objects is not None]
+    if counted:
+        whole = sum(n for n, _ in counted)
+        refused = sum(n for n, problem in counted if problem)
+        text = f"{whole:,} read, {whole - refused:,} drawn"
+        text += f", {refused:,} in frames that cannot be used" if refused else ""
+        text += f", {len(frames.strays):,} of no frame" if frames.strays else ""
+        found.append(("annotations", text))
+        if empty := sum(n == 0 and not problem for n, problem in counted):
+            found.append(("frames without objects", f"{empty:,}, all background"))
+    if frames.unread:
+        named = ", ".join(path.name for path in frames.unread[:_NAMED])
+        more = ", ..." if len(frames.unread) > _NAMED else ""
+        found.append(("images that no annotation names", f"{len(frames.unread):,} ({named}{more})"))
+    if frames.left_out:
+        found.append(("left out", f"{len(frames.left_out):,}"))
+    return tuple(found)
+
+
+def _image_sizes(frames: LabelMaps, feedback: Feedback) -> dict[int, tuple[int, int] | str]:
+    """(H, W) of each item's image, or why it cannot be read."""
+    images = {i: item.image for i, item in enumerate(frames.items) if item.image is not None}
+    checked = in_threads(_try_image, list(images.values()), feedback=feedback, title="checking images")
+    return dict(zip(images, checked, strict=True))
 
 
 def _try_image(path: Path) -> tuple[int, int] | str:
@@ -160,13 +218,16 @@ def _try_image(path: Path) -> tuple[int, int] | str:
         return str(error)
 
 
-def _refuse(found: dict[str, list[str]]) -> None:
+def _refuse(found: Sequence[Fault], frames: LabelMaps) -> None:
+    """Raise DataError listing what was found, if anything."""
     if not found:
         return
-    parts = []
-    for title, lines in found.items():
+    bad, whole = len({fault.item for fault in found} - {None}), len(frames.items)
+    parts = [f"--leave-out-bad goes on with the other {whole - bad:,} of {whole:,} frames"] if bad < whole else []
+    for kind in dict.fromkeys(fault.kind for fault in found):
+        lines = [fault.line for fault in found if fault.kind == kind]
         more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-        parts.append("\n  ".join([f"{len(lines)} {title}:", *lines[:_LISTED], *more]))
+        parts.append("\n  ".join([f"{len(lines)} {kind}:", *lines[:_LISTED], *more]))
     raise DataError("\n".join(parts))
 
 

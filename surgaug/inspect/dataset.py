@@ -9,7 +9,7 @@ from pathlib import Path
 from surgaug.datasets.dataset import LabelMaps, PairedFrames, open_masks, open_pairs
 from surgaug.datasets.layouts.cadis import known_errors
 from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
-from surgaug.datasets.survey import count, faults, snapped
+from surgaug.datasets.survey import count, find_faults, snapped
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
 from surgaug.io.manifest import MANIFEST, read_manifest
@@ -33,9 +33,8 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     report.add("label space", f"{frames.space.name}, {frames.space.num_classes} classes")
     report.add("ignore id", frames.space.ignore)
     pictured = paired and any(item.image is not None for item in frames.items)
-    found = faults(frames, feedback, need_images=pictured)
-    for kind, lines in found.items():
-        report.problems += [f"{kind}: {line}" for line in lines]
+    found = find_faults(frames, feedback, need_images=pictured)
+    report.problems += [f"{fault.kind}: {fault.line}" for fault in found]
     if paired and not pictured:
         report.problems.append(f"no image beside any of the {len(frames)} label maps; as masks they can be used")
     survey = count(frames)

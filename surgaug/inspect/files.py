@@ -8,12 +8,12 @@ from pathlib import Path
 from PIL import Image
 
 from surgaug.datasets.dataset import open_masks
-from surgaug.datasets.survey import count, faults
+from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
 from surgaug.io.manifest import read_manifest
 from surgaug.labels.class_file import read_class_file
-from surgaug.labels.codecs.coco import category_names, read_json
+from surgaug.labels.codecs.coco import objects_of, read_coco
 from surgaug.labels.scan import Scan, scan_raster
 from surgaug.runtime.feedback import Silent
 
@@ -39,8 +39,7 @@ def inspect_image(path: Path, classes: str) -> Report:
         return report
     report.add("encoding", maps.codec.encoding)
     report.add("label space", f"{maps.space.name}, {maps.space.num_classes} classes")
-    for lines in faults(maps, Silent(), need_images=False).values():
-        report.problems += lines
+    report.problems += [fault.line for fault in find_faults(maps, Silent(), need_images=False)]
     report.notes += maps.notes
     title, columns, rows = count(maps).tables()[1]
     report.tables.append((title, columns, [row for row in rows if row[3] != "0"]))
@@ -71,18 +70,20 @@ def inspect_coco(path: Path) -> Report:
     """Report of a COCO annotation file: its categories, and how often each occurs."""
     report = Report(path, "COCO annotations")
     try:
-        parsed = read_json(path)
-        names = category_names(parsed)
-        parts = [part for a in parsed["annotations"] for part in a.get("segments_info", [a])]
-        counts = Counter(int(part["category_id"]) for part in parts)
-    except (DataError, KeyError, TypeError, ValueError) as error:
-        report.problems.append(str(error) if isinstance(error, DataError) else f"{path}: not COCO's form ({error})")
+        coco = read_coco(path)
+    except DataError as error:
+        report.problems.append(str(error))
         return report
-    report.add("images", f"{len(parsed['images']):,}")
+    parts = [part for i in coco.images.values() for a in i.annotations for part in objects_of(a)]
+    counts = Counter(str(part.get("category_id")) for part in parts)
+    report.add("images", f"{len(coco.images):,}")
     report.add("objects", f"{sum(counts.values()):,}")
-    report.tables.append(("Categories", ["id", "category", "objects"], [[i, n, counts[i]] for i, n in names.items()]))
-    if unknown := sorted(counts.keys() - names.keys()):
-        report.problems.append(f"{path}: category ids without a category: {', '.join(map(str, unknown))}")
+    rows = [[int(i) if i.isdecimal() else i, name, counts[i]] for i, name in coco.categories.items()]
+    report.tables.append(("Categories", ["id", "category", "objects"], rows))
+    if unknown := sorted(counts.keys() - coco.categories.keys()):
+        report.problems.append(f"{path}: category ids without a category: {', '.join(unknown)}")
+    report.problems += [image.fault for image in coco.images.values() if image.fault]
+    report.problems += coco.strays
     report.notes.append("the data set is the folder above: inspect that for its label maps")
     return report
 

@@ -174,8 +174,13 @@ class DrawnCodec:
         try:
             ids = self.decode(path)
         except DataError as error:
-            return Scan(path, problem=str(error))
-        return Scan(path, ids.shape, count_values(Raw(ids, color=False, lossy=False)))
+            return Scan(path, problem=str(error), objects=self.count_objects(path))
+        counts = count_values(Raw(ids, color=False, lossy=False))
+        return Scan(path, ids.shape, counts, objects=self.count_objects(path))
+
+    def count_objects(self, path: Path) -> int | None:
+        """Annotated objects of a label map; None where they cannot be counted."""
+        return None
 
     def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
         """As `Codec.count_ids`."""

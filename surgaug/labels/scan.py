@@ -21,7 +21,8 @@ MAX_COLORS = 4096
 class Scan:
     """What one label file holds: pixels by value (see `images.Raw`), or the `problem` that keeps it from being read.
 
-    palette: colour 0xRRGGBB of the palette indices in use, None for a file without palette.
+    palette: colour 0xRRGGBB of the palette indices in use, None for a file without palette. objects: how many annotated
+    objects the label map is drawn from; None for one that is stored, or where they cannot be counted.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Scan:
     lossy: bool = False
     palette: dict[int, int] | None = None
     problem: str | None = None
+    objects: int | None = None
 
 
 def scan_files(paths: Sequence[Path], feedback: Feedback, scan: Callable[[Path], Scan] | None = None) -> list[Scan]:

@@ -160,11 +160,15 @@ def test_folders_of_runs_and_parts_of_something(tmp_path: Path) -> None:
 
 
 def test_coco_annotations(tmp_path: Path) -> None:
-    content = {"images": [{"id": 1}], "categories": [{"id": 3, "name": "Pupil"}], "annotations": [{"category_id": 3}]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 3, "name": "Pupil"}],
+        "annotations": [{"image_id": 1, "category_id": 3}],
+    }
     write_text(tmp_path / "instances.json", json.dumps(content))
     report = inspect(tmp_path / "instances.json")
     assert report.kind == "COCO annotations" and report.tables[0][2] == [[3, "Pupil", 1]] and not report.problems
-    content["annotations"].append({"category_id": 4})
+    content["annotations"].append({"image_id": 1, "category_id": 4})
     write_text(tmp_path / "instances.json", json.dumps(content, indent=1))
     assert "without a category: 4" in inspect(tmp_path / "instances.json").problems[0]
 

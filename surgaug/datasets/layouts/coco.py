@@ -1,22 +1,24 @@
 """COCO: annotations/instances_SPLIT.json, and panoptic_SPLIT.json with PNGs in panoptic_SPLIT.
 
 Read: any instances file (categories are matched by name, so that files that number them differently agree) with the
-images in the usual places, or panoptic files with their PNGs.
+images in the usual places, or panoptic files with their PNGs. The split is that of the file's name or of its folder's.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as masks
+from pycocotools import mask as pycoco
 
 from surgaug.datasets.item import Item, WrittenItem, inside
-from surgaug.datasets.pairing import natural
+from surgaug.datasets.pairing import natural, not_named
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -25,26 +27,31 @@ from surgaug.io.images import read_image
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.coco import (
     OBJECTS,
+    CocoFile,
+    CocoImage,
     InstancesCodec,
     PanopticCodec,
-    category_names,
     from_rgb,
-    images_of,
     is_coco,
-    read_json,
+    read_coco,
+    segment_classes,
     segment_map,
     to_rgb,
 )
-from surgaug.labels.codecs.polygons import match_title, space_of_titles
+from surgaug.labels.codecs.polygons import space_of_titles
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.labels.space_detection import class_file_space
 from surgaug.runtime.parallel import in_threads
 
-__all__ = ["codec", "decode", "encode", "finish", "matches", "paths", "read", "values"]
+__all__ = ["codec", "decode", "encode", "finish", "matches", "paths", "read", "strays", "unread", "values"]
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"  # where Cataract-1K keeps the images of its Coco-Annotations
 NO_PALETTE = "whose label files are RGB (panoptic PNGs)"
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_BETTER = (("instances", "panoptic"), ("person_keypoints", "instances"), ("person_keypoints", "panoptic"))
+_NOT_VIDEOS = ("annotations", "annotation", "images", "coco_json")
+# Label Studio names files by where they lie on its server: /data/upload/4/1f2e3d4c-NAME.png.
+_ON_A_SERVER = re.compile(r"(^|/)(label-studio|upload)/")
 
 
 def matches(root: Path) -> bool:
@@ -53,24 +60,25 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The images of all annotation files; the split is that of the file's name (instances_val2017), the video the name
-    of the folder where each has its own file.
+    """The images of all annotation files. The split is that of the file's name (instances_val2017) or of a folder above
+    it (valid/_annotations.coco.json); the video is the name of another folder, where each has its own file.
 
     Raises DataError: no image of the split, an image named by two files, a damaged file.
     """
     items: list[Item] = []
-    seen: dict[str, Path] = {}
+    sources: list[Path] = []
     for path in _files(root):
-        own = _split_of(path)
-        if split not in (None, own):
-            continue
-        for name, label in _labels(path).items():
-            if name in seen:
-                raise DataError(f"{seen[name]} and {path}: both annotate {name}; remove one of them")
-            seen[name] = path
-            image = _image(root, path, images_of(path)[name][0]["file_name"])
-            folder = next((p.name for p in path.parents if p.parent == root and p.name != "annotations"), None)
-            items.append(Item(name, image, label, folder, own))
+        own, video = _split_of(root, path), _video_of(root, path)
+        coco = read_coco(path)
+        for image in coco.images.values():
+            items.append(Item(image.name, _image(root, path, image.file_name), _label(coco, image), video, own))
+            sources.append(path)
+    names = Counter(item.name for item in items)
+    if max(names.values(), default=0) > 1:
+        _refuse_twice(items, sources)
+        items = [replace(item, name=_longer_name(item)) for item in items]
+        _refuse_twice(items, sources, by_name=True)
+    items = [item for item in items if split in (None, item.split)]
     if not items:
         raise DataError(f"{root}: no annotation file of the split '{split}'")
     return sorted(items, key=lambda item: natural(item.name))
@@ -78,18 +86,32 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> DrawnCodec:
     """Decodes by category name; without `given`, the space is that of a description or class file, the built-in one
-    with these names, or one made of the names and a background."""
+    with these names, or one made of the names and a background. DataError: instances beside panoptic files."""
+    files = [read_coco(path) for path in _files(root)]
     declared = read_description([root])
-    names = sorted({n for path in _files(root) for n in category_names(read_json(path)).values()})
+    names = sorted({name for coco in files for name in coco.categories.values()})
     space = given or (declared.space if declared else class_file_space([root])) or space_of_titles(names)
-    tables = {}
-    for path in _files(root):
-        if "segments_info" not in (read_json(path)["annotations"] or [{}])[0]:
-            return InstancesCodec(space)
-        by_category = {i: _class(path, name, space) for i, name in category_names(read_json(path)).items()}
-        for label, annotation in _panoptic(path).values():
-            tables[label] = {s["id"]: by_category[s["category_id"]] for s in annotation["segments_info"]}
+    if not any(coco.panoptic for coco in files):
+        return InstancesCodec(space)
+    if plain := [coco.path for coco in files if not coco.panoptic and coco.images]:
+        raise DataError(f"{plain[0]}: holds instances, and other files of {root} panoptic segments; keep one kind")
+    tables = {
+        label: segment_classes(coco, image, space)
+        for coco in files
+        for image in coco.images.values()
+        if (label := _label(coco, image)) is not None
+    }
     return PanopticCodec(space, tables=tables)
+
+
+def strays(root: Path) -> list[str]:
+    """Of each annotation that belongs to no image, what is wrong."""
+    return [line for path in _files(root) for line in read_coco(path).strays]
+
+
+def unread(root: Path, items: Sequence[Item]) -> list[Path]:
+    """Image files beside those of the items that no annotation file names."""
+    return not_named(items)
 
 
 def paths(frame: WrittenItem) -> tuple[str, str]:
@@ -148,13 +170,13 @@ def _segments(label: Path) -> tuple[tuple[int, int], list[dict[str, Any]]]:
     for segment in np.unique(segments):
         if not segment:
             continue
-        rle = masks.encode(np.asfortranarray(segments == segment).view(np.uint8))
+        rle = pycoco.encode(np.asfortranarray(segments == segment).view(np.uint8))
         found.append(
             {
                 "id": int(segment),
                 "category_id": int(segment) // OBJECTS,
-                "area": int(masks.area(rle)),
-                "bbox": [float(x) for x in masks.toBbox(rle)],
+                "area": int(pycoco.area(rle)),
+                "bbox": [float(x) for x in pycoco.toBbox(rle)],
                 "iscrowd": 0,
                 "segmentation": {"size": list(segments.shape), "counts": rle["counts"].decode("ascii")},
             }
@@ -168,47 +190,73 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """COCO's annotation files; of two of one split the panoptic one, which tells every pixel."""
+    """COCO's annotation files; of two of one split the panoptic one, which tells every pixel, and no key points where
+    there are instances."""
     places = ("*.json", "annotations/*.json", "*/*.json", "*/annotations/*.json", "annotations/coco_json/*.json")
-    found = sorted({p for place in places for p in root.glob(place) if not p.name.startswith(".") and is_coco(p)})
-    for path in found:
-        twin = path.with_name(path.name.replace("instances", "panoptic"))
-        if path == twin or twin not in found:
+    found = {p for place in places for p in root.glob(place) if not p.name.startswith(".") and p.is_file()}
+    found = {path for path in found if is_coco(path)}
+    for path in sorted(found):
+        better = {path.with_name(path.name.replace(kind, other)) for kind, other in _BETTER} - {path}
+        if not better & found:
             yield path
 
 
-def _split_of(path: Path) -> str | None:
-    words = re.split(r"[^a-z]+", path.stem.lower())
-    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
+def _words(text: str) -> list[str]:
+    return re.split(r"[^a-z]+", text.lower())
 
 
-def _labels(path: Path) -> dict[str, Path]:
-    if "segments_info" in (read_json(path)["annotations"] or [{}])[0]:
-        return {name: label for name, (label, _) in _panoptic(path).items()}
-    return {name: path / name for name in images_of(path)}
+def _split_of(root: Path, path: Path) -> str | None:
+    folders = path.relative_to(root).parts[:-1]
+    return next((_SPLITS[word] for part in (path.stem, *folders) for word in _words(part) if word in _SPLITS), None)
 
 
-def _panoptic(path: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
+def _video_of(root: Path, path: Path) -> str | None:
+    """The name of the folder directly in `root`, unless it is one by split, or of all annotations."""
+    first = path.relative_to(root).parts[0]
+    if first == path.name or first.lower() in _NOT_VIDEOS or any(word in _SPLITS for word in _words(first)):
+        return None
+    return first
+
+
+def _longer_name(item: Item) -> str:
+    """Told apart by split, and by video, from those of one name in other files."""
+    return "_".join(part for part in (item.split, item.video, item.name) if part)
+
+
+def _refuse_twice(items: Sequence[Item], sources: Sequence[Path], by_name: bool = False) -> None:
+    """DataError where two annotation files name one image (or, `by_name`, two that cannot be told apart)."""
+    seen: dict[object, Path] = {}
+    for item, path in zip(items, sources, strict=True):
+        key = item.name if by_name or item.image is None else item.image
+        if key in seen:
+            raise DataError(f"{seen[key]} and {path}: both annotate {item.name}; remove one of them")
+        seen[key] = path
+
+
+def _label(coco: CocoFile, image: CocoImage) -> Path | None:
+    """Where the label map of an image is decoded from (see `Item.label`); None for one without panoptic PNG."""
+    if not coco.panoptic:
+        return coco.path / image.name
+    path = coco.path
     folder = next((p / path.stem for p in (path.parent, path.parent.parent) if (p / path.stem).is_dir()), None)
     if folder is None:
         raise DataError(f"{path}: no folder {path.stem} with its PNGs beside it or one above")
-    return {
-        Path(a["file_name"]).stem: (inside(folder, a["file_name"], path), a) for a in read_json(path)["annotations"]
-    }
+    for annotation in image.annotations:
+        if isinstance(name := annotation.get("file_name"), str) and name:
+            return inside(folder, name, path)
+    return None
 
 
 def _image(root: Path, path: Path, file_name: str) -> Path | None:
     """The image of that name in the places that are usual, or None."""
     split = re.sub(r"^(instances|panoptic)_", "", path.stem)
-    inside(root, file_name, path)
+    name = Path(file_name).name
+    names = [file_name, name]
+    if _ON_A_SERVER.search(file_name):
+        names = [name, re.sub(r"^[0-9a-f]{8}-", "", name)]
+    else:
+        inside(root, file_name, path)
     bases = [path.parent, path.parent.parent, root]
     bases += [folder / _CATARACT1K / path.parents[1].name for folder in (root, root.parent, root.parent.parent)]
-    places = [base / inner for base in bases for inner in ("images", f"images/{split}", split, "img", "")]
-    return next((p / name for p in places for name in (file_name, Path(file_name).name) if (p / name).is_file()), None)
-
-
-def _class(path: Path, name: str, space: LabelSpace) -> int:
-    matched = match_title(name, space.names)
-    if matched is None:
-        raise DataError(f"{path}: category {name!r} is no class of the label space '{space.name}'")
-    return space.ids[space.names.index(matched)]
+    inner = ("images", f"images/{split}", split, "img", "")
+    return next((p for base in bases for i in inner for n in names if (p := base / i / n).is_file()), None)

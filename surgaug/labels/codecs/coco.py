@@ -1,4 +1,4 @@
-"""COCO annotations: label maps from instances (polygons or RLE) and from panoptic PNGs, and back.
+"""COCO annotations: label maps from instances (polygons or run lengths) and from panoptic PNGs, and back.
 
 Format: cocodataset.org/#format-data. A panoptic PNG holds segment ids as R + 256 G + 65536 B; 0 is unlabelled. Here a
 segment id is 1000 (class index + 1) + number of the object, so that a PNG can be read by itself.
@@ -7,25 +7,55 @@ segment id is 1000 (class index + 1) + number of the object, so that a PNG can b
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
-from pycocotools import mask as masks
+from pycocotools import mask as pycoco
 
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, read_image
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import Shape, background_id, match_title
+from surgaug.labels.codecs.polygons import background_id, match_title
 from surgaug.labels.label_space import LabelSpace
 
 _KEYS = (b'"annotations"', b'"categories"', b'"images"')
 OBJECTS = 1000  # segment ids a class
+# Its Supervisely files fill the pixels that an outline runs through; so its COCO files are drawn like them.
+_OUTLINE_FILLED = "cataract1k"
+
+
+@dataclass(frozen=True)
+class CocoImage:
+    """An image entry with its annotations. fault: why it cannot be used; None if it can."""
+
+    name: str
+    file_name: str
+    hw: tuple[int, int] | None
+    annotations: tuple[Mapping[str, Any], ...] = ()
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """A COCO annotation file. Ids are compared as text, since some tools write numbers and others "7".
+
+    categories: name by id; a category that only groups others, and that nothing is annotated with, is left out.
+    images: by name, which is the stem of the file name, with its folders before it where two share a stem.
+    strays: of each annotation that belongs to no image, what is wrong.
+    """
+
+    path: Path
+    panoptic: bool
+    categories: Mapping[str, str]
+    images: Mapping[str, CocoImage]
+    strays: tuple[str, ...]
 
 
 def segment_map(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
@@ -62,50 +92,162 @@ def is_coco(path: Path) -> bool:
     """Whether a JSON file looks like COCO annotations, without parsing it."""
     if path.name in ("dataset.json", "surgaug.json", "classes.json", "splits_final.json") or path.parent.name == "ann":
         return False
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     return all(key in content for key in _KEYS)
 
 
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A COCO annotation file. DataError: not JSON, or not of COCO's form."""
-    return _read_json(path, path.stat().st_mtime_ns)
+def read_coco(path: Path) -> CocoFile:
+    """A COCO annotation file. DataError: not JSON, not of COCO's form, or ids that contradict each other."""
+    try:
+        return _read_coco(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @lru_cache(maxsize=32)
-def _read_json(path: Path, stamp: int) -> Mapping[str, Any]:
+def _read_coco(path: Path, stamp: int) -> CocoFile:
     try:
-        parsed = json.loads(path.read_text(encoding="utf-8"))
-        _ = parsed["images"], parsed["annotations"], parsed["categories"]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a COCO annotation file ({error})") from error
-    return parsed
+        parsed = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON ({error}); restore it") from error
+    entries = {key: _entries(parsed, key, path) for key in ("images", "annotations", "categories")}
+    panoptic = any("segments_info" in a for a in entries["annotations"])
+    ids = [_id(image, "id", f"{path}: image {number}") for number, image in enumerate(entries["images"])]
+    of_image: dict[str, list[Mapping[str, Any]]] = {key: [] for key in ids}
+    if len(of_image) < len(ids):
+        raise DataError(f"{path}: two images have the id {Counter(ids).most_common(1)[0][0]}; give each its own")
+    strays = []
+    for number, annotation in enumerate(entries["annotations"]):
+        where = f"{path}: annotation {annotation.get('id', number)}"
+        image_id = _id(annotation, "image_id", where)
+        if image_id in of_image:
+            of_image[image_id].append(annotation)
+        else:
+            strays.append(f"{where} belongs to image {image_id}, which the file does not list")
+    categories = _categories(entries, path)
+    images = _named_images(entries["images"], of_image, path, panoptic)
+    return CocoFile(path, panoptic, categories, {image.name: image for image in images}, tuple(strays))
 
 
-def category_names(parsed: Mapping[str, Any]) -> dict[int, str]:
-    """Category name by id."""
-    return {int(c["id"]): str(c["name"]).strip() for c in parsed["categories"]}
+def _entries(parsed: Any, key: str, path: Path) -> list[Mapping[str, Any]]:
+    found = parsed.get(key) if isinstance(parsed, Mapping) else None
+    if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
+        raise DataError(f"{path}: not a COCO annotation file: '{key}' is no list of tables")
+    return found
+
+
+def _id(entry: Mapping[str, Any], key: str, where: str) -> str:
+    """An id as text: 7, 7.0 and "7" are the same."""
+    value = entry.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise DataError(f"{where}: {key} is {value!r}; a number is expected")
+    return str(value).strip()
+
+
+def _categories(entries: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for number, category in enumerate(entries["categories"]):
+        key, name = _id(category, "id", f"{path}: category {number}"), category.get("name")
+        if not isinstance(name, (str, int)) or not str(name).strip():
+            raise DataError(f"{path}: category {key} has no name; give it one")
+        if names.setdefault(key, str(name).strip()) != str(name).strip():
+            raise DataError(f"{path}: category {key} is both {names[key]!r} and {name!r}; give each its own id")
+    parts = [p for a in entries["annotations"] for p in objects_of(a)]
+    used = {str(part.get("category_id")) for part in parts}
+    groups = {str(c.get("supercategory")) for c in entries["categories"] if c.get("supercategory") != c.get("name")}
+    return {key: name for key, name in names.items() if name not in groups or key in used}
+
+
+def objects_of(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objects of an annotation: itself, or its segments."""
+    if "segments_info" not in annotation:
+        return [annotation]
+    segments = annotation["segments_info"]
+    return [s for s in segments if isinstance(s, Mapping)] if isinstance(segments, list) else []
+
+
+def _named_images(
+    entries: Sequence[Mapping[str, Any]], of_image: Mapping[str, list[Mapping[str, Any]]], path: Path, panoptic: bool
+) -> list[CocoImage]:
+    files = []
+    for entry in entries:
+        file_name = entry.get("file_name")
+        if not isinstance(file_name, str) or not PurePosixPath(file_name.replace("\\", "/")).name:
+            raise DataError(f"{path}: image {entry.get('id')} has no file_name; correct it")
+        files.append(PurePosixPath(file_name.replace("\\", "/")))
+    stems = Counter(file.stem for file in files)
+    names = [
+        file.stem if stems[file.stem] == 1 else "_".join(p for p in file.with_suffix("").parts if p not in ("/", ".."))
+        for file in files
+    ]
+    named, times = Counter(names), Counter(files)
+    found = []
+    for entry, file, name in zip(entries, files, names, strict=True):
+        fault = None
+        if named[name] > 1:
+            name = f"{name}_{file.suffix[1:]}_{_id(entry, 'id', str(path))}"
+        if times[file] > 1:
+            fault = f"{path}: {file} is listed {times[file]} times; give each image one entry"
+        elif panoptic and len(of_image[_id(entry, "id", str(path))]) > 1:
+            fault = f"{path}: {file} has several lists of segments; keep one"
+        hw = _size(entry)
+        annotations = tuple(of_image[_id(entry, "id", str(path))])
+        found.append(CocoImage(name, file.as_posix(), hw, annotations, fault))
+    return found
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    h, w = entry.get("height"), entry.get("width")
+    try:
+        return (int(h), int(w)) if h is not None and w is not None else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True)
 class PanopticCodec(DrawnCodec):
-    """Decodes panoptic PNGs; `tables`: class id by segment id, for each file."""
+    """Decodes panoptic PNGs. tables: for each file, class id by segment id, or why the file cannot be used."""
 
     encoding: str = "panoptic"
-    tables: Mapping[Path, Mapping[int, int]] = field(default_factory=dict, repr=False)
+    tables: Mapping[Path, Mapping[int, int] | str] = field(default_factory=dict, repr=False)
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError: unreadable, a segment that the annotation file does not name."""
+        table = self.tables[path]
+        if isinstance(table, str):
+            raise DataError(table)
         segments = from_rgb(read_image(path))
         present, inverse = np.unique(segments, return_inverse=True)
-        table = self.tables[path]
         if unknown := [int(s) for s in present if s and int(s) not in table]:
             raise DataError(f"{path}: segment {unknown[0]} is not named in the annotation file")
         if not present[0] and self.space.ignore is None:
             raise DataError(f"{path}: has unlabelled pixels, and the label space '{self.space.name}' has no ignore id")
         ids: np.ndarray = np.array([table[int(s)] if s else self.space.ignore for s in present], self.dtype)
         return ids[inverse].reshape(segments.shape)
+
+
+def segment_classes(coco: CocoFile, image: CocoImage, space: LabelSpace) -> Mapping[int, int] | str:
+    """Class id by segment id of one image, or why there is none (see `PanopticCodec`)."""
+    if image.fault:
+        return image.fault
+    found = {}
+    for annotation in image.annotations:
+        if not isinstance(annotation.get("segments_info"), list):
+            return f"{coco.path}: {image.file_name} has an annotation without segments_info"
+        for segment in annotation["segments_info"]:
+            try:
+                if not isinstance(segment, Mapping):
+                    raise DataError(f"{coco.path}: {image.file_name} has a segment that is no table")
+                number = int(_id(segment, "id", f"{coco.path}: a segment of {image.file_name}"))
+                found[number] = _class_of(segment, coco, space, f"segment {number} of {image.file_name}")
+            except (DataError, ValueError) as error:
+                return str(error) if isinstance(error, DataError) else f"{coco.path}: {image.file_name}: {error}"
+    return found
 
 
 @dataclass(frozen=True)
@@ -115,61 +257,106 @@ class InstancesCodec(DrawnCodec):
     encoding: str = "instances"
 
     def decode(self, path: Path) -> np.ndarray:
-        """Ids [H, W]. Raises DataError: a category that is no class of the space, a segmentation that cannot be."""
-        image, annotations = images_of(path.parent)[path.name]
-        hw, names = (int(image["height"]), int(image["width"])), category_names(read_json(path.parent))
-        if min(hw) < 1 or hw[0] * hw[1] > MAX_PIXELS:
-            raise DataError(f"{path}: size {hw[0]}x{hw[1]}; it must be between 1 and {MAX_PIXELS:,} pixels")
-        classes = {c.name: c for c in self.space.classes}
+        """Ids [H, W]. Raises DataError: a category that is no class of the space, an object without a mask, or with
+        one that does not fit its image."""
+        coco = read_coco(path.parent)
+        image = coco.images[path.name]
+        if image.fault:
+            raise DataError(image.fault)
+        hw = image.hw
+        if hw is None or min(hw) < 1 or hw[0] * hw[1] > MAX_PIXELS:
+            size = f"size {hw[0]}x{hw[1]}" if hw else "no height and width"
+            raise DataError(f"{path}: {size}; they must be between 1 and {MAX_PIXELS:,} pixels")
         placed = []
-        for annotation in annotations:
-            title = names.get(int(annotation["category_id"]), "")
-            name = match_title(title, classes)
-            if name is None:
-                raise DataError(f"{path.parent}: category {title!r} is no class of the label space '{self.space.name}'")
-            placed.append((classes[name], annotation["segmentation"]))
+        for number, annotation in enumerate(image.annotations):
+            what = f"annotation {annotation.get('id', number)} of {image.file_name}"
+            class_id = _class_of(annotation, coco, self.space, what)
+            try:
+                shape = _bitmap(annotation, hw, self.space.name == _OUTLINE_FILLED)
+            except DataError as error:
+                raise DataError(f"{path.parent}: {what} ({self.space.by_id(class_id).name}) {error}") from None
+            placed.append((self.space.by_id(class_id).depth, class_id, shape))
         ids: np.ndarray = np.full(hw, background_id(self.space, path.parent), self.dtype)
-        for c, shape in sorted(placed, key=lambda p: p[0].depth):
-            ids[_bitmap(shape, hw, path)] = c.id
+        for _, class_id, shape in sorted(placed, key=lambda p: p[0]):
+            ids[shape] = class_id
         return ids
 
-
-def images_of(path: Path) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
-    """Image entries of an instances file with their annotations, by the stem of the image's file name."""
-    return _images_of(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=32)
-def _images_of(path: Path, stamp: int) -> dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
-    parsed = read_json(path)
-    by_id: dict[Any, tuple[Any, list[Any]]] = {image["id"]: (image, []) for image in parsed["images"]}
-    for annotation in parsed["annotations"]:
-        if annotation["image_id"] in by_id:
-            by_id[annotation["image_id"]][1].append(annotation)
-    return {Path(image["file_name"]).stem: (image, own) for image, own in by_id.values()}
+    def count_objects(self, path: Path) -> int:
+        """The annotations of an image."""
+        return len(read_coco(path.parent).images[path.name].annotations)
 
 
-def _bitmap(shape: Any, hw: tuple[int, int], path: Path) -> np.ndarray:
-    """bool [H, W] of a COCO segmentation."""
+def _class_of(entry: Mapping[str, Any], coco: CocoFile, space: LabelSpace, what: str) -> int:
+    category = _id(entry, "category_id", f"{coco.path}: {what}")
+    if category not in coco.categories:
+        raise DataError(f"{coco.path}: {what} has the category {category}, which the file does not list; correct it")
+    title = coco.categories[category]
+    name = match_title(title, space.names)
+    if name is None:
+        raise DataError(f"{coco.path}: category {title!r} is no class of the label space '{space.name}'")
+    return space.ids[space.names.index(name)]
+
+
+def _bitmap(annotation: Mapping[str, Any], hw: tuple[int, int], fill_outline: bool) -> np.ndarray:
+    """bool [H, W] of an annotation's segmentation. DataError (without the file) for what is none, or covers nothing."""
+    shape = annotation.get("segmentation")
+    if not shape:
+        raise DataError("has a box and no mask; draw it, or remove it")
+    if isinstance(shape, Mapping):
+        return _run_lengths(shape, hw)
     try:
-        if isinstance(shape, Mapping):
-            rle = masks.frPyObjects(shape, *hw) if isinstance(shape["counts"], list) else shape
-            found = masks.decode(rle).astype(bool)
-        else:
-            polygons = [Shape("x", tuple(zip(p[0::2], p[1::2], strict=True))) for p in shape]
-            found = _filled(polygons, hw)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: a segmentation cannot be read ({error}); correct or remove it") from error
-    if found.shape != hw:
-        raise DataError(f"{path}: a segmentation is {found.shape[0]}x{found.shape[1]}, its image {hw[0]}x{hw[1]}")
+        polygons = [np.array(polygon, np.float64).ravel() for polygon in shape]
+    except (TypeError, ValueError):
+        raise DataError("has a segmentation that is no list of numbers; correct or remove it") from None
+    for polygon in polygons:
+        if len(polygon) % 2 or len(polygon) < 6 or not np.isfinite(polygon).all() or abs(polygon).max() > 1e6:
+            raise DataError(f"has a polygon of {len(polygon)} numbers; 3 corners or more are needed, x and y of each")
+    if fill_outline:
+        canvas = Image.new("1", hw[::-1])
+        pen = ImageDraw.Draw(canvas)
+        for polygon in polygons:
+            pen.polygon(polygon.tolist(), fill=1)
+        found = np.asarray(canvas)
+    else:
+        found = pycoco.decode(pycoco.merge(pycoco.frPyObjects([p.tolist() for p in polygons], *hw))).view(bool)
+    if not found.any():
+        raise DataError(f"covers no pixel of its image ({hw[0]}x{hw[1]}); correct or remove it")
     return found
 
 
-def _filled(polygons: Sequence[Shape], hw: tuple[int, int]) -> np.ndarray:
-    """bool [H, W]. Not pycocotools: its fill leaves out the last row and column of pixels that an outline runs through,
-    which Cataract-1K's own drawing, and that of its Supervisely files, fills."""
-    image = Image.new("1", hw[::-1])
-    pen = ImageDraw.Draw(image)
-    for polygon in polygons:
-        pen.polygon(polygon.exterior, fill=1)
-    return np.asarray(image)
+def _run_lengths(shape: Mapping[str, Any], hw: tuple[int, int]) -> np.ndarray:
+    """bool [H, W] of run lengths. Not by pycocotools: where they are too short, it returns what its memory holds."""
+    size, counts = shape.get("size"), shape.get("counts")
+    if size != list(hw):
+        raise DataError(f"has run lengths of the size {size}, its image {hw[0]}x{hw[1]}; correct it")
+    if isinstance(counts, str):
+        runs = _uncompressed(counts)
+    elif isinstance(counts, list) and all(type(n) is int for n in counts):
+        runs = counts
+    else:
+        raise DataError("has run lengths that are neither a list of numbers nor text; correct or remove it")
+    if any(n < 0 for n in runs) or sum(runs) != hw[0] * hw[1]:
+        raise DataError(f"has run lengths over {sum(runs)} of {hw[0] * hw[1]} pixels; correct or remove it")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(hw[::-1]).T
+
+
+def _uncompressed(text: str) -> list[int]:
+    """Run lengths from COCO's text: 5 bits a character (from 48 on, bit 6: more follow), each but the first three as
+    the difference to the last but one."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise DataError(f"has run lengths with the character {character!r}; correct or remove it")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise DataError("has run lengths that break off; correct or remove it")
+    return runs
