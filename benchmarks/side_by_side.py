@@ -19,9 +19,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.io.atomic import write_png
-from surgaug.labels.contact_sheet import cell_width, sheet
+from surgaug.io.manifest import read_rows
+from surgaug.labels.contact_sheet import ContactSheet, spread
 from surgaug.labels.label_space import LabelSpace
-from surgaug.synthesis.preview import pick
 
 TILE = 200
 
@@ -40,42 +40,27 @@ def main() -> None:
 
 def side_by_side(outputs: dict[str, Path], real: Path | None, rows: int, title: str) -> np.ndarray:
     """The sheet, uint8 [height, width, 3]. Samples are evenly spread over those that every output has."""
-    samples = {name: read_manifest(folder) for name, folder in outputs.items()}
+    samples = {name: {row["index"]: row for row in read_rows(folder)[0]} for name, folder in outputs.items()}
     common = sorted(set.intersection(*(set(of) for of in samples.values())))
     first = next(iter(outputs))
     space = LabelSpace.from_dict(json.loads((outputs[first] / "dataset.json").read_text())["label_space"])
     columns = 1 + (real is not None) + len(outputs)
     width = columns * (TILE + 10) + 10
-    cell = cell_width(width, columns)
-    tiles, maps = [], []
-    for index in (common[i] for i in pick(len(common), rows)):
+    sheet = ContactSheet(space, columns, width)
+    for index in (common[i] for i in spread(len(common), rows)):
         row = samples[first][index]
         label = np.asarray(Image.open(outputs[first] / row["label"]))
-        maps.append(label)
-        tiles.append((row["mask"], tile(space.colorize(label), cell)))
+        sheet.add(row["mask"], [space.colorize(label)], [label])
         if real is not None:
-            tiles.append(("real", tile(read(real / "images" / f"{row['mask']}.png"), cell)))
+            sheet.add("real", [read(real / "images" / f"{row['mask']}.png")])
         for name, folder in outputs.items():
-            tiles.append((name, tile(read(folder / samples[name][index]["image"]), cell)))
-    return sheet(tiles, maps, space, title, width, columns)
-
-
-def read_manifest(folder: Path) -> dict[int, dict]:
-    """Rows of the manifest by sample."""
-    rows = (json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines())
-    return {row["index"]: row for row in rows}
+            sheet.add(name, [read(folder / samples[name][index]["image"])])
+    return sheet.draw(title)
 
 
 def read(path: Path) -> np.ndarray:
     """uint8 [H, W, 3]."""
     return np.asarray(Image.open(path).convert("RGB"))
-
-
-def tile(image: np.ndarray, width: int) -> Image.Image:
-    """`image` at that width, enlarged without smoothing."""
-    height = max(1, round(width * image.shape[0] / image.shape[1]))
-    smooth = Image.Resampling.NEAREST if image.shape[1] <= width else Image.Resampling.LANCZOS
-    return Image.fromarray(image).resize((width, height), smooth)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_painted_frames_train_only_and_none_of_held_out_masks(real: Path, synth:
     out = tmp_path / "out"
     result = export(ExportConfig(real, out, (synth,)), said)
     assert result.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
-    assert "painted frames left out, since their masks are of the validation or test split: 4" in said.lines
+    assert "synthetic images left out, since their masks are of the validation or test split: 4" in said.lines
     rows = rows_of(out)
     assert {(r["video"], r["split"]) for r in rows if r["synthetic"]} == {("Video01", "train"), ("Video03", "train")}
     assert all(Path(r["source"]).is_file() and Path(r["image_source"]).is_file() for r in rows)
@@ -116,7 +116,7 @@ def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) 
     said = Said()
     result = export(ExportConfig(real, tmp_path / "out", (painted(tmp_path / "synth", rows),)), said)
     assert result.counts["train", True] == 1 and any("validation or test split: 2" in line for line in said.lines)
-    assert any("painted frames from masks that are not in" in line for line in said.lines)
+    assert any("synthetic images from masks that are not in" in line for line in said.lines)
 
 
 def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_path: Path) -> None:
@@ -145,14 +145,14 @@ def test_painted_frames_stay_painted_when_a_data_set_is_written_again(real: Path
     rows = [{"name": f"Video{video}_x", "mask": "m", "source": "", "sampler": "ddim"} for video in (1, 3)]
     made = painted(tmp_path / "made", rows)
     assert export(ExportConfig(made, tmp_path / "as_mmseg", layout="mmseg")).counts == {("train", True): 2}
-    with pytest.raises(UsageError, match="holds 2 painted frames, and those must not validate"):
+    with pytest.raises(UsageError, match="holds 2 synthetic images, and those must not validate"):
         export(ExportConfig(made, tmp_path / "never", hold_out=0.5))
     for kind in ("images", "labels"):
         (made / "val").mkdir(exist_ok=True)
         (made / kind).rename(made / "val" / kind)
     text = (made / "manifest.jsonl").read_text()
     write_text(made / "manifest.jsonl", text.replace('"images/', '"val/images/').replace('"labels/', '"val/labels/'))
-    with pytest.raises(DataError, match="a painted frame in the val split"):
+    with pytest.raises(DataError, match="a synthetic image in the val split"):
         export(ExportConfig(made, tmp_path / "never"))
 
 
@@ -173,7 +173,7 @@ def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:
     names = [row["name"] for row in rows_of(tmp_path / "half") if row["synthetic"]]
     export(replace(config, out=tmp_path / "again"))
     assert names == [row["name"] for row in rows_of(tmp_path / "again") if row["synthetic"]]
-    with pytest.raises(DataError, match="8 painted frames are needed for 4 real ones, and 4 may train"):
+    with pytest.raises(DataError, match="8 synthetic images are needed for 4 real frames, and 4 may train"):
         export(replace(config, ratio=2.0, out=tmp_path / "much"))
     for wrong in (
         {"ratio": -1.0},

@@ -1,59 +1,185 @@
-"""Which mask a painted frame was made from: followed back through manifests, however many lie on the way."""
+"""Which real label map a synthetic image, or a perturbed label map, comes from.
+
+Manifests are followed back, however many lie on the way. Rows of today hold the answer (`origin`); those of surgaug 0.1
+name the label map they were made from, and the manifest above that map tells where it came from in its turn.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from surgaug.io.manifest import MANIFEST, read_manifest
+from surgaug.datasets.item import Item
+from surgaug.errors import DataError
+from surgaug.io import manifest
+from surgaug.io.images import SUFFIXES
+from surgaug.io.manifest import Row, is_there, part_path, part_paths, read_lines
 
 _FARTHEST = 16  # manifests on the way; a data set can be made from one that was made from one
+
+Kind = Literal["image", "label"]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """mask: the first mask's name. path: its file, as noted. video, split: what the manifest nearest to it knows."""
+    """mask: the real label map's name. path: its file, as noted ("" where that is not known).
+
+    video, split: of that map, as far as a manifest on the way knows. changed: whether it was perturbed on the way.
+    """
 
     mask: str
     path: str
-    video: str | None
-    split: str | None
+    video: str | None = None
+    split: str | None = None
+    changed: bool = False
+
+    @property
+    def key(self) -> str:
+        """Equal for all that comes from one real label map."""
+        return os.path.normpath(Path(self.path).absolute()) if self.path else self.mask
+
+    @property
+    def stem(self) -> str:
+        """The name of its file, or the mask's name where that is not known."""
+        return _stem(self.path) if self.path else self.mask
+
+    def to_row(self) -> manifest.Origin:
+        """As it stands in a manifest."""
+        row: manifest.Origin = {"mask": self.mask, "file": self.path, "changed": self.changed}
+        if self.video:
+            row["video"] = self.video
+        if self.split:
+            row["split"] = self.split
+        return row
 
 
-def read_origins(root: Path) -> dict[str, Origin]:
-    """Origin of each frame of a painted data set by its image's file name; empty where there is no manifest."""
-    if not (root / MANIFEST).is_file():
-        return {}
-    return {Path(row["image"]).name: _first(row) for row in read_manifest(root / MANIFEST)[0] if "image" in row}
+def read_origins(root: Path, of: Kind = "image") -> dict[str, Origin]:
+    """Origin by file name of the images (or label maps) that the manifest in `root` calls made; real frames have none.
+
+    Empty where there is no manifest; rows that cannot be read are passed over. Raises DataError where no line is a row.
+    """
+    origins: dict[str, Origin] = {}
+    for path in part_paths(root):
+        damaged, rows = [], 0
+        for line in read_lines(path):
+            if line.row is None:
+                damaged.append(line.number)
+                continue
+            rows += 1
+            if of in line.row and _is_made(line.row):
+                origins[Path(line.row[of]).name] = _first(_step(line.row), root)
+        if damaged and not rows:
+            raise DataError(f"{path}:{damaged[0]}: not a manifest row, and no other line is one; remove the file")
+    return origins
 
 
-def _first(row: dict[str, Any]) -> Origin:
-    origin = _origin(row)
+def source_row(item: Item) -> Row:
+    """The part of a manifest row that says what a sample is made from: this item's label map."""
+    assert item.label is not None, item.name
+    row: Row = {"mask": item.name, "source": str(item.label)}
+    if item.video:
+        row["video"] = item.video
+    if item.split:
+        row["split"] = item.split
+    if origin := origin_of(item.label):
+        row["origin"] = origin.to_row()
+    return row
+
+
+def origin_of(label: Path) -> Origin | None:
+    """Origin of a label map by the manifest of the folder that it lies in; None for one that was not made."""
+    step = _find(str(label), "label", Path())
+    return None if step is None else _first(step, label.parent)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one row says: the label map that its sample was made from.
+
+    copied: of a copied image, the file that it was copied from. last: whether that label map is the real one, so that
+    nothing lies before it.
+    """
+
+    origin: Origin
+    copied: str = ""
+    last: bool = False
+
+
+def _is_made(row: Row) -> bool:
+    return row.get("synthetic", True)
+
+
+def _step(row: Row) -> _Step:
+    changed = bool(row.get("perturbations"))
+    if found := row.get("origin"):
+        path = found.get("file", "")
+        origin = Origin(found.get("mask") or _stem(path), path, found.get("video"), found.get("split"))
+        return _Step(replace(origin, changed=changed or found.get("changed", False)), last=True)
+    path = row.get("source", "")
+    origin = Origin(row.get("mask") or _stem(path), path, row.get("video"), row.get("split"), changed)
+    copied = row.get("image_source", "") if row.get("synthetic") else ""
+    return _Step(origin, copied, last=row.get("version", 1) >= 2 and not copied)
+
+
+def _first(step: _Step, root: Path) -> Origin:
+    """The real label map behind a step that a manifest in `root` tells."""
     for _ in range(_FARTHEST):
-        before = _by_label(origin.path)
-        if before is None:
+        if step.last:
             break
-        earlier = _origin(before)
-        origin = replace(earlier, video=earlier.video or origin.video, split=earlier.split or origin.split)
-    return origin
+        origin = step.origin
+        earlier = _find(step.copied, "image", root) if step.copied else _find(origin.path, "label", root)
+        if earlier is None:
+            if not step.copied:
+                break
+            earlier = _Step(origin)  # the set that it was copied from is gone; its source may still be there
+        step = replace(
+            earlier,
+            origin=replace(
+                earlier.origin,
+                video=earlier.origin.video or origin.video,
+                split=earlier.origin.split or origin.split,
+                changed=earlier.origin.changed or origin.changed,
+            ),
+        )
+    return step.origin
 
 
-def _origin(row: dict[str, Any]) -> Origin:
-    path = str(row.get("mask_file") or row.get("source") or "")
-    return Origin(str(row.get("mask") or Path(path).stem), path, row.get("video"), row.get("split"))
+def _find(file: str, kind: Kind, root: Path) -> _Step | None:
+    """What the manifest above an image or a label map says of it.
 
-
-def _by_label(path: str) -> dict[str, Any] | None:
-    """The row of the manifest above a label map that tells how it was made."""
-    label = Path(path)
-    for folder in list(label.parents)[:3] if path else []:
-        if (file := folder / MANIFEST).is_file():
-            return _labels_of(file, file.stat().st_mtime_ns).get(label.relative_to(folder).as_posix())
+    A relative path was noted from where the command ran: tried from here, then from the folders above `root`.
+    """
+    for path in _places(file, root):
+        for folder in list(path.parents)[:3]:
+            manifest_file = part_path(folder)
+            if is_there(manifest_file):
+                name = path.relative_to(folder).as_posix()
+                if found := _steps(manifest_file, manifest_file.stat().st_mtime_ns, kind).get(name):
+                    return found
+                break
     return None
 
 
+def _places(file: str, root: Path) -> Iterator[Path]:
+    if not file:
+        return
+    yield Path(file)
+    if not Path(file).is_absolute():
+        yield from (folder / file for folder in list(root.absolute().parents)[:3])
+
+
 @lru_cache(maxsize=16)
-def _labels_of(file: Path, stamp: int) -> dict[str, dict[str, Any]]:
-    return {row["label"]: row for row in read_manifest(file)[0] if "label" in row}
+def _steps(file: Path, stamp: int, kind: Kind) -> dict[str, _Step]:
+    """By image or label map, in the folder of the manifest, of the rows that were made."""
+    rows = (line.row for line in read_lines(file))
+    return {row[kind]: _step(row) for row in rows if row is not None and kind in row and _is_made(row)}
+
+
+def _stem(source: str) -> str:
+    """The name of a frame by its label map's file, on any system, or its FILE.json/NAME."""
+    name = PurePosixPath(source.replace("\\", "/"))
+    return name.stem if name.suffix.lower() in (*SUFFIXES, ".json") else name.name

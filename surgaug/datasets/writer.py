@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 from surgaug.datasets import layouts
 from surgaug.datasets.item import WrittenItem
 from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION, described, encode
-from surgaug.errors import DataError, UsageError
-from surgaug.io.atomic import clean_leftovers, write_png
+from surgaug.errors import UsageError
+from surgaug.io.atomic import write_png
 from surgaug.io.images import read_raw
+from surgaug.io.output_folder import claim, make_ready, refuse_other_settings, refuse_strangers
 from surgaug.labels.label_space import LabelSpace
 
 FOLDERS = "folders"
@@ -62,12 +63,23 @@ class DatasetWriter:
         """The frame's image and label map, relative to the root."""
         return self._module.paths(frame)
 
+    def refuse_other(self, description: Mapping[str, Any]) -> None:
+        """Raises DataError where something else lies in the folder, UsageError, with the differences, for another data
+        set."""
+        refuse_strangers(self.description_file, f"data set of surgaug in the layout {self.layout}")
+        refuse_other_settings(self.description_file, description, "a data set")
+
+    def claim(self, description: Mapping[str, Any], items: Iterable[WrittenItem]) -> None:
+        """Make the folder ready for this data set: its description, the folders of the items, no half-written files.
+
+        Raises as `refuse_other` does.
+        """
+        self.refuse_other(description)
+        claim(self.description_file, description, self._folders(items))
+
     def prepare(self, frames: Iterable[WrittenItem]) -> None:
         """Make the folders that the frames go to, and remove what a killed run left there half-written."""
-        folders = {self.root / path for frame in frames for path in map(_parent, self.paths(frame))}
-        for folder in {self.root, *folders}:
-            folder.mkdir(parents=True, exist_ok=True)
-            clean_leftovers(folder)
+        make_ready(self._folders(frames))
 
     def encode(self, label_map: np.ndarray) -> np.ndarray:
         """Ids [H, W] to what the label file holds: uint8 or uint16 [H, W], or uint8 [H, W, 3]."""
@@ -88,6 +100,9 @@ class DatasetWriter:
     def finish(self, frames: Sequence[WrittenItem]) -> None:
         """Write the layout's index files, once all frames are there."""
         self._module.finish(self.root, frames, self.space)
+
+    def _folders(self, items: Iterable[WrittenItem]) -> set[Path]:
+        return {self.root, *(self.root / path for item in items for path in map(_parent, self.paths(item)))}
 
     @cached_property
     def _module(self) -> ModuleType:
@@ -112,18 +127,6 @@ def check_layout(name: str) -> None:
     """Raises UsageError unless data sets can be written in this layout."""
     if name not in (known := layouts.written()):
         raise UsageError(f"--layout {name}: one of {', '.join(known)}")
-
-
-def refuse_strangers(writer: DatasetWriter) -> None:
-    """Raises DataError when the folder is not empty and holds no data set of surgaug in this layout."""
-    root = writer.root
-    if writer.description_file.exists() or not root.exists():
-        return
-    if strangers := sorted(p.name for p in root.iterdir() if not p.name.startswith(".")):
-        raise DataError(
-            f"{root}: the folder is not empty and holds no data set of surgaug in the layout {writer.layout} "
-            f"({', '.join(strangers[:5])}); give another --out"
-        )
 
 
 def _parent(path: str) -> str:

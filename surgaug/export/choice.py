@@ -1,8 +1,8 @@
-"""Which frames make a data set of real and painted ones, and in which split each is. Validation and test stay real.
+"""Which real frames and synthetic images make a data set, and in which split each is. Validation and test stay real.
 
-A painted frame comes from a mask, and shows what that mask shows: those whose mask is of a validation or test frame, or
-of the same video, are left out. Whence a mask came is followed through the manifests of `synthesize` and
-`augment-masks`; a copy of one is known by what it holds.
+A synthetic image shows what its mask shows: those whose mask is of a validation or test frame, or of the same video,
+are left out. Where a mask came from is followed through manifests (`datasets.provenance`); a copy of one is known by
+what it holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from surgaug.datasets.provenance import Origin, read_origins
 from surgaug.datasets.splits import group_of, hold_out
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
-from surgaug.io.manifest import MANIFEST, read_manifest
+from surgaug.io.manifest import is_there, read_rows
 from surgaug.runtime.feedback import Feedback
 
 _NAMED = 3
@@ -28,11 +28,12 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Pair:
-    """A frame to be written, and where it is read from: item `number` of `frames`."""
+    """What is to be written, and where it is read from: item `number` of `frames`. origin: of a synthetic image."""
 
     frame: WrittenItem
     frames: PairedFrames = field(repr=False)
     number: int
+    origin: Origin | None = None
 
 
 def choose(
@@ -44,34 +45,35 @@ def choose(
     seed: int,
     feedback: Feedback,
 ) -> list[Pair]:
-    """The pairs of the new data set: all real frames with their splits, and the painted ones that may train, of which
-    `ratio` for each real training frame are picked. See `ExportConfig`.
+    """The pairs of the new data set: all real frames with their splits, and the synthetic images that may train, of
+    which `ratio` for each real training frame are picked. See `ExportConfig`.
 
-    Frames of `real` that its manifest calls painted stay so. Raises UsageError or DataError where one would validate.
+    What the manifest of `real` calls synthetic stays so. Raises UsageError or DataError where such an image would
+    validate.
     """
-    painted = painted_in(real)
-    if hold_out and painted:
+    synthetic = synthetic_in(real)
+    if hold_out and synthetic:
         raise UsageError(
-            f"--hold-out {hold_out:g}: {real.root} holds {len(painted)} painted frames, and those must not validate; "
-            "give the real ones as --data and the painted ones as --synth"
+            f"--hold-out {hold_out:g}: {real.root} holds {len(synthetic)} synthetic images, and those must not "
+            "validate; give the real frames as --data and the synthetic images as --synth"
         )
     splits = split_items(real.items, hold_out, seed)
-    if wrong := sorted(i for i in painted if splits[i] != "train"):
-        raise DataError(f"{real.items[wrong[0]].image}: a painted frame in the {splits[wrong[0]]} split; remove it")
+    if wrong := sorted(i for i in synthetic if splits[i] != "train"):
+        raise DataError(f"{real.items[wrong[0]].image}: a synthetic image in the {splits[wrong[0]]} split; remove it")
     pairs = [
-        Pair(WrittenItem(item.name, i, split, item.video, i in painted, str(item.label)), real, i)
+        Pair(WrittenItem(item.name, i, split, item.video, i in synthetic, str(item.label)), real, i, synthetic.get(i))
         for i, (item, split) in enumerate(zip(real.items, splits, strict=True))
     ]
     allowed = _allowed(real, splits, synths, feedback)
     if ratio is not None:
-        training = splits.count("train") - len(painted)
-        wanted = round(ratio * training)
-        if wanted > len(allowed):
+        training = splits.count("train") - len(synthetic)
+        needed = round(ratio * training)
+        if needed > len(allowed):
             raise DataError(
-                f"--ratio {ratio:g}: {wanted} painted frames are needed for {training} real ones, "
-                f"and {len(allowed)} may train; paint more, or give a lower --ratio"
+                f"--ratio {ratio:g}: {needed} synthetic images are needed for {training} real frames, "
+                f"and {len(allowed)} may train; synthesize more, or give a lower --ratio"
             )
-        picked = np.random.default_rng([seed, 7]).permutation(len(allowed))[:wanted]
+        picked = np.random.default_rng([seed, 7]).permutation(len(allowed))[:needed]
         allowed = [allowed[k] for k in sorted(picked)]
     names = Counter([*(p.frame.name for p in pairs), *(p.frame.name for p in allowed)])
     for pair in allowed:
@@ -81,13 +83,15 @@ def choose(
     return pairs
 
 
-def painted_in(frames: PairedFrames) -> set[int]:
-    """The items that the data set's manifest calls painted: those of `export`, and all that `synthesize` made."""
-    if not (frames.root / MANIFEST).is_file():
-        return set()
-    rows = read_manifest(frames.root / MANIFEST)[0]
-    files = {frames.root / str(row.get("image")) for row in rows if row.get("synthetic", "sampler" in row)}
-    return {i for i, item in enumerate(frames.items) if item.image in files}
+def synthetic_in(frames: PairedFrames) -> dict[int, Origin]:
+    """The items that the data set's manifest calls synthetic, with their origins.
+
+    Those are what `export` was given as synthetic, and all that `synthesize` made.
+    """
+    rows, _ = read_rows(frames.root)
+    files = {frames.root / row["image"] for row in rows if "image" in row and row.get("synthetic", "sampler" in row)}
+    origins = read_origins(frames.root)
+    return {i: origins[item.image.name] for i, item in enumerate(frames.items) if item.image and item.image in files}
 
 
 def split_items(items: Sequence[Item], share: float, seed: int) -> list[str]:
@@ -106,7 +110,7 @@ def split_items(items: Sequence[Item], share: float, seed: int) -> list[str]:
 def _allowed(
     real: PairedFrames, splits: Sequence[str], synths: Sequence[PairedFrames], feedback: Feedback
 ) -> list[Pair]:
-    """The painted frames that do not come from masks of the validation or test split."""
+    """The synthetic images that do not come from masks of the validation or test split."""
     by_path = {item.label.resolve(): i for i, item in enumerate(real.items) if item.label is not None}
     by_name = {item.name: i for i, item in enumerate(real.items)}
     videos = {item.video for item in real.items} - {None}
@@ -121,7 +125,7 @@ def _allowed(
             source = by_path.get(Path(origin.path).resolve()) if origin.path else None
             if source is None and origin.path:  # a copy of a held-out one? Names may be the same by chance.
                 if origin.path not in hashes:
-                    hashes[origin.path] = fingerprint(Path(origin.path)) if Path(origin.path).is_file() else ""
+                    hashes[origin.path] = fingerprint(Path(origin.path)) if is_there(origin.path) else ""
                 source = held_maps.get(hashes[origin.path])
             source = by_name.get(origin.mask) if source is None else source
             video = real.items[source].video if source is not None else origin.video or item.video
@@ -135,14 +139,14 @@ def _allowed(
                 unknown.append(item.name)
             group = video or (real.items[source].name if source is not None else None)
             frame = WrittenItem(item.name, 0, "train", group, True, origin.path or str(item.label))
-            allowed.append(Pair(frame, frames, k))
+            allowed.append(Pair(frame, frames, k, origin))
     if left_out:
         feedback.info(
-            f"painted frames left out, since their masks are of the validation or test split: {len(left_out)}"
+            f"synthetic images left out, since their masks are of the validation or test split: {len(left_out)}"
         )
     if unknown:
         feedback.warn(
-            f"painted frames from masks that are not in {real.root}: {len(unknown)} ({', '.join(unknown[:_NAMED])}"
+            f"synthetic images from masks that are not in {real.root}: {len(unknown)} ({', '.join(unknown[:_NAMED])}"
             f"{', ...' if len(unknown) > _NAMED else ''}); see to it that they show nothing of its validation frames"
         )
     return allowed

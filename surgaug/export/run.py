@@ -1,9 +1,8 @@
-"""Real frames, and painted ones if wanted, written as one data set in a trainer's layout."""
+"""Real frames, with synthetic images if there are any, written as one data set in a trainer's layout."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +14,14 @@ from PIL import Image
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import survey
-from surgaug.datasets.writer import DatasetWriter, check_layout, refuse_strangers
+from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
 from surgaug.export.choice import Pair, choose
 from surgaug.io.atomic import write_bytes, write_png, write_text
 from surgaug.io.file_names import same_file
 from surgaug.io.lock import folder_lock
-from surgaug.io.manifest import MANIFEST
-from surgaug.io.output_folder import refuse_other_settings
+from surgaug.io.manifest import Row, part_path, to_line
+from surgaug.io.output_folder import write_description
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.parallel import in_threads
 from surgaug.version import __version__
@@ -32,7 +31,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """data: a data set of real frames. synth: outputs of `synthesize`. ratio: painted frames for each real training
+    """data: a data set of real frames. synth: outputs of `synthesize`. ratio: synthetic images for each real training
     frame; None for all. hold_out: the share of the frames to validate on, whole videos, where the data has no split.
     palette: label maps as palette PNGs."""
 
@@ -50,7 +49,7 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class Result:
-    """The folder, and the number of frames by (split, painted or not)."""
+    """The folder, and the number of pairs by (split, whether synthetic)."""
 
     out: Path
     counts: dict[tuple[str, bool], int]
@@ -70,22 +69,18 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     target.check_frames([pair.frame for pair in pairs])
     _refuse_collisions(target, pairs)
     description = _describe(config, target, pairs)
-    refuse_strangers(target)
-    if target.description_file.exists():
-        refuse_other_settings(target.description_file, description, "a data set")
+    target.refuse_other(description)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
-        _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
-        target.prepare(pair.frame for pair in pairs)
+        target.claim(description, [pair.frame for pair in pairs])
         for _ in in_threads(lambda pair: _write_pair(target, pair), pairs, feedback=feedback, title="writing frames"):
             pass
         target.finish([pair.frame for pair in pairs])
-        rows = [json.dumps(_row(target, pair), ensure_ascii=False, separators=(",", ":")) for pair in pairs]
-        write_text(config.out / MANIFEST, "".join(f"{row}\n" for row in rows))
+        write_text(part_path(config.out), "".join(to_line(_row(target, pair)) for pair in pairs))
         counts = Counter((pair.frame.split or "train", pair.frame.synthetic) for pair in pairs)
-        _write(target.description_file, {**description, "complete": True})
+        write_description(target.description_file, {**description, "complete": True})
     table = [[split, counts[split, False], counts[split, True]] for split in SPLITS]
-    feedback.table("Written", ["split", "real", "painted"], [row for row in table if any(row[1:])])
+    feedback.table("Written", ["split", "real", "synthetic"], [row for row in table if any(row[1:])])
     return Result(config.out, dict(counts))
 
 
@@ -104,7 +99,7 @@ def _open(config: ExportConfig, feedback: Feedback) -> tuple[PairedFrames, list[
 def _check(config: ExportConfig) -> None:
     check_layout(config.layout)
     if config.ratio is not None and (config.ratio < 0 or not config.synth):
-        raise UsageError(f"--ratio {config.ratio:g}: 0 or more, with painted frames (--synth DIR)")
+        raise UsageError(f"--ratio {config.ratio:g}: 0 or more, with synthetic images (--synth DIR)")
     if not 0 <= config.hold_out < 1:
         raise UsageError(f"--hold-out {config.hold_out:g}: from 0 to below 1, for example 0.2")
 
@@ -127,7 +122,7 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
         "surgaug": __version__,
         "complete": False,
         "samples": len(pairs),
-        "sources": {"real": str(config.data), "painted": [str(folder) for folder in config.synth]},
+        "sources": {"real": str(config.data), "synthetic": [str(folder) for folder in config.synth]},
         "settings": {"layout": config.layout, "frames": digest.hexdigest()[:16], "seed": config.seed}
         | {"ratio": config.ratio, "hold_out": config.hold_out}
         | ({"palette": True} if config.palette else {}),
@@ -153,14 +148,14 @@ def _is_rgb_png(path: Path) -> bool:
         return image.format == "PNG" and image.mode == "RGB"
 
 
-def _row(target: DatasetWriter, pair: Pair) -> dict[str, Any]:
+def _row(target: DatasetWriter, pair: Pair) -> Row:
     frame, (image, label) = pair.frame, target.paths(pair.frame)
-    return {
-        "index": frame.index, "image": image, "label": label, "name": frame.name, "split": frame.split,
-        "video": frame.video, "synthetic": frame.synthetic, "source": frame.source,
-        "image_source": str(pair.frames.items[pair.number].image),
-    }  # fmt: skip
-
-
-def _write(file: Path, description: dict[str, Any]) -> None:
-    write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    row: Row = {"index": frame.index, "image": image, "label": label, "name": frame.name, "source": frame.source}
+    row |= {"synthetic": frame.synthetic, "image_source": str(pair.frames.items[pair.number].image)}
+    if frame.split:
+        row["split"] = frame.split
+    if frame.video:
+        row["video"] = frame.video
+    if pair.origin:
+        row["origin"] = pair.origin.to_row()
+    return row

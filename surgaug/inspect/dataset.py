@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
 from surgaug.datasets.survey import count, find_faults, snapped
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
-from surgaug.io.manifest import MANIFEST, read_manifest
+from surgaug.io.manifest import part_paths, read_rows
+from surgaug.io.output_folder import read_description
 from surgaug.labels.space_detection import cadis_named
 from surgaug.runtime.feedback import Feedback
 
@@ -45,6 +45,7 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     if frames.codec.encoding == "two-class":
         report.notes.append(snapped(frames))
     _describe(root, report)
+    _read_manifest(root, frames, report)
     _look_for_leaks(frames, report)
     absent = [c.name for c, seen in zip(frames.space.classes, survey.presence.tolist(), strict=True) if not seen]
     if absent:
@@ -69,11 +70,10 @@ def open_frames(root: Path, classes: str, feedback: Feedback) -> LabelMaps:
 
 def _describe(root: Path, report: Report) -> None:
     """What the file that surgaug left says: made by what, how far."""
-    path = next((root / name for name in (DESCRIPTION, FOLDERS_DESCRIPTION) if (root / name).is_file()), None)
-    try:
-        made = json.loads(path.read_text(encoding="utf-8")) if path else {}
-        settings = made["settings"]
-    except (ValueError, KeyError, TypeError):
+    file = next((root / name for name in (DESCRIPTION, FOLDERS_DESCRIPTION) if (root / name).is_file()), None)
+    made = read_description(file) if file else {}
+    settings = made.get("settings")
+    if not isinstance(settings, dict):
         return
     report.add("made by", f"surgaug {made.get('surgaug', '?')} from {_source(made)}")
     if isinstance(made.get("model"), dict):
@@ -85,16 +85,29 @@ def _describe(root: Path, report: Report) -> None:
     if not made.get("complete", True):
         report.problems.append(f"not complete: the command that makes {made.get('samples')} samples must be run again")
     report.details["description"] = made
-    if (root / MANIFEST).is_file():
-        painted = [row.get("synthetic") for row in read_manifest(root / MANIFEST)[0]]
-        if True in painted:
-            report.add("of these painted", f"{painted.count(True):,}")
+
+
+def _read_manifest(root: Path, frames: LabelMaps, report: Report) -> None:
+    """How many rows the manifest has, how many of its lines are none, and how many frames lack one."""
+    if not part_paths(root):
+        return
+    rows, damaged = read_rows(root)
+    report.add("manifest", f"{len(rows):,} rows" + (f", {len(damaged):,} lines that are none" if damaged else ""))
+    report.problems += [f"{line} is not a row of a manifest, and is passed over" for line in damaged]
+    if synthetic := sum(row.get("synthetic", False) for row in rows):
+        report.add("of these synthetic", f"{synthetic:,}")
+    told = {root / name for row in rows for name in (row.get("image"), row.get("label")) if name}
+    if untold := [item.name for item in frames.items if told.isdisjoint((item.image, item.label))]:
+        named = ", ".join(untold[:_LISTED]) + (", ..." if len(untold) > _LISTED else "")
+        report.notes.append(f"{len(untold)} of {len(frames)} have no row in the manifest, and no known origin: {named}")
 
 
 def _source(made: dict) -> str:
-    if isinstance(made.get("sources"), dict):
-        return ", ".join([str(made["sources"].get("real")), *map(str, made["sources"].get("painted", []))])
-    return str((made.get("masks") or {}).get("source") or "paths on standard input")
+    sources, masks = made.get("sources"), made.get("masks")
+    if isinstance(sources, dict):
+        synthetic = sources.get("synthetic", sources.get("painted"))  # the word of 0.1
+        return ", ".join([str(sources.get("real")), *map(str, synthetic if isinstance(synthetic, list) else [])])
+    return str((masks.get("source") if isinstance(masks, dict) else None) or "paths on standard input")
 
 
 def _look_for_leaks(frames: LabelMaps, report: Report) -> None:

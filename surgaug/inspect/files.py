@@ -11,7 +11,7 @@ from surgaug.datasets.dataset import open_masks
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
-from surgaug.io.manifest import read_manifest
+from surgaug.io.manifest import is_there, read_rows
 from surgaug.labels.class_file import read_class_file
 from surgaug.labels.codecs.coco import objects_of, read_coco
 from surgaug.labels.scan import Scan, scan_raster
@@ -49,19 +49,20 @@ def inspect_image(path: Path, classes: str) -> Report:
 def inspect_manifest(path: Path) -> Report:
     """Report of a manifest: rows, masks, perturbations, seeds, and files that are missing."""
     report = Report(path, "manifest")
-    rows, damaged = read_manifest(path)
+    rows, damaged = read_rows(path)
     report.add("rows", f"{len(rows):,}")
+    report.add("lines that are no row", f"{len(damaged):,}" if damaged else None)
     report.add("masks", f"{len({row.get('mask') for row in rows} - {None}):,}")
     for name in ("seed", "sampler", "steps", "guidance", "model", "split"):
-        values = Counter(str(row[name])[:12] for row in rows if row.get(name) is not None)
+        values = Counter(str(row[name])[:12] for row in rows if name in row)
         report.add(name, ", ".join(f"{v} ({n:,})" if len(values) > 1 else v for v, n in values.most_common(6)))
-    applied = Counter(record["op"] for row in rows for record in row.get("perturbations") or ())
+    applied = Counter(record["op"] for row in rows for record in row.get("perturbations", []))
     if applied:
         report.tables.append(("Perturbations", ["operation", "rows"], [[op, n] for op, n in applied.most_common()]))
-    report.problems += [f"{path}: line {number} is not a row" for number in damaged]
-    named = [(row, path.parent / row[key]) for row in rows for key in ("image", "label") if row.get(key)]
-    report.problems += [f"{file}: named in the manifest, and not there" for _, file in named if not file.is_file()]
-    failed = Counter(check for row in rows for check, passed in (row.get("checks") or {}).items() if not passed)
+    report.problems += [f"{line} is not a row" for line in damaged]
+    named = [path.parent / name for row in rows for name in (row.get("image"), row.get("label")) if name]
+    report.problems += [f"{file}: named in the manifest, and not there" for file in named if not is_there(file)]
+    failed = Counter(check for row in rows for check, passed in row.get("checks", {}).items() if not passed)
     report.notes += [f"samples that did not pass the check {check}: {n:,}" for check, n in failed.items()]
     return report
 

@@ -1,14 +1,13 @@
-"""How a data set looks: frames with their label maps laid over them, a picture of at most 24."""
+"""How a data set looks: frames with their label maps laid over them, at most 24 on a sheet."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from surgaug.datasets.dataset import LabelMaps, PairedFrames
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.errors import DataError
-from surgaug.labels.contact_sheet import cell_width, sheet
+from surgaug.labels.contact_sheet import ContactSheet, spread
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 
 MOST, COLUMNS, WIDTH = 24, 4, 1600
@@ -20,9 +19,8 @@ def draw_sheet(frames: LabelMaps) -> np.ndarray:
 
     Raises DataError when nothing in it can be drawn.
     """
-    tiles, label_maps = [], []
-    width = cell_width(WIDTH, COLUMNS)
-    for i in sorted({int(i) for i in np.linspace(0, len(frames) - 1, min(MOST, len(frames))).round()}):
+    sheet = ContactSheet(frames.space, COLUMNS, WIDTH)
+    for i in spread(len(frames), MOST):
         try:
             label_map = frames.load_label(i)
             image = None
@@ -30,11 +28,14 @@ def draw_sheet(frames: LabelMaps) -> np.ndarray:
                 image = frames.load_image(i)
         except DataError:  # it is among the problems
             continue
-        tiles.append((frames.items[i].name, _tile(image, label_map, frames.space, width)))
-        label_maps.append(label_map)
-    if not tiles:
+        if image is None or image.shape[:2] != label_map.shape:
+            shown = frames.space.colorize(label_map)
+        else:
+            shown = overlay(image, label_map, frames.space)
+        sheet.add(frames.items[i].name, [shown], [label_map])
+    if not len(sheet):
         raise DataError(f"{frames.root}: no frame of it can be read, so there is no sheet to draw")
-    return sheet(tiles, label_maps, frames.space, _title(frames, len(tiles)), WIDTH, COLUMNS)
+    return sheet.draw(f"{frames.root}   {len(sheet)} of {len(frames)} frames   label space {frames.space.name}")
 
 
 def overlay(image: np.ndarray, label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
@@ -48,19 +49,3 @@ def overlay(image: np.ndarray, label_map: np.ndarray, space: LabelSpace) -> np.n
     edges[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
     edges[1:] |= label_map[1:] != label_map[:-1]
     return np.where((edges & labelled[..., 0])[..., None], colors, mixed).round().astype(np.uint8)
-
-
-def _tile(image: np.ndarray | None, label_map: np.ndarray, space: LabelSpace, width: int) -> Image.Image:
-    if image is None or image.shape[:2] != label_map.shape:
-        picture = space.colorize(label_map)
-    else:
-        picture = overlay(image, label_map, space)
-    height = max(1, round(label_map.shape[0] * width / label_map.shape[1]))
-    enlarged = label_map.shape[1] < width
-    return Image.fromarray(picture).resize(
-        (width, height), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
-    )
-
-
-def _title(frames: LabelMaps, shown: int) -> str:
-    return f"{frames.root}   {shown} of {len(frames)} frames   label space {frames.space.name}"

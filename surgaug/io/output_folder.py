@@ -1,13 +1,19 @@
-"""Settings of a run beside those of an earlier one in the same folder."""
+"""An output folder: whether it is empty or ours, the file that says what it holds, and whether that is what is asked.
+
+In the order of use: `refuse_strangers` and `refuse_other_settings` before long work, `claim` before the first file,
+`write_description` with the counts once everything is there.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from surgaug.errors import DataError, UsageError
+from surgaug.errors import DataError, SurgaugError, UsageError
+from surgaug.io.atomic import clean_leftovers, write_text
 
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
@@ -31,19 +37,31 @@ def differences(
     return lines
 
 
+def refuse_strangers(
+    file: Path, what: str, error: type[SurgaugError] = DataError, cure: str = "give another --out"
+) -> None:
+    """Refuse a folder that is not empty, hidden files aside, and lacks `file`, which would say that it holds `what`.
+
+    Raises `error`.
+    """
+    if file.exists() or not file.parent.exists():
+        return
+    if strangers := sorted(path.name for path in file.parent.iterdir() if not path.name.startswith(".")):
+        raise error(f"{file.parent}: the folder is not empty and holds no {what} ({', '.join(strangers[:5])}); {cure}")
+
+
 def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str) -> None:
     """Refuse to go on in a folder unless the `what` ("a data set") that `file` describes is that of `description`.
 
-    Raises DataError when it is no such description, UsageError, with the differences, when it was begun with other
-    settings or with more samples.
+    Nothing where there is no such file yet. Raises DataError when it is no such description, UsageError, with the
+    differences, when it was begun with other settings or with more samples.
     """
-    try:
-        old = json.loads(file.read_text(encoding="utf-8"))
-        if old["format"] != description["format"]:
-            raise ValueError
-        settings, samples = old["settings"], old["samples"]
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{file}: not a description of {what} of surgaug; give another --out") from None
+    if not file.exists():
+        return
+    old = read_description(file)
+    settings, samples = old.get("settings"), old.get("samples")
+    if old.get("format") != description["format"] or not isinstance(settings, dict) or type(samples) is not int:
+        raise DataError(f"{file}: not a description of {what} of surgaug; give another --out")
     if lines := differences(settings, description["settings"]):
         raise UsageError(
             f"{file.parent} holds {what} made with other settings ({'; '.join(lines)}); "
@@ -54,6 +72,45 @@ def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str)
             f"{file.parent} was begun with --n {samples}, and --n {description['samples']} would leave some out; "
             f"give --n {samples} or more, or another --out"
         )
+
+
+def claim(file: Path, description: Mapping[str, Any], folders: Iterable[Path] = ()) -> None:
+    """Write `description` to `file` and make its folder and `folders` ready for what it says.
+
+    The description comes first: what a kill leaves from then on is known as ours.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_description(file, description)
+    make_ready([file.parent, *folders])
+
+
+def make_ready(folders: Iterable[Path]) -> None:
+    """Make these folders, and remove what a killed run left half-written in them."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        clean_leftovers(folder)
+
+
+def write_description(file: Path, description: Mapping[str, Any]) -> None:
+    """Write it as JSON for people, atomically."""
+    write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`; empty where there is none, or it cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def digest(names_and_hashes: Iterable[tuple[str, str]]) -> str:
+    """sha256, hexadecimal, of label maps by their names and their own sha256 (hexadecimal), in their order."""
+    total = hashlib.sha256()
+    for name, fingerprint in names_and_hashes:
+        total.update(name.encode() + b"\0" + bytes.fromhex(fingerprint))
+    return total.hexdigest()
 
 
 def _short(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,44 +15,72 @@ _MARGIN, _CAPTION, _HEAD = 10, 18, 34
 _SWATCH, _LINE = 14, 24
 
 
-def cell_width(width: int, columns: int) -> int:
-    """Of a tile, in pixels, on a sheet of that width."""
-    return (width - _MARGIN) // columns - _MARGIN
+class ContactSheet:
+    """A sheet that tiles are added to, and then drawn. The callers choose what a tile shows.
+
+    The legend names the classes of the label maps that come with the tiles.
+    """
+
+    def __init__(self, space: LabelSpace, columns: int, width: int, gap: int = 4):
+        """width: of the sheet, in pixels. gap: between the panels of a tile, in pixels."""
+        self._space, self._columns, self._width, self._gap = space, columns, width, gap
+        self._cell = (width - _MARGIN) // columns - _MARGIN
+        self._tiles: list[tuple[str, Image.Image]] = []
+        self._pixels = np.zeros(256, np.int64)  # by index of the space; 255 for those without label
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def add(self, caption: str, panels: Sequence[np.ndarray], label_maps: Sequence[np.ndarray] = ()) -> None:
+        """A tile of `panels` side by side, uint8 [H, W, 3] of one size; `label_maps`: ids [H, W] that it shows.
+
+        Small panels are enlarged by whole pixels, large ones made smaller, to fit a square of their share of the width.
+        """
+        self._tiles.append((caption, _side_by_side(panels, self._cell, self._gap)))
+        for label_map in label_maps:
+            self._pixels += np.bincount(self._space.to_index(label_map).ravel(), minlength=256)
+
+    def draw(self, title: str) -> np.ndarray:
+        """uint8 [height, width, 3]. At least one tile must be there."""
+        tile_height = max(tile.height for _, tile in self._tiles) + _CAPTION + _MARGIN
+        rows = -(-len(self._tiles) // self._columns)
+        legend = _legend(self._classes(), self._width - 2 * _MARGIN)
+        page = Image.new("RGB", (self._width, _HEAD + rows * tile_height + legend.height + _MARGIN), BACKGROUND)
+        draw = ImageDraw.Draw(page)
+        draw.text((_MARGIN, 8), title, fill=_INK, font=_font(16))
+        for i, (caption, tile) in enumerate(self._tiles):
+            x = _MARGIN + (i % self._columns) * (self._cell + _MARGIN)
+            y = _HEAD + (i // self._columns) * tile_height
+            page.paste(tile, (x, y))
+            below = (x, y + tile.height + 2)
+            draw.text(below, _shortened(caption, self._cell, _font(12)), fill=_INK, font=_font(12))
+        page.paste(legend, (_MARGIN, _HEAD + rows * tile_height))
+        return np.asarray(page)
+
+    def _classes(self) -> list[tuple[str, tuple[int, ...]]]:
+        """(name, colour) of every class that is shown, the most frequent first; pixels without label last."""
+        space, counts = self._space, self._pixels
+        order = [i for i in np.argsort(-counts[: space.num_classes], kind="stable") if counts[i]]
+        entries = [(f"{space.ids[i]}  {space.names[i]}", tuple(int(c) for c in space.palette[i])) for i in order]
+        return entries + ([("no label", (0, 0, 0))] if counts[space.num_classes :].any() else [])
 
 
-def sheet(
-    tiles: Sequence[tuple[str, Image.Image]],
-    label_maps: Iterable[np.ndarray],
-    space: LabelSpace,
-    title: str,
-    width: int,
-    columns: int,
-) -> np.ndarray:
-    """(caption, picture) of each tile to one picture, uint8 [height, width, 3]; the legend names what is in
-    `label_maps`, ids [H, W]."""
-    cell = cell_width(width, columns)
-    tile_height = max(tile.height for _, tile in tiles) + _CAPTION + _MARGIN
-    rows = -(-len(tiles) // columns)
-    legend = _legend(_present(label_maps, space), width - 2 * _MARGIN)
-    page = Image.new("RGB", (width, _HEAD + rows * tile_height + legend.height + _MARGIN), BACKGROUND)
-    draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, 8), title, fill=_INK, font=_font(16))
-    for i, (caption, tile) in enumerate(tiles):
-        x, y = _MARGIN + (i % columns) * (cell + _MARGIN), _HEAD + (i // columns) * tile_height
-        page.paste(tile, (x, y))
-        draw.text((x, y + tile.height + 2), _shortened(caption, cell, _font(12)), fill=_INK, font=_font(12))
-    page.paste(legend, (_MARGIN, _HEAD + rows * tile_height))
-    return np.asarray(page)
+def spread(n: int, count: int) -> list[int]:
+    """At most `count` of the numbers 0 to n - 1, evenly spread from the first to the last."""
+    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, count)).round()})
 
 
-def _present(label_maps: Iterable[np.ndarray], space: LabelSpace) -> list[tuple[str, tuple[int, ...]]]:
-    """(name, colour) of every class in the maps, the most frequent first; pixels without label last."""
-    counts = np.zeros(256, np.int64)
-    for label_map in label_maps:
-        counts += np.bincount(space.to_index(label_map).ravel(), minlength=256)
-    order = [i for i in np.argsort(-counts[: space.num_classes], kind="stable") if counts[i]]
-    entries = [(f"{space.ids[i]}  {space.names[i]}", tuple(int(c) for c in space.palette[i])) for i in order]
-    return entries + ([("no label", (0, 0, 0))] if counts[space.num_classes :].any() else [])
+def _side_by_side(panels: Sequence[np.ndarray], width: int, gap: int) -> Image.Image:
+    box = (width - (len(panels) - 1) * gap) // len(panels)
+    height, source = panels[0].shape[:2]
+    fit = box / max(height, source)
+    factor = int(fit) or fit
+    size = max(1, round(source * factor)), max(1, round(height * factor))
+    how = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX
+    tile = Image.new("RGB", (len(panels) * (size[0] + gap) - gap, size[1]), BACKGROUND)
+    for i, panel in enumerate(panels):
+        tile.paste(Image.fromarray(panel).resize(size, how), (i * (size[0] + gap), 0))
+    return tile
 
 
 def _legend(entries: Sequence[tuple[str, tuple[int, ...]]], width: int) -> Image.Image:

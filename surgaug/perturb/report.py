@@ -38,12 +38,12 @@ class Tally:
         counts = {int(i): count for i, count in row["classes"].items()}
         self.maps.update(counts.keys())
         self.pixels.update(counts)
-        self.refused.update(row["refused"])
-        self.plausibility.append(row["plausibility"])
+        self.refused.update(row.get("refused", {}))
+        self.plausibility.append(row.get("plausibility", 0.0))
         for record in row["perturbations"]:
             self.done[record["op"]] += 1
             self.balancing[record["op"]] += bool(record.get("balance"))
-            self.tries[record["op"]] += record["tries"]
+            self.tries[record["op"]] += record.get("tries", 0)
 
     def plausibility_summary(self) -> dict[str, float] | None:
         """Quantiles of the maps' plausibility; None without maps."""

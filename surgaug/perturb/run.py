@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
@@ -10,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.survey import survey
 from surgaug.errors import Interrupted
-from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock
+from surgaug.io.manifest import Manifest
+from surgaug.io.output_folder import digest, write_description
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
-from surgaug.perturb.preview import TRIPLES, contact_sheet
 from surgaug.perturb.report import Tally, class_counts, report
 from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
 from surgaug.runtime.feedback import Feedback, Silent
@@ -66,16 +64,16 @@ def augment_masks(
     plan = assign_masks(n, len(maps.items), config.seed)
     originals = _original_names(maps) if config.keep_originals else {}
 
-    def name_of(index: int) -> str | None:
+    def files_of(index: int) -> tuple[str, ...] | None:
         if index < 0:
-            return originals.get(-1 - index)
-        return label_name(maps.items[plan[index]].name, index) if index < n else None
+            return (originals[-1 - index],) if -1 - index in originals else None
+        return (label_name(maps.items[plan[index]].name, index),) if index < n else None
 
     description = _describe(config, maps, n)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
         output.claim(config.out, description)
-        with output.Manifest(config.out, name_of) as manifest:
+        with Manifest(config.out, files_of, required=("classes", "perturbations")) as manifest:
             for row in manifest.rows():
                 emit(config.out / row["label"])
             chunks = list(_chunks(plan, originals, manifest))
@@ -86,7 +84,7 @@ def augment_masks(
                 engine = build(engine, maps, config.seed, workers, feedback)
             job = Job(maps, engine, config.seed, config.out)
             done = _run_all(job, chunks, manifest, n + len(originals), workers, feedback, emit, again)
-            manifest.sort()
+            manifest.join()
         made = Tally()
         for row in manifest.rows(manifest.made):
             made.add(row)
@@ -95,10 +93,10 @@ def augment_masks(
         refused = _sorted(made.refused + done.refused)
         report(feedback, classes, len(maps), made, refused, skipped, config.recipe.plausibility)
         if made.made:
-            _draw_preview(job, manifest)
+            output.draw_preview(config.out, manifest, maps, plan, config.seed)
         counts = {"maps": made.made, "skipped": skipped, "refused": refused}
         counts |= {"plausibility": made.plausibility_summary(), "classes": classes}
-        output.write_description(config.out, {**description, "complete": True, "counts": counts})
+        write_description(config.out / output.DATASET, {**description, "complete": True, "counts": counts})
     return Result(config.out, made.made, skipped)
 
 
@@ -117,11 +115,8 @@ def _original_names(maps: LabelMaps) -> dict[int, str]:
 
 
 def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for i, item in enumerate(maps.items):
-        digest.update(item.name.encode() + b"\0" + bytes.fromhex(maps.fingerprint(i)))
     settings = {
-        "masks": digest.hexdigest(),
+        "masks": digest((item.name, maps.fingerprint(i)) for i, item in enumerate(maps.items)),
         "classes": maps.space.name,
         **config.recipe.to_dict(),
         "seed": config.seed,
@@ -156,7 +151,7 @@ def _chunks(plan: np.ndarray, originals: dict[int, str], there: Container[int]) 
 def _run_all(
     job: Job,
     chunks: list[Chunk],
-    manifest: output.Manifest,
+    manifest: Manifest,
     total: int,
     workers: int,
     feedback: Feedback,
@@ -179,21 +174,3 @@ def _run_all(
     if finished < len(chunks):
         raise Interrupted(f"stopped after {len(manifest)} of {total} maps; to go on, type: {again}")
     return done
-
-
-def _draw_preview(job: Job, manifest: output.Manifest) -> None:
-    by_name = {item.name: i for i, item in enumerate(job.maps.items)}
-    made = manifest.made
-    chosen = [made[int(i)] for i in np.linspace(0, len(made) - 1, min(len(made), TRIPLES)).round()]
-    triples = []
-    for row in manifest.rows(chosen):
-        with Image.open(job.out / row["label"]) as image:
-            after = np.asarray(image).astype(np.uint8 if image.mode == "L" else np.uint16)
-        caption = f"{Path(row['label']).stem}   {_said(row['perturbations'])}"
-        triples.append((caption, job.maps.load(by_name[row["mask"]]), after))
-    title = f"{len(chosen)} of {len(made)} new label maps   seed {job.seed}"
-    write_png(job.out / output.PREVIEW, contact_sheet(triples, job.maps.space, title))
-
-
-def _said(records: list[dict[str, Any]]) -> str:
-    return ", ".join(record["op"] + (f" {record['degrees']:.0f}°" if "degrees" in record else "") for record in records)

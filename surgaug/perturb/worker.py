@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.provenance import source_row
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_bytes
 from surgaug.perturb.engine import Engine, sample_rng
@@ -58,7 +59,7 @@ def do(job: Job, chunk: Chunk) -> Done:
     done = Done()
     item = job.maps.items[chunk.mask]
     scene = job.engine.scene(job.maps.load(chunk.mask))
-    source = {"mask": item.name, "mask_file": str(item.label)}
+    source: dict[str, Any] = {**source_row(item), "mask_file": str(item.label)}  # as it was called in 0.1
     if chunk.original is not None:
         done.rows.append(
             _written(

@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import filecmp
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.provenance import Origin, read_origins
 from surgaug.errors import DataError
-from surgaug.io.images import SUFFIXES, is_image_file
+from surgaug.io.images import is_image_file
+from surgaug.io.manifest import is_there, part_paths, read_lines
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback
 
 IMAGE_FOLDERS = ("images", "imgs", "frames")
-MANIFEST = "manifest.jsonl"
 SETTINGS = ("model", "sampler", "steps", "guidance")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a painted image came from, by its manifest row: stem and path of the mask, and whether it was changed."""
-
-    source: str
-    changed: bool
-    path: str = ""
 
 
 @dataclass(frozen=True)
 class Folder:
     """Images of one folder, in order of name; `frames` where they have labels, otherwise `no_labels` says why not.
 
-    positions: of each image's item in `frames`. settings: model, sampler, steps and guidance, where a manifest has one
-    value of it for all images.
+    origins: of synthetic images, by name. positions: of each image's item in `frames`. settings: model, sampler, steps
+    and guidance, where a manifest has one value of it for all images.
     """
 
     root: Path
@@ -53,11 +44,11 @@ class Folder:
         return len(self.images)
 
     def sources(self) -> list[str]:
-        """What each image was painted from, as far as a manifest says; otherwise the image's own name."""
-        return [self.origins[name].source if name in self.origins else name for name in self.names]
+        """What real label map each image goes back to, as far as manifests say; otherwise the image's own name."""
+        return [self.origins[name].key if name in self.origins else name for name in self.names]
 
-    def films(self) -> list[str]:
-        """The film of each frame, or the frame's own name."""
+    def videos(self) -> list[str]:
+        """The video of each frame, or the frame's own name."""
         if self.frames is None:
             return list(self.names)
         items = [self.frames.items[i] for i in self.positions]
@@ -81,7 +72,7 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
     """Images, and labels where there are any: a data set, an output of `synthesize`, or just a folder of images.
 
     Raises:
-        DataError: no such folder, no image in it, two images of one name, a damaged manifest.
+        DataError: no such folder, no image in it, two images of one name, a manifest of which no line is a row.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
@@ -94,24 +85,24 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
         return _plain_folder(root, f"{root}: labels without images")
     items = [frames.items[i] for i in positions]
     # A manifest names files; a layout may name its frames otherwise (nnU-Net: CASE_0000.png is the image of CASE).
-    origins = read_origins(root / MANIFEST)
+    origins = read_origins(root)
     return Folder(
         root,
         tuple(item.name for item in items),
         tuple(item.image for item in items if item.image),
         tuple(item.label for item in items),
-        {item.name: origins[item.image.stem] for item in items if item.image and item.image.stem in origins},
+        {item.name: origins[item.image.name] for item in items if item.image and item.image.name in origins},
         frames,
         positions=positions,
-        settings=read_settings(root / MANIFEST),
+        settings=read_settings(root),
     )
 
 
 def pair(synth: Folder, real: Folder) -> Pairing:
-    """The real frame of each synthetic image: that of the same name, or that whose mask it was painted from.
+    """The real frame of each synthetic image: that of the same name, or that whose mask it was synthesized from.
 
-    Images painted from a changed mask show another scene than the frame and are left out (and counted). So are those
-    whose mask only shares its name with the frame's (`0.png` of another split), where both files are at hand.
+    Images of a mask that was changed on the way show another scene than the frame: they are left out (and counted). So
+    are those whose mask only shares its name with the frame's (`0.png` of another split), where both files are at hand.
     """
     by_name = {name: i for i, name in enumerate(real.names)}
     by_stem = {
@@ -119,56 +110,29 @@ def pair(synth: Folder, real: Folder) -> Pairing:
         **_unique(path.stem for path in real.images),
     }
     partner = np.full(len(synth), -1, np.int64)
-    ways: Counter[str] = Counter()
+    told_by: set[str] = set()
     changed = 0
     for i, name in enumerate(synth.names):
         origin = synth.origins.get(name)
-        key, way = (origin.source, "source in the manifest") if origin else (name, "name")
-        match = by_name.get(key, by_stem.get(key, -1))
+        keys, by = ((origin.stem, origin.mask), "source in the manifest") if origin else ((name,), "name")
+        match = next((found[key] for key in keys for found in (by_name, by_stem) if key in found), -1)
         if match >= 0 and origin and origin.changed:
             changed += 1
         elif match >= 0 and not (origin and _another_mask(origin.path, real.labels[match])):
             partner[i] = match
-            ways[way] += 1
-    return Pairing(partner, " and ".join(sorted(ways)), changed)
+            told_by.add(by)
+    return Pairing(partner, " and ".join(sorted(told_by)), changed)
 
 
-def read_origins(path: Path) -> dict[str, Origin]:
-    """Origins by image stem from a manifest of `synthesize`; empty where there is no such file.
-
-    Raises:
-        DataError: a line that is not a JSON object.
-    """
-    origins = {}
-    for number, row in _rows(path):
-        try:
-            source = row.get("source")
-            if source:
-                origins[Path(row["image"]).stem] = Origin(_stem(source), bool(row.get("perturbations")), source)
-        except (KeyError, AttributeError, TypeError) as reason:
-            raise DataError(f"{path}:{number}: not a manifest row ({reason})") from reason
-    return origins
-
-
-def read_settings(path: Path) -> dict[str, str | int | float]:
-    """Of `SETTINGS`, those that all rows of a manifest agree on; empty where there is no such file."""
-    rows = [row for _, row in _rows(path)]
-    found = {name: {str(row.get(name)) for row in rows} for name in SETTINGS}
-    return {name: rows[0][name] for name, values in found.items() if len(values) == 1 and rows[0].get(name) is not None}
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict]]:
-    """Number and content of each line of a manifest. DataError for one that is not a JSON object."""
-    if not path.is_file():
-        return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as reason:
-            raise DataError(f"{path}:{number}: not a manifest row ({reason})") from reason
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: not a manifest row (not an object)")
-        yield number, row
+def read_settings(root: Path) -> dict[str, str | int | float]:
+    """Of `SETTINGS`, those that all rows of a folder's manifest agree on; empty where there is none."""
+    seen: dict[str, set] = {name: set() for name in SETTINGS}
+    for path in part_paths(root):
+        for line in read_lines(path):
+            if line.row is not None:
+                for name, values in seen.items():
+                    values.add(line.row.get(name))
+    return {name: value for name, values in seen.items() for value in values if len(values) == 1 and value is not None}
 
 
 def _plain_folder(root: Path, no_labels: str) -> Folder:
@@ -181,16 +145,16 @@ def _plain_folder(root: Path, no_labels: str) -> Folder:
     twice = [name for name, n in Counter(path.stem for path in images).items() if n > 1]
     if twice:
         raise DataError(f"{place}: several images of one name: {', '.join(twice[:10])}")
-    names = tuple(path.stem for path in images)
+    names, origins = tuple(path.stem for path in images), read_origins(root)
     return Folder(
         root,
         names,
         tuple(images),
         (None,) * len(images),
-        read_origins(root / MANIFEST),
+        {path.stem: origins[path.name] for path in images if path.name in origins},
         None,
         no_labels,
-        settings=read_settings(root / MANIFEST),
+        settings=read_settings(root),
     )
 
 
@@ -207,13 +171,8 @@ def _unique(stems: Iterable[str | None]) -> dict[str, int]:
 
 
 def _another_mask(source: str, label: Path | None) -> bool:
-    """Whether the mask painted from is at hand and holds something else than the frame's label file."""
+    """Whether the mask is at hand and holds something else than the frame's label file."""
     mask = Path(source)
-    if label is None or not mask.is_file() or mask.resolve() == label.resolve():
+    if label is None or not is_there(mask) or mask.resolve() == label.resolve():
         return False
     return not filecmp.cmp(mask, label, shallow=False)
-
-
-def _stem(source: str) -> str:
-    name = source.replace("\\", "/").rsplit("/", 1)[-1]
-    return Path(name).stem if Path(name).suffix.lower() in (*SUFFIXES, ".json") else name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from surgaug.datasets.item import fingerprint
 from surgaug.datasets.survey import Survey, survey
 from surgaug.datasets.writer import FOLDERS
 from surgaug.errors import DataError, ModelError, UsageError
+from surgaug.io import output_folder
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import fit_size, resize_label_map
 from surgaug.runtime.feedback import Feedback, Silent
@@ -117,10 +117,7 @@ def _ranges(ids: Sequence[int]) -> str:
 
 def digest(files: Sequence[Path]) -> str:
     """A hash of the label maps' names and contents, in their order, wherever the folder lies."""
-    total = hashlib.sha256()
-    for file in files:
-        total.update(file.name.encode() + b"\0" + bytes.fromhex(fingerprint(file)))
-    return total.hexdigest()[:16]
+    return output_folder.digest((file.name, fingerprint(file)) for file in files)[:16]
 
 
 def output_size(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from surgaug.datasets.item import WrittenItem
 from surgaug.datasets.stored_ids import FORMAT
-from surgaug.datasets.writer import DatasetWriter, refuse_strangers
-from surgaug.io.atomic import write_png, write_text
+from surgaug.datasets.writer import DatasetWriter
+from surgaug.io.atomic import write_png
 from surgaug.io.images import read_image
-from surgaug.io.output_folder import refuse_other_settings
+from surgaug.io.manifest import Manifest
+from surgaug.io.output_folder import write_description
+from surgaug.labels.contact_sheet import ContactSheet, spread
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.manifest import MANIFEST, join_parts, read_rows
-from surgaug.synthesis.preview import contact_sheet, pick
 from surgaug.version import __version__
 
 PREVIEW = "preview.png"
+PAIRS, _COLUMNS, _WIDTH = 24, 3, 1600
 
 
 def describe(
@@ -45,51 +46,40 @@ def describe(
     }
 
 
-def refuse_other(target: DatasetWriter, description: dict[str, Any]) -> None:
-    """Raise DataError when the folder holds something else, UsageError, with the differences, another data set."""
-    refuse_strangers(target)
-    if target.description_file.exists():
-        refuse_other_settings(target.description_file, description, "a data set")
-
-
-def claim(target: DatasetWriter, description: dict[str, Any], frames: Iterable[WrittenItem]) -> None:
-    """Make the folder ready for this data set: subfolders, its description, no leftovers of a killed run.
-
-    Raises as `refuse_other` does.
-    """
-    refuse_other(target, description)
-    _write(target.description_file, description)  # first: what a kill leaves from here on is known as ours
-    target.prepare(frames)
-
-
-def finish(target: DatasetWriter, description: dict[str, Any], frames: Sequence[WrittenItem]) -> None:
+def finish(
+    target: DatasetWriter, manifest: Manifest, description: dict[str, Any], frames: Sequence[WrittenItem]
+) -> None:
     """With all samples there: sort the manifest, write the layout's index files, draw the contact sheet, and write the
     description with the counts."""
-    n = description["samples"]
-    totals = join_parts(target.root, n, lambda k: target.paths(frames[k]))
+    manifest.join(range(len(frames)))
+    images: Counter[int] = Counter()
+    pixels: Counter[int] = Counter()
+    for row in manifest.rows():
+        counts = {int(i): count for i, count in row["classes"].items()}
+        images.update(counts.keys())
+        pixels.update(counts)
     classes = [
-        {"id": c.id, "name": c.name, "images": totals["images"][c.id], "pixels": totals["pixels"][c.id]}
-        for c in target.space.classes
+        {"id": c.id, "name": c.name, "images": images[c.id], "pixels": pixels[c.id]} for c in target.space.classes
     ]
     target.finish(frames)
-    draw_preview(target, n, description)
-    counts = {"images": n, "classes": classes}
-    _write(target.description_file, {**description, "complete": True, "counts": counts})
+    draw_preview(target, manifest, description)
+    found = {"complete": True, "counts": {"images": len(frames), "classes": classes}}
+    write_description(target.description_file, description | found)
 
 
-def draw_preview(target: DatasetWriter, n: int, description: dict[str, Any]) -> None:
-    """`preview.png`: samples evenly spread over the data set."""
-    wanted, out = set(pick(n)), target.root
-    rows = [row for _, row in read_rows(out / MANIFEST) if row["index"] in wanted]
-    pairs = [(Path(r["image"]).stem, read_image(out / r["image"]), target.decode(out / r["label"])) for r in rows]
+def draw_preview(target: DatasetWriter, manifest: Manifest, description: dict[str, Any]) -> None:
+    """`preview.png`: samples evenly spread over the data set, each label map beside its image."""
+    out, n = target.root, len(manifest)
+    chosen = spread(n, PAIRS)
+    sheet = ContactSheet(target.space, min(_COLUMNS, len(chosen)), _WIDTH)
+    for row in manifest.rows(chosen):
+        label_map = target.decode(out / row["label"])
+        panels = [target.space.colorize(label_map), read_image(out / row["image"])]
+        sheet.add(Path(row["image"]).stem, panels, [label_map])
     settings = description["settings"]
     title = (
-        f"{len(pairs)} of {n} samples   model {Path(description['model']['file']).parent.name} "
+        f"{len(sheet)} of {n} samples   model {Path(description['model']['file']).parent.name} "
         f"{description['model']['hash'][:8]}   {settings['sampler']} {settings['steps']} steps   "
         f"guidance {settings['guidance']:g}   seed {settings['seed']}"
     )
-    write_png(out / PREVIEW, contact_sheet(pairs, target.space, title))
-
-
-def _write(file: Path, description: dict[str, Any]) -> None:
-    write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    write_png(out / PREVIEW, sheet.draw(title))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.datasets.provenance import source_row
 from surgaug.synthesis.inputs import Inputs
 from surgaug.synthesis.samples import Sample
 
@@ -27,10 +28,7 @@ def row_of(
         "index": sample.index,
         "image": paths[0],
         "label": paths[1],
-        "mask": item.name,
-        "source": str(item.label),
-        **({"video": item.video} if item.video else {}),
-        **({"split": item.split} if item.split else {}),
+        **source_row(item),
         "size": list(sample.size),
         "perturbations": sample.perturbations,
         "seed": inputs.config.seed,

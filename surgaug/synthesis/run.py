@@ -17,6 +17,7 @@ import numpy as np
 from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import Interrupted, ModelError
 from surgaug.io.lock import folder_lock, in_turn
+from surgaug.io.manifest import Manifest
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
 from surgaug.runtime.device import is_out_of_memory
@@ -28,9 +29,8 @@ from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
-from surgaug.synthesis.manifest import Journal, complete_samples, part_path
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.output import claim, describe, finish, refuse_other
+from surgaug.synthesis.output import describe, finish
 from surgaug.synthesis.rows import row_of
 from surgaug.synthesis.samples import Sample, Samples
 from surgaug.synthesis.write import SyntheticImage, Writer
@@ -76,26 +76,33 @@ def synthesize(
     target.check()
     out, shard = config.out, config.shard
     description = describe(config, inputs.model_file, inputs.model, target, inputs.settings(), len(inputs.maps))
-    refuse_other(target, description)
+    target.refuse_other(description)
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, feedback, shard.name or None):
         frames = [samples.frame(k) for k in range(config.n)]
-        claim(target, description, frames)
-        mine = plan.take_shard(plan.arrange(samples.masks), shard)
-        done = complete_samples(out, config.n, lambda k: target.paths(frames[k]))
-        todo = [int(k) for k in mine if not done[k]]
+        target.claim(description, frames)
+        mine = plan.take_shard(plan.arrange(samples.masks), shard).tolist()
+        manifest = Manifest(
+            out,
+            lambda k: target.paths(frames[k]) if 0 <= k < config.n else None,
+            part=shard.name,
+            required=("classes",),
+        )
+        todo = [k for k in mine if k not in manifest]
         if len(todo) < len(mine):
-            for k in mine[done[mine]]:
-                emit(out / target.paths(frames[k])[0])
+            for k in mine:
+                if k in manifest:
+                    emit(out / target.paths(frames[k])[0])
             feedback.info(f"{out}: {len(mine) - len(todo)} of {len(mine)} images are there already")
         feedback.info(inputs.summary())
         if todo:
             engine = _learnt(inputs, feedback)
-            _synthesize_all(inputs, target, samples, engine, todo, len(mine), feedback, emit, again)
+            _synthesize_all(inputs, target, manifest, samples, engine, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
-            missing = int((~complete_samples(out, config.n, lambda k: target.paths(frames[k]))).sum())
+            manifest.refresh()
+            missing = config.n - len(manifest)
             if not missing:
-                finish(target, description, frames)
+                finish(target, manifest, description, frames)
     if missing:
         feedback.info(
             f"shard {shard} is done; {missing} of {config.n} images are missing, of other shards: when they are there "
@@ -115,6 +122,7 @@ def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
 def _synthesize_all(
     inputs: Inputs,
     target: DatasetWriter,
+    manifest: Manifest,
     samples: Samples,
     engine: Engine | None,
     todo: list[int],
@@ -130,8 +138,8 @@ def _synthesize_all(
     with (
         graceful() as stop,
         feedback.task("synthesizing", total, "images", done=finished) as bar,
-        Journal(part_path(target.root, inputs.config.shard)) as journal,
-        Writer(target, journal, WRITERS, WAITING) as writer,
+        manifest,
+        Writer(target, manifest, WRITERS, WAITING) as writer,
     ):
 
         def report(rows: list[dict[str, Any]]) -> int:

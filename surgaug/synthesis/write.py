@@ -12,7 +12,7 @@ import numpy as np
 from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
-from surgaug.synthesis.manifest import Journal
+from surgaug.io.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Writer:
     on its way, leaving it by an exception drops what has not begun.
     """
 
-    def __init__(self, target: DatasetWriter, journal: Journal, workers: int, capacity: int):
-        self._target, self._journal, self._capacity = target, journal, capacity
+    def __init__(self, target: DatasetWriter, manifest: Manifest, workers: int, capacity: int):
+        self._target, self._manifest, self._capacity = target, manifest, capacity
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
         self._pending: deque[Future[dict[str, Any]]] = deque()
 
@@ -54,7 +54,7 @@ class Writer:
         try:
             self._target.write_label(sample.row["label"], sample.label_map)
             write_png(self._target.root / sample.row["image"], sample.image)
-            self._journal.append(sample.row)
+            self._manifest.append([sample.row])
         except OSError as error:
             raise DataError(
                 f"{self._target.root / sample.row['image']}: cannot be written ({error.strerror or error})"

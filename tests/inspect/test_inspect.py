@@ -195,7 +195,7 @@ def test_painted_frames_and_snapped_masks_are_told(data: Path) -> None:
     rows = [{"synthetic": k > 0} for k in range(4)]
     write_text(data / "manifest.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     write_text(data / "surgaug.json", json.dumps({"settings": {}, "label_space": CADIS.to_dict()}))
-    assert dict(inspect(data).facts)["of these painted"] == "3"
+    assert dict(inspect(data).facts)["of these synthetic"] == "3"
     for label in data.rglob("labels/*.png"):
         Image.fromarray((np.asarray(Image.open(label)) > 3).astype(np.uint8) * 255).save(label.with_suffix(".jpg"))
         label.unlink()

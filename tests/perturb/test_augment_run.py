@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -20,10 +19,8 @@ from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import write_png
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
-from surgaug.perturb.output import Manifest
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
-from surgaug.perturb.worker import label_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,23 +103,6 @@ def test_goes_on_where_it_was_stopped(masks, tmp_path):
     assert not list((out / "labels").glob(".*"))
     augment_masks(config(masks, out, n=35))
     assert len(rows(out)) == 35
-
-
-def test_rows_stay_on_the_disk(tmp_path):
-    (tmp_path / "labels").mkdir()
-    for k in range(2000):
-        (tmp_path / label_name("a", k)).touch()
-    with Manifest(tmp_path, lambda k: label_name("a", k)) as manifest:
-        tracemalloc.start()
-        for k in reversed(range(2000)):
-            manifest.append([{"index": k, "label": label_name("a", k), "refused": {"x" * 2000: k}}])
-        manifest.sort()
-        assert [row["index"] for row in manifest.rows()] == manifest.made == list(range(2000))
-        held = tracemalloc.get_traced_memory()[0]
-        tracemalloc.stop()
-    assert held < 2000 * 400, "bytes"
-    with Manifest(tmp_path, lambda k: label_name("a", k)) as again:
-        assert next(again.rows([1500]))["refused"] == {"x" * 2000: 1500} and len(again) == 2000
 
 
 def test_other_settings_and_foreign_folders_are_refused(masks, tmp_path):

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from surgaug.errors import UsageError
+from surgaug.io.manifest import read_rows
 from surgaug.models.checkpoint import load_model
 from surgaug.models.style import style_code
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.manifest import MANIFEST, read_rows
 from surgaug.synthesis.run import synthesize
 from surgaug.synthesis.style_choice import choose
 
@@ -62,7 +62,7 @@ def test_the_style_is_painted_and_recorded(model_file, masks, tmp_path):
     def paint(style: str) -> tuple[list[dict], np.ndarray]:
         out = tmp_path / style
         synthesize(SynthesizeConfig(masks=masks, n=2, model=model_file, out=out, style=style, device="cpu"))
-        rows = [row for _, row in read_rows(out / MANIFEST)]
+        rows = read_rows(out)[0]
         return rows, np.stack([np.asarray(Image.open(out / Path(row["image"]))) for row in rows])
 
     rows, first = paint("Video0")

@@ -190,7 +190,7 @@ class Scorer:
                 self._train.images, size, extraction, self._feedback, f"training frames at {size_text(size)}"
             )
             self._train_features[size] = found.features["fingerprint"]
-        groups = _numbers(folder.sources()), _numbers(self.real.films())
+        groups = _numbers(folder.sources()), _numbers(self.real.videos())
         prints = [p.features["fingerprint"] for p in (seen, real)]
         return leakage.find_leakage(
             prints[0], prints[1], self._train_features[size], folder.images, self._train.images, groups, self._seed

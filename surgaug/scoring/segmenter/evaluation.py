@@ -154,7 +154,7 @@ def evaluate(
     space, classes = joint_space(*spaces), spaces[0].num_classes
 
     def read(folder: Folder, task: str) -> LabelledFrames:
-        groups = {name: f"mask {origin.source}" for name, origin in folder.origins.items()}
+        groups = {name: f"mask {origin.key}" for name, origin in folder.origins.items()}
         assert folder.frames is not None  # see `check_labels`
         return read_frames(folder.frames, size, space, workers, feedback, task, groups)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from surgaug.labels.contact_sheet import ContactSheet, spread
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.synthesis.preview import contact_sheet, pick
 
 SPACE = LabelSpace(
     "test", (LabelClass(0, "Pupil", color=(255, 0, 0)), LabelClass(7, "Cannula", color=(0, 200, 50))), ignore=255
@@ -17,7 +17,10 @@ def test_pairs_stand_side_by_side_above_a_legend(hw, count):
     label = np.zeros(hw, np.uint8)
     label[: hw[0] // 2] = 7
     image = np.full((*hw, 3), 90, np.uint8)
-    sheet = contact_sheet([(f"a name {i}", image, label) for i in range(count)], SPACE, "title")
+    drawing = ContactSheet(SPACE, min(3, count), 1600)
+    for i in range(count):
+        drawing.add(f"a name {i}", [SPACE.colorize(label), image], [label])
+    sheet = drawing.draw("title")
     assert sheet.dtype == np.uint8 and sheet.shape[1:] == (1600, 3)
     for color in ((255, 0, 0), (0, 200, 50)):
         place = np.argwhere((sheet == color).all(-1))
@@ -28,7 +31,7 @@ def test_pairs_stand_side_by_side_above_a_legend(hw, count):
     assert gray[:, 1].min() > red[:, 1].min(), "the image is to the right of its label map"
 
 
-def test_pick_is_spread_evenly():
-    assert pick(5) == [0, 1, 2, 3, 4]
-    assert pick(1000, 5) == [0, 250, 500, 749, 999]
-    assert len(pick(5000)) == 24
+def test_samples_are_spread_evenly():
+    assert spread(5, 24) == [0, 1, 2, 3, 4]
+    assert spread(1000, 5) == [0, 250, 500, 749, 999]
+    assert len(spread(5000, 24)) == 24
