@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from surgaug.version import __version__
 
 if TYPE_CHECKING:
-    from surgaug.api import augment_masks, load_model, score, synthesize, train
+    from surgaug.api import augment_masks, load_model, read_manifest, score, synthesize, train
 
-__all__ = ["__version__", "augment_masks", "load_model", "score", "synthesize", "train"]
+__all__ = ["__version__", "augment_masks", "load_model", "read_manifest", "score", "synthesize", "train"]
 
 
 def __getattr__(name: str) -> Any:

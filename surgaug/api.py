@@ -1,4 +1,4 @@
-"""The commands as functions: `surgaug.train`, `augment_masks`, `synthesize`, `score`, and `load_model`.
+"""The commands as functions: `surgaug.train`, `augment_masks`, `synthesize`, `score`; `load_model`, `read_manifest`.
 
 What is not given is what the command takes by default. Each says nothing unless it gets a `feedback`, checks everything
 before long work starts, and raises `surgaug.errors.SurgaugError` (its kinds: UsageError, DataError, ModelError) with
@@ -13,10 +13,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surgaug.errors import UsageError
+from surgaug.errors import DataError, UsageError
 from surgaug.runtime.feedback import Feedback, Silent
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from surgaug.models.checkpoint import LoadedModel
     from surgaug.perturb.run import Result as AugmentResult
     from surgaug.scoring.report.model import Report
@@ -192,6 +194,34 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
     from surgaug.synthesis.model_choice import resolve_model
 
     return read(resolve_model(Path(path), Silent()), device)
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """The manifest that `synthesize`, `augment_masks` or export left, as a table: a row a sample, by index.
+
+    path: the output folder, finished or not, or the file. Columns are the keys of `surgaug.io.manifest.Row`; what a row
+    lacks is NaN. Nested values stay Python objects: `perturbations` a list of dicts, `size` [H, W], `classes` pixels by
+    class id (as text). `origin`, a dict, is the real label map behind the sample ("mask", "file", "video", "split" as
+    far as they are known) and whether it was "changed" on the way; NaN for real frames. Files are named relative to the
+    folder. `attrs["damaged"]` lists the lines that are no row ("FILE: line N"), which are passed over.
+
+    Raises DataError where there is no manifest.
+    """
+    import pandas as pd
+
+    from surgaug.datasets.provenance import origin_of_row
+    from surgaug.io.manifest import part_paths, read_rows
+
+    path = Path(path)
+    if not (part_paths(path) if path.is_dir() else path.is_file()):
+        raise DataError(f"{path}: no manifest is there; name the output folder, or its manifest.jsonl")
+    rows, damaged = read_rows(path)
+    for row in rows:
+        if origin := origin_of_row(row, path if path.is_dir() else path.parent):
+            row["origin"] = origin.to_row()
+    table = pd.DataFrame(sorted(rows, key=lambda row: row.get("index", 0)))
+    table.attrs["damaged"] = damaged
+    return table
 
 
 def _paths(masks: Source) -> Path | tuple[Path, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import surgaug
-from surgaug.errors import ModelError, UsageError
+from surgaug.errors import DataError, ModelError, UsageError
 
-NAMES = ["augment_masks", "load_model", "score", "synthesize", "train"]
+NAMES = ["augment_masks", "load_model", "read_manifest", "score", "synthesize", "train"]
 
 
 def test_importing_surgaug_imports_nothing_heavy() -> None:
@@ -32,6 +32,28 @@ def test_each_function_is_there_typed_and_documented(name: str) -> None:
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'paint'"):
         surgaug.paint  # noqa: B018
+
+
+def test_a_manifest_is_a_table(tmp_path: Path) -> None:
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    for folder, text in (
+        (
+            masks,
+            '{"index":0,"label":"labels/m.png","mask":"real","mask_file":"real.png","perturbations":[{"op":"flip"}]}',
+        ),
+        (out, f'{{"index":1,"image":"b.png","source":"{masks}/labels/m.png","size":[2,3]}}\n{{"index":0}}\n{{half'),
+    ):
+        folder.mkdir()
+        (folder / "manifest.jsonl").write_text(text)
+    table = surgaug.read_manifest(out)
+    assert table["index"].tolist() == [0, 1] and table["size"][1] == [2, 3]
+    assert table["origin"][1] == {"mask": "real", "file": "real.png", "changed": True}
+    assert table["origin"].isna().tolist() == [True, False]
+    assert table.attrs["damaged"] == [f"{out / 'manifest.jsonl'}: line 3"]
+    assert surgaug.read_manifest(out / "manifest.jsonl").equals(table)
+    assert len(surgaug.read_manifest(masks)) == 1
+    with pytest.raises(DataError, match="no manifest is there"):
+        surgaug.read_manifest(tmp_path)
 
 
 def test_arguments_and_models_that_are_not_there(tmp_path: Path) -> None:

@@ -70,11 +70,17 @@ def read_origins(root: Path, of: Kind = "image") -> dict[str, Origin]:
                 damaged.append(line.number)
                 continue
             rows += 1
-            if of in line.row and _is_made(line.row):
-                origins[Path(line.row[of]).name] = _first(_step(line.row), root)
+            if of in line.row and (origin := origin_of_row(line.row, root)):
+                origins[Path(line.row[of]).name] = origin
         if damaged and not rows:
             raise DataError(f"{path}:{damaged[0]}: not a manifest row, and no other line is one; remove the file")
     return origins
+
+
+def origin_of_row(row: Row, root: Path) -> Origin | None:
+    """Origin of the sample of one row of the manifest in `root`; None for a real frame, and where nothing tells."""
+    origin = _first(_step(row), root) if _is_made(row) else None
+    return origin if origin and (origin.mask or origin.path) else None
 
 
 def source_row(item: Item) -> Row:
