@@ -27,8 +27,8 @@ def score(
     metrics: Annotated[
         str | None,
         typer.Option(
-            **list_of("all", "miou", *plugins("scoring/metrics")),
-            show_default="psnr,ssim,frechet,kid,class_frechet,balance,brightness,hue; miou with --train",
+            **list_of("all", "fid", "miou", *plugins("scoring/metrics")),
+            show_default="frechet,kid,brightness,class_frechet,hue,sharpness,psnr,ssim,balance; miou with --train",
             help="Comma-separated: the default's, msssim, prdc (precision, recall, density, coverage), "
             "frechet_infinity, diversity, fid (Inception's weights), lpips, cmmd (theirs), miou (--train); or all.",
         ),
@@ -42,7 +42,7 @@ def score(
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="EXPR", help="Exit with 3 if it holds, as in 'kid>0.02' or 'fid.ratio>3'; may be repeated."
+            metavar="EXPR", help="Exit with 3 if it holds, as in 'kid>0.02' or 'frechet.ratio>3'; may be repeated."
         ),
     ] = None,
     html_file: Annotated[
@@ -153,6 +153,19 @@ def score(
             rich_help_panel="Weights",
         ),
     ] = None,
+    features: Annotated[
+        str,
+        typer.Option(
+            **suggesting("auto", "efficientnet-lite0", "none", metavar="NAME"),
+            help="Network whose features frechet, kid and prdc compare first: efficientnet-lite0 (auto: where "
+            "surgaug[features] is installed), or one of torchvision's such as resnet50 with --feature-weights.",
+            rich_help_panel="Weights",
+        ),
+    ] = "auto",
+    feature_weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="state_dict of that network of torchvision's.", rich_help_panel="Weights"),
+    ] = None,
     device: Annotated[
         str, typer.Option(**one_of(*DEVICES), help="Where to compute.", rich_help_panel="Weights")
     ] = "auto",
@@ -195,7 +208,15 @@ def score(
         synth=tuple(synth),
         metrics=None if metrics is None else tuple(name.strip() for name in metrics.split(",") if name.strip()),
         classes=classes,
-        weights=Weights(inception_weights, inception_resize, dinov2_weights, clip_weights, tuple(lpips_weights or ())),
+        weights=Weights(
+            inception_weights,
+            inception_resize,
+            dinov2_weights,
+            clip_weights,
+            tuple(lpips_weights or ()),
+            features,
+            feature_weights,
+        ),
         device=device,
         draws=draws,
         seed=seed,

@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+AUTO, NO_FEATURES = "auto", "none"
+
 
 @dataclass(frozen=True)
 class Weights:
-    """Files of published weights that the user supplied. inception, lpips: files; dinov2, clip: folders."""
+    """Files of published weights that the user supplied, and which network describes images besides.
+
+    inception, lpips: files; dinov2, clip: folders.
+    features: "efficientnet-lite0", a classification network of torchvision's (then `feature_weights` is a file of its
+    weights), "auto" for the first where its packages are installed, or "none".
+    """
 
     inception: Path | None = None
     resize: str = "legacy"
     dinov2: Path | None = None
     clip: Path | None = None
     lpips: tuple[Path, ...] = ()
-
-    def features(self) -> list[str]:
-        """The extractors that can be had, the one without weights last."""
-        deep = ("inception", "dinov2", "clip")
-        return [*(name for name in deep if getattr(self, name) is not None), "colour_texture"]
+    features: str = AUTO
+    feature_weights: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,185 +1,193 @@
-"""Which measures a run has: each metric on pairs of images, on one extractor's features, or on labels."""
+"""Which measures a run has. Everything that is said of a metric or of an extractor stands in its own file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from types import ModuleType
 
 from surgaug.errors import UsageError
-from surgaug.scoring import metrics
+from surgaug.scoring import features, metrics
 from surgaug.scoring.config import Weights
-from surgaug.scoring.features import clip, dinov2, inception
+from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import Definition
 
-DEFAULT_METRICS = ("psnr", "ssim", "frechet", "kid", "class_frechet", "balance", "brightness", "hue", "sharpness")
-ALIASES = {"precision": "prdc", "recall": "prdc", "density": "prdc", "coverage": "prdc", "ms-ssim": "msssim"}
+GROUPS = ("realism", "drift", "pairs", "labels", "diversity")  # in this order, where nobody names metrics
 ALL = "all"
 MIOU = "miou"  # takes a training, not a formula: see `segmenter.evaluation`
-_TITLES = {
-    ("frechet", "inception"): ("fid", "FID"),
-    ("kid", "inception"): ("kid", "KID"),
-    ("frechet_infinity", "inception"): ("fid_infinity", "FID, infinite size"),
-    ("frechet", "dinov2"): ("fd_dinov2", "FD"),
-    ("kid", "dinov2"): ("kd_dinov2", "KD"),
-    ("frechet_infinity", "dinov2"): ("fd_infinity_dinov2", "FD, infinite size"),
-}
-_SUFFIXES = {"colour_texture": "colour+texture", "dinov2": "DINOv2", "inception": "{resize}"}
-_SPECIAL = {
-    "class_frechet": Definition(
-        "Fréchet in class regions",
-        "lower",
-        "",
-        "squared Fréchet distance of 22 colour and texture features of each class's regions (32 pixels or more, at the "
-        "synthetic size), mean over the classes with 16 or more regions in either set",
-        "distribution",
-    ),
-    "balance": Definition(
-        "Class balance", "lower", "%", "half the sum over classes of the differences of pixel shares", "labels"
-    ),
-    "diversity": Definition(
-        "Diversity (1 - SSIM)",
-        "higher",
-        "",
-        "mean 1 - SSIM over pairs of images of one label map",
-        "diversity",
-        ranked=False,
-    ),
-    "diversity_colour_texture": Definition(
-        "Diversity (colour+texture)",
-        "higher",
-        "",
-        "mean Euclidean distance of colour and texture features over pairs of images of one label map",
-        "diversity",
-        ranked=False,
-    ),
-    "diversity_lpips": Definition(
-        "Diversity (LPIPS)",
-        "higher",
-        "",
-        "mean LPIPS over pairs of images of one label map",
-        "diversity",
-        ranked=False,
-    ),
-}
+FID = "fid"
+NO_FID = (
+    "FID needs Inception's weights: --inception-weights FILE or --download-inception; "
+    "'frechet' needs none (EfficientNet-Lite0 where installed, colour and texture)"
+)
 
 
 @dataclass(frozen=True)
 class PlannedMeasure:
     """One measure.
 
-    kind: "pair" (`metric` names a module of `scoring.metrics`), "set" (likewise, of the features of `feature`; `figure`
-    names which of its figures), "classes", "balance" or "diversity" (`metric` names the distance).
+    name: of the metric; of a measure of diversity, of the metric of pairs that it is made of. feature: the extractor,
+    where it is made of features. figure: which of the metric's figures. missing: why there can be no value.
     """
 
     definition: Definition
-    kind: Literal["pair", "set", "classes", "balance", "diversity"]
-    metric: str
+    metric: Metric
+    name: str
     feature: str | None = None
-    figure: str = ""
+    figure: int = 0
+    missing: str = ""
+
+
+def default_metrics() -> list[str]:
+    """The metrics that are measured where none is named."""
+    chosen = {name: metric for name in metrics.names() if (metric := metrics.get(name)).default}
+    return sorted(chosen, key=lambda name: (GROUPS.index(chosen[name].group), name))
 
 
 def known_metrics() -> list[str]:
-    """What `--metrics` may name."""
-    return sorted([*metrics.names(), "fid", "class_frechet", "balance", "diversity"])
+    """What `--metrics` may name, without other names of the same."""
+    return sorted({*metrics.names(), *(name for name, (_, feature) in _aliases().items() if feature)})
 
 
 def plan_measures(names: Sequence[str], weights: Weights) -> dict[str, PlannedMeasure]:
     """Measures by key, in the order of `names`.
 
-    Metrics of sets come once for each extractor that they fit and that there is: "frechet" gives
-    "frechet_colour_texture", and with Inception's weights also "fid". The name FID stands for Inception's features
-    alone. "lpips" and "cmmd" need not be named where their weights are given. "all": whatever can be had.
+    Metrics of features come once for each extractor that they fit and that there is, the preferred first: "frechet"
+    gives "frechet_colour_texture", and with Inception's weights also "fid". The name FID stands for Inception's
+    features alone. Metrics with weights of their own need not be named where these are given. "all": whatever can be
+    had.
 
     Raises:
         UsageError: an unknown metric (with the nearest name), none at all, or one without its weights.
     """
-    if weights.resize not in inception.RESIZES:
-        known = ", ".join(inception.RESIZES)
-        raise UsageError(f"unknown Inception resize {weights.resize!r}; there are: {known}")
+    extractors = features.available(weights)
     measures: dict[str, PlannedMeasure] = {}
     for name in _named(names, weights):
-        if name == "fid":
-            if weights.inception is None:
-                raise UsageError(
-                    "FID needs Inception's weights: --inception-weights FILE or --download-inception; "
-                    "'frechet' needs none (colour and texture)"
-                )
-            measures.update(_of_sets("frechet", ["inception"], weights))
-        elif name == "diversity":
-            measures.update(_of_diversity(weights))
-        elif name in _SPECIAL:
-            kind: Literal["classes", "balance"] = "classes" if name == "class_frechet" else "balance"
-            measures[name] = PlannedMeasure(_SPECIAL[name], kind, name)
-        else:
-            measures.update(_of_metric(name, weights))
+        measures.update(_measures_of(name, extractors, weights))
     if not measures:
         raise UsageError(f"--metrics names none; there are: {', '.join(known_metrics())}")
     return measures
 
 
+def plan_default(weights: Weights) -> dict[str, PlannedMeasure]:
+    """Measures where no metric is named; FID is among them even where it cannot be had, so that a report says why."""
+    measures = plan_measures(default_metrics(), weights)
+    if FID in measures:
+        return measures
+    metric = metrics.get("frechet")
+    definition = Definition("FID", metric.better, metric.unit, metric.convention, metric.group)
+    return {**measures, FID: PlannedMeasure(definition, metric, "frechet", missing=NO_FID)}
+
+
+def gate_names(measures: dict[str, PlannedMeasure]) -> dict[str, list[str]]:
+    """The keys that each name stands for in a gate: every key, and every name of `--metrics` that is measured.
+
+    A metric that is measured on several extractors means the first of them, which is the preferred; one of several
+    figures means them all.
+    """
+    others = {name: _meant_by(name, measures) for name in [*metrics.names(), *_aliases()] if name not in measures}
+    return {**{key: [key] for key in measures}, **{name: keys for name, keys in others.items() if keys}}
+
+
+def _meant_by(name: str, measures: dict[str, PlannedMeasure]) -> list[str]:
+    metric_name, only = _aliases().get(name, (name, ""))
+    found: dict[int, str] = {}
+    for key, planned in measures.items():
+        figures = [figure for figure, _ in planned.metric.figures]
+        of_figure = name not in figures or figures[planned.figure] == name
+        if planned.name == metric_name and not planned.missing and only in ("", planned.feature) and of_figure:
+            found.setdefault(planned.figure, key)
+    return list(found.values())
+
+
+def _aliases() -> dict[str, tuple[str, str]]:
+    """Other names of metrics: the metric, and the only extractor that is meant or ""."""
+    return {alias: (name, feature) for name in metrics.names() for alias, feature in metrics.get(name).aliases.items()}
+
+
 def _named(names: Sequence[str], weights: Weights) -> list[str]:
-    """`names` without aliases and repetitions, each of them known."""
-    lacking = {name for name, given in (("lpips", weights.lpips), ("cmmd", weights.clip)) if not given}
-    chosen = []
-    for name in (ALIASES.get(name, name) for name in names):
+    """`names` without repetitions and without aliases of all extractors, each of them known."""
+    of_weights = {name: field for name in metrics.names() if (field := metrics.get(name).weights)}
+    given = [name for name, field in of_weights.items() if getattr(weights, field)]
+    aliases = _aliases()
+    chosen: list[str] = []
+    for name in names:
+        metric, feature = aliases.get(name, (name, ""))
         if name == ALL:
-            chosen += [n for n in (*DEFAULT_METRICS, *known_metrics()) if n != "fid" and n not in lacking]
-        elif name in known_metrics():
+            everything = [*default_metrics(), *metrics.names()]
+            chosen += [n for n in everything if n not in of_weights or n in given]
+        elif feature:
             chosen.append(name)
+        elif metric in metrics.names():
+            chosen.append(metric)
         else:
-            near = metrics.suggestion(name, [*known_metrics(), *ALIASES, MIOU])
+            near = metrics.suggestion(name, [*known_metrics(), *aliases, MIOU])
             raise UsageError(f"unknown metric {name!r}{near}; there are: {', '.join([*known_metrics(), MIOU, ALL])}")
-    if chosen:
-        chosen += [name for name in ("lpips", "cmmd") if name not in lacking]
-    return list(dict.fromkeys(chosen))
+    return list(dict.fromkeys([*chosen, *given] if chosen else []))
 
 
-def _of_metric(name: str, weights: Weights) -> dict[str, PlannedMeasure]:
-    module = metrics.get(name)
-    if module.KIND == "set":
-        found = _of_sets(name, [f for f in weights.features() if f in module.FEATURES], weights)
-        if not found:
-            raise UsageError(f"{module.TITLE} needs weights: --clip-weights DIR, a model's folder as published")
-        return found
-    if name == "lpips" and not weights.lpips:
-        raise UsageError("LPIPS needs weights: --lpips-weights FILE twice, for the network and for its linear heads")
-    definition = Definition(module.TITLE, module.BETTER, module.UNIT, module.CONVENTION, "pairs")
-    return {name: PlannedMeasure(definition, "pair", name)}
+def _measures_of(name: str, extractors: dict[str, ModuleType], weights: Weights) -> dict[str, PlannedMeasure]:
+    metric_name, only = _aliases().get(name, (name, ""))
+    metric = metrics.get(metric_name)
+    if only and only not in extractors:
+        raise UsageError(NO_FID)
+    if metric.weights and not getattr(weights, metric.weights):
+        raise UsageError(metric.lacking)
+    if metric.needs == "features":
+        fitting = {
+            key: module
+            for key, module in extractors.items()
+            if (key == only if only else key in metric.features if metric.features else module.GENERAL)
+        }
+        return {
+            planned_key: planned
+            for key, module in fitting.items()
+            for planned_key, planned in _of_features(metric_name, metric, key, module, weights).items()
+        }
+    if metric.needs == "repeats":
+        return _of_repeats(metric, extractors, weights)
+    definition = Definition(
+        metric.title, metric.better, metric.unit, metric.convention, metric.group, ranked=metric.ranked
+    )
+    return {name: PlannedMeasure(definition, metric, name)}
 
 
-def _of_sets(metric: str, features: Sequence[str], weights: Weights) -> dict[str, PlannedMeasure]:
-    module = metrics.get(metric)
-    group = "drift" if metric in ("brightness", "hue", "sharpness") else "distribution"
+def _of_features(
+    name: str, metric: Metric, feature: str, module: ModuleType, weights: Weights
+) -> dict[str, PlannedMeasure]:
+    """The figures of a metric on one extractor's features."""
+    figures = metric.figures or ((name, metric.title),)
+    if feature == "inception" and metric.on_inception:
+        figures = (metric.on_inception,)
+    elif module.DEEP and metric.on_deep:
+        figures = (metric.on_deep,)
+    # What is measured on one extractor alone is not named after it.
+    several = not metric.features
+    convention = f"{metric.convention}; {module.convention(weights)}"
+    group = metric.group if module.DEEP or metric.group != "realism" else "drift"
     planned = {}
-    for feature in features:
-        for figure in module.NAMES:
-            key, title = _TITLES.get((metric, feature), (figure, module.TITLE or figure.capitalize()))
-            if len(module.FEATURES) > 1:
-                title += f" ({_SUFFIXES[feature].format(resize=weights.resize)})"
-                if (metric, feature) not in _TITLES and feature != "inception":
-                    key = f"{figure}_{feature}"
-            convention = f"{module.CONVENTION}; {_described(feature, weights)}"
-            definition = Definition(title, module.BETTER, module.UNIT, convention, group)
-            planned[key] = PlannedMeasure(definition, "set", metric, feature, figure)
+    for i, (key, title) in enumerate(figures):
+        definition = Definition(
+            f"{title} ({module.title(weights)})" if several else title,
+            metric.better,
+            metric.unit,
+            convention,
+            group,
+            metric.ranked,
+            module.DEEP,
+        )
+        key = f"{key}_{feature}" if several and feature != "inception" else key
+        planned[key] = PlannedMeasure(definition, metric, name, feature, i)
     return planned
 
 
-def _of_diversity(weights: Weights) -> dict[str, PlannedMeasure]:
-    distances = {"diversity": "ssim", "diversity_colour_texture": "colour_texture", "diversity_lpips": "lpips"}
-    if not weights.lpips:
-        distances.pop("diversity_lpips")
-    feature = "colour_texture"
-    return {
-        key: PlannedMeasure(_SPECIAL[key], "diversity", metric, feature if metric == feature else None)
-        for key, metric in distances.items()
-    }
-
-
-def _described(feature: str, weights: Weights) -> str:
-    return {
-        "colour_texture": "130 colour and texture features, no weights",
-        "inception": f"FID Inception network, resize {weights.resize}: {inception.RESIZES[weights.resize]}",
-        "dinov2": f"DINOv2: {dinov2.PREPARATION}",
-        "clip": f"CLIP: {clip.PREPARATION}",
-    }[feature]
+def _of_repeats(metric: Metric, extractors: dict[str, ModuleType], weights: Weights) -> dict[str, PlannedMeasure]:
+    """Mean distances between images of one map, by each distance that can be had."""
+    planned = {}
+    for key, (title, convention, distance) in metric.distances.items():
+        definition = Definition(title, metric.better, metric.unit, convention, metric.group, metric.ranked)
+        if distance in extractors:
+            planned[key] = PlannedMeasure(definition, metric, distance, distance)
+        elif not (needed := metrics.get(distance).weights) or getattr(weights, needed):
+            planned[key] = PlannedMeasure(definition, metric, distance)
+    return planned

@@ -16,7 +16,7 @@ from surgaug.scoring.compute.scorer import Scorer
 from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.features import inception
 from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, open_folder
-from surgaug.scoring.plan import DEFAULT_METRICS, MIOU, plan_measures
+from surgaug.scoring.plan import MIOU, gate_names, plan_default, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
 from surgaug.scoring.report.notes import size_text
@@ -50,19 +50,22 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         ModelError: weights that are not the published ones.
     """
     feedback = feedback or Silent()
-    metrics = DEFAULT_METRICS if config.metrics is None else config.metrics
+    metrics = config.metrics or ()
     # Faithfulness is measured where it can be, though it was not asked for.
     by_default = config.metrics is None and config.train is not None and config.miou
     evaluated = definitions((*metrics, *[MIOU] * by_default), config.evaluation.utility is not None)
-    others = [name for name in metrics if name != MIOU]
     measures = {}
-    if others or not evaluated:
+    if config.metrics is None:
+        measures = plan_default(config.weights)
+    elif (others := [name for name in metrics if name != MIOU]) or not evaluated:
         measures = plan_measures(others, config.weights)
     segmenter = open_segmenter(config.evaluation)
     if evaluated and config.train is None:
         raise UsageError("miou and --utility need --train DIR: the real frames that a segmenter is to be trained on")
     hygiene = leakage.DEFINITIONS if config.train else {}
-    conditions = gates.parse(config.fail_if, [*measures, *hygiene, *evaluated])
+    known = {**gate_names(measures), **{key: [key] for key in [*hygiene, *evaluated]}}
+    missing = {key: measure.missing for key, measure in measures.items() if measure.missing}
+    conditions = gates.parse(config.fail_if, known, missing)
     if config.weights.inception is not None:
         inception.verified(config.weights.inception)
     names = _names(config.synth)

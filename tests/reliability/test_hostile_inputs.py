@@ -15,9 +15,8 @@ import pytest
 from surgaug.datasets.dataset import open_masks, open_pairs
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
-from surgaug.io.images import MAX_PIXELS, check_image, read_image, read_raw
+from surgaug.io.images import MAX_PIXELS, check_image, image_size, read_image, read_raw
 from surgaug.labels.codecs.polygons import read_annotation
-from surgaug.scoring.compute.images import image_size
 
 LABEL = np.zeros((8, 8), np.uint8)
 

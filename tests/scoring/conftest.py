@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from surgaug.scoring.features import inception
+from surgaug.scoring.compute.inception_network import InceptionV3
+from surgaug.scoring.features import efficientnet_lite0, inception
 
 
 @pytest.fixture(autouse=True)
@@ -14,11 +15,17 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(autouse=True)
+def no_default_network(monkeypatch):
+    """Tests ask for features by name: what is installed here changes nothing, and no test waits for a network."""
+    monkeypatch.setattr(efficientnet_lite0, "installed", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A file of the published layout (legacy format, 566 tensors) with random weights that keep activations alive."""
     torch.manual_seed(0)
-    network = inception.InceptionV3()
+    network = InceptionV3()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)

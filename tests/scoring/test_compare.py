@@ -12,7 +12,7 @@ from surgaug.scoring.metrics import frechet, kid
 
 
 def set_measure(metric, real, synth, draws, seed):
-    (found,) = set_measures(metric, real, synth, draws, seed).values()
+    (found,) = set_measures(metric.METRIC, real, synth, draws, seed)
     return found
 
 

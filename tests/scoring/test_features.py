@@ -16,9 +16,10 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from surgaug.errors import ModelError
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.compute.description import GROUPS
+from surgaug.scoring.compute import colour_texture
+from surgaug.scoring.compute.colour_texture import GROUPS
 from surgaug.scoring.compute.distances import frechet_distance
-from surgaug.scoring.features import colour_texture, inception, names
+from surgaug.scoring.features import inception, names
 
 
 def noise(hw=(48, 64), seed=0):
@@ -34,7 +35,7 @@ def description(image):
 
 
 def test_names():
-    assert names() == ["clip", "colour_texture", "dinov2", "fingerprint", "inception", "regions"]
+    assert names() == ["clip", "colour_texture", "dinov2", "efficientnet_lite0", "inception", "torchvision_network"]
 
 
 @settings(max_examples=30, deadline=None)
@@ -128,7 +129,7 @@ def test_the_weight_file_has_the_published_layout(weights, theirs):
 @pytest.mark.parametrize("hw", [(64, 64), (301, 150)])
 def test_features_are_torch_fidelitys(weights, theirs, hw):
     images = np.stack([noise(hw), np.resize(smooth(), (*hw, 3))])
-    extract = inception.Extractor(inception.load(weights), "legacy", torch.device("cpu"))
+    extract = inception.Extractor(inception.read_network(weights), "legacy", torch.device("cpu"))
     with torch.inference_mode():
         expected = theirs(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())[0].numpy()
     assert expected.std() > 0.1
@@ -160,7 +161,7 @@ def test_what_is_not_a_weight_file_is_refused(tmp_path):
     torch.save(Path("x"), code)  # a pickled object: must not be run
     for path in (text, other, code, tmp_path / "absent.pth"):
         with pytest.raises(ModelError, match=path.name):
-            inception.load(path)
+            inception.read_network(path)
 
 
 def test_download_keeps_only_what_has_the_checksum(tmp_path):

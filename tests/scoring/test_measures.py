@@ -10,12 +10,12 @@ import pytest
 
 from surgaug.errors import UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.scoring.compute.class_regions import compare
-from surgaug.scoring.compute.diversity import pairs_of_one_map
+from surgaug.scoring.compute import colour_texture, regions
 from surgaug.scoring.compute.intervals import set_measures
+from surgaug.scoring.compute.regions import compare
+from surgaug.scoring.compute.repeats import pairs_of_one_map
 from surgaug.scoring.config import ScoreConfig, Weights
-from surgaug.scoring.features import colour_texture, regions
-from surgaug.scoring.metrics import brightness, cmmd, frechet, frechet_infinity, hue, sharpness
+from surgaug.scoring.metrics import brightness, class_frechet, cmmd, frechet, frechet_infinity, hue, sharpness
 from surgaug.scoring.plan import ALL, known_metrics, plan_measures
 from surgaug.scoring.report.model import Measure, best_rows
 from surgaug.scoring.report.tables import tables
@@ -67,11 +67,11 @@ def test_class_regions_name_what_is_missing():
     space = LabelSpace("two", tuple(LabelClass(i, n, "other") for i, n in enumerate(("ground", "disc", "never"))))
     real = [regions.extract(*scene(i)) for i in range(40)]
     synth = [regions.extract(*scene(100 + i)) for i in range(30)]
-    overall, classes = compare(real, synth, (space, space), 10, 0)
+    overall, classes = compare(class_frechet.METRIC, real, synth, (space, space), 10, 0)
     assert [(c.name, c.real_regions, c.synth_regions) for c in classes] == [("ground", 40, 30), ("disc", 40, 30)]
     assert overall.value == pytest.approx(np.mean([c.measure.value for c in classes]))
     assert overall.ratio == pytest.approx(1, abs=0.5)
-    few, classes = compare(real, synth[:3], (space, space), 10, 0)
+    few, classes = compare(class_frechet.METRIC, real, synth[:3], (space, space), 10, 0)
     assert few.value is None
     assert "3 synthetic regions" in classes[1].measure.reason
 
@@ -120,7 +120,7 @@ def test_diversity_of_samples_of_one_map(sets):
         assert measures[key].ratio is not None
     alone = run(sets, "good", metrics=("diversity",)).rows[0].measures["diversity"]
     assert alone.value is None
-    assert "painted twice" in alone.reason
+    assert "no label map has two images" in alone.reason
 
 
 def test_pairs_of_one_map():
@@ -203,7 +203,7 @@ def test_extrapolation_takes_away_the_bias_of_few_images():
     plain, endless = frechet.compute(x, y), frechet_infinity.compute(x, y)
     assert plain > truth + 0.15
     assert abs(endless - truth) < abs(plain - truth)
-    few = set_measures(frechet_infinity, x[:30], y, 10, 0)["frechet_infinity"]
+    few = set_measures(frechet_infinity.METRIC, x[:30], y, 10, 0)[0]
     assert few.value is None
     assert "needs 40 images" in few.reason
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from surgaug.scoring.compute import fingerprint
 from surgaug.scoring.compute.leakage import DEFINITIONS, find_leakage
 from surgaug.scoring.compute.neighbours import nearest
-from surgaug.scoring.features import fingerprint
 from surgaug.scoring.metrics import prdc
 
 

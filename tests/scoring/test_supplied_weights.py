@@ -8,8 +8,9 @@ import torch
 import torchvision
 
 from surgaug.errors import ModelError
+from surgaug.scoring.config import Weights
 from surgaug.scoring.features import clip, dinov2
-from surgaug.scoring.networks.lpips import BACKBONES, Lpips
+from surgaug.scoring.metrics.lpips import BACKBONES, Lpips
 
 CPU = torch.device("cpu")
 
@@ -65,6 +66,11 @@ def test_lpips_files_that_do_not_belong_together(lpips_files, tmp_path):
     assert set(BACKBONES) == {"alexnet", "vgg16"}
 
 
+def encoder(name, folder):
+    """The extractor of a model folder."""
+    return {"dinov2": dinov2, "clip": clip}[name].load(Weights(**{name: folder}), CPU).extract
+
+
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
@@ -97,7 +103,7 @@ def test_dinov2_and_clip_are_transformers(encoders):
         pixels = torchvision.transforms.functional.normalize(pixels / 255, module._MEAN, module._STD)
         with torch.inference_mode():
             expected = models[name](pixel_values=pixels)[output].numpy()
-        ours = module.load(folder / name, CPU)(images)
+        ours = encoder(name, folder / name)(images)
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)
         assert np.abs(ours[0] - ours[1]).max() > 1e-3
 
@@ -105,9 +111,9 @@ def test_dinov2_and_clip_are_transformers(encoders):
 def test_encoders_that_are_none(encoders, tmp_path):
     folder, _ = encoders
     with pytest.raises(ModelError, match=r"config.json, and model.safetensors or pytorch_model.bin"):
-        dinov2.load(tmp_path, CPU)
+        encoder("dinov2", tmp_path)
     with pytest.raises(ModelError, match="not a Dinov2Model"):
-        dinov2.load(folder / "clip", CPU)
+        encoder("dinov2", folder / "clip")
 
 
 def test_a_pickle_is_read_for_its_tensors_only(encoders, tmp_path):
@@ -115,10 +121,10 @@ def test_a_pickle_is_read_for_its_tensors_only(encoders, tmp_path):
     (tmp_path / "config.json").write_text((folder / "dinov2" / "config.json").read_text())
     torch.save(models["dinov2"].state_dict(), tmp_path / "pytorch_model.bin")
     image = noise()[None]
-    np.testing.assert_array_equal(dinov2.load(tmp_path, CPU)(image), dinov2.load(folder / "dinov2", CPU)(image))
+    np.testing.assert_array_equal(encoder("dinov2", tmp_path)(image), encoder("dinov2", folder / "dinov2")(image))
     torch.save({"embeddings.cls_token": Code(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelError, match="not a Dinov2Model"):
-        dinov2.load(tmp_path, CPU)
+        encoder("dinov2", tmp_path)
     assert not (tmp_path / "ran").exists()
 
 

@@ -1,7 +1,7 @@
-"""What images were found to be, kept by their content: a second run over the same frames looks at none of them again.
+"""A cache of features and of metrics of pairs, so that a second run over the same images computes neither again.
 
-One SQLite file. A key is a hash of the file's bytes and of the name, version, weights and size of what was computed, so
-nothing in it can be out of date; deleting the file costs time and nothing else.
+One SQLite file. A key is a hash of the image file's bytes and of the name, version, weights and size of what was
+computed, so an entry is never out of date. The file may be deleted at any time; the next run is then slower.
 """
 
 from __future__ import annotations

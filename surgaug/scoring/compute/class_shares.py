@@ -1,4 +1,4 @@
-"""Class balance: how much of each class the synthetic labels show, beside the real ones."""
+"""How much of each class the synthetic labels show, beside the real ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.survey import survey
 from surgaug.runtime.feedback import Feedback
-from surgaug.scoring.report.model import ClassShare, Measure
+from surgaug.scoring.report.model import ClassShare
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,6 @@ def class_shares(real: ClassCounts, synth: ClassCounts) -> tuple[ClassShare, ...
         )
         for i in present
     )
-
-
-def balance_measure(shares: tuple[ClassShare, ...] | None, images: int, reason: str | None) -> Measure:
-    """Total variation of the two sets' pixel shares, in %: 0 for equal ones, 100 for no class in common. Pure."""
-    if shares is None:
-        return Measure(None, images, reason=reason)
-    return Measure(50 * sum(abs(c.real_pixels - c.synth_pixels) for c in shares), images)
 
 
 def _share(counts: dict[int, int], class_id: int, total: int) -> float:

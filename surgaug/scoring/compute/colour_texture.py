@@ -1,8 +1,7 @@
 """A weight-free description of an image: colour moments, a colour histogram, local binary patterns, Haar energies.
 
 130 numbers, the same for every image size (at least 8x8 pixels), each of these times 4, so that their mean square is of
-order 1 and the kernel distance, whose kernel is a polynomial of x.y/130, sees more than the mean
-(`scoring/compute/description.py` is the table of their places):
+order 1 and the kernel distance, whose kernel is a polynomial of x.y/130, sees more than the mean:
 
 - 0-8: mean, standard deviation and cube root of the third central moment of L*, a*, b*, over 100
   (Stricker and Orengo 1995);
@@ -21,13 +20,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.compute.description import HAAR_BASE, LAB_SCALE, SCALE
-from surgaug.scoring.compute.patterns import BINS, pattern_bins
-
 DIMENSION = 130
 VERSION = 1
 MIN_SIZE = 8
 LEVELS = 3
+GROUPS = {"moments": slice(0, 9), "histogram": slice(9, 73), "patterns": slice(73, 103), "haar": slice(103, 130)}
+SCALE = 4  # of all numbers
+LAB_SCALE = np.array([1 / 255, 1 / 100, 1 / 100])  # 8-bit L, a, b to the stored moments
+HAAR_BASE = 256  # stored: log(1 + rms grey levels) to this base
+PLANES = ORIENTATIONS = 3  # luminance, red-green, yellow-blue
+BINS = 10  # of local binary patterns
 
 
 def extract(image: np.ndarray) -> np.ndarray:
@@ -51,6 +53,39 @@ def extract(image: np.ndarray) -> np.ndarray:
     return (SCALE * np.concatenate(parts)).astype(np.float32)
 
 
+def mean_lab(features: np.ndarray) -> np.ndarray:
+    """Mean L* (0 to 100), a* and b* of each image; features [n, 130] to float64 [n, 3]."""
+    return features[:, GROUPS["moments"]][:, :3].astype(np.float64) * (100 / SCALE)
+
+
+def finest_details(features: np.ndarray) -> np.ndarray:
+    """Rms grey levels of each image's finest luminance Haar details, by orientation; [n, 130] to float64 [n, 3]."""
+    finest = features[:, GROUPS["haar"]][:, : ORIENTATIONS * PLANES : PLANES].astype(np.float64)
+    return HAAR_BASE ** (finest / SCALE) - 1
+
+
+def pattern_bins(grey: np.ndarray) -> np.ndarray:
+    """Local binary pattern (Ojala, Pietikäinen and Mäenpää 2002) of each pixel that has all 8 neighbours.
+
+    The bin of a rotation-invariant uniform pattern, 0 to 9: uint8 [H, W] to uint8 [H - 2, W - 2].
+    """
+    height, width = grey.shape[0] - 2, grey.shape[1] - 2
+    centre = grey[1:-1, 1:-1]
+    code = np.zeros((height, width), np.uint8)
+    for bit, (y, x) in enumerate(_CIRCLE):
+        code |= (grey[y : y + height, x : x + width] >= centre).view(np.uint8) << bit
+    return _BIN_OF_PATTERN[code]
+
+
+def _pattern_bins() -> np.ndarray:
+    """uint8 [256]: pattern to the number of its ones where at most two neighbours differ around the circle, else 9."""
+    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    changes = (bits != np.roll(bits, 1, axis=1)).sum(1)
+    return np.where(changes <= 2, bits.sum(1), 9).astype(np.uint8)
+
+
+_BIN_OF_PATTERN = _pattern_bins()
+_CIRCLE = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 _LAB_ZERO = np.array([0, 128, 128])
 
 

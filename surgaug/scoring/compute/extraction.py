@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +15,17 @@ from surgaug.io.images import read_image
 from surgaug.labels.resize import resize_image
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
+from surgaug.scoring.compute import regions
 from surgaug.scoring.compute.cache import FeatureCache, key
-from surgaug.scoring.features import regions
+from surgaug.scoring.features import Feature
 
 Size = tuple[int, int]
 PairValue = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True)
-class Feature:
-    """One way to describe an image. `identity` names it with all that its numbers depend on.
-
-    batch: 0 for a function of one image uint8 [H, W, 3] to float32 [d], called in threads; otherwise one of that many
-    images [B, H, W, 3] to [B, d].
-    """
-
-    extract: Callable[[np.ndarray], np.ndarray]
-    identity: str
-    batch: int = 0
-
-
-@dataclass(frozen=True)
 class Extraction:
-    """How to look at images: features by name, and whether to describe the regions of label maps."""
+    """What to extract: features by name, and whether to describe the regions of label maps as well."""
 
     features: dict[str, Feature]
     regions: bool
@@ -58,7 +46,7 @@ class Partners:
 class Pass:
     """What a pass found.
 
-    features: [n, d] by extractor. regions: an array [regions, 1 + 22] for each image (see `features.regions`). pairs:
+    features: [n, d] by extractor. regions: an array [regions, 1 + 22] for each image (see `compute.regions`). pairs:
     by metric, values and numbers of the real frames; pair_errors: why some have none.
     """
 
@@ -69,15 +57,47 @@ class Pass:
 
 
 @dataclass
-class _Look:
-    """What one image gave: vectors by extractor, pixels for the networks that have not seen it, and what to keep."""
+class _Extracted:
+    """What one image gave: vectors by extractor, its keys of the networks that have not seen it, and what to keep."""
 
-    vectors: dict[str, np.ndarray]
-    wanted: dict[str, bytes]
-    pixels: np.ndarray | None
-    values: dict[str, float | str]
-    regions: np.ndarray | None
-    fresh: list[tuple[bytes, np.ndarray]]
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    unseen: dict[str, bytes] = field(default_factory=dict)
+    shown: np.ndarray | None = None
+    values: dict[str, float | str] = field(default_factory=dict)
+    regions: np.ndarray | None = None
+    fresh: list[tuple[bytes, np.ndarray]] = field(default_factory=list)
+
+
+class _Image:
+    """An image file: a hash of what it holds, and its pixels, read when they are first needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.content = path, _content(path)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        return read_image(self.path)
+
+
+class _Batch:
+    """Images that wait until there are enough of them for a network."""
+
+    def __init__(self, feature: Feature) -> None:
+        self._feature = feature
+        self._waiting: list[tuple[int, bytes, np.ndarray]] = []
+
+    def add(self, i: int, name: bytes, pixels: np.ndarray) -> bool:
+        """Whether the batch is full with image `i`, whose vector is to be kept under a key."""
+        self._waiting.append((i, name, pixels))
+        return len(self._waiting) == self._feature.batch
+
+    def run(self) -> list[tuple[int, bytes, np.ndarray]]:
+        """Number, key and vector of each image that waited."""
+        if not self._waiting:
+            return []
+        numbers, names, pixels = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        return list(zip(numbers, names, self._feature.extract(np.stack(pixels)), strict=True))
 
 
 def run_pass(
@@ -89,56 +109,54 @@ def run_pass(
     labels: Callable[[int], np.ndarray] | None = None,
     partners: Partners | None = None,
 ) -> Pass:
-    """Look at every image at `size` (H, W), and at each pair at the image's own size.
+    """Features of every image at `size` (H, W), and values of each pair at the image's own size.
 
     labels: gives the label map of image i at `size`.
 
     Raises:
         DataError: an image cannot be read, or is too small to be described.
     """
-    networks = {name: feature for name, feature in extraction.features.items() if feature.batch}
-    found = Pass()
-    waiting: dict[str, list[Any]] = {name: [] for name in networks}
+    batches = {name: _Batch(feature) for name, feature in extraction.features.items() if feature.batch}
     vectors: dict[str, list[Any]] = {name: [None] * len(images) for name in extraction.features}
     values: dict[str, list[tuple[float, int]]] = {name: [] for name in (partners.metrics if partners else ())}
+    done = Pass()
 
-    def look(i: int) -> _Look:
-        return _look(images[i], size, extraction, None if labels is None else partial(labels, i), partners, i)
-
-    def flush(name: str) -> list[tuple[bytes, np.ndarray]]:
-        numbers, names, pixels = zip(*waiting[name], strict=True)
-        waiting[name].clear()
-        batch = networks[name].extract(np.stack(pixels))
-        for i, vector in zip(numbers, batch, strict=True):
-            vectors[name][i] = vector
-        return list(zip(names, batch, strict=True))
+    def extract(i: int) -> _Extracted:
+        return _extract(i, images[i], size, extraction, labels, partners)
 
     with feedback.task(description, len(images), "images") as task:
-        for i, seen in enumerate(in_threads(look, range(len(images)), extraction.workers)):
-            for name, vector in seen.vectors.items():
+        for i, one in enumerate(in_threads(extract, range(len(images)), extraction.workers)):
+            for name, vector in one.vectors.items():
                 vectors[name][i] = vector
-            if seen.regions is not None:
-                found.regions.append(seen.regions)
-            for name, value in seen.values.items():
+            if one.regions is not None:
+                done.regions.append(one.regions)
+            for name, value in one.values.items():
                 if isinstance(value, str):
-                    found.pair_errors.setdefault(name, f"{images[i]}: {value}")
+                    done.pair_errors.setdefault(name, f"{images[i]}: {value}")
                 elif partners is not None:
                     values[name].append((value, int(partners.numbers[i])))
-            fresh = seen.fresh
-            for name, wanted in seen.wanted.items():
-                waiting[name].append((i, wanted, seen.pixels))
-                if len(waiting[name]) == networks[name].batch:
-                    fresh += flush(name)
-            if fresh:
-                extraction.cache.put(fresh)
+            ready = one.fresh
+            for name, unseen in one.unseen.items():
+                assert one.shown is not None  # it was resized for the network
+                if batches[name].add(i, unseen, one.shown):
+                    ready += _taken(batches[name], vectors[name])
+            if ready:
+                extraction.cache.put(ready)
             task.advance(1)
-        for name in networks:
-            if waiting[name]:
-                extraction.cache.put(flush(name))
-    found.features = {name: np.stack(rows) for name, rows in vectors.items()}
+        for name, batch in batches.items():
+            extraction.cache.put(_taken(batch, vectors[name]))
+    done.features = {name: np.stack(rows) for name, rows in vectors.items()}
     for name, pairs in values.items():
-        found.pairs[name] = (np.array([v for v, _ in pairs], np.float64), np.array([p for _, p in pairs], np.int64))
-    return found
+        done.pairs[name] = (np.array([v for v, _ in pairs], np.float64), np.array([p for _, p in pairs], np.int64))
+    return done
+
+
+def _taken(batch: _Batch, vectors: list[Any]) -> list[tuple[bytes, np.ndarray]]:
+    """A batch run: its vectors put in their places, and what to keep of it."""
+    found = batch.run()
+    for i, _, vector in found:
+        vectors[i] = vector
+    return [(name, vector) for _, name, vector in found]
 
 
 def pair_value(metric: PairValue, identity: str, first: Path, second: Path, cache: FeatureCache) -> float:
@@ -156,71 +174,59 @@ def pair_value(metric: PairValue, identity: str, first: Path, second: Path, cach
     return value
 
 
-def _look(
+def _extract(
+    i: int,
     path: Path,
     size: Size,
     extraction: Extraction,
-    label: Callable[[], np.ndarray] | None,
+    labels: Callable[[int], np.ndarray] | None,
     partners: Partners | None,
-    i: int,
-) -> _Look:
-    content = _content(path)
-    at = f"{size[0]}x{size[1]}"
-    keys = {name: key(feature.identity, at, content) for name, feature in extraction.features.items()}
-    vectors = {name: kept for name, k in keys.items() if (kept := extraction.cache.get(k)) is not None}
-    image = None
-
-    def pixels() -> np.ndarray:
-        nonlocal image
-        if image is None:
-            image = read_image(path)
-        return image
-
-    fresh, wanted, shown = [], {}, None
+) -> _Extracted:
+    """All that can be had of image `i` without a network, from the cache where it is there."""
+    image, out = _Image(path), _Extracted()
+    at, cache = f"{size[0]}x{size[1]}", extraction.cache
     for name, feature in extraction.features.items():
-        if name in vectors:
+        known = key(feature.identity, at, image.content)
+        if (kept := cache.get(known)) is not None:
+            out.vectors[name] = kept
             continue
-        if shown is None:
-            shown = resize_image(pixels(), size)
+        if out.shown is None:
+            out.shown = resize_image(image.pixels, size)
         if feature.batch:
-            wanted[name] = keys[name]
+            out.unseen[name] = known
             continue
         try:
-            vectors[name] = feature.extract(shown)
+            out.vectors[name] = feature.extract(out.shown)
         except ValueError as reason:
             raise DataError(f"{path}: {reason}") from reason
-        fresh.append((keys[name], vectors[name]))
-    found = None
-    if extraction.regions and label is not None:
-        label_map = label()
-        known = key(f"regions {regions.VERSION}", at, content, str(label_map.dtype), label_map.tobytes())
-        found = extraction.cache.get(known)
-        if found is None:
-            found = regions.extract(resize_image(pixels(), size), label_map)
-            fresh.append((known, found))
-    values: dict[str, float | str] = {}
+        out.fresh.append((known, out.vectors[name]))
+    if extraction.regions and labels is not None:
+        label_map = labels(i)
+        known = key(f"regions {regions.VERSION}", at, image.content, str(label_map.dtype), label_map.tobytes())
+        out.regions = cache.get(known)
+        if out.regions is None:
+            out.regions = regions.extract(resize_image(image.pixels, size), label_map)
+            out.fresh.append((known, out.regions))
     if partners and (partner := partners.paths[i]):
-        values, pair_values = _pair_values(content, pixels, partner, partners.metrics, extraction.cache)
-        fresh += pair_values
-    return _Look(vectors, wanted, shown if wanted else None, values, found, fresh)
+        out.values, fresh = _pair_values(image, partner, partners.metrics, cache)
+        out.fresh += fresh
+    if not out.unseen:
+        out.shown = None  # many results wait at once
+    return out
 
 
 def _pair_values(
-    content: bytes,
-    pixels: Callable[[], np.ndarray],
-    partner: Path,
-    metrics: dict[str, tuple[PairValue, str]],
-    cache: FeatureCache,
+    shown: _Image, partner: Path, metrics: dict[str, tuple[PairValue, str]], cache: FeatureCache
 ) -> tuple[dict[str, float | str], list[tuple[bytes, np.ndarray]]]:
     """Value, or why there is none, of each metric; and what to keep."""
     other = _content(partner)
-    keys = {name: key(identity, content, other) for name, (_, identity) in metrics.items()}
+    keys = {name: key(identity, shown.content, other) for name, (_, identity) in metrics.items()}
     kept = {name: cache.get(k) for name, k in keys.items()}
     values: dict[str, float | str] = {n: float(k.view(np.float64)[0]) for n, k in kept.items() if k is not None}
     missing = [name for name in metrics if name not in values]
     if not missing:
         return values, []
-    image, real = _same_size(pixels(), read_image(partner))
+    image, real = _same_size(shown.pixels, read_image(partner))
     fresh = []
     for name in missing:
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
 
 from surgaug.scoring.compute.bootstrap import mean_interval
 from surgaug.scoring.compute.distances import random_halves
+from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import Measure, Spread
 
 Z95 = 1.959964
@@ -29,8 +28,8 @@ def pair_measure(values: np.ndarray, sources: np.ndarray, rng: np.random.Generat
     return Measure(float(kept.mean()), len(kept), low, high, identical=identical)
 
 
-def set_measures(metric: ModuleType, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> dict[str, Measure]:
-    """What a metric says of two sets of features [n, d], [m, d], by its names; see `Measure` for what comes with it.
+def set_measures(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> list[Measure]:
+    """What a metric says of two sets of features [n, d], [m, d], a measure for each of its figures; see `Measure`.
 
     The interval is value ± 1.96 standard errors; the standard error is the standard deviation of the distance over
     random halves of both sets (delete-half jackknife, Shao and Wu 1989: for half-samples without replacement the
@@ -39,17 +38,17 @@ def set_measures(metric: ModuleType, real: np.ndarray, synth: np.ndarray, draws:
     figure at this number of images, bias included; `matched` and `baseline` are what to compare.
     """
     smaller = min(len(real), len(synth))
-    if smaller < metric.FEWEST:
+    if smaller < metric.fewest:
         counts = f"there are {len(real)} and {len(synth)}"
-        needed = "two" if metric.FEWEST == 2 else metric.FEWEST
+        needed = "two" if metric.fewest == 2 else metric.fewest
         return _nothing(metric, len(synth), f"needs at least {needed} images of each, {counts}")
     try:
-        value = _row(metric.compute(real, synth))
+        value = _row(_computed(metric, real, synth))
     except ValueError as reason:
         return _nothing(metric, len(synth), str(reason))
-    draws, size = min(draws, metric.MOST_DRAWS), smaller // 2
-    if size < metric.FEWEST or draws < 2:
-        return {name: Measure(float(v), len(synth)) for name, v in zip(metric.NAMES, value, strict=True)}
+    draws, size = min(draws, metric.most_draws), smaller // 2
+    if size < metric.fewest or draws < 2:
+        return [Measure(float(v), len(synth)) for v in value]
     rng = np.random.default_rng(seed)
     halves_real = random_halves(len(real), len(real) // 2, draws, rng)
     halves_synth = random_halves(len(synth), len(synth) // 2, draws, rng)
@@ -60,22 +59,22 @@ def set_measures(metric: ModuleType, real: np.ndarray, synth: np.ndarray, draws:
         matched = _many(metric, real, synth, [(r[0], part) for r, part in zip(equal, parts, strict=True)])
         baseline = _many(metric, real, real, equal)
     except ValueError:  # enough images for the figure, too few in its halves
-        return {name: Measure(float(v), len(synth)) for name, v in zip(metric.NAMES, value, strict=True)}
+        return [Measure(float(v), len(synth)) for v in value]
     error = Z95 * spread.std(0, ddof=1)
-    low, high = np.maximum(value - error, metric.MINIMUM), np.minimum(value + error, metric.MAXIMUM)
+    low, high = np.maximum(value - error, metric.minimum), np.minimum(value + error, metric.maximum)
     mean = baseline.mean(0)
-    return {
-        name: Measure(
+    return [
+        Measure(
             float(value[i]),
             len(synth),
             float(low[i]),
             float(high[i]),
             _spread(matched[:, i], size),
             _spread(baseline[:, i], size),
-            float(matched[:, i].mean() / mean[i]) if metric.HAS_RATIO and mean[i] > 0 else None,
+            float(matched[:, i].mean() / mean[i]) if metric.has_ratio and mean[i] > 0 else None,
         )
-        for i, name in enumerate(metric.NAMES)
-    }
+        for i in range(len(value))
+    ]
 
 
 def mean_measure(measures: list[Measure], n: int) -> Measure:
@@ -107,21 +106,26 @@ def _mean_spread(spreads: list[Spread]) -> Spread:
     )
 
 
-def _many(metric: ModuleType, real: np.ndarray, synth: np.ndarray, subsets: list) -> np.ndarray:
+def _many(metric: Metric, real: np.ndarray, synth: np.ndarray, subsets: list) -> np.ndarray:
     """float64 [draws, figures]; one by one where the metric has no faster way."""
-    if hasattr(metric, "compute_many"):
+    if metric.compute_many is not None:
         values = metric.compute_many(real, synth, subsets)
     else:
-        values = [metric.compute(real[i], synth[j]) for i, j in subsets]
+        values = [_computed(metric, real[i], synth[j]) for i, j in subsets]
     return np.asarray(values, np.float64).reshape(len(subsets), -1)
+
+
+def _computed(metric: Metric, real: np.ndarray, synth: np.ndarray) -> float | np.ndarray:
+    assert metric.compute is not None  # a metric of sets has it
+    return metric.compute(real, synth)
 
 
 def _row(value: float | np.ndarray) -> np.ndarray:
     return np.atleast_1d(np.asarray(value, np.float64))
 
 
-def _nothing(metric: ModuleType, n: int, reason: str) -> dict[str, Measure]:
-    return {name: Measure(None, n, reason=reason) for name in metric.NAMES}
+def _nothing(metric: Metric, n: int, reason: str) -> list[Measure]:
+    return [Measure(None, n, reason=reason)] * max(1, len(metric.figures))
 
 
 def _spread(values: np.ndarray, size: int) -> Spread:

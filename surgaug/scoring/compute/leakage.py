@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from surgaug.scoring.compute.bootstrap import cluster_weights, percentile_interval
+from surgaug.scoring.compute.fingerprint import HASH, THUMBNAIL
 from surgaug.scoring.compute.neighbours import nearest
-from surgaug.scoring.features.fingerprint import HASH, THUMBNAIL
 from surgaug.scoring.report.model import ClosePair, Definition, Measure
 
 LEAKAGE, COPIES, REPEATS = "leakage", "copies", "repeats"
@@ -42,7 +42,7 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Leakage:
     """Measures by name, the closest pairs of synthetic and training images, and what a reader must know."""
 
     measures: dict[str, Measure]
@@ -58,10 +58,10 @@ def find_leakage(
     train_paths: tuple[Path, ...],
     groups: tuple[np.ndarray, np.ndarray],
     seed: int,
-) -> Found:
+) -> Leakage:
     """From fingerprints [n, 832] of synthetic, held-out real and training images. Pure.
 
-    groups: int [n] and [m], images of one mask and frames of one film, which the bootstrap draws together.
+    groups: int [n] and [m], images of one mask and frames of one video, which the bootstrap draws together.
     """
     distance, bits, index = _to_nearest(synth, train)
     real_distance, real_bits, _ = _to_nearest(real, train)
@@ -98,7 +98,7 @@ def find_leakage(
         COPIES: Measure(100 * float(near.mean()), len(synth)),
         REPEATS: _repeats(synth),
     }
-    return Found(measures, closest, tuple(notes))
+    return Leakage(measures, closest, tuple(notes))
 
 
 def _repeats(synth: np.ndarray) -> Measure:

@@ -1,4 +1,4 @@
-"""Colour and texture inside each class's region: 22 numbers a region, no weights.
+"""Colour and texture inside each class's region: 22 numbers a region, no weights; and regions of two sets compared.
 
 - 0-8: mean, standard deviation and cube root of the third central moment of L*, a*, b*, over 100;
 - 9-18: square root of the histogram of rotation-invariant uniform patterns of 8 neighbours (Ojala et al. 2002), centred
@@ -10,14 +10,21 @@ The same descriptions as `colour_texture`'s, but for what needs a rectangle.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
-from surgaug.scoring.compute.patterns import BINS, pattern_bins
+from surgaug.labels.label_space import LabelSpace
+from surgaug.scoring.compute.colour_texture import BINS, pattern_bins
+from surgaug.scoring.compute.intervals import mean_measure, set_measures
+from surgaug.scoring.metrics import Metric
+from surgaug.scoring.report.model import ClassMeasure, Measure
 
 DIMENSION = 22
 VERSION = 1
 MIN_PIXELS = 32  # a smaller region has no texture to speak of
+FEWEST_REGIONS = 16  # of either set; each half then has 8 for means and covariances of 22 numbers
 
 
 def extract(image: np.ndarray, label_map: np.ndarray) -> np.ndarray:
@@ -36,6 +43,41 @@ def extract(image: np.ndarray, label_map: np.ndarray) -> np.ndarray:
     parts = [_moments(image, index, counts), _patterns(grey, index, len(ids)), _differences(grey, index, len(ids))]
     rows = np.column_stack([ids, *parts])
     return rows[counts >= MIN_PIXELS].astype(np.float32)
+
+
+def compare(
+    metric: Metric,
+    real: list[np.ndarray],
+    synth: list[np.ndarray],
+    spaces: tuple[LabelSpace, LabelSpace],
+    draws: int,
+    seed: int,
+) -> tuple[Measure, tuple[ClassMeasure, ...]]:
+    """The mean of a metric over classes, and each class's (None with a reason for those with too few regions).
+
+    Args:
+        real, synth: [regions, 1 + 22] of each image, see `extract`.
+        spaces: of the labels of either.
+    """
+    names = {c.id: c.name for space in reversed(spaces) for c in space.classes}
+    sides = [np.concatenate(side) if side else np.empty((0, 23), np.float32) for side in (real, synth)]
+    classes = []
+    for class_id in sorted(names):
+        regions = [side[side[:, 0] == class_id, 1:] for side in sides]
+        counts = (len(regions[0]), len(regions[1]))
+        if max(counts) == 0:
+            continue
+        if min(counts) < FEWEST_REGIONS:
+            reason = f"{counts[0]} real and {counts[1]} synthetic regions; needs {FEWEST_REGIONS} of each"
+            measure = Measure(None, counts[1], reason=reason)
+        else:
+            measure = set_measures(metric, regions[0], regions[1], draws, seed)[0]
+        classes.append(ClassMeasure(class_id, names[class_id], counts[0], counts[1], measure))
+    measured = [c.measure for c in classes if c.measure.value is not None]
+    if not measured:
+        reason = f"no class has {FEWEST_REGIONS} regions in either set"
+        return Measure(None, 0, reason=reason), tuple(classes)
+    return replace(mean_measure(measured, len(measured)), n=len(measured)), tuple(classes)
 
 
 def _moments(image: np.ndarray, index: np.ndarray, counts: np.ndarray) -> np.ndarray:

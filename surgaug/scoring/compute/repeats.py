@@ -1,4 +1,4 @@
-"""How unlike each other the images painted from one label map are."""
+"""How unlike each other the images synthesized from one label map are."""
 
 from __future__ import annotations
 

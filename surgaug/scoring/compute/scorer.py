@@ -12,24 +12,26 @@ import numpy as np
 import torch
 
 from surgaug.errors import DataError
+from surgaug.io.images import image_size
 from surgaug.labels.resize import resize_label_map
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores, in_threads
-from surgaug.scoring import metrics
-from surgaug.scoring.compute import class_regions, extractors, leakage
-from surgaug.scoring.compute.balance import ClassCounts, balance_measure, class_shares, count_classes
+from surgaug.scoring import features, metrics
+from surgaug.scoring.compute import fingerprint, leakage, regions
 from surgaug.scoring.compute.cache import FeatureCache
-from surgaug.scoring.compute.diversity import diversity_measure, pairs_of_one_map
-from surgaug.scoring.compute.extraction import Extraction, Partners, Pass, Size, pair_value, run_pass
-from surgaug.scoring.compute.images import image_size
+from surgaug.scoring.compute.class_shares import ClassCounts, class_shares, count_classes
+from surgaug.scoring.compute.extraction import Extraction, PairValue, Partners, Pass, Size, pair_value, run_pass
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
+from surgaug.scoring.compute.repeats import diversity_measure, pairs_of_one_map
 from surgaug.scoring.config import Weights
+from surgaug.scoring.features import Feature
 from surgaug.scoring.inputs import Folder, Pairing, pair
 from surgaug.scoring.plan import PlannedMeasure
 from surgaug.scoring.report.model import ClassShare, Measure, Row
 from surgaug.scoring.report.notes import folder_notes, size_text
 
-NO_REPEATS = "no label map was painted twice: let synthesize paint more images than there are masks"
+NO_REPEATS = "no label map has two images: let synthesize make more images than there are masks"
+FINGERPRINT, CLASS_FRECHET = "fingerprint", "class_frechet"
 
 
 class Scorer:
@@ -54,13 +56,14 @@ class Scorer:
         self._measures, self._weights, self.real, self._train = measures, weights, real, train
         self.device, self.workers, self._draws, self._seed = device, workers or cores(), draws, seed
         self._cache, self._feedback = cache, feedback
-        kinds = {m.kind for m in measures.values()}
-        wanted = {m.feature for m in measures.values() if m.feature} | ({"fingerprint"} if train else set())
-        features = extractors.load_features(wanted, weights, device)
-        named = {m.metric for m in measures.values() if m.kind in ("pair", "diversity") and not m.feature}
-        self._pair_metrics = extractors.load_pair_metrics(sorted(named), weights, device)
-        self._paired = [m.metric for m in measures.values() if m.kind == "pair"]
-        self._extraction = Extraction(features, "classes" in kinds, self.workers, cache)
+        extractors = _load_features({m.feature for m in measures.values() if not m.missing}, weights, device)
+        if train is not None:
+            extractors[FINGERPRINT] = Feature(fingerprint.extract, f"{FINGERPRINT} {fingerprint.VERSION}")
+        of_pairs = {m.name for m in measures.values() if m.metric.needs in ("pair", "repeats") and not m.feature}
+        self._pair_metrics = {name: _load_pair_metric(name, weights, device) for name in sorted(of_pairs)}
+        self._paired = [m.name for m in measures.values() if m.metric.needs == "pair"]
+        needs_regions = any(m.metric.needs == "regions" for m in measures.values())
+        self._extraction = Extraction(extractors, needs_regions, self.workers, cache)
         self._real_passes: dict[Size, Pass] = {}
         self._train_features: dict[Size, np.ndarray] = {}
 
@@ -76,19 +79,20 @@ class Scorer:
         pairing = pair(folder, self.real) if self._paired else None
         seen = self._synthetic_pass(folder, name, size, pairing)
         real = self._real_pass(size) if self._extraction.features or self._extraction.regions else Pass()
-        shares, no_shares = self._balance(folder)
-        regions = None
-        if self._extraction.regions and folder.frames and self.real.frames:
-            spaces = self.real.frames.space, folder.frames.space
-            regions = class_regions.compare(real.regions, seen.regions, spaces, self._draws, self._seed)
+        shares, no_shares = self._class_shares(folder)
+        by_class = self._region_measures(folder, real, seen)
         leaks = self._leakage(folder, size, seen, real)
         sets = self._set_measures(real, seen)
-        found = {
+        measure_of: dict[str, Callable[[PlannedMeasure], Measure]] = {
             "pair": lambda m: self._pair_measure(m, seen, pairing),
-            "set": lambda m: sets[m.metric, m.feature][m.figure],
-            "classes": lambda _: regions[0] if regions else self._without_labels(folder),
-            "balance": lambda _: balance_measure(shares, len(folder), no_shares),
-            "diversity": lambda m: self._diversity(m, folder, seen, real),
+            "features": lambda m: sets[m.name, m.feature][m.figure],
+            "regions": lambda m: by_class[m.name][0] if m.name in by_class else self._without_labels(folder),
+            "labels": lambda m: _label_measure(m, shares, len(folder), no_shares),
+            "repeats": lambda m: self._diversity(m, folder, seen, real),
+        }
+        measures = {
+            key: Measure(None, len(folder), reason=m.missing) if m.missing else measure_of[m.metric.needs](m)
+            for key, m in self._measures.items()
         }
         return Row(
             name=name,
@@ -97,30 +101,31 @@ class Scorer:
             size=size,
             pairs=pairing.count if pairing else 0,
             pairs_by=pairing.by if pairing else "",
-            measures={
-                **{key: found[m.kind](m) for key, m in self._measures.items()},
-                **(leaks.measures if leaks else {}),
-            },
+            measures={**measures, **(leaks.measures if leaks else {})},
             classes=shares,
             classes_reason=no_shares,
             notes=(
-                *folder_notes(folder, self.real, sizes, self.real_sizes, size, seen, pairing, self._deep()),
+                *folder_notes(folder, self.real, sizes, self.real_sizes, size, seen, pairing, self._deep(seen)),
                 *(leaks.notes if leaks else ()),
             ),
-            class_frechet=regions[1] if regions else (),
+            class_frechet=by_class[CLASS_FRECHET][1] if CLASS_FRECHET in by_class else (),
             closest=leaks.closest if leaks else (),
             settings=folder.settings,
         )
 
     def facts(self) -> dict[str, Any]:
-        """What the features were, for the report."""
-        return extractors.facts(self._extraction.features, self._pair_metrics, self._weights)
+        """What the features and weights were, for the report."""
+        of_pairs = {name: metric.facts for name, (metric, _) in self._pair_metrics.items() if hasattr(metric, "facts")}
+        return {**{name: feature.facts for name, feature in self._extraction.features.items()}, **of_pairs}
 
-    def _deep(self) -> dict[str, int]:
-        """Dimension of the features of networks that a covariance is made of."""
-        names = {m.feature for m in self._measures.values() if m.metric == "frechet" and m.feature} - {"colour_texture"}
-        dimensions = {"inception": 2048, "dinov2": 1024}
-        return {name: dimensions[name] for name in sorted(names)}
+    def _deep(self, seen: Pass) -> dict[str, int]:
+        """Fréchet distances on features of networks, by title, with the dimension of the covariance."""
+        planned = [m for m in self._measures.values() if m.definition.deep and m.name == "frechet" and m.feature]
+        return {
+            "FID" if m.feature == "inception" else m.definition.title: seen.features[m.feature].shape[1]
+            for m in planned
+            if m.feature
+        }
 
     def _synthetic_pass(self, folder: Folder, name: str, size: Size, pairing: Pairing | None) -> Pass:
         partners = None
@@ -138,22 +143,33 @@ class Scorer:
             )
         return self._real_passes[size]
 
-    def _set_measures(self, real: Pass, seen: Pass) -> dict[tuple[str, str], dict[str, Measure]]:
-        """Each metric of sets once on each extractor, however many figures it gives."""
+    def _set_measures(self, real: Pass, seen: Pass) -> dict[tuple[str, str | None], list[Measure]]:
+        """Each metric of features once on each extractor, however many figures it gives."""
+        planned = [m for m in self._measures.values() if m.metric.needs == "features" and not m.missing]
         return {
-            (metric, feature): set_measures(
-                metrics.get(metric), real.features[feature], seen.features[feature], self._draws, self._seed
+            (name, feature): set_measures(
+                metrics.get(name), real.features[feature], seen.features[feature], self._draws, self._seed
             )
-            for metric, feature in dict.fromkeys(
-                (m.metric, m.feature) for m in self._measures.values() if m.kind == "set" and m.feature
-            )
+            for name, feature in dict.fromkeys((m.name, m.feature) for m in planned)
+            if feature is not None
+        }
+
+    def _region_measures(self, folder: Folder, real: Pass, seen: Pass) -> dict[str, tuple[Measure, tuple]]:
+        """Each metric of regions: its mean over classes, and each class's. Empty where labels are missing."""
+        if not (folder.frames and self.real.frames):
+            return {}
+        spaces = self.real.frames.space, folder.frames.space
+        return {
+            m.name: regions.compare(m.metric, real.regions, seen.regions, spaces, self._draws, self._seed)
+            for m in self._measures.values()
+            if m.metric.needs == "regions"
         }
 
     def _pair_measure(self, planned: PlannedMeasure, seen: Pass, pairing: Pairing | None) -> Measure:
-        values, sources = seen.pairs.get(planned.metric, (np.empty(0), np.empty(0)))
+        values, sources = seen.pairs.get(planned.name, (np.empty(0), np.empty(0)))
         if len(values):
             return pair_measure(values, sources, np.random.default_rng(self._seed))
-        return Measure(None, 0, reason=seen.pair_errors.get(planned.metric) or _no_pairs(pairing))
+        return Measure(None, 0, reason=seen.pair_errors.get(planned.name) or _no_pairs(pairing))
 
     def _diversity(self, planned: PlannedMeasure, folder: Folder, seen: Pass, real: Pass) -> Measure:
         frames = folder.frames
@@ -168,8 +184,8 @@ class Scorer:
         if planned.feature:
             distances = [_euclidean(p.features[planned.feature]) for p in (seen, real)]
         else:
-            metric, identity = self._pair_metrics[planned.metric]
-            apart = (lambda value: 1 - value) if planned.metric == "ssim" else (lambda value: value)
+            metric, identity = self._pair_metrics[planned.name]
+            apart = (lambda value: 1 - value) if metrics.get(planned.name).better == "higher" else (lambda value: value)
 
             def of(images: tuple[Path, ...]) -> Callable[[int, int], float]:
                 return lambda a, b: apart(pair_value(metric, identity, images[a], images[b], self._cache))
@@ -180,18 +196,18 @@ class Scorer:
         except ValueError as reason:
             return Measure(None, len(pairs), reason=str(reason))
 
-    def _leakage(self, folder: Folder, size: Size, seen: Pass, real: Pass) -> leakage.Found | None:
+    def _leakage(self, folder: Folder, size: Size, seen: Pass, real: Pass) -> leakage.Leakage | None:
         if self._train is None:
             return None
         if size not in self._train_features:
-            only = {"fingerprint": self._extraction.features["fingerprint"]}
+            only = {FINGERPRINT: self._extraction.features[FINGERPRINT]}
             extraction = Extraction(only, False, self.workers, self._cache)
             found = run_pass(
                 self._train.images, size, extraction, self._feedback, f"training frames at {size_text(size)}"
             )
-            self._train_features[size] = found.features["fingerprint"]
+            self._train_features[size] = found.features[FINGERPRINT]
         groups = _numbers(folder.sources()), _numbers(self.real.videos())
-        prints = [p.features["fingerprint"] for p in (seen, real)]
+        prints = [p.features[FINGERPRINT] for p in (seen, real)]
         return leakage.find_leakage(
             prints[0], prints[1], self._train_features[size], folder.images, self._train.images, groups, self._seed
         )
@@ -199,7 +215,7 @@ class Scorer:
     def _without_labels(self, folder: Folder) -> Measure:
         return Measure(None, 0, reason=self.real.no_labels or folder.no_labels)
 
-    def _balance(self, folder: Folder) -> tuple[tuple[ClassShare, ...] | None, str | None]:
+    def _class_shares(self, folder: Folder) -> tuple[tuple[ClassShare, ...] | None, str | None]:
         if self.real.frames is None:
             return None, self.real.no_labels
         if folder.frames is None:
@@ -214,6 +230,30 @@ class Scorer:
     def _real_classes(self) -> ClassCounts:
         assert self.real.frames is not None  # or there is no balance
         return count_classes(self.real.frames, self._feedback)
+
+
+def _load_features(names: set[str | None], weights: Weights, device: torch.device) -> dict[str, Feature]:
+    """Extractors by what they are called in keys. ModelError for weights that are not what they should be."""
+    return {key: module.load(weights, device) for key, module in features.available(weights).items() if key in names}
+
+
+def _load_pair_metric(name: str, weights: Weights, device: torch.device) -> tuple[PairValue, str]:
+    """A metric of pairs, with what identifies its values. ModelError as `_load_features`."""
+    metric = metrics.get(name)
+    if metric.load is not None:
+        network = metric.load(weights, device)
+        return network, f"{name} {metric.version} {network.sha256}"
+    assert metric.compute is not None  # it has one or the other
+    return metric.compute, f"{name} {metric.version}"
+
+
+def _label_measure(
+    planned: PlannedMeasure, shares: tuple[ClassShare, ...] | None, images: int, reason: str | None
+) -> Measure:
+    if shares is None or planned.metric.compute is None:
+        return Measure(None, images, reason=reason)
+    real, synth = (np.array([getattr(c, side) for c in shares]) for side in ("real_pixels", "synth_pixels"))
+    return Measure(planned.metric.compute(real, synth), images)
 
 
 def _labels(folder: Folder, size: Size) -> Callable[[int], np.ndarray] | None:
@@ -233,5 +273,5 @@ def _numbers(names: list[str]) -> np.ndarray:
 
 def _no_pairs(pairing: Pairing | None) -> str:
     if pairing and pairing.changed:
-        return "every paired image was painted from a changed mask"
+        return "every paired image was synthesized from a changed mask"
     return "no pair: no image has the name of a real frame, and no manifest names one as source"

@@ -5,16 +5,42 @@ Published with ViT-L/14 (`facebook/dinov2-large`); another size of DINOv2 gives 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-from surgaug.scoring.networks.transformer import Encoder
+from surgaug.scoring.compute.image_encoder import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Encoder,
+    TransformersNetwork,
+    encoder_feature,
+)
+from surgaug.scoring.config import Weights
+from surgaug.scoring.features import Feature
 
+DEEP, GENERAL, PREFERENCE = True, True, 3
 PREPARATION = "224x224 by antialiased bicubic in float, ImageNet's mean and sd; class token after the last norm"
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN, _STD = IMAGENET_MEAN, IMAGENET_STD
 
 
-def load(folder: Path, device: torch.device) -> Encoder:
-    """The encoder of a model folder. ModelError where it is none, UsageError without the transformers library."""
-    return Encoder(folder, "Dinov2Model", "pooler_output", 224, _MEAN, _STD, device)
+def available(weights: Weights) -> str | None:
+    """Where its folder was given."""
+    return None if weights.dinov2 is None else "dinov2"
+
+
+def title(weights: Weights) -> str:
+    """What stands behind the titles of measures."""
+    return "DINOv2"
+
+
+def convention(weights: Weights) -> str:
+    """For the report."""
+    return f"DINOv2: {PREPARATION}"
+
+
+def load(weights: Weights, device: torch.device) -> Feature:
+    """The encoder of the user's folder. ModelError where it is none, UsageError without the transformers library."""
+    assert weights.dinov2 is not None  # or it is not available
+    network = TransformersNetwork(weights.dinov2, "Dinov2Model", "pooler_output")
+    encoder = Encoder(network, 224, _MEAN, _STD, device)
+    facts = {"weights": str(weights.dinov2), "sha256": network.sha256}
+    return encoder_feature(encoder, f"dinov2 {PREPARATION} {network.sha256}", device, facts)

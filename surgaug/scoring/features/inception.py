@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.foreign_weights import first_line, read_state
 from surgaug.runtime.feedback import Feedback
-from surgaug.scoring.networks.inception import InceptionV3, fold
+from surgaug.scoring.config import Weights
+from surgaug.scoring.features import CPU_BATCH, GPU_BATCH, Feature
 
+DEEP, GENERAL, PREFERENCE = True, True, 4
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE_NAME}"
@@ -34,20 +36,44 @@ RESIZES = {
 }
 
 
+def available(weights: Weights) -> str | None:
+    """Where its file was given. UsageError for an unknown way to resize."""
+    _check_resize(weights.resize)
+    return None if weights.inception is None else "inception"
+
+
+def title(weights: Weights) -> str:
+    """What stands behind the titles of measures."""
+    return weights.resize
+
+
+def convention(weights: Weights) -> str:
+    """For the report."""
+    return f"FID Inception network, resize {weights.resize}: {RESIZES[weights.resize]}"
+
+
+def load(weights: Weights, device: torch.device) -> Feature:
+    """The network with the published weights. ModelError where the file holds others."""
+    assert weights.inception is not None  # or it is not available
+    extractor = Extractor(read_network(weights.inception), weights.resize, device)
+    facts = {"dimension": DIMENSION, "weights": FILE_NAME, "sha256": SHA256, "resize": weights.resize}
+    batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+    return Feature(extractor, f"inception {weights.resize} {SHA256}", batch, facts)
+
+
 class Extractor:
     """Images to Inception's 2048 pooled features.
 
     Args:
-        network: as `load` returns it.
+        network: as `read_network` returns it.
         resize: "legacy" or "clean", see `RESIZES`.
         device: where to compute.
     """
 
-    def __init__(self, network: InceptionV3, resize: str, device: torch.device) -> None:
-        if resize not in RESIZES:
-            raise UsageError(f"unknown Inception resize {resize!r}; there are: {', '.join(RESIZES)}")
+    def __init__(self, network: nn.Module, resize: str, device: torch.device) -> None:
+        _check_resize(resize)
         self._resize = resize_legacy if resize == "legacy" else resize_clean
-        self._network = fold(network).to(device).to(memory_format=torch.channels_last)
+        self._network = network.to(device).to(memory_format=torch.channels_last)
         self._device = device
 
     @torch.inference_mode()
@@ -58,21 +84,26 @@ class Extractor:
         return self._network((batch - 128) / 128).cpu().numpy()
 
 
-def load(path: Path) -> InceptionV3:
-    """The network with the weights of a file of the published layout, ready for inference.
+def read_network(path: Path) -> nn.Module:
+    """The network with the weights of a file of the published layout, ready for inference and without its classifier.
+
+    It takes [B, 3, 299, 299] in [-1, 1) to [B, 2048].
 
     Raises:
         ModelError: no such file, not a file of that layout.
     """
     if not path.is_file():
         raise _absent(path)
+    # Not at the top: torchvision takes seconds to import, and this file is asked whether it has weights.
+    from surgaug.scoring.compute.inception_network import InceptionV3
+
     state = read_state(path)
     network = InceptionV3()
     try:
         network.load_state_dict(state)
     except Exception as reason:
         raise ModelError(f"{path}: not the FID Inception network's weights ({first_line(reason)})") from reason
-    return network.eval().requires_grad_(False)
+    return network.features()
 
 
 def verified(path: Path) -> Path:
@@ -143,6 +174,11 @@ def _resize_axis(images: Tensor, axis: int) -> Tensor:
     share = (position - low).view(-1, *[1] * (3 - axis))
     first = images.index_select(axis, low)
     return first + (images.index_select(axis, high) - first) * share
+
+
+def _check_resize(resize: str) -> None:
+    if resize not in RESIZES:
+        raise UsageError(f"unknown Inception resize {resize!r}; there are: {', '.join(RESIZES)}")
 
 
 def _absent(path: Path) -> ModelError:

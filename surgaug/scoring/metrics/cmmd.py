@@ -5,16 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from surgaug.scoring.compute.distances import gaussian_discrepancy, membership
+from surgaug.scoring.metrics import Metric
 
-KIND, NAMES = "set", ("cmmd",)
-FEATURES = ("clip",)
-TITLE, UNIT, BETTER = "CMMD", "", "lower"
-MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, np.inf, True, 2, 1000
 SIGMA, FACTOR = 10.0, 1000.0  # as the authors' code: google-research/google-research, cmmd/distance.py
-CONVENTION = (
-    f"squared MMD, kernel exp(-|x - y|^2 / (2 * {SIGMA:.0f}^2)) of embeddings of length 1, each point with itself "
-    f"included (as published; biased upwards by order 1/n), times {FACTOR:.0f}"
-)
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -31,3 +24,18 @@ def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np
 def _unit(embeddings: np.ndarray) -> np.ndarray:
     embeddings = np.asarray(embeddings, np.float64)
     return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
+METRIC = Metric(
+    title="CMMD",
+    group="realism",
+    better="lower",
+    needs="features",
+    convention=f"squared MMD, kernel exp(-|x - y|^2 / (2 * {SIGMA:.0f}^2)) of embeddings of length 1, each point with "
+    f"itself included (as published; biased upwards by order 1/n), times {FACTOR:.0f}",
+    compute=compute,
+    compute_many=compute_many,
+    features=("clip",),
+    weights="clip",
+    lacking="CMMD needs weights: --clip-weights DIR, a model's folder as published",
+)

@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from surgaug.scoring.compute.distances import frechet_distance
-
-KIND, NAMES = "set", ("frechet",)
-FEATURES = ("colour_texture", "inception", "dinov2")
-TITLE, UNIT, BETTER = "Fréchet", "", "lower"
-MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, np.inf, True, 2, 1000
-CONVENTION = (
-    "squared Fréchet distance of Gaussians fitted with sample covariance (n - 1), float64, by singular values; "
-    "biased upwards in small samples: compare only at equal size"
-)
+from surgaug.scoring.metrics import Metric
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -24,3 +16,18 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
 def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Distance of `real[i]` and `synthetic[j]` for each pair of index arrays (i, j); float64 [len(subsets)]."""
     return np.array([frechet_distance(real[i], synthetic[j]) for i, j in subsets])
+
+
+METRIC = Metric(
+    title="Fréchet",
+    group="realism",
+    better="lower",
+    needs="features",
+    convention="squared Fréchet distance of Gaussians fitted with sample covariance (n - 1), float64, by singular "
+    "values; biased upwards in small samples: compare only at equal size",
+    compute=compute,
+    default=True,
+    on_deep=("fd", "FD"),
+    on_inception=("fid", "FID"),
+    aliases={"fid": "inception"},
+)

@@ -5,18 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from surgaug.scoring.compute.distances import frechet_distance
+from surgaug.scoring.metrics import Metric
 
-KIND, NAMES = "set", ("frechet_infinity",)
-FEATURES = ("colour_texture", "inception", "dinov2")
-TITLE, UNIT, BETTER = "Fréchet, infinite size", "", "lower"
-MINIMUM, MAXIMUM, HAS_RATIO, FEWEST = -np.inf, np.inf, False, 4
-MOST_DRAWS = 3  # each costs POINTS distances
 POINTS = 12
-CONVENTION = (
-    f"Fréchet distance of {POINTS} random sub-samples, from all images to half of them, on a line over 1 / images, "
-    "read at 0. Both sets shrink, for the real one is small as well (Chong and Forsyth hold it fixed, and draw by "
-    "Sobol points); both need twice as many images as the features have numbers: below, the bias is no line"
-)
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -35,3 +26,21 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
         for g in growth
     ]
     return float(np.polyfit(growth, distances, 1)[1])
+
+
+METRIC = Metric(
+    title="Fréchet, infinite size",
+    group="realism",
+    better="lower",
+    needs="features",
+    convention=f"Fréchet distance of {POINTS} random sub-samples, from all images to half of them, on a line over "
+    "1 / images, read at 0. Both sets shrink, for the real one is small as well (Chong and Forsyth hold it fixed, and "
+    "draw by Sobol points); both need twice as many images as the features have numbers: below, the bias is no line",
+    compute=compute,
+    on_deep=("fd_infinity", "FD, infinite size"),
+    on_inception=("fid_infinity", "FID, infinite size"),
+    minimum=-np.inf,
+    has_ratio=False,
+    fewest=4,
+    most_draws=3,  # each costs POINTS distances
+)

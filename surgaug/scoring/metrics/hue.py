@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.compute.description import mean_lab
+from surgaug.scoring.compute.colour_texture import mean_lab
+from surgaug.scoring.metrics import Metric
 
-KIND, NAMES = "set", ("hue",)
-FEATURES = ("colour_texture",)
-TITLE, UNIT, BETTER = "Hue drift", "degrees", "lower"
-MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, 180.0, True, 2, 1000
 LEAST_CHROMA = 2.0  # in units of a*, b*; below, the angle is noise
-CONVENTION = "angle between the mean colours of the two sets in the a*b* plane"
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -25,3 +21,17 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
         raise ValueError("images that are grey on average have no hue")
     turn = np.degrees(np.arctan2(second[1], second[0]) - np.arctan2(first[1], first[0]))
     return float(abs((turn + 180) % 360 - 180))
+
+
+METRIC = Metric(
+    title="Hue drift",
+    group="drift",
+    better="lower",
+    unit="degrees",
+    needs="features",
+    convention="angle between the mean colours of the two sets in the a*b* plane",
+    compute=compute,
+    default=True,
+    features=("colour_texture",),
+    maximum=180.0,
+)

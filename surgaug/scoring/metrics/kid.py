@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from surgaug.scoring.compute.distances import kernel_distance, membership
-
-KIND, NAMES = "set", ("kid",)
-FEATURES = ("colour_texture", "inception", "dinov2")
-TITLE, UNIT, BETTER = "MMD", "", "lower"
-MINIMUM, MAXIMUM, FEWEST, MOST_DRAWS = -np.inf, np.inf, 2, 1000
-HAS_RATIO = False  # equal distributions give about 0, of either sign
-CONVENTION = "unbiased squared MMD, kernel (x.y/d + 1)^3, all pairs of the two sets (no random subsets), no factor"
+from surgaug.scoring.metrics import Metric
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -24,3 +18,19 @@ def compute_many(real: np.ndarray, synthetic: np.ndarray, subsets: list[tuple[np
     weights_real = membership(len(real), [i for i, _ in subsets])
     weights_synthetic = membership(len(synthetic), [j for _, j in subsets])
     return kernel_distance(real, synthetic, weights_real, weights_synthetic)
+
+
+METRIC = Metric(
+    title="MMD",
+    group="realism",
+    better="lower",
+    needs="features",
+    convention="unbiased squared MMD, kernel (x.y/d + 1)^3, all pairs of the two sets (no random subsets), no factor",
+    compute=compute,
+    compute_many=compute_many,
+    default=True,
+    on_deep=("kd", "KD"),
+    on_inception=("kid", "KID"),
+    minimum=-np.inf,
+    has_ratio=False,  # equal distributions give about 0, of either sign
+)

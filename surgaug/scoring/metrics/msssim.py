@@ -5,16 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.compute.similarity import WINDOW, check_pair, similarity
+from surgaug.scoring.compute.structural_similarity import WINDOW, check_pair, similarity
+from surgaug.scoring.metrics import Metric
 
-KIND, NAMES, VERSION = "pair", ("msssim",), 1
-TITLE, UNIT, BETTER = "MS-SSIM", "", "higher"
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST = WINDOW * 2 ** (len(WEIGHTS) - 1)  # at the coarsest scale one window must fit
-CONVENTION = (
-    "Wang et al. 2003: five scales halved by 2x2 means, weights 0.0448 0.2856 0.3001 0.2363 0.1333, SSIM's window and "
-    "constants at each; terms below 0 count as 0; mean over RGB channels; mean over pairs"
-)
 
 
 def compute(image: np.ndarray, reference: np.ndarray) -> float:
@@ -46,3 +41,15 @@ def _halved(plane: np.ndarray) -> np.ndarray:
     """2x2 means of [H, W]; an odd last row or column is left out."""
     plane = plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
     return (plane[0::2, 0::2] + plane[0::2, 1::2] + plane[1::2, 0::2] + plane[1::2, 1::2]) / 4
+
+
+METRIC = Metric(
+    title="MS-SSIM",
+    group="pairs",
+    better="higher",
+    needs="pair",
+    convention="Wang et al. 2003: five scales halved by 2x2 means, weights 0.0448 0.2856 0.3001 0.2363 0.1333, SSIM's "
+    "window and constants at each; terms below 0 count as 0; mean over RGB channels; mean over pairs",
+    compute=compute,
+    aliases={"ms-ssim": ""},
+)

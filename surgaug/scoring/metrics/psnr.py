@@ -7,12 +7,7 @@ import math
 import cv2
 import numpy as np
 
-KIND, NAMES, VERSION = "pair", ("psnr",), 1
-TITLE, UNIT, BETTER = "PSNR", "dB", "higher"
-CONVENTION = (
-    "10 log10(255^2 / MSE) over all pixels and RGB channels; mean over pairs of dB; "
-    "identical pairs (infinite) are counted apart"
-)
+from surgaug.scoring.metrics import Metric
 
 
 def compute(image: np.ndarray, reference: np.ndarray) -> float:
@@ -29,3 +24,16 @@ def compute(image: np.ndarray, reference: np.ndarray) -> float:
         raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
     mse = cv2.norm(image, reference, cv2.NORM_L2SQR) / image.size
     return math.inf if mse == 0 else 10 * math.log10(255**2 / mse)
+
+
+METRIC = Metric(
+    title="PSNR",
+    group="pairs",
+    better="higher",
+    unit="dB",
+    needs="pair",
+    convention="10 log10(255^2 / MSE) over all pixels and RGB channels; mean over pairs of dB; identical pairs "
+    "(infinite) are counted apart",
+    compute=compute,
+    default=True,
+)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.compute.description import finest_details
-
-KIND, NAMES = "set", ("sharpness",)
-FEATURES = ("colour_texture",)
-TITLE, UNIT, BETTER = "Sharpness drift", "%", "lower"
-MINIMUM, MAXIMUM, HAS_RATIO, FEWEST, MOST_DRAWS = 0.0, np.inf, True, 2, 1000
-CONVENTION = "difference of the finest luminance Haar details (rms grey levels, mean of images), over the real set's"
+from surgaug.scoring.compute.colour_texture import finest_details
+from surgaug.scoring.metrics import Metric
 
 
 def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -28,3 +23,16 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
 def detail(features: np.ndarray) -> np.ndarray:
     """Root mean square of each image's finest details over orientations, in grey levels; float64 [n]."""
     return np.sqrt(np.square(finest_details(features)).mean(1))
+
+
+METRIC = Metric(
+    title="Sharpness drift",
+    group="drift",
+    better="lower",
+    unit="%",
+    needs="features",
+    convention="difference of the finest luminance Haar details (rms grey levels, mean of images), over the real set's",
+    compute=compute,
+    default=True,
+    features=("colour_texture",),
+)

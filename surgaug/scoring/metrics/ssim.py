@@ -5,14 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.scoring.compute.similarity import WINDOW, check_pair, similarity
-
-KIND, NAMES, VERSION = "pair", ("ssim",), 1
-TITLE, UNIT, BETTER = "SSIM", "", "higher"
-CONVENTION = (
-    "Wang et al. 2004: 11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, L 255, population covariance; "
-    "mean over RGB channels and over windows that lie inside the image (as scikit-image); mean over pairs"
-)
+from surgaug.scoring.compute.structural_similarity import WINDOW, check_pair, similarity
+from surgaug.scoring.metrics import Metric
 
 
 def compute(image: np.ndarray, reference: np.ndarray) -> float:
@@ -28,3 +22,15 @@ def compute(image: np.ndarray, reference: np.ndarray) -> float:
     check_pair(image, reference, WINDOW, "SSIM's window is")
     channels = zip(cv2.split(image), cv2.split(reference), strict=True)
     return float(np.mean([similarity(x, y)[0] for x, y in channels]))
+
+
+METRIC = Metric(
+    title="SSIM",
+    group="pairs",
+    better="higher",
+    needs="pair",
+    convention="Wang et al. 2004: 11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, L 255, population covariance; "
+    "mean over RGB channels and over windows that lie inside the image (as scikit-image); mean over pairs",
+    compute=compute,
+    default=True,
+)

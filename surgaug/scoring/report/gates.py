@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from surgaug.scoring.metrics import suggestion
 from surgaug.scoring.report.model import Report
 
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-_PATTERN = re.compile(r"\s*(\w+)(?:\.(\w+))?\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+_PATTERN = re.compile(r"\s*([\w-]+)(?:\.(\w+))?\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 FIELDS = ("value", "low", "high", "ratio", "n")
 
 
@@ -28,8 +28,14 @@ class Gate:
     bound: float
 
 
-def parse(expressions: Iterable[str], known: Sequence[str]) -> tuple[Gate, ...]:
+def parse(
+    expressions: Iterable[str], known: Mapping[str, Sequence[str]], missing: Mapping[str, str]
+) -> tuple[Gate, ...]:
     """Expressions such as "kid>0.02", "fid.ratio >= 3" or several joined by "or" or commas.
+
+    Args:
+        known: the keys of the measures that each name stands for.
+        missing: of measures that cannot be had, why.
 
     Raises:
         UsageError: not such an expression, or a measure or field that does not exist (with the nearest name).
@@ -44,6 +50,8 @@ def parse(expressions: Iterable[str], known: Sequence[str]) -> tuple[Gate, ...]:
                 raise UsageError(
                     f"--fail-if {part.strip()!r}: expected MEASURE<NUMBER or MEASURE>NUMBER, as in 'psnr<20'"
                 ) from None
+            if measure in missing:
+                raise UsageError(f"--fail-if {part.strip()!r}: {missing[measure]}")
             if measure not in known:
                 raise UsageError(
                     f"--fail-if {part.strip()!r}: {measure!r} is not measured here{suggestion(measure, list(known))}; "
@@ -51,12 +59,12 @@ def parse(expressions: Iterable[str], known: Sequence[str]) -> tuple[Gate, ...]:
                 )
             if field not in FIELDS:
                 raise UsageError(f"--fail-if {part.strip()!r}: no field {field!r}{suggestion(field, list(FIELDS))}")
-            gates.append(Gate(part.strip(), measure, field, comparison, bound))
+            gates += [Gate(part.strip(), key, field, comparison, bound) for key in known[measure]]
     return tuple(gates)
 
 
 def check(report: Report, gates: Sequence[Gate]) -> tuple[dict[str, Any], ...]:
-    """Each gate on each row: {"gate", "row", "value", "failed", "reason"}. A figure that is missing fails its gate."""
+    """Each gate on each row, as {"gate", "measure", "row", "value", "failed", "reason"}; a missing figure fails."""
     results = []
     for gate in gates:
         for row in report.rows:
@@ -65,7 +73,16 @@ def check(report: Report, gates: Sequence[Gate]) -> tuple[dict[str, Any], ...]:
             compared = measure.rank_value if gate.field == "value" else value
             failed = compared is None or _COMPARE[gate.comparison](compared, gate.bound)
             reason = (measure.reason or f"no {gate.field}") if value is None else None
-            results.append({"gate": gate.text, "row": row.name, "value": value, "failed": failed, "reason": reason})
+            results.append(
+                {
+                    "gate": gate.text,
+                    "measure": gate.measure,
+                    "row": row.name,
+                    "value": value,
+                    "failed": failed,
+                    "reason": reason,
+                }
+            )
     return tuple(results)
 
 
@@ -73,7 +90,7 @@ def failures(results: Iterable[dict[str, Any]]) -> list[str]:
     """What to say of the gates that failed."""
     return [
         f"{r['row']}: {r['gate']} ("
-        + (f"not measured: {r['reason']}" if r["value"] is None else f"it is {r['value']:.4g}")
+        + (f"not measured: {r['reason']}" if r["value"] is None else f"{r['measure']} is {r['value']:.4g}")
         + ")"
         for r in results
         if r["failed"]

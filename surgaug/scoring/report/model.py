@@ -56,6 +56,7 @@ class Definition:
 
     better: "middle" where 0.5 is right and either side is a fault of its own.
     ranked: whether the best of several folders is to be marked; not where the best figure may come of a bad set.
+    deep: whether it is made of features of a trained network.
     """
 
     title: str
@@ -64,6 +65,7 @@ class Definition:
     convention: str
     group: str = ""
     ranked: bool = True
+    deep: bool = False
 
     @property
     def arrow(self) -> str:

@@ -9,7 +9,6 @@ from surgaug.scoring.inputs import Folder, Pairing
 from surgaug.scoring.report.model import Report
 
 FEW_IMAGES = 200  # below, precision, recall and intervals by halves say little
-_NETWORKS = {"inception": "FID", "dinov2": "FD (DINOv2)"}
 
 
 def folder_notes(
@@ -24,7 +23,7 @@ def folder_notes(
 ) -> list[str]:
     """Notes on the sizes, pairs and numbers of images of one synthetic folder.
 
-    deep: dimension of the features of each network that a Fréchet distance is computed with.
+    deep: dimension of the features that each Fréchet distance of a network's is computed with, by its title.
     """
     found = []
     others = len(folder) - sizes[size]
@@ -56,8 +55,7 @@ def folder_notes(
     for name, dimension in deep.items():
         if fewest < dimension:
             found.append(
-                f"{_NETWORKS[name]} of {fewest} images (fewer than {dimension}) is biased upwards; compare it at equal "
-                "size only"
+                f"{name} of {fewest} images (fewer than {dimension}) is biased upwards; compare it at equal size only"
             )
     if fewest < FEW_IMAGES:
         found.append(f"{fewest} images on the smaller side: small differences mean nothing, the intervals say which")

@@ -1,45 +1,41 @@
-"""DINOv2 and CLIP image encoders, read by the `transformers` library from a folder that the user supplies.
+"""Images to one vector each by a network; and networks of the `transformers` library from a folder of the user's.
 
-The folder is a model as published on the Hugging Face hub: config.json, and model.safetensors or pytorch_model.bin. The
-latter is a pickle, of which only tensors are made: one that holds code is refused.
+Such a folder is a model as published on the Hugging Face hub: config.json, and model.safetensors or pytorch_model.bin.
+The latter is a pickle, of which only tensors are made: one that holds code is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.foreign_weights import first_line
+from surgaug.scoring.features import CPU_BATCH, GPU_BATCH, Feature
 
 CONFIG, WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Encoder:
-    """Images to one vector each; `features/dinov2.py` and `features/clip.py` say which.
+    """Resizes images to `size` pixels an edge by antialiased bicubic in float, normalises, applies a network.
 
-    folder: the model. kind: the class of `transformers` that it must be, such as "Dinov2Model". output: the attribute
-    of its answer that is the vector. size: pixels an edge. mean, std: of the colours, in 0..1.
+    network: [B, 3, size, size] to [B, d]. mean, std: of the colours, in 0..1.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        kind: str,
-        output: str,
-        size: int,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        device: torch.device,
+        self, network: nn.Module, size: int, mean: Sequence[float], std: Sequence[float], device: torch.device
     ) -> None:
-        self.sha256 = file_hash(_weights(folder))
-        self._network = _load(folder, kind).to(device)
-        self._output, self._size, self._device = output, size, device
+        self._network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self._size, self._device = size, device
         self._mean, self._std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in (mean, std))
 
     @torch.inference_mode()
@@ -47,7 +43,29 @@ class Encoder:
         """uint8 [B, H, W, 3] RGB to float32 [B, d]."""
         batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).float()
         batch = F.interpolate(batch, (self._size, self._size), mode="bicubic", antialias=True).clamp(0, 255)
-        return getattr(self._network(pixel_values=(batch - self._mean) / self._std), self._output).float().cpu().numpy()
+        batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        return self._network(batch).float().cpu().numpy()
+
+
+def encoder_feature(encoder: Encoder, identity: str, device: torch.device, facts: dict[str, Any]) -> Feature:
+    """An encoder as an extractor that runs in batches."""
+    return Feature(encoder, identity, CPU_BATCH if device.type == "cpu" else GPU_BATCH, facts)
+
+
+class TransformersNetwork(nn.Module):
+    """The network of a model folder, [B, 3, size, size] to [B, d].
+
+    kind: the class of `transformers` that it must be, such as "Dinov2Model". output: the attribute of its answer that
+    is the vector. ModelError where the folder holds something else, UsageError without the library.
+    """
+
+    def __init__(self, folder: Path, kind: str, output: str) -> None:
+        super().__init__()
+        self.sha256 = file_hash(_weights(folder))
+        self._model, self._output = _load(folder, kind), output
+
+    def forward(self, x: Tensor) -> Tensor:
+        return getattr(self._model(pixel_values=x), self._output)
 
 
 def transformers() -> ModuleType:
@@ -70,7 +88,7 @@ def _weights(folder: Path) -> Path:
     return found[0]
 
 
-def _load(folder: Path, kind: str) -> torch.nn.Module:
+def _load(folder: Path, kind: str) -> nn.Module:
     library = transformers()
     library.utils.logging.set_verbosity_error()
     library.utils.logging.disable_progress_bar()

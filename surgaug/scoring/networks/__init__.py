@@ -1,1 +1,0 @@
-"""Networks whose published weights define a measure; the user supplies the weights."""
