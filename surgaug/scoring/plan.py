@@ -16,10 +16,7 @@ GROUPS = ("realism", "drift", "pairs", "labels", "diversity")  # in this order, 
 ALL = "all"
 MIOU = "miou"  # takes a training, not a formula: see `segmenter.evaluation`
 FID = "fid"
-NO_FID = (
-    "FID needs Inception's weights: --inception-weights FILE or --download-inception; "
-    "'frechet' needs none (EfficientNet-Lite0 where installed, colour and texture)"
-)
+_NEEDED = "needs Inception's weights: --inception-weights FILE or --download-inception"
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def plan_default(weights: Weights) -> dict[str, PlannedMeasure]:
         return measures
     metric = metrics.get("frechet")
     definition = Definition("FID", metric.better, metric.unit, metric.convention, metric.group)
-    return {**measures, FID: PlannedMeasure(definition, metric, "frechet", missing=NO_FID)}
+    return {**measures, FID: PlannedMeasure(definition, metric, "frechet", missing=f"not computed: it {_NEEDED}")}
 
 
 def gate_names(measures: dict[str, PlannedMeasure]) -> dict[str, list[str]]:
@@ -130,7 +127,7 @@ def _measures_of(name: str, extractors: dict[str, ModuleType], weights: Weights)
     metric_name, only = _aliases().get(name, (name, ""))
     metric = metrics.get(metric_name)
     if only and only not in extractors:
-        raise UsageError(NO_FID)
+        raise UsageError(f"FID {_NEEDED}; 'frechet' needs none")
     if metric.weights and not getattr(weights, metric.weights):
         raise UsageError(metric.lacking)
     if metric.needs == "features":

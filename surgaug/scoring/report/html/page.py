@@ -24,8 +24,8 @@ STRIP = 12
 SHEET, SHEET_OF_MANY = 12, 6  # images shown of a folder: alone, beside others
 CLOSEST = 6
 GROUPS = {
-    "distribution": "Look of the whole set",
-    "drift": "Drift of colour and light",
+    "realism": "Look of the whole set",
+    "drift": "Drift of colour, texture and light",
     "pairs": "Against the frame of the same mask",
     "labels": "Labels",
     "use": "Use in training",
