@@ -1,28 +1,30 @@
-"""Image files to arrays, unchanged on the way: what PIL would scale or drop silently is undone or refused."""
+"""Image files to arrays, unchanged on the way and as they are shown: what PIL would scale, drop or leave unturned
+silently is undone or refused."""
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from surgaug.errors import DataError
+from surgaug.io.image_headers import READ_ERRORS, TURNS, Stored, has_late_text, orientation, stored_in
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
 # PIL's own warning level; a file may claim any size in a few bytes (a "decompression bomb").
 MAX_PIXELS = 89_478_485
-# PIL stretches grey PNGs of few bits to 0..255; the ids are got back by division.
-_STRETCH = {"L;2": 85, "L;4": 17, "1": 255}
+# PIL stretches grey files of few bits to 0..255; the ids are got back by division.
+_STRETCH = {2: 85, 4: 17}
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LABEL_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16L", "I;16B", "I", "F")
 # Such files are refused below, in our own words.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-_READ_ERRORS = (OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, IndexError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -30,79 +32,92 @@ class Raw:
     """A label file's values before they mean anything.
 
     values: [H, W] uint8 or uint16 (grey, or the indices of a palette), or int32 0xRRGGBB where `color`.
-    palette: colour 0xRRGGBB by index, for palette files. lossy: JPEG or WebP.
+    palette: colour 0xRRGGBB by index, for palette files. lossy: JPEG, WebP and the like. bits: of a stored sample.
+    channels: 1 (grey, palette) or 3, as stored.
     """
 
     values: np.ndarray
     color: bool
     lossy: bool
     palette: np.ndarray | None = None
+    bits: int = 8
+    channels: int = 1
 
 
 def read_raw(path: Path) -> Raw:
-    """Read a label map file.
+    """Read a label map file, turned as its EXIF orientation says.
 
     Grey (1 to 16 bits), palette, RGB and RGBA files; equal channels become one, an alpha channel of one value goes.
 
     Raises:
-        DataError: unreadable or truncated, larger than `MAX_PIXELS`, alpha that varies, values that are not whole.
+        DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, alpha that varies, values that are
+            not whole, samples that are no ids (CMYK; TIFFs in which zero is white, or of several bands).
     """
-    with _open(path) as image:
-        stored = _stored_as(image)  # before the pixels are loaded: PIL forgets it then
-        lossy, stretch = image.format in LOSSY_FORMATS, _STRETCH.get(stored, 1)
-        deep_color = stored.endswith("16B") and image.mode.startswith("RGB")
+    with _opened(path) as (image, stored):
+        if stored.problem:
+            raise DataError(f"{path}: {stored.problem}; save the label map as a PNG of ids")
         _load(image, path)
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise DataError(f"{path}: holds {image.n_frames} images; a label map is one. Save each as a PNG of its own")
+        if image.mode not in _LABEL_MODES:
+            raise DataError(
+                f"{path}: {image.mode} pixels are neither ids nor colours; save the label map as a PNG of ids"
+            )
         palette = _palette(image)
-        if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-            image = image.convert("RGB")
-        elif image.mode == "PA":
-            image = image.convert("RGBA")
-        elif image.mode == "1":
-            image, stretch = image.convert("L"), 255
-        array = _deep_color(path) if deep_color else np.asarray(image)
-    array = _without_alpha(array, path)
+        deep_color = stored.bits > 8 and image.mode in ("LA", "RGB", "RGBA")
+        array = _turned(_deep_color(path) if deep_color else np.asarray(image), image)
+        format_ = image.format
+    array = _without_alpha(array, path, stored, format_)
+    channels = 1 if array.ndim == 2 else 3
+    color = False
     if array.ndim == 3:
-        array, color = _merged(array, lossy, path)
-    else:
-        color = False
+        array, color = _merged(array, stored.lossy, path)
     if not color:
         array = _whole(array, path)
-    return Raw(array // stretch if stretch > 1 else array, color, lossy, palette)
+    stretch = _STRETCH.get(stored.bits, 1) if channels == 1 and palette is None else 1
+    return Raw(array // stretch if stretch > 1 else array, color, stored.lossy, palette, stored.bits, channels)
 
 
 def read_image(path: Path) -> np.ndarray:
-    """A frame as RGB uint8 [H, W, 3]; grey and palette files are converted, alpha is dropped.
+    """A frame as RGB uint8 [H, W, 3], turned as its EXIF orientation says; grey and palette files are converted, alpha
+    is dropped.
 
-    Raises DataError: unreadable or truncated, larger than `MAX_PIXELS`, more than 8 bits.
+    Raises DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, more than 8 bits.
     """
-    with _open(path) as image:
+    with _opened(path) as (image, stored):
+        _refuse_deep(stored, path)
         _load(image, path)
-        if image.mode[0] in "IF":
-            raise DataError(f"{path}: {image.mode} pixels of more than 8 bits; save frames with 8 bits a channel")
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        try:
+            array = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        except READ_ERRORS:
+            raise DataError(f"{path}: {image.mode} pixels cannot be made RGB; save frames as RGB") from None
+        return np.ascontiguousarray(_turned(array, image))
 
 
 def check_image(path: Path) -> tuple[int, int]:
-    """(H, W) of a frame, after making sure as cheaply as can be that it will decode.
+    """(H, W) of a frame as shown, after making sure as cheaply as can be that it will decode.
 
     PNG: the checksum of every chunk; JPEG: decoded at an eighth of the size; others: decoded. Raises DataError.
     """
-    with _open(path) as image:
-        hw = image.height, image.width
-        if image.mode[0] in "IF":
-            raise DataError(f"{path}: {image.mode} pixels of more than 8 bits; save frames with 8 bits a channel")
+    with _opened(path) as (image, stored):
+        _refuse_deep(stored, path)
+        hw, turn = _stored_size(image, path)
         if image.format == "JPEG":
             image.draft(None, (image.width // 8 or 1, image.height // 8 or 1))
-        _load(image, path, only_verify=image.format == "PNG")
-    return hw
+        _load(image, path, only_verify=image.format == "PNG" and bool(getattr(image, "tile", None)))
+    return _shown(hw, turn)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(H, W) as the file says, without decoding it. Raises DataError: no image, or larger than `MAX_PIXELS`."""
-    with _open(path) as image:
-        return image.height, image.width
+    """(H, W) as shown, without decoding it. Raises DataError: no image, or larger than `MAX_PIXELS`."""
+    return _shown(*stored_size(path))
+
+
+def stored_size(path: Path) -> tuple[tuple[int, int], int]:
+    """(H, W) as stored, and EXIF's orientation: from 5 on height and width change places where it is shown.
+
+    Raises DataError as `image_size` does.
+    """
+    with _opened(path) as (image, _):
+        return _stored_size(image, path)
 
 
 def is_image_file(path: Path) -> bool:
@@ -110,25 +125,65 @@ def is_image_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Image.Image, Stored]]:
+    """The image of a file, its pixels not yet loaded, and what the file stores."""
+    try:
+        # Given a path, PIL would map uncompressed TIFFs to memory, and forget to turn them.
+        file = path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with file:
+        try:
+            image = Image.open(file)
+            stored = stored_in(image, file)
+            count = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+        except Image.DecompressionBombError:
+            raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels, the limit; make it smaller") from None
+        except READ_ERRORS as error:
+            raise _unreadable(path, error) from error
+        with image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.height}x{image.width}"
+                raise DataError(f"{path}: {size} is more than {MAX_PIXELS:,} pixels, the limit; make it smaller")
+            if count > 1:
+                raise DataError(
+                    f"{path}: holds {count} images, of which one would be read; save each as a PNG of its own"
+                )
+            yield image, stored
+
+
+def _stored_size(image: Image.Image, path: Path) -> tuple[tuple[int, int], int]:
+    hw = image.height, image.width
+    if image.format == "PNG" and not image.info.keys() & {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}:
+        with path.open("rb") as file:
+            if not has_late_text(file):
+                return hw, 1  # asking PIL would decode it
+        _load(image, path)
+    return hw, orientation(image)
+
+
+def _shown(hw: tuple[int, int], turn: int) -> tuple[int, int]:
+    return (hw[1], hw[0]) if turn >= 5 else hw
+
+
 def _load(image: Image.Image, path: Path, only_verify: bool = False) -> None:
     try:
         image.verify() if only_verify else image.load()
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise _unreadable(path, error) from error
 
 
-def _open(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path)
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: larger than {MAX_PIXELS:,} pixels, the limit; make it smaller") from None
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if image.width * image.height > MAX_PIXELS:
-        size = f"{image.height}x{image.width}"
-        image.close()
-        raise DataError(f"{path}: {size} is more than {MAX_PIXELS:,} pixels, the limit; make it smaller")
-    return image
+def _turned(array: np.ndarray, image: Image.Image) -> np.ndarray:
+    return TURNS.get(orientation(image), lambda a: a)(array)
+
+
+def _refuse_deep(stored: Stored, path: Path) -> None:
+    if stored.bits > 8:
+        raise DataError(
+            f"{path}: {stored.bits} bits a channel, of which any number may be in use (10, 12, 16); save frames with "
+            "8 bits a channel"
+        )
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
@@ -136,17 +191,14 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
         return DataError(f"{path}: no such file")
     if path.is_file() and path.stat().st_size == 0:
         return DataError(f"{path}: empty file; restore or remove it")
+    if isinstance(error, UnidentifiedImageError):
+        with path.open("rb") as file:
+            if file.read(4) in _TIFF_MAGIC:
+                return DataError(
+                    f"{path}: a TIFF of a kind that cannot be read (64-bit or half floats, say); save it as PNG"
+                )
     reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
     return DataError(f"{path}: cannot be read ({reason}); restore or remove it")
-
-
-def _stored_as(image: Image.Image) -> str:
-    """What the file stores, which `image.mode` no longer tells: "L;4", "RGB;16B"; "" where PIL does not say."""
-    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
-        return ""
-    args = image.tile[0][3]
-    first = args[0] if isinstance(args, (tuple, list)) and args else args
-    return first if isinstance(first, str) else ""
 
 
 def _palette(image: Image.Image) -> np.ndarray | None:
@@ -157,14 +209,14 @@ def _palette(image: Image.Image) -> np.ndarray | None:
 
 
 def _deep_color(path: Path) -> np.ndarray:
-    """Red, green and blue of 16 bits each, of which PIL would keep 8."""
+    """Channels of 16 bits each (grey thrice), of which PIL would keep 8: red, green, blue and, if any, alpha."""
     found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise DataError(f"{path}: cannot be read; restore or remove it")
-    return found[..., [2, 1, 0]]
+    return found[..., [2, 1, 0, 3][: found.shape[2]]]
 
 
-def _without_alpha(array: np.ndarray, path: Path) -> np.ndarray:
+def _without_alpha(array: np.ndarray, path: Path, stored: Stored, format_: str | None) -> np.ndarray:
     if array.ndim == 2 or array.shape[2] in (1, 3):
         return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     alpha = array[..., -1]
@@ -172,6 +224,10 @@ def _without_alpha(array: np.ndarray, path: Path) -> np.ndarray:
         raise DataError(
             f"{path}: its alpha channel varies ({alpha.min()} to {alpha.max()}), so that it is open whether "
             "transparent pixels are labelled; save the label map without alpha"
+        )
+    if (stored.premultiplied and alpha.min() < 255) or (format_ == "WEBP" and alpha.max() == 0):
+        raise DataError(
+            f"{path}: transparent throughout, which has changed its values; save the label map without alpha"
         )
     return array[..., 0] if array.shape[2] == 2 else array[..., :3]
 

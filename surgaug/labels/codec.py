@@ -20,6 +20,7 @@ from surgaug.io.images import Raw, read_raw
 from surgaug.labels.builtin_spaces import remap_of
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, count_values
+from surgaug.labels.stored_values import AS_STORED, ValueReading, color_text
 
 Encoding = Literal["ids", "colors", "binary", "two-class", "polygons"]
 
@@ -34,7 +35,7 @@ class Codec:
 
     encoding: "ids" (grey, palette index, or equal channels), "colors" (of the space), "binary" (0 and 255),
     "two-class" (nearer to 0 or to 255: JPEG). table: value (colours as 0xRRGGBB) to id. remapped: the label space
-    that the files are in, where `space` regroups it.
+    that the files are in, where `space` regroups it. reading: how the numbers in the files become values.
     """
 
     encoding: Encoding
@@ -42,13 +43,14 @@ class Codec:
     table: dict[int, int] = field(repr=False)
     remapped: str | None = None
     snap_lossless: bool = False
+    reading: ValueReading = AS_STORED
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W], uint8 (uint16 where the space has ids above 255).
 
         Raises DataError naming file, value and number of pixels for what is no id, and as `images.read_raw` does.
         """
-        raw = read_raw(path)
+        raw = self.reading.of_raw(read_raw(path))
         values = self._values(raw, path)
         keys, table = self._lookup if self._may_snap(raw.lossy) else self._strict_lookup
         if self.encoding == "colors":
@@ -66,6 +68,7 @@ class Codec:
     def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
         """Of a scanned file: pixels by id, and pixels by value of the values that are no id."""
         counts: Counter[int] = Counter()
+        scan = self.reading.of_scan(scan)
         if scan.color and self.encoding != "colors":
             return {}, dict(scan.counts or {})
         values = self._scan_values(scan)
@@ -216,8 +219,3 @@ def _arrays(table: dict[int, int], dense: bool) -> tuple[np.ndarray, np.ndarray]
 
 def _pixels(n: int) -> str:
     return "1 pixel" if n == 1 else f"{n:,} pixels"
-
-
-def color_text(packed: int) -> str:
-    """A colour 0xRRGGBB for people."""
-    return f"({packed >> 16}, {packed >> 8 & 255}, {packed & 255})"

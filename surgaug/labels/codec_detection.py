@@ -8,13 +8,25 @@ from pathlib import Path
 
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import remap_of, stored_of
-from surgaug.labels.codec import DOUBTFUL, Codec, color_text
+from surgaug.labels.codec import DOUBTFUL, Codec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
+from surgaug.labels.stored_values import (
+    AS_STORED,
+    WHITES,
+    ValueReading,
+    color_text,
+    find_reading,
+    refuse_contradicting_palettes,
+    soft_two_class,
+    texture,
+)
 from surgaug.runtime.feedback import Silent
 
-_WHITES = (255, 65535)
 _MAX_DOUBTFUL_SHARE = 0.02
+# Of a lossy mask, the share that may lie in areas of a dark grey (or a light one) before it is a class.
+_MAX_GREY_AREA = 0.005
+_GREY = 0x010101
 
 
 def detect_codec(
@@ -26,59 +38,64 @@ def detect_codec(
     the latter. `scans`: of these files, if there are any already.
 
     Raises:
-        DataError: no file can be read; lossy files of more than two classes; palettes that contradict the space;
-            colours for a space in which two classes share one.
+        DataError: no file can be read; lossy files of more than two classes; palettes that contradict the space or one
+            another; colours for a space in which two classes share one, or that may be ids as well.
     """
     scans = scan_files(paths, Silent()) if scans is None else scans
-    good = [s for s in scans if s.counts]
-    if not good:
+    stored = [s for s in scans if s.counts]
+    if not stored:
         raise DataError(scans[0].problem if scans else "no label map")
     remap = remap_of(space)
     known = {*space.ids, *_ignore(space)}
-    colored, grey = [s for s in good if s.color], [s for s in good if not s.color]
+    colored, grey = [s for s in stored if s.color], [s for s in stored if not s.color]
     if colored:
         if grey and union(grey) <= known and not union(colored) <= color_table(space).keys():
             return Codec("ids", space, {i: i for i in known})  # the coloured ones are strays, refused as such
-        return _color_codec(space, good)
+        return _color_codec(space, stored)
+    reading = find_reading(stored, known | stored_of(space).keys() | set(remap[0].ids if remap else ()))
+    good = [reading.of_scan(s) for s in stored]
     values = union(good)
     if any(s.lossy for s in good):
         return _two_class(space, good)
     if remap and values <= set(remap[0].ids) and (prefer_remap or not values <= known):
         source, table = remap
-        return Codec("ids", space, {i: int(table[i]) for i in source.ids}, remapped=source.name)
+        refuse_contradicting_palettes(good)
+        return Codec("ids", space, {i: int(table[i]) for i in source.ids}, remapped=source.name, reading=reading)
     if values <= known:
-        _refuse_contradicting_palettes(space, good)
-        return Codec("ids", space, {i: i for i in known})
+        return _id_codec(space, known, good, reading)
     if values <= stored_of(space).keys():
-        return Codec("ids", space, stored_of(space))
-    white = next((w for w in _WHITES if values <= {0, w}), None)
+        return Codec("ids", space, stored_of(space), reading=reading)
+    white = next((w for w in WHITES if values <= {0, w}), None)
     if white and space.num_classes == 2:
         low, high = sorted(space.ids)
-        return Codec("binary", space, {0: low, white: high})
-    if space.num_classes == 2 and is_soft(good):
-        return _two_class(space, good)
+        return Codec("binary", space, {0: low, white: high}, reading=reading)
+    if space.num_classes == 2 and soft_two_class(good):
+        return _two_class(space, good, reading)
     if has_distinct_colors(space):
-        colors = _color_codec(space, good)
-        if not any(colors.count_ids(s)[1] for s in good):
+        colors = _color_codec(space, stored)
+        if not any(colors.count_ids(s)[1] for s in stored):
             return colors
-    return Codec("ids", space, {i: i for i in known})
+    refuse_contradicting_palettes(good)
+    return Codec("ids", space, {i: i for i in known}, reading=reading)
+
+
+def doubts(codec: Codec, scans: Iterable[Scan]) -> list[str]:
+    """What makes these files' labels doubtful though they are read: warnings that name the file with the most."""
+    good = [codec.reading.of_scan(s) for s in scans if s.counts]
+    if codec.encoding != "ids" or not texture(good).has_ramps:
+        return []
+    most = max(good, key=lambda s: s.ramps)
+    ramps, steps = sum(s.ramps for s in good), sum(s.steps for s in good)
+    return [
+        f"{ramps:,} of {steps:,} pixels at edges hold a number between those beside them, as resizing with "
+        f"interpolation leaves it, most in {most.path} ({most.ramps:,}): they are read as the classes of these "
+        "numbers. Resize label maps by the nearest neighbour"
+    ]
 
 
 def union(scans: Iterable[Scan]) -> set[int]:
     """All values that occur."""
     return {v for s in scans for v in s.counts or ()}
-
-
-def is_soft(scans: Sequence[Scan]) -> bool:
-    """Whether these are two-class masks with soft edges: nearly all black and white, and many greys in between."""
-    total: Counter[int] = Counter()
-    for s in scans:
-        if s.color or s.palette is not None:
-            return False
-        total.update(s.counts or {})
-    pixels, extreme = sum(total.values()), total[0] + total[255]
-    greys = [v for v in total if DOUBTFUL <= v <= 255 - DOUBTFUL]
-    return max(total) == 255 and total[255] > 0 and len(greys) > 8 and extreme >= 0.9 * pixels
 
 
 def has_distinct_colors(space: LabelSpace) -> bool:
@@ -99,6 +116,25 @@ def color_table(space: LabelSpace) -> dict[int, int]:
     return table
 
 
+def _id_codec(space: LabelSpace, known: set[int], scans: Sequence[Scan], reading: ValueReading) -> Codec:
+    """Values that are ids, unless what else the files say contradicts that."""
+    colors = color_table(space) if has_distinct_colors(space) else {}
+    try:
+        refuse_contradicting_palettes(scans)
+    except DataError:
+        if any(s.palette is None or not colors.keys() >= set(s.palette.values()) for s in scans):
+            raise
+        return _color_codec(space, scans)
+    _refuse_palettes_against(space, colors, scans)
+    values = union(scans)
+    if all(s.channels == 3 for s in scans) and all(colors.get(v * _GREY, v) != v for v in values):
+        raise DataError(
+            f"{scans[0].path}: {', '.join(map(str, sorted(values)[:6]))} in all three channels may be ids of the label "
+            f"space '{space.name}', or the greys in which it draws other classes; save ids with a single channel"
+        )
+    return Codec("ids", space, {i: i for i in known}, reading=reading)
+
+
 def _color_codec(space: LabelSpace, scans: Sequence[Scan]) -> Codec:
     if lossy := [s for s in scans if s.lossy]:
         raise DataError(
@@ -112,10 +148,20 @@ def _color_codec(space: LabelSpace, scans: Sequence[Scan]) -> Codec:
             f"{scans[0].path}: colour-coded, but in the label space '{space.name}' {' and '.join(names)} share the "
             f"colour {color_text(_packed(shared))}; give each class its own"
         )
-    return Codec("colors", space, color_table(space))
+    table = color_table(space)
+    for s in scans:
+        if s.color or s.palette is not None or s.channels == 3:
+            continue
+        for value in s.counts or {}:
+            if value in space.ids and table.get(value * _GREY, value) != value:
+                raise DataError(
+                    f"{s.path}: {value} in a single channel among coloured maps may be the id {value}, or the colour "
+                    f"{color_text(value * _GREY)} of id {table[value * _GREY]}; save it in colour like the others"
+                )
+    return Codec("colors", space, table)
 
 
-def _two_class(space: LabelSpace, scans: Sequence[Scan]) -> Codec:
+def _two_class(space: LabelSpace, scans: Sequence[Scan], reading: ValueReading = AS_STORED) -> Codec:
     lossy = [s for s in scans if s.lossy]
     first = (lossy or scans)[0]
     if space.num_classes != 2:
@@ -123,31 +169,39 @@ def _two_class(space: LabelSpace, scans: Sequence[Scan]) -> Codec:
             f"{first.path}: a lossy label map (JPEG, WebP) can tell two classes apart, black and white, and the label "
             f"space '{space.name}' has {space.num_classes}; save label maps as PNG"
         )
-    top = max(union(scans))
-    if 0 < top < DOUBTFUL:
-        raise DataError(
-            f"{first.path}: values from 0 to {top} in a lossy file (JPEG, WebP), so that ids cannot be told apart; "
-            "save label maps as PNG, or masks of two classes as 0 and 255"
-        )
     for s in lossy:
-        counts = s.counts or {}
-        between = {v: n for v, n in counts.items() if DOUBTFUL <= v <= 255 - DOUBTFUL}
-        doubtful = sum(between.values())
-        if doubtful > _MAX_DOUBTFUL_SHARE * sum(counts.values()):
-            value = max(between, key=between.__getitem__)
+        highest = max(s.counts or (0,))
+        if 0 < highest < DOUBTFUL:
             raise DataError(
-                f"{s.path}: {doubtful:,} pixels of a lossy mask (JPEG, WebP) are neither near 0 nor near 255, most of "
-                f"them about {value}; more than two classes cannot be told apart, save label maps as PNG"
+                f"{s.path}: values from 0 to {highest} in a lossy file (JPEG, WebP), so that ids cannot be told apart; "
+                "save label maps as PNG, or masks of two classes as 0 and 255"
             )
+        _refuse_third_class(s)
     low, high = sorted(space.ids)
     table = {v: low if v < 128 else high for v in range(256)}
-    return Codec("two-class", space, table, snap_lossless=not lossy)
+    return Codec("two-class", space, table, snap_lossless=not lossy, reading=reading)
 
 
-def _refuse_contradicting_palettes(space: LabelSpace, scans: Sequence[Scan]) -> None:
-    colors = color_table(space) if has_distinct_colors(space) else {}
+def _refuse_third_class(scan: Scan) -> None:
+    """Raises DataError for a lossy mask with an area, however small, of what is neither black nor white."""
+    counts = scan.counts or {}
+    between = {v: n for v, n in counts.items() if DOUBTFUL <= v <= 255 - DOUBTFUL}
+    areas = {v: n for v, n in scan.flat.items() if 4 < v < 251}
+    if sum(areas.values()) <= _MAX_GREY_AREA * sum(counts.values()):
+        areas = scan.plateaus
+    if sum(between.values()) > _MAX_DOUBTFUL_SHARE * sum(counts.values()):
+        areas = between
+    if areas:
+        doubtful, value = sum(areas.values()), max(areas, key=areas.__getitem__)
+        raise DataError(
+            f"{scan.path}: {doubtful:,} pixels of a lossy mask (JPEG, WebP) are neither near 0 nor near 255, most of "
+            f"them about {value}; more than two classes cannot be told apart, save label maps as PNG"
+        )
+
+
+def _refuse_palettes_against(space: LabelSpace, colors: dict[int, int], scans: Sequence[Scan]) -> None:
     for s in scans:
-        if not s.palette or not all(c in colors for c in s.palette.values()):
+        if not s.palette or not colors.keys() >= set(s.palette.values()):
             continue
         for index, color in s.palette.items():
             if colors[color] != index:

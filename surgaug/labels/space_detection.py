@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, remap_of
 from surgaug.labels.class_file import distinct_color, read_class_file
-from surgaug.labels.codec_detection import color_table, has_distinct_colors, is_soft, union
+from surgaug.labels.codec_detection import color_table, has_distinct_colors, union
 from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
 from surgaug.labels.scan import Scan
+from surgaug.labels.stored_values import (
+    WHITES,
+    Texture,
+    file_with_most,
+    find_reading,
+    refuse_contradicting_palettes,
+    soft_two_class,
+    texture,
+    visible_greys,
+)
 
 CLASS_FILES = ("classes.json", "classes.toml", "classes.csv")
-IGNORE = 255
+# The share of pixels dropped, snapped or ignored from which on a user is warned.
+DOUBT = 0.001
 _CADIS_NAME = re.compile(r"video\d{1,2}_frame\d{6}", re.IGNORECASE)
 _MOST_VALUES = 128
 
@@ -50,48 +61,165 @@ def cadis_named(names: Iterable[str]) -> bool:
     return bool(names) and all(_CADIS_NAME.fullmatch(name) for name in names)
 
 
-def detect_space(
-    scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: bool
-) -> tuple[LabelSpace, list[str]]:
-    """The label space of scanned label maps, and what should be said about it.
+@dataclass(frozen=True)
+class Found:
+    """A label space, what should be said of it (`notes`), and what may be wrong with it (`doubts`)."""
+
+    space: LabelSpace
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def detect_space(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cadis: bool) -> Found:
+    """The label space of scanned label maps.
 
     named: from a class file. looks_like_cadis: by file names. Otherwise the ids that occur, named "background" and
-    "foreground" where there are two, 0 and 1 (or 0 and 255). 255 beside other ids is the ignore id.
+    "foreground" where there are two, 0 and 1 (or 0 and 255). 255 (of 16 bits 65535) beside other ids is the ignore id,
+    unless it is one of greys that are drawn to be seen (0, 128, 255).
 
     Raises:
-        DataError: nothing readable, colours that no built-in space has, more values than a label map holds.
+        DataError: nothing readable, colours that no built-in space has, more values than a label map holds, values that
+            nobody drew (soft edges of more than two classes), 255 of which it is open whether it is a class.
     """
-    good = [s for s in scans if s.counts]
-    if not good:
+    stored = [s for s in scans if s.counts]
+    if not stored:
         raise DataError(scans[0].problem if scans else "no label map")
     if named is not None:
-        values = union(good)
-        ids_only = not any(s.color or s.lossy for s in good) and not is_soft(good)
-        two_class = named.num_classes == 2 and values <= {0, IGNORE}
-        if named.ignore is None and IGNORE in values - set(named.ids) and ids_only and not two_class:
-            return replace(named, ignore=IGNORE), [f"{IGNORE} is not among the named classes: taken as ignore"]
-        return named, []
-    if any(s.color for s in good):
-        return _by_color(good), []
+        return _named(stored, named)
+    if any(s.color for s in stored):
+        return Found(_by_color(stored))
+    good = _with_one_palette(stored)
+    if good is None:
+        return Found(_by_color(stored))
     values = union(good)
     cadis = load_space("cadis")
     if looks_like_cadis and values <= set(cadis.ids):
-        return cadis, ["file names as in CaDIS: its 36 classes"]
-    if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, 255, 65535)) or is_soft(good):
-        return _anonymous((0, 1), ("background", "foreground"), None), []
+        return Found(cadis, ("file names as in CaDIS: its 36 classes",))
+    if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, *WHITES)):
+        return Found(_anonymous((0, 1), ("background", "foreground"), None))
+    drawn = texture(good)
+    if drawn.is_soft:
+        if soft_two_class(good):
+            return Found(_anonymous((0, 1), ("background", "foreground"), None))
+        raise _soft(good, drawn)
     if few := next((s for s in good if len(s.counts or ()) > _MOST_VALUES), None):
         raise DataError(
             f"{few.path}: holds {len(few.counts or ())} different values, as a photograph does; if it is a label map, "
             "name its classes with --classes FILE"
         )
-    ignore = IGNORE if IGNORE in values and len(values) > 2 and IGNORE - 1 not in values else None
-    ids = sorted(values - {ignore})
+    void, doubts = _void(good, set())
+    ids = sorted(values - {void})
     if len(ids) > MAX_CLASSES:
         raise DataError(f"{good[0].path.parent}: the maps hold {len(ids)} ids; at most {MAX_CLASSES} are possible")
     notes = [f"{len(ids)} ids found in the label maps ({_ranges(ids)}); name them with --classes FILE"]
-    if ignore is not None:
-        notes.append(f"{IGNORE} taken as ignore")
-    return _anonymous(ids, [f"class {i}" for i in ids], ignore), notes
+    if void is not None and not doubts:
+        notes.append(f"{void} taken as ignore")
+    doubts += [*_stray_values(good, drawn, void), *_instances(good, ids)]
+    return Found(_anonymous(ids, [f"class {i}" for i in ids], void), tuple(notes), tuple(doubts))
+
+
+def _named(stored: Sequence[Scan], named: LabelSpace) -> Found:
+    """The space of a class file, with the ignore id that it does not tell."""
+    good = [find_reading(stored, set(named.ids)).of_scan(s) for s in stored]
+    values = union(good)
+    plain = not any(s.color or s.lossy for s in good) and not soft_two_class(good)
+    two_class = named.num_classes == 2 and any(values <= {0, w} for w in WHITES)
+    if named.ignore is not None or two_class or not plain:
+        return Found(named)
+    void, doubts = _void(good, set(named.ids))
+    if void is None:
+        return Found(named)
+    notes = () if doubts else (f"{void} is not among the named classes: taken as ignore",)
+    return Found(replace(named, ignore=void), notes, tuple(doubts))
+
+
+def _with_one_palette(stored: Sequence[Scan]) -> list[Scan] | None:
+    """The scans as they are meant, or None where palettes contradict each other and only colours are left to tell."""
+    good = [find_reading(stored, None).of_scan(s) for s in stored]
+    try:
+        refuse_contradicting_palettes(good)
+    except DataError:
+        if any(s.palette is None for s in good) or _space_of_colors(_colors_of(good)) is None:
+            raise
+        return None
+    return good
+
+
+def _void(scans: Sequence[Scan], named: set[int]) -> tuple[int | None, list[str]]:
+    """The value of pixels without a label, or None, and a warning where it holds many pixels.
+
+    It is 255 (65535) beside two values or more, unless these and it are greys drawn to be seen, or it is named.
+    Raises DataError where it holds more pixels than the classes: then it may be the object itself.
+    """
+    values = union(scans)
+    white = next((w for w in reversed(WHITES) if w in values), None)
+    others = values - {white}
+    if white is None or white in named:
+        return None, []
+    if not named and (len(others) < 2 or white - 1 in others or visible_greys(others)):
+        return None, []
+    pixels = texture(scans).pixels
+    total, void = sum(pixels.values()), pixels[white]
+    most, in_most = file_with_most(scans, {white})
+    share = f"{100 * void / total:.2g} %"
+    if 2 * void > total or void > sum(pixels[v] for v in others - {0}):
+        raise DataError(
+            f"{most.path}: {white} holds {share} of all pixels, more than the classes beside it, so that it is open "
+            f"whether it is a class or means no label; say so in a class file (--classes FILE), as a class of id "
+            f'{white} or as "ignore": {white}'
+        )
+    if void <= DOUBT * total:
+        return white, []
+    return white, [
+        f"{white} is taken as ignore: {void:,} pixels ({share}), most in {most.path} ({in_most:,}). If it is a class, "
+        f"name it in a class file (--classes FILE)"
+    ]
+
+
+def _soft(scans: Sequence[Scan], drawn: Texture) -> DataError:
+    edges = drawn.edges or drawn.areas
+    most, count = file_with_most(scans, edges)
+    shown = _ranges(drawn.areas[:12]) if drawn.areas else "unclear"
+    if drawn.edges:
+        what = (
+            f"{count:,} pixels hold values that occur at edges only ({len(drawn.edges)} of them: {_ranges(edges[:6])})"
+        )
+    else:
+        what = "pixels at edges hold values between those beside them"
+    return DataError(
+        f"{most.path}: {what}, as resizing with interpolation or a lossy save leaves them; the classes' values seem to "
+        f"be {shown}. Save the label maps with these alone (resize by the nearest neighbour), or name every value with "
+        "--classes FILE"
+    )
+
+
+def _stray_values(scans: Sequence[Scan], drawn: Texture, void: int | None) -> list[str]:
+    """A warning of values that fill no area and hold few pixels: they may be no classes."""
+    total = sum(drawn.pixels.values())
+    strays = [v for v in drawn.edges if v != void and drawn.pixels[v] <= DOUBT * total]
+    if not strays or not drawn.areas or sum(drawn.flat.values()) < total / 2:
+        return []
+    most, _ = file_with_most(scans, strays)
+    count = sum(drawn.pixels[v] for v in strays)
+    return [
+        f"{_ranges(strays)}: {count:,} pixels in all, in no area of 3x3 pixels, most in {most.path}; read as "
+        f"{'a class' if len(strays) == 1 else 'classes'}. If strays, correct the maps; the classes are named with "
+        "--classes FILE"
+    ]
+
+
+def _instances(scans: Sequence[Scan], ids: Sequence[int]) -> list[str]:
+    """A warning of ids that look like numbers of objects: CLASS x 1000 + NUMBER."""
+    numbers = [i for i in ids if i >= 1000]
+    objects = [i for i in numbers if i % 1000 < 100]
+    classes = {i // 1000 for i in objects}
+    if len(objects) < 3 or len(objects) < 0.8 * len(numbers) or len(classes) == len(objects):
+        return []
+    most, _ = file_with_most(scans, objects)
+    return [
+        f"{_ranges(objects)} look like numbers of objects (class x 1000 + number), each read as a class of its own, "
+        f"most pixels in {most.path}; save maps of class ids if so"
+    ]
 
 
 def _anonymous(ids: Sequence[int], names: Sequence[str], ignore: int | None) -> LabelSpace:
@@ -100,10 +228,9 @@ def _anonymous(ids: Sequence[int], names: Sequence[str], ignore: int | None) -> 
 
 
 def _by_color(scans: Sequence[Scan]) -> LabelSpace:
-    colors = union(s for s in scans if s.color)
-    for space in map(load_space, builtin_spaces()):
-        if remap_of(space) is None and has_distinct_colors(space) and colors <= color_table(space).keys():
-            return space
+    colors = _colors_of(scans)
+    if (space := _space_of_colors(colors)) is not None:
+        return space
     first = next(s for s in scans if s.color)
     shown = ", ".join(f"#{c:06x}" for c in sorted(colors)[:8])
     more = f" and {len(colors) - 8} more" if len(colors) > 8 else ""
@@ -111,6 +238,18 @@ def _by_color(scans: Sequence[Scan]) -> LabelSpace:
         f"{first.path}: the channels differ, so that it is colour-coded, and its colours ({shown}{more}) are not "
         "known; name classes and colours with --classes FILE (columns id, name, color)"
     )
+
+
+def _colors_of(scans: Iterable[Scan]) -> set[int]:
+    return {c for s in scans for c in (s.counts if s.color else (s.palette or {}).values()) or ()}
+
+
+def _space_of_colors(colors: set[int]) -> LabelSpace | None:
+    """The first built-in space that has all of these colours."""
+    for space in map(load_space, builtin_spaces()):
+        if remap_of(space) is None and has_distinct_colors(space) and colors <= color_table(space).keys():
+            return space
+    return None
 
 
 def _ranges(ids: Sequence[int]) -> str:
