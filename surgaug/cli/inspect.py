@@ -53,10 +53,13 @@ def inspect(
         feedback.table(title, columns, rows)
     for note in report.notes:
         feedback.info(note)
+    for doubt in report.doubts:
+        feedback.warn(doubt)
     for problem in shortened(report.problems):
         feedback.warn(problem)
-    problems = len(report.problems)
-    feedback.info(f"{problems} problem{'s' * (problems > 1)}" if problems else "nothing wrong with it")
+    problems, doubts = len(report.problems), len(report.doubts)
+    counted = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((problems, "problem"), (doubts, "doubt")) if n]
+    feedback.info(" and ".join(counted) or "nothing wrong with it")
     if sheet is not None:
         if report.frames is not None:
             from surgaug.inspect.sheet import draw_sheet

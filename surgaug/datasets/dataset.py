@@ -33,7 +33,7 @@ _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testi
 class LabelMaps:
     """Label maps of one label space.
 
-    scans: what each label file holds. notes: what a user should hear of it. strays: of annotations that belong to no
+    scans: what each label file holds. notes: what a user should hear of it; doubts: be warned of. strays: of annotations that belong to no
     frame, a line each. unread: image files that no annotation names. left_out: why frames were left out, a line each.
     """
 
@@ -43,6 +43,7 @@ class LabelMaps:
     root: Path | None
     scans: dict[Path, Scan] = field(repr=False)
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
     unread: tuple[Path, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -119,12 +120,13 @@ def open_pairs(
     # Found classes must be the same for every split of a data set, so all of its maps are looked at.
     whole = [*everything, *_beside(also, layout)] if is_auto(classes) else items
     check_names(items)
-    space, codec, scans, notes = find_encoding(whole, classes, [root], module, feedback)
-    notes = [*notes, *left_out]
+    read = find_encoding(whole, classes, [root], module, feedback)
+    notes = (*read.notes, *left_out)
     strays = tuple(module.strays(root)) if hasattr(module, "strays") else ()
     unread = tuple(module.unread(root, everything)) if hasattr(module, "unread") else ()
     named = tuple(map(_named, items))
-    return PairedFrames(named, space, codec, root, scans, tuple(notes), strays=strays, unread=unread, layout=layout)
+    maps = (named, read.space, read.codec, root, read.scans, notes, read.doubts)
+    return PairedFrames(*maps, strays=strays, unread=unread, layout=layout)
 
 
 def open_masks(
@@ -148,8 +150,8 @@ def open_masks(
         items = _listed_items(listed)
     check_names(items)
     module = layouts.get(layout) if layout else None
-    space, codec, scans, notes = find_encoding(items, classes, [root] if root else [], module, feedback)
-    return LabelMaps(tuple(map(_named, items)), space, codec, root, scans, tuple(notes))
+    read = find_encoding(items, classes, [root] if root else [], module, feedback)
+    return LabelMaps(tuple(map(_named, items)), read.space, read.codec, root, read.scans, read.notes, read.doubts)
 
 
 def _layout_of(root: Path) -> str:

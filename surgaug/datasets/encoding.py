@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,12 +15,23 @@ from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import load_space, remap_of
 from surgaug.labels.class_roles import LOOKED_AT, with_kinds
 from surgaug.labels.codec import Codec, DrawnCodec, regrouped
-from surgaug.labels.codec_detection import detect_codec, union
+from surgaug.labels.codec_detection import detect_codec, doubts, union
 from surgaug.labels.codecs.polygons import PolygonCodec, space_of_titles, titles_in
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
 from surgaug.labels.space_detection import cadis_named, class_file_space, detect_space
 from surgaug.runtime.feedback import Feedback, Silent
+
+
+@dataclass(frozen=True)
+class LabelEncoding:
+    """What label maps mean, and what each file holds. notes: what a user should hear; doubts: what to be warned of."""
+
+    space: LabelSpace
+    codec: Codec | DrawnCodec
+    scans: dict[Path, Scan] = field(repr=False)
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def find_encoding(
@@ -29,8 +40,8 @@ def find_encoding(
     roots: Sequence[Path],
     layout: ModuleType | None,
     feedback: Feedback | None,
-) -> tuple[LabelSpace, Codec | DrawnCodec, dict[Path, Scan], list[str]]:
-    """Label space and codec of the items' label maps, the scan of each file, and notes for the user.
+) -> LabelEncoding:
+    """Label space and codec of the items' label maps, from the scan of each file.
 
     classes: as in `dataset.open_pairs`. roots: where to look for class files besides the maps' own folders and those
     above them. layout: the layout's module, whose SPACE is the label space that it implies, and whose `codec` knows how
@@ -49,26 +60,28 @@ def find_encoding(
     if declared and declared.table != plain_values(declared.space):
         table, remapped = regrouped(declared.table, declared.space, given or declared.space)
         codec = Codec("ids", given or declared.space, table, remapped)
-        return codec.space, codec, _by_path(scan_files(paths, feedback)), []
+        return LabelEncoding(codec.space, codec, _by_path(scan_files(paths, feedback)))
     if roots and layout and hasattr(layout, "codec") and (own := layout.codec(roots[0], items, given)):
-        return own.space, own, _by_path(scan_files(paths, feedback, getattr(own, "scan", None))), []
+        return LabelEncoding(own.space, own, _by_path(scan_files(paths, feedback, getattr(own, "scan", None))))
     if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
         space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
         drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)
         if not isinstance(classes, LabelSpace):
             space = with_kinds(space, _some(PolygonCodec(space), drawn_scans))
-        return space, PolygonCodec(space), _by_path(drawn_scans), []
+        return LabelEncoding(space, PolygonCodec(space), _by_path(drawn_scans))
 
     scans = scan_files(paths, feedback)
     layout_space = getattr(layout, "SPACE", None)
     looks_like_cadis = layout_space == "cadis" or cadis_named(path.stem for path in paths)
     notes: list[str] = []
+    warned: list[str] = []
     if given is None and declared:
         space = declared.space
     elif given is None and layout_space:
         space = load_space(layout_space)
     elif given is None:
-        space, notes = detect_space(scans, class_file_space(folders), looks_like_cadis)
+        found = detect_space(scans, class_file_space(folders), looks_like_cadis)
+        space, notes, warned = found.space, [*found.notes], [*found.doubts]
     else:
         space = given
     prefer_remap = declared.space != space if declared else looks_like_cadis
@@ -82,7 +95,7 @@ def find_encoding(
         source, regroups = remap
         if all(v in source.ids for v in union(scans)) and any(regroups[v] != v for v in union(scans)):
             notes.append(f"label maps taken to hold the ids of '{space.name}', which could be those of '{source.name}'")
-    return space, codec, _by_path(scans), notes
+    return LabelEncoding(space, codec, _by_path(scans), tuple(notes), (*warned, *doubts(codec, scans)))
 
 
 def _refuse_other_classes(given: LabelSpace, declared: Declared) -> None:

@@ -93,6 +93,8 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     _refuse(find_faults(frames, feedback, need_images), frames)
     for note in frames.notes:
         feedback.info(note)
+    for doubt in frames.doubts:
+        feedback.warn(doubt)
     if frames.codec.encoding == "two-class":
         feedback.warn(snapped(frames))
     return count(frames)
@@ -237,9 +239,11 @@ def snapped(frames: LabelMaps) -> str:
     between, doubtful = frames.codec.ambiguous_pixels(scans)
     lossy = sum(s.lossy for s in scans)
     what = f"{lossy} masks are JPEG or WebP" if lossy else "the masks have soft edges"
+    most = max(scans, key=lambda s: frames.codec.ambiguous_pixels([s])[0])
     return (
         f"{what}: {between:,} pixels ({_percent(between, sum(s.hw[0] * s.hw[1] for s in scans))}) lie between 0 and "
-        f"255 and were snapped to the nearer of two classes, {doubtful:,} of them near the middle"
+        f"255 and were snapped to the nearer of two classes, {doubtful:,} of them near the middle; most in {most.path} "
+        f"({frames.codec.ambiguous_pixels([most])[0]:,}). To decide otherwise, save masks as PNG of 0 and 255 alone"
     )
 
 

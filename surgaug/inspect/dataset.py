@@ -42,8 +42,9 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     report.facts += [(name, value) for name, value in facts]
     report.tables.append((title, columns, [row for row in rows if row[3] != "0"]))
     report.notes += frames.notes
+    report.doubts += frames.doubts
     if frames.codec.encoding == "two-class":
-        report.notes.append(snapped(frames))
+        report.doubts.append(snapped(frames))
     _describe(root, report)
     _read_manifest(root, frames, report)
     _look_for_leaks(frames, report)

@@ -41,6 +41,7 @@ def inspect_image(path: Path, classes: str) -> Report:
     report.add("label space", f"{maps.space.name}, {maps.space.num_classes} classes")
     report.problems += [fault.line for fault in find_faults(maps, Silent(), need_images=False)]
     report.notes += maps.notes
+    report.doubts += maps.doubts
     title, columns, rows = count(maps).tables()[1]
     report.tables.append((title, columns, [row for row in rows if row[3] != "0"]))
     return report

@@ -19,7 +19,8 @@ BARS = "▁▂▃▄▅▆▇█"
 class Report:
     """kind: "data set", "label maps", "model", "run", "image", "label map", "manifest" or "class file".
 
-    problems: what keeps it from being used, a line each. notes: what is worth knowing. details: more, for programs.
+    problems: what keeps it from being used, a line each. notes: what is worth knowing.
+    doubts: what may be wrong with its labels though they were read. details: more, for programs.
     frames: those of a data set. samples: the newest picture of samples of a run.
     """
 
@@ -28,6 +29,7 @@ class Report:
     facts: list[tuple[str, str]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     frames: LabelMaps | None = field(default=None, repr=False)
@@ -51,6 +53,7 @@ class Report:
             "facts": dict(self.facts),
             "tables": tables,
             "notes": self.notes,
+            "doubts": self.doubts,
             "problems": self.problems,
             **self.details,
         }

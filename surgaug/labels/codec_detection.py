@@ -169,9 +169,10 @@ def _two_class(space: LabelSpace, scans: Sequence[Scan], reading: ValueReading =
             f"{first.path}: a lossy label map (JPEG, WebP) can tell two classes apart, black and white, and the label "
             f"space '{space.name}' has {space.num_classes}; save label maps as PNG"
         )
+    top = max(union(scans))
     for s in lossy:
         highest = max(s.counts or (0,))
-        if 0 < highest < DOUBTFUL:
+        if 0 < highest < DOUBTFUL and (len(s.flat) > 1 or top < DOUBTFUL):  # black alone may be 1 in a JPEG
             raise DataError(
                 f"{s.path}: values from 0 to {highest} in a lossy file (JPEG, WebP), so that ids cannot be told apart; "
                 "save label maps as PNG, or masks of two classes as 0 and 255"

@@ -112,7 +112,7 @@ def detect_space(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cad
     if len(ids) > MAX_CLASSES:
         raise DataError(f"{good[0].path.parent}: the maps hold {len(ids)} ids; at most {MAX_CLASSES} are possible")
     notes = [f"{len(ids)} ids found in the label maps ({_ranges(ids)}); name them with --classes FILE"]
-    if void is not None and not doubts:
+    if void is not None:
         notes.append(f"{void} taken as ignore")
     doubts += [*_stray_values(good, drawn, void), *_instances(good, ids)]
     return Found(_anonymous(ids, [f"class {i}" for i in ids], void), tuple(notes), tuple(doubts))
@@ -122,15 +122,16 @@ def _named(stored: Sequence[Scan], named: LabelSpace) -> Found:
     """The space of a class file, with the ignore id that it does not tell."""
     good = [find_reading(stored, set(named.ids)).of_scan(s) for s in stored]
     values = union(good)
-    plain = not any(s.color or s.lossy for s in good) and not soft_two_class(good)
+    soft = not values <= {*named.ids, *WHITES} and soft_two_class(good)
+    plain = not any(s.color or s.lossy for s in good) and not soft
     two_class = named.num_classes == 2 and any(values <= {0, w} for w in WHITES)
     if named.ignore is not None or two_class or not plain:
         return Found(named)
     void, doubts = _void(good, set(named.ids))
     if void is None:
         return Found(named)
-    notes = () if doubts else (f"{void} is not among the named classes: taken as ignore",)
-    return Found(replace(named, ignore=void), notes, tuple(doubts))
+    note = f"{void} is not among the named classes: taken as ignore"
+    return Found(replace(named, ignore=void), (note,), tuple(doubts))
 
 
 def _with_one_palette(stored: Sequence[Scan]) -> list[Scan] | None:
@@ -177,19 +178,18 @@ def _void(scans: Sequence[Scan], named: set[int]) -> tuple[int | None, list[str]
 
 
 def _soft(scans: Sequence[Scan], drawn: Texture) -> DataError:
+    """The refusal of values that nobody drew, for more than two classes."""
     edges = drawn.edges or drawn.areas
     most, count = file_with_most(scans, edges)
-    shown = _ranges(drawn.areas[:12]) if drawn.areas else "unclear"
-    if drawn.edges:
-        what = (
-            f"{count:,} pixels hold values that occur at edges only ({len(drawn.edges)} of them: {_ranges(edges[:6])})"
-        )
-    else:
+    ends, total = (min(drawn.pixels), max(drawn.pixels)), sum(drawn.pixels.values())
+    likely = {*drawn.areas, *ends, *(v for v, n in drawn.pixels.items() if n > 0.02 * total)}
+    what = f"{count:,} pixels hold values that fill no area ({len(edges)}: {_ranges(edges[:6])})"
+    if not drawn.edges:
         what = "pixels at edges hold values between those beside them"
     return DataError(
-        f"{most.path}: {what}, as resizing with interpolation or a lossy save leaves them; the classes' values seem to "
-        f"be {shown}. Save the label maps with these alone (resize by the nearest neighbour), or name every value with "
-        "--classes FILE"
+        f"{most.path}: {what}, as resizing with interpolation or a lossy save leaves them; the values of classes seem "
+        f"to be {_ranges(sorted(likely)[:12])}. Save the label maps with these alone (resize to the nearest pixel), "
+        "or name every value with --classes FILE"
     )
 
 

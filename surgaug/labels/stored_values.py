@@ -141,15 +141,16 @@ class Texture:
             return True
         if len(areas) < 2 or not edges or min(b - a for a, b in pairwise(areas)) < _VISIBLE:
             return False
-        return len(edges) >= 3 or all(min(abs(v - a) for a in areas) <= _NEAR for v in edges)
+        near = [{a for a in areas if abs(v - a) <= _NEAR} for v in edges]
+        return len(edges) >= 3 or (all(near) and len(set[int]().union(*near)) > 1)
 
     @property
     def is_soft_two_class(self) -> bool:
         """Whether all areas are black or white (nearly), of values up to 255, and there are other values."""
-        middle = [v for v in self.flat if _NEAR < v < 255 - _NEAR]
-        low, high = min(self.pixels), max(self.pixels)
-        between = self.pixels.keys() - {0, 255}
-        return bool(between) and not middle and low <= _NEAR and 255 - _NEAR <= high <= 255
+        if any(_NEAR < v < 255 - _NEAR for v in self.flat) or not self.pixels.keys() - {0, 255}:
+            return False
+        dark, light = (sum(low <= v <= high for v in self.areas) for low, high in ((0, _NEAR), (255 - _NEAR, 255)))
+        return dark <= 1 and light <= 1 and min(self.pixels) <= _NEAR and 255 - _NEAR <= max(self.pixels) <= 255
 
 
 def texture(scans: Iterable[Scan]) -> Texture:

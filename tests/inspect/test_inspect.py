@@ -200,7 +200,7 @@ def test_painted_frames_and_snapped_masks_are_told(data: Path) -> None:
         Image.fromarray((np.asarray(Image.open(label)) > 3).astype(np.uint8) * 255).save(label.with_suffix(".jpg"))
         label.unlink()
     (data / "surgaug.json").unlink()
-    assert any("masks are JPEG or WebP" in note for note in inspect(data).notes)
+    assert any("masks are JPEG or WebP" in doubt for doubt in inspect(data).doubts)
 
 
 def test_sparkline() -> None:
