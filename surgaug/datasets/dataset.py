@@ -33,8 +33,9 @@ _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testi
 class LabelMaps:
     """Label maps of one label space.
 
-    scans: what each label file holds. notes: what a user should hear of it; doubts: be warned of. strays: of annotations that belong to no
-    frame, a line each. unread: image files that no annotation names. left_out: why frames were left out, a line each.
+    scans: what each label file holds. notes: what a user should hear of it. doubts: what to be warned of. strays: of
+    annotations that belong to no frame, a line each. unread: image files that no annotation names. left_out: why frames
+    were left out, a line each.
     """
 
     items: tuple[Item, ...]

@@ -12,7 +12,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.errors import DataError
-from surgaug.io.images import check_image
+from surgaug.io.images import check_image, unturned
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
@@ -153,7 +153,7 @@ def find_faults(frames: LabelMaps, feedback: Feedback, need_images: bool) -> lis
             found.append(Fault(UNUSABLE, size, i))
         elif size and item.label is not None and label_hw != (0, 0) and label_hw != size:
             both = f"{size[0]}x{size[1]}, its label map {item.label.name} {label_hw[0]}x{label_hw[1]}"
-            found.append(Fault(OTHER_SIZE, f"{item.image}: {both}", i))
+            found.append(Fault(OTHER_SIZE, f"{item.image}: {both}{unturned(item.image, label_hw)}", i))
     return sorted(found, key=lambda fault: KINDS.index(fault.kind))
 
 

@@ -120,6 +120,17 @@ def stored_size(path: Path) -> tuple[tuple[int, int], int]:
         return _stored_size(image, path)
 
 
+def unturned(path: Path, hw: tuple[int, int]) -> str:
+    """Why an image is not of the size `hw` though its file is: what EXIF does to it, and the cure; "" otherwise."""
+    stored, turn = stored_size(path)
+    if turn == 1 or stored != hw or _shown(stored, turn) == hw:
+        return ""
+    return (
+        f", which fits only the image as stored: EXIF's orientation {turn} turns it. Turn the label map too, or remove "
+        "the tag"
+    )
+
+
 def is_image_file(path: Path) -> bool:
     """By its name: a known suffix, not hidden."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

@@ -29,8 +29,8 @@ class Scan:
 
     palette: colour 0xRRGGBB of the palette indices in use, None for a file without palette; full_palette: of all;
     grey_palette: all are greys, those in use different ones. bits, channels: as `images.Raw`.
-    objects: how many annotated objects the label map is drawn from; None for one that is stored, or where they cannot be
-    counted.
+    objects: how many annotated objects the label map is drawn from; None for one that is stored, or where they cannot
+    be counted.
 
     Of grey and palette files, how the values lie: flat: pixels in the middle of 3x3 equal ones, by value. steps: pixels
     that differ from a neighbour in their row, and in their column; ramps: those of them whose value lies between their

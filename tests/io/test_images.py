@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from surgaug.errors import DataError
-from surgaug.io.images import MAX_PIXELS, check_image, is_image_file, read_image, read_raw
+from surgaug.io.images import MAX_PIXELS, check_image, image_size, is_image_file, read_image, read_raw, unturned
 
 IDS = np.arange(16, dtype=np.uint8).reshape(4, 4)
 
@@ -168,3 +169,129 @@ def test_frames_of_16_bits_are_refused(tmp_path: Path, read) -> None:
 def test_image_files_by_name() -> None:
     assert is_image_file(Path("a.PNG")) and is_image_file(Path("a.jpeg"))
     assert not is_image_file(Path(".a.png")) and not is_image_file(Path("classes.json"))
+
+
+# EXIF's orientations by their definition: what the stored first row and first column are in the image as shown.
+SHOWN = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.flipud(np.fliplr(a)),
+    4: np.flipud,
+    5: lambda a: a.T,
+    6: lambda a: np.fliplr(a.T),
+    7: lambda a: np.flipud(np.fliplr(a.T)),
+    8: lambda a: np.flipud(a.T),
+}
+
+
+def _oriented(path: Path, pixels: np.ndarray, turn: int, **options: object) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(pixels).save(path, exif=exif, **options)
+    return path
+
+
+@pytest.mark.parametrize("turn", SHOWN)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.png", {}), ("a.webp", {"lossless": True}), ("a.tif", {}), ("b.tif", {"compression": "tiff_lzw"})],
+)
+def test_files_are_turned_as_exif_says(tmp_path: Path, name: str, options: dict[str, object], turn: int) -> None:
+    ids = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    path = _oriented(tmp_path / name, ids, turn, **options)
+    shown = SHOWN[turn](ids)
+    np.testing.assert_array_equal(read_raw(path).values, shown)
+    np.testing.assert_array_equal(read_image(path)[..., 0], shown)
+    assert image_size(path) == check_image(path) == shown.shape
+
+
+@pytest.mark.parametrize("turn", SHOWN)
+def test_jpeg_frames_are_turned_as_exif_says(tmp_path: Path, turn: int) -> None:
+    blocks = np.arange(6, dtype=np.uint8).reshape(2, 3).repeat(16, 0).repeat(16, 1) * 40
+    path = _oriented(tmp_path / "a.jpg", blocks, turn, quality=95)
+    shown = SHOWN[turn](blocks)
+    assert image_size(path) == check_image(path) == shown.shape
+    assert np.abs(read_image(path)[..., 0].astype(int) - shown).max() < 8
+
+
+def test_exif_after_the_pixels_of_a_png_is_found(tmp_path: Path) -> None:
+    path = _oriented(tmp_path / "a.png", np.arange(24, dtype=np.uint8).reshape(4, 6), 6)
+    content = path.read_bytes()
+    start = content.index(b"eXIf") - 4
+    length = int.from_bytes(content[start : start + 4], "big") + 12
+    path.write_bytes(content[:start] + content[start + length : -12] + content[start : start + length] + content[-12:])
+    assert image_size(path) == check_image(path) == read_raw(path).values.shape == (6, 4)
+
+
+def test_only_the_stored_size_fits_is_said(tmp_path: Path) -> None:
+    path = _oriented(tmp_path / "a.jpg", np.zeros((24, 40), np.uint8), 6)
+    assert "fits only the image as stored: EXIF's orientation 6" in unturned(path, (24, 40))
+    assert unturned(path, (40, 24)) == "" == unturned(path, (1, 1))
+
+
+def _png16(path: Path, kind: int, channels: np.ndarray) -> Path:
+    height, width = channels.shape[:2]
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in channels)
+    body = header + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "copies", "alpha"), [(2, 3, 0), (4, 1, 1), (6, 3, 1)])
+@pytest.mark.parametrize("factor", [1, 300])
+def test_16_bits_of_all_png_kinds_are_kept(tmp_path: Path, kind: int, copies: int, alpha: int, factor: int) -> None:
+    ids = IDS.astype(np.uint16) * factor
+    path = _png16(tmp_path / "a.png", kind, np.dstack([ids] * copies + [np.full_like(ids, 65535)] * alpha))
+    np.testing.assert_array_equal(read_raw(path).values, ids)
+    with pytest.raises(DataError, match="16 bits a channel"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "said"),
+    [
+        (IDS, {"photometric": "miniswhite"}, "zero is white"),
+        (IDS.astype(np.uint16), {"photometric": "miniswhite"}, "zero is white"),
+        (IDS > 3, {}, "zero is white"),  # as tifffile and scikit-image write booleans
+        (IDS.astype(np.int8) - 1, {}, "signed bytes"),
+        (np.dstack([IDS, IDS]), {"photometric": "minisblack", "planarconfig": "contig"}, "2 bands"),
+        (np.dstack([IDS] * 3).astype(np.uint16), {"photometric": "rgb"}, "3 channels of 16 bits"),
+        (IDS.astype(np.float64), {}, "cannot be read"),
+        (IDS.astype(np.uint64), {}, "cannot be read"),
+        (np.dstack([IDS] * 4), {"photometric": "rgb", "extrasamples": ["assocalpha"]}, "alpha"),
+    ],
+)
+def test_tiffs_of_which_numbers_and_greys_differ_are_refused(
+    tmp_path: Path, pixels: np.ndarray, options: dict[str, object], said: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **options)
+    with pytest.raises(DataError, match=rf"a\.tif: .*{said}"):
+        read_raw(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.int32, np.float32])
+def test_tiffs_of_numbers_are_read(tmp_path: Path, dtype: type, byteorder: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", IDS.astype(dtype), byteorder=byteorder, photometric="minisblack")
+    if (dtype, byteorder) == (np.uint32, ">"):  # PIL knows no such file
+        with pytest.raises(DataError, match=r"a\.tif: a TIFF of a kind that cannot be read"):
+            read_raw(tmp_path / "a.tif")
+        return
+    np.testing.assert_array_equal(read_raw(tmp_path / "a.tif").values, IDS)
+
+
+def test_lossy_is_told_by_the_content(tmp_path: Path) -> None:
+    Image.fromarray(IDS).save(tmp_path / "a.webp", lossless=True)
+    Image.fromarray(IDS).save(tmp_path / "b.webp", quality=80)
+    Image.fromarray(IDS).save(tmp_path / "c.png", "JPEG")
+    Image.fromarray(np.dstack([IDS] * 3)).save(tmp_path / "d.tif", compression="jpeg")
+    Image.fromarray(IDS).save(tmp_path / "e.tif", compression="tiff_lzw")
+    found = {path.name: read_raw(path).lossy for path in tmp_path.iterdir()}
+    assert found == {"a.webp": False, "b.webp": True, "c.png": True, "d.tif": True, "e.tif": False}
+
+
+def test_lossless_webp_that_was_transparent_throughout_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.dstack([IDS, IDS, IDS, np.zeros_like(IDS)])).save(tmp_path / "a.webp", lossless=True)
+    with pytest.raises(DataError, match=r"a\.webp: transparent throughout"):
+        read_raw(tmp_path / "a.webp")
