@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from surgaug.datasets import layouts
 from surgaug.datasets.encoding import find_encoding, is_auto
 from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
-from surgaug.datasets.pairing import LABEL_FOLDERS, files_by_stem, find_folder
+from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
 from surgaug.io.images import read_image
@@ -26,6 +27,9 @@ from surgaug.runtime.feedback import Feedback
 
 # Videos in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
 _VIDEO = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
+# What other layouts' folders can look like as well, the least telling first.
+_PLAIN = (("beside",), ("cases",), ("folders", "splits"))
+_PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 
 
@@ -97,10 +101,11 @@ def open_pairs(
     """Open a data set of images with label maps; every label map is read once, in threads.
 
     classes: "auto", a built-in name, a class file, or a label space. split: "train", "val" or "test"; all if None.
-    images, labels: the folders, relative to `root`, where their names do not tell. exclude_known_errors: leave out the
-    frames of CaDIS that are known to be labelled wrongly, except those of its validation and test split, which stay as
-    published. also: further data sets (of the same layout) whose classes count where classes are found. Images without
-    label and labels without image stay among the items: `survey` refuses and lists them.
+    images, labels: the folders, relative to `root`, where their names do not tell; they may hold folders by split or
+    video. exclude_known_errors: leave out frames of CaDIS that are known to be labelled wrongly, except those of its
+    validation and test split, which stay as published. also: further data sets (of the same layout) whose classes count
+    where classes are found. Images without label and labels without image stay among the items: `survey` refuses and
+    lists them.
 
     Raises:
         DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect_codec`).
@@ -108,9 +113,9 @@ def open_pairs(
     """
     root = Path(root)
     split = _SPLIT_NAMES.get(split or "", split)
-    layout = "folders" if images or labels else _layout_of(root)
+    given = _two_folders(root, images, labels) if images or labels else {}
+    layout = ("splits" if _by_split(*given.values()) else "folders") if given else _layout_of(root)
     module = layouts.get(layout)
-    given = {"images": images, "labels": labels} if images or labels else {}
     everything = module.read(root, **given)
     items = [item for item in everything if split in (None, item.split)]
     if not items:
@@ -122,7 +127,7 @@ def open_pairs(
     whole = [*everything, *_beside(also, layout)] if is_auto(classes) else items
     check_names(items)
     read = find_encoding(whole, classes, [root], module, feedback)
-    notes = (*read.notes, *left_out)
+    notes = (*read.notes, *left_out, *_pairing_told(items, layout))
     strays = tuple(module.strays(root)) if hasattr(module, "strays") else ()
     unread = tuple(module.unread(root, everything)) if hasattr(module, "unread") else ()
     named = tuple(map(_named, items))
@@ -156,28 +161,64 @@ def open_masks(
 
 
 def _layout_of(root: Path) -> str:
+    _refuse_packed(root)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     found = [name for name in layouts.names() if layouts.get(name).matches(root)]
-    # Many layouts hold folders of images and of labels as well; what else they hold tells them.
-    found = [name for name in found if name not in ("folders", "splits")] or found
+    for plain in _PLAIN:
+        found = [name for name in found if name not in plain] or found
     if len(found) > 1:
         raise DataError(f"{root}: could be read as {' and as '.join(found)}; name the inner folder instead")
     if not found:
         raise DataError(
             f"{root}: no images with label maps: expected images|imgs|frames beside labels|masks|gt, the same in "
-            f"train and val folders, CaDIS's VideoNN/Images and VideoNN/Labels, or Supervisely's ann; {_holds(root)}"
+            "train and val folders, CaDIS's VideoNN/Images and VideoNN/Labels, or Supervisely's ann; or name two "
+            f"folders with --images and --labels; {_holds(root)}"
         )
     return found[0]
 
 
+def _two_folders(root: Path, images: Path | None, labels: Path | None) -> dict[str, Path]:
+    """The folders that were named, or that go by their names. Raises DataError where one is not there."""
+    found = {
+        "images": root / images if images else find_folder(root, IMAGE_FOLDERS),
+        "labels": root / labels if labels else find_folder(root, LABEL_FOLDERS),
+    }
+    for kind, folder in found.items():
+        if folder is None or not folder.is_dir():
+            raise DataError(f"{folder or root}: no such folder; name the folder of the {kind} with --{kind}")
+    return {kind: folder for kind, folder in found.items() if folder is not None}
+
+
+def _by_split(images: Path, labels: Path) -> bool:
+    """Whether both folders hold folders by split."""
+    return any(find_folder(images, names) and find_folder(labels, names) for names in SPLIT_FOLDERS.values())
+
+
+def _pairing_told(items: Sequence[Item], layout: str) -> list[str]:
+    """What was left out of account when names were paired, by an example."""
+    if layout not in (name for plain in _PLAIN for name in plain):
+        return []
+    both = (item.files for item in items if item.image is not None and item.label is not None)
+    other = next(((i, p) for i, p in both if normalize("NFC", i.stem) != normalize("NFC", p.stem)), None)
+    return [f"images and label maps paired as {other[0].name} with {other[1].name}"] if other else []
+
+
 def _holds(root: Path) -> str:
     inside = sorted(p.name + "/" * p.is_dir() for p in root.iterdir() if not p.name.startswith("."))
+    if packed := [name for name in inside if name.lower().endswith(_PACKED)]:
+        return f"it holds {packed[0]}, which must be unpacked first"
     return f"it holds {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}" if inside else "it is empty"
+
+
+def _refuse_packed(path: Path) -> None:
+    if path.is_file() and path.name.lower().endswith(_PACKED):
+        raise DataError(f"{path}: a packed file; unpack it, and name the folder")
 
 
 def _mask_items(root: Path) -> tuple[list[Item], str | None]:
     """The label maps of a folder: of a data set, of its one label folder, or the files in it; and the layout if any."""
+    _refuse_packed(root)
     if root.is_file():
         return _listed_items([root]), None
     if not root.is_dir():

@@ -1,10 +1,13 @@
-"""Which files of a folder belong together: by stem, never by order."""
+"""Which files of a folder belong together: by name, never by order."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item
 from surgaug.errors import DataError
@@ -12,11 +15,22 @@ from surgaug.io.images import SUFFIXES, is_image_file
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "jpegimages")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "gt", "segmentationclass", "annotations")
+# What they are called as well, without spaces and lines; heeded where none of the usual names is there.
+_OTHER_NAMES = {
+    IMAGE_FOLDERS: ("rgb", "original", "originals", "rawimages", "photos"),
+    LABEL_FOLDERS: (
+        "annotation", "groundtruth", "groundtruths", "gts", "labelmaps", "msk", "msks", "seg", "segmentation",
+        "segmentations", "segmentationmasks",
+    ),
+}  # fmt: skip
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+Pair = tuple[str, Path | None, Path | None]
+_SEPARATORS = "_-. "
+_MOST_ENDINGS = 12
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -26,7 +40,10 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     """The one subfolder of `root` that goes by one of `names` (any case), or None. DataError if there are several."""
-    found = sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() in names)
+    folders = sorted(p for p in root.iterdir() if p.is_dir())
+    found = [p for p in folders if p.name.lower() in names]
+    if not found:
+        found = [p for p in folders if re.sub(r"[\s_-]", "", p.name.lower()) in _OTHER_NAMES.get(names, ())]
     if len(found) > 1:
         raise DataError(f"{root}: {' and '.join(p.name for p in found)} both stand there; keep one, or name it")
     return found[0] if found else None
@@ -35,40 +52,103 @@ def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
 def files_by_stem(folder: Path, accept: Callable[[Path], bool] = is_image_file) -> dict[str, Path]:
     """The files directly in `folder`, by stem, in natural order; hidden files and other kinds are passed over.
 
+    Stems are compared as people read them: an umlaut of one sign is that of two (NFC).
     Raises DataError: no such folder, two files of one stem (both are named), no file of the kind.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda p: natural(p.name)):
-        if not accept(path) or not path.is_file():
-            continue
-        if path.stem in found:
-            raise DataError(f"{found[path.stem]} and {path.name}: two files of one stem; remove one of them")
-        found[path.stem] = path
+        if accept(path) and path.is_file():
+            _add(found, unicodedata.normalize("NFC", path.stem), path)
     if not found:
         raise DataError(f"{folder}: {_what_instead(folder)} ({', '.join(s[1:] for s in SUFFIXES)})")
     return found
 
 
-def pair(images: dict[str, Path], labels: dict[str, Path]) -> list[tuple[str, Path | None, Path | None]]:
+def files_below(folder: Path, accept: Callable[[Path], bool] = is_image_file) -> dict[str, Path]:
+    """The files of `folder` and of the folders in it, by their path within it without suffix (case_1/0007).
+
+    Raises DataError as `files_by_stem` does.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    found: dict[str, Path] = {}
+    for path in sorted(_walk(folder), key=lambda p: natural(p.as_posix())):
+        if accept(path):
+            _add(found, unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix()), path)
+    if not found:
+        raise DataError(f"{folder}: {_what_instead(folder)} ({', '.join(s[1:] for s in SUFFIXES)})")
+    return found
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "@", "__"))]
+        yield from (Path(where) / name for name in files)
+
+
+def _add(found: dict[str, Path], key: str, path: Path) -> None:
+    if key in found:
+        raise DataError(f"{found[key]} and {path.name}: two files of one stem; remove one of them")
+    found[key] = path
+
+
+def pair(images: Mapping[str, Path], labels: Mapping[str, Path]) -> list[Pair]:
     """(name, image, label) by stem, in natural order; None for a missing one.
 
-    Where no stem is in both, but all labels are called like an image with one common ending (NAME_mask, or the
-    images with one, NAME_0000), the ending is left out of account. The name is the image's, or the shorter one.
+    Where more pairs come of it, an ending that the files of one side have in common, or each side one of its own, is
+    left out of account (NAME with NAME_mask, NAME_0000 with NAME, NAME_leftImg8bit with NAME_gtFine_labelIds); files
+    without the ending keep their stem. Where no stem fits but for capitals, leading zeros or a common beginning (img_7
+    with mask_7), and every file then has its partner, these are left out of account. The name is what is left.
+    Raises DataError where two endings fit the same images, so that it is open which files are the label maps.
     """
-    if images and labels and not images.keys() & labels.keys():
-        if (ending := _common_ending(images, labels)) is not None:
-            labels = {stem[: -len(ending)]: path for stem, path in labels.items()}
-        elif (ending := _common_ending(labels, images)) is not None:
-            images = {stem[: -len(ending)]: path for stem, path in images.items()}
-    names = sorted(images.keys() | labels.keys(), key=natural)
-    return [(name, images.get(name), labels.get(name)) for name in names]
+    by_image, by_label = {stem: stem for stem in images}, {stem: stem for stem in labels}
+    same = len(images.keys() & labels.keys())
+    if same < min(len(images), len(labels)):
+        if found := _by_endings(images, labels, same):
+            by_image, by_label = found
+        elif not same and (partners := _by_likeness(images, labels)):
+            by_label = partners
+    names = sorted(by_image.keys() | by_label.keys(), key=natural)
+    return [(name, images.get(by_image.get(name, "")), labels.get(by_label.get(name, ""))) for name in names]
 
 
-def pair_folders(images: Path, labels: Path) -> list[tuple[str, Path | None, Path | None]]:
-    """`pair` over the image files of two folders."""
-    return pair(files_by_stem(images), files_by_stem(labels))
+def pair_folders(
+    images: Path | None, labels: Path | None, accept: Callable[[Path], bool] = is_image_file
+) -> list[Pair]:
+    """`pair` over the image files of two folders, either of which may be missing (None)."""
+    return pair(files_by_stem(images) if images else {}, files_by_stem(labels, accept) if labels else {})
+
+
+def items_of_folders(images: Path, labels: Path, split: str | None = None) -> list[Item]:
+    """The items of two folders: of the files in them or, where the images lie in folders within, of all files below;
+    each of these folders is a video then.
+
+    Raises DataError as `files_by_stem` and `pair` do.
+    """
+    if not images.is_dir() or any(is_image_file(p) and p.is_file() for p in images.iterdir()):
+        return [Item(name, image, label, split=split) for name, image, label in pair_folders(images, labels)]
+    pairs = pair(files_below(images), files_below(labels))
+    stems = Counter(PurePosixPath(name).name for name, _, _ in pairs)
+    items = []
+    for name, image, label in pairs:
+        folder, stem = PurePosixPath(name).parent, PurePosixPath(name).name
+        video = "_".join(folder.parts) or None
+        items.append(Item(stem if stems[stem] == 1 else name.replace("/", "_"), image, label, video, split))
+    return items
+
+
+def holds_files(folder: Path | None) -> bool:
+    """Whether files lie directly in a folder, or image files in the folders within that are not named by a split."""
+    if folder is None:
+        return False
+    splits = {name for names in SPLIT_FOLDERS.values() for name in names}
+    inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    inner = [p for p in inside if p.is_dir()]
+    if any(p.is_file() for p in inside) or any(p.name.lower() in splits for p in inner):
+        return any(p.is_file() for p in inside)
+    return any(is_image_file(path) for p in inner for path in _walk(p))
 
 
 def not_named(items: Iterable[Item]) -> list[Path]:
@@ -78,14 +158,94 @@ def not_named(items: Iterable[Item]) -> list[Path]:
     return [p for folder in folders for p in sorted(folder.iterdir()) if is_image_file(p) and p not in named]
 
 
-def _common_ending(plain: dict[str, Path], longer: dict[str, Path]) -> str | None:
-    """The ending that turns each stem of `longer` into one of `plain`, and starts with _, - or a dot."""
-    first = next(iter(longer))
-    for stem in sorted((s for s in plain if first.startswith(s)), key=len, reverse=True):
-        ending = first[len(stem) :]
-        if ending[:1] in ("_", "-", ".") and all(s.endswith(ending) and s[: -len(ending)] in plain for s in longer):
-            return ending
+def _by_endings(
+    images: Mapping[str, Path], labels: Mapping[str, Path], same: int
+) -> tuple[dict[str, str], dict[str, str]] | None:
+    """Stem by name, of images and of labels, without the two endings that make most pairs; None unless these are more
+    than `same`, and more than half of what could be."""
+    tried = []
+    of_images = {ending: _without(images, ending) for ending in _endings(images)}
+    of_labels = {ending: _without(labels, ending) for ending in _endings(labels)}
+    for e, by_image in of_images.items():
+        for f, by_label in of_labels.items():
+            pairs = len(by_image.keys() & by_label.keys())
+            enough = pairs > same and 2 * pairs > min(len(images), len(labels)) and pairs > bool(e and f)
+            if enough:
+                tried.append((-pairs, len(e) + len(f), e, f))
+    if not tried:
+        return None
+    most, _, e, f = min(tried)
+    for pairs, _, other_e, other_f in tried:
+        if pairs == most and (other_e == e) != (other_f == f):
+            _refuse_open_choice(images, labels, (of_images[e], of_labels[f]), (of_images[other_e], of_labels[other_f]))
+    return of_images[e], of_labels[f]
+
+
+def _endings(stems: Iterable[str]) -> list[str]:
+    """No ending, and those that start with _, -, a dot or a space and that a fifth of the stems share, commonest first.
+    One without letters must be of all stems: numbers tell frames apart."""
+    stems = list(stems)
+    counts = Counter(stem[i:] for stem in stems for i in range(1, len(stem)) if stem[i] in _SEPARATORS)
+    found = [
+        ending
+        for ending, n in counts.most_common()
+        if 5 * n >= len(stems) and (any(map(str.isalpha, ending)) or n == len(stems) > 1)
+    ]
+    return ["", *found[:_MOST_ENDINGS]]
+
+
+def _without(stems: Iterable[str], ending: str) -> dict[str, str]:
+    """Stem by what is left of it; a stem keeps its ending where another one is called as what would be left."""
+    stems = list(stems)
+    if not ending:
+        return {stem: stem for stem in stems}
+    whole = {stem for stem in stems if not stem.endswith(ending) or stem == ending}
+    return {stem if stem in whole or (cut := stem[: -len(ending)]) in whole else cut: stem for stem in stems}
+
+
+def _refuse_open_choice(
+    images: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    chosen: tuple[dict[str, str], dict[str, str]],
+    other: tuple[dict[str, str], dict[str, str]],
+) -> None:
+    """DataError where the two give one image different label maps, or one label map different images."""
+    one, two = ({i[k]: j[k] for k in i.keys() & j.keys()} for i, j in (chosen, other))
+    for stem in sorted(one.keys() & two.keys(), key=natural):
+        if one[stem] != two[stem]:
+            names = f"{labels[one[stem]].name} and {labels[two[stem]].name}"
+            raise DataError(f"{images[stem]}: {names} could both be its label map; move one kind to another folder")
+    images_of = {label: image for image, label in one.items()}
+    for stem, label in two.items():
+        if images_of.get(label, stem) != stem:
+            names = f"{images[images_of[label]].name} and {images[stem].name}"
+            raise DataError(f"{labels[label]}: {names} could both be its image; move one kind to another folder")
+
+
+def _by_likeness(images: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, str] | None:
+    """The label's stem by its image's, where all are the same but for capitals, leading zeros or a common beginning."""
+    for key in (str.casefold, _without_zeros, _number_after(images, labels)):
+        by_image, by_label = {key(stem): stem for stem in images}, {key(stem): stem for stem in labels}
+        if by_image.keys() == by_label.keys() and len(by_image) == len(images) == len(labels) and "" not in by_image:
+            return {by_image[k]: by_label[k] for k in by_image}
     return None
+
+
+def _without_zeros(stem: str) -> str:
+    return re.sub(r"\d+", lambda digits: digits.group().lstrip("0") or "0", stem.casefold())
+
+
+def _number_after(images: Mapping[str, Path], labels: Mapping[str, Path]) -> Callable[[str], str]:
+    """A key that is the number after what the stems of a side begin with; empty for a stem that is more than that."""
+    beginnings = [os.path.commonprefix(list(side)).rstrip("0123456789") for side in (images, labels)]  # noqa: RUF071
+
+    def key(stem: str) -> str:
+        for beginning in beginnings:
+            if beginning and stem.startswith(beginning) and (rest := stem[len(beginning) :]).isdecimal():
+                return rest.lstrip("0") or "0"
+        return ""
+
+    return key
 
 
 def _what_instead(folder: Path) -> str:

@@ -1,4 +1,7 @@
-"""One folder of images and one of label maps, paired by stem: images|imgs|frames with labels|masks|gt."""
+"""One folder of images and one of label maps, paired by name: images|imgs|frames with labels|masks|gt.
+
+Both may hold a folder a video, of the same names on both sides (images/case_1 with labels/case_1).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, files_by_stem, find_folder, pair
+from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, find_folder, holds_files, items_of_folders
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
 from surgaug.labels.label_space import LabelSpace
@@ -16,24 +19,21 @@ __all__ = ["finish", "matches", "paths", "read", "values"]
 
 def matches(root: Path) -> bool:
     """Whether both folders stand directly in `root` and hold files."""
-    images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
-    return images is not None and labels is not None and any(p.is_file() for p in images.iterdir())
+    labels = find_folder(root, LABEL_FOLDERS)
+    return labels is not None and holds_files(find_folder(root, IMAGE_FOLDERS))
 
 
 def read(root: Path, *, split: str | None = None, images: Path | None = None, labels: Path | None = None) -> list[Item]:
-    """The items by stem; `images` and `labels` name the folders, relative to `root`, where their names do not tell.
+    """The items by name; `images` and `labels` are the folders, where their names do not tell.
 
     Raises DataError: a folder missing or empty, two files of one stem; a `split` was asked for, which there is none of.
     """
     if split is not None:
         raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
-    image_folder = root / images if images else find_folder(root, IMAGE_FOLDERS)
-    label_folder = root / labels if labels else find_folder(root, LABEL_FOLDERS)
-    if image_folder is None or label_folder is None:
-        which = IMAGE_FOLDERS if image_folder is None else LABEL_FOLDERS
-        raise DataError(f"{root}: no folder {', '.join(which)}")
-    pairs = pair(files_by_stem(image_folder), files_by_stem(label_folder))
-    return [Item(name, image, label) for name, image, label in pairs]
+    images, labels = images or find_folder(root, IMAGE_FOLDERS), labels or find_folder(root, LABEL_FOLDERS)
+    if images is None or labels is None:
+        raise DataError(f"{root}: no folder {', '.join(IMAGE_FOLDERS if images is None else LABEL_FOLDERS)}")
+    return items_of_folders(images, labels)
 
 
 def paths(frame: WrittenItem) -> tuple[str, str]:

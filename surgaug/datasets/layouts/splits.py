@@ -1,11 +1,24 @@
-"""Subfolders by split: train/images with train/labels (val, test), or images/train with labels/train."""
+"""Subfolders by split: train/images with train/labels (val, test), images/train with labels/train, or train_img with
+train_label.
+
+Each may hold a folder a video, of the same names on both sides.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder, pair
+from surgaug.datasets.pairing import (
+    IMAGE_FOLDERS,
+    LABEL_FOLDERS,
+    SPLIT_FOLDERS,
+    find_folder,
+    items_of_folders,
+    pair_folders,
+)
 from surgaug.errors import DataError
 
 
@@ -14,42 +27,48 @@ def matches(root: Path) -> bool:
     return bool(_folders(root))
 
 
-def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items of every split, or of one; a stem that occurs in several splits gets the split before its name.
+def read(root: Path, *, split: str | None = None, images: Path | None = None, labels: Path | None = None) -> list[Item]:
+    """The items of every split, or of one; a name that occurs in several splits gets the split before it.
 
-    Raises DataError: a split that is not there, and what `pairing.files_by_stem` raises.
+    images, labels: the two folders that hold the splits' folders, where their names do not tell.
+    Raises DataError: a split that is not there, and what `pairing.items_of_folders` raises.
     """
-    folders = _folders(root)
+    folders = _folders(root, images, labels)
     if split is not None and split not in folders:
         raise DataError(f"{root}: no split '{split}'; there is {', '.join(folders)}")
-    found = {
-        name: pair(
-            files_by_stem(images) if images else {},
-            files_by_stem(labels) if labels else {},
-        )
-        for name, (images, labels) in folders.items()
-    }
-    stems = [stem for pairs in found.values() for stem, _, _ in pairs]
-    unique = len(set(stems)) == len(stems)
-    return [
-        Item(stem if unique else f"{name}_{stem}", image, label, split=name)
-        for name, pairs in found.items()
-        for stem, image, label in pairs
-        if split in (None, name)
-    ]
+    found = []
+    for name, (image_folder, label_folder) in folders.items():
+        if image_folder and label_folder:
+            found += items_of_folders(image_folder, label_folder, name)
+        else:
+            found += [Item(*half, split=name) for half in pair_folders(image_folder, label_folder)]
+    if max(Counter(item.name for item in found).values(), default=0) > 1:
+        found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
+    return [item for item in found if split in (None, item.split)]
 
 
-def _folders(root: Path) -> dict[str, tuple[Path | None, Path | None]]:
+def _folders(
+    root: Path, images: Path | None = None, labels: Path | None = None
+) -> dict[str, tuple[Path | None, Path | None]]:
     """Image and label folder by split, in the order train, val, test."""
-    images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
+    given = bool(images and labels)
+    images = images or find_folder(root, IMAGE_FOLDERS)
+    labels = labels or find_folder(root, LABEL_FOLDERS)
     found = {}
     for split, names in SPLIT_FOLDERS.items():
         inner = (
             find_folder(images, names) if images else None,
             find_folder(labels, names) if labels else None,
         )
-        if (folder := find_folder(root, names)) is not None:
+        if not given and (folder := find_folder(root, names)) is not None:
             inner = find_folder(folder, IMAGE_FOLDERS), find_folder(folder, LABEL_FOLDERS)
+        elif not given and not any(inner):
+            inner = find_folder(root, _after(names, IMAGE_FOLDERS)), find_folder(root, _after(names, LABEL_FOLDERS))
         if any(inner):
             found[split] = inner
     return found
+
+
+def _after(splits: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """train_img, and the like."""
+    return tuple(f"{split}_{name}" for split in splits for name in names)

@@ -1,0 +1,55 @@
+"""A folder a video, each with its images and label maps: case_1/images with case_1/labels; by split or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from surgaug.datasets.item import Item
+from surgaug.datasets.pairing import (
+    IMAGE_FOLDERS,
+    LABEL_FOLDERS,
+    SPLIT_FOLDERS,
+    find_folder,
+    holds_files,
+    items_of_folders,
+    natural,
+)
+from surgaug.errors import DataError
+
+
+def matches(root: Path) -> bool:
+    """Whether folders that are not named by a split hold an image and a label folder each."""
+    return any(True for _ in _cases(root))
+
+
+def read(root: Path, *, split: str | None = None) -> list[Item]:
+    """The items of all cases; a name that occurs in several gets the case before it.
+
+    Raises DataError: a split that is not there, and what `pairing.items_of_folders` raises.
+    """
+    found: list[Item] = []
+    for own, case, images, labels in _cases(root):
+        if split in (None, own):
+            items = items_of_folders(images, labels, own)
+            found += [replace(item, video="_".join(filter(None, (case, item.video)))) for item in items]
+    if not found:
+        raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
+    if max(Counter(item.name for item in found).values()) > 1:
+        found = [replace(item, name=f"{item.video}_{item.name}") for item in found]
+    return found
+
+
+def _cases(root: Path) -> Iterator[tuple[str | None, str, Path, Path]]:
+    """Split, name, image folder and label folder of each case."""
+    by_split = [(split, find_folder(root, names)) for split, names in SPLIT_FOLDERS.items()]
+    splits = [folder for _, folder in by_split if folder]
+    for split, base in [(None, root), *by_split]:
+        for folder in sorted(base.iterdir() if base else (), key=lambda p: natural(p.name)):
+            if not folder.is_dir() or folder.name.startswith((".", "_")) or folder in splits:
+                continue
+            images, labels = find_folder(folder, IMAGE_FOLDERS), find_folder(folder, LABEL_FOLDERS)
+            if images and labels and holds_files(images):
+                yield split, folder.name, images, labels

@@ -1,0 +1,132 @@
+"""Folders as people have them: nested, by case, side by side, as trainers of images from label maps want them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surgaug.datasets.dataset import PairedFrames, open_masks, open_pairs
+from surgaug.datasets.survey import survey
+from surgaug.errors import DataError
+from surgaug.io.atomic import write_png
+from surgaug.runtime.feedback import Silent
+
+
+def plant(root: Path, image: str, label: str, value: int = 1) -> None:
+    """One frame; its label map holds 0 and `value`."""
+    for name, array in ((image, np.full((4, 6, 3), value, np.uint8)), (label, np.full((4, 6), value, np.uint8))):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        if array.ndim == 2:
+            array[0] = 0
+        write_png(root / name, array)
+
+
+def opened(root: Path, **options: Path) -> PairedFrames:
+    """The data set, every pair of which shows one value in image and label map."""
+    frames = open_pairs(root, **options)
+    survey(frames, Silent(), need_images=True)
+    for i in range(len(frames)):
+        assert frames.load_image(i)[-1, 0, 0] == frames.load_label(i)[-1, 0]
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "layout", "split", "video"),
+    [
+        ("images/caseA/{}.png", "labels/caseA/{}.png", "folders", None, "caseA"),
+        ("caseA/images/{}.png", "caseA/labels/{}.png", "cases", None, "caseA"),
+        ("val/caseA/images/{}.png", "val/caseA/masks/{}.png", "cases", "val", "caseA"),
+        ("train/images/caseA/{}.png", "train/labels/caseA/{}.png", "splits", "train", "caseA"),
+        ("images/val/caseA/{}.png", "labels/val/caseA/{}.png", "splits", "val", "caseA"),
+        ("train_img/{}.png", "train_label/{}.png", "splits", "train", None),
+        ("val_images/{}.png", "val_masks/{}.png", "splits", "val", None),
+        ("{}.png", "{}_mask.png", "beside", None, None),
+        ("valid/{}.png", "valid/{}_mask.png", "beside", "val", None),
+        ("rgb/{}.png", "seg/{}.png", "folders", None, None),
+        ("Original/{}.png", "Ground truth/{}.png", "folders", None, None),
+        ("images/{}.png", "segmentations/{}.png", "folders", None, None),
+        ("image/{}.png", "annotation/{}.png", "folders", None, None),
+        (
+            "leftImg8bit/train/aachen/{}_000019_leftImg8bit.png",
+            "gtFine/train/aachen/{}_000019_gtFine_labelIds.png",
+            "cityscapes",
+            "train",
+            "aachen",
+        ),
+    ],
+)
+def test_trees_that_are_read(
+    tmp_path: Path, image: str, label: str, layout: str, split: str | None, video: str | None
+) -> None:
+    for i in (1, 2, 3):
+        plant(tmp_path, image.format(i), label.format(i), i)
+    frames = opened(tmp_path)
+    assert (len(frames), frames.layout) == (3, layout)
+    assert {(i.split, i.video) for i in frames.items} == {(split, video)}
+
+
+def test_names_that_occur_in_several_cases_stay_apart(tmp_path: Path) -> None:
+    for root, image, label in (
+        ("a", "{}/images/0.png", "{}/labels/0.png"),
+        ("b", "images/{}/0.png", "labels/{}/0.png"),
+    ):
+        for value, case in enumerate(("caseA", "caseB"), 1):
+            plant(tmp_path / root, image.format(case), label.format(case), value)
+        frames = opened(tmp_path / root)
+        assert [(i.name, i.video) for i in frames.items] == [("caseA_0", "caseA"), ("caseB_0", "caseB")]
+
+
+def test_cityscapes_other_kinds_of_maps_are_passed_over(tmp_path: Path) -> None:
+    stem = "gtFine/train/aachen/a_gtFine_"
+    plant(tmp_path, "leftImg8bit/train/aachen/a_leftImg8bit.png", f"{stem}labelIds.png")
+    for kind in ("instanceIds", "color", "labelTrainIds"):
+        plant(tmp_path, "leftImg8bit/train/aachen/a_leftImg8bit.png", f"{stem}{kind}.png", 2)
+    plant(tmp_path, "leftImg8bit/train/aachen/a_leftImg8bit.png", "x.png")
+    frames = opened(tmp_path)
+    assert len(frames) == 1 and frames.items[0].label.name == "a_gtFine_labelIds.png"
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "images", "labels", "splits"),
+    [
+        ("trainB/{}.png", "trainA/{}.png", "trainB", "trainA", {None}),
+        ("data/train/{}.png", "mask/all/train/{}.png", "data", "mask/all", {"train"}),
+        ("x/caseA/{}_img.png", "y/caseA/{}_lab.png", "x", "y", {None}),
+    ],
+)
+def test_any_two_folders_can_be_named(
+    tmp_path: Path, image: str, label: str, images: str, labels: str, splits: set[str | None]
+) -> None:
+    for i in (1, 2):
+        plant(tmp_path, image.format(i), label.format(i), i)
+    with pytest.raises(DataError, match="name two folders with --images and --labels"):
+        open_pairs(tmp_path)
+    frames = opened(tmp_path, images=Path(images), labels=Path(labels))
+    assert len(frames) == 2 and {i.split for i in frames.items} == splits
+    with pytest.raises(DataError, match=r"nowhere: no such folder; name the folder of the labels with --labels"):
+        open_pairs(tmp_path, images=Path(images), labels=Path("nowhere"))
+
+
+def test_what_was_left_out_of_account_is_told(tmp_path: Path) -> None:
+    plant(tmp_path, "images/a_raw.png", "masks/a_seg.png")
+    plant(tmp_path, "images/b_raw.png", "masks/b_seg.png", 2)
+    assert "images and label maps paired as a_raw.png with a_seg.png" in opened(tmp_path).notes
+
+
+def test_side_by_side_with_two_kinds_of_maps_is_refused(tmp_path: Path) -> None:
+    plant(tmp_path, "a.png", "a_mask.png")
+    plant(tmp_path, "a.png", "a_gt.png")
+    with pytest.raises(DataError, match="label maps by _mask and by _gt"):
+        open_pairs(tmp_path)
+    assert len(open_masks(tmp_path / "a_mask.png")) == 1
+
+
+def test_packed_files_say_so(tmp_path: Path) -> None:
+    (tmp_path / "set.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"it holds set\.zip, which must be unpacked first"):
+        open_pairs(tmp_path)
+    for open_ in (open_pairs, open_masks):
+        with pytest.raises(DataError, match=r"set\.zip: a packed file; unpack it"):
+            open_(tmp_path / "set.zip")
