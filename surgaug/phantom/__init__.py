@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from surgaug.phantom.geometry import make_scene
-from surgaug.phantom.rendering import paint_scene
+from surgaug.phantom.rendering import render_scene
 from surgaug.phantom.write import write_cadis
 
 __all__ = ["render", "write_cadis"]
@@ -21,4 +21,4 @@ def render(seed: int, hw: tuple[int, int] = (64, 112), *, video: int | None = No
     The same seed (any integer >= 0) gives the same scene at every size; frames that are not 16:9 show its middle.
     `video` (>= 1) fixes the look of eye, light and drapes; None draws one of 25, as often as CaDIS has frames of it.
     """
-    return paint_scene(make_scene(seed, video), hw)
+    return render_scene(make_scene(seed, video), hw)

@@ -7,9 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from surgaug.phantom import outlines, strokes
-from surgaug.phantom.centre_lines import Stroke
 from surgaug.phantom.frequencies import FRAMES, FRAMES_BY_CLASS, INSTRUMENT_SETS, joint_frequencies
-from surgaug.phantom.scene import ASPECT, HAND, IRIS_HOOKS, MARKER, MENDEZ_RING, RETRACTORS, TAPE, Scene
+from surgaug.phantom.scene import ASPECT, HAND, IRIS_HOOKS, MARKER, MENDEZ_RING, RETRACTORS, TAPE, Scene, Stroke
 from surgaug.phantom.video_style import Style, video_style
 
 

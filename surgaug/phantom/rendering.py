@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 
 from surgaug.phantom.canvas import Frame, grid
-from surgaug.phantom.render_eye import eye, wet_light
-from surgaug.phantom.render_lids import surroundings, tapes
+from surgaug.phantom.render_eye import eye, surroundings, tapes, wet_light
 from surgaug.phantom.render_stroke import draw_stroke
 from surgaug.phantom.scene import Scene
 from surgaug.phantom.texture import video_textures
 
 
-def paint_scene(scene: Scene, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def render_scene(scene: Scene, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Image uint8 RGB [H, W, 3] and label map uint8 [H, W] of a scene."""
     frame = Frame(hw)
     textures = video_textures(scene.style.video, max(16, round(frame.scale)))

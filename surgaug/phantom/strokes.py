@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.phantom.centre_lines import Stroke, arc_lengths, centre_line, part_stroke
 from surgaug.phantom.instruments import FAR, TIP_OF_HANDLE, TOOLS
 from surgaug.phantom.outlines import rotate
 from surgaug.phantom.scene import (
@@ -17,6 +16,10 @@ from surgaug.phantom.scene import (
     RETRACTORS,
     SUTURE_NEEDLE,
     TROUTMAN_FORCEPS,
+    Stroke,
+    arc_lengths,
+    centre_line,
+    part_stroke,
 )
 from surgaug.phantom.video_style import Style
 

@@ -1,4 +1,4 @@
-"""Surfaces of one phantom video, painted once for a pixel scale and cached: skin, sclera, tape, iris, lens.
+"""Surfaces of one phantom video, drawn once for a pixel scale and cached: skin, sclera, tape, iris, lens.
 
 Noise comes in octaves with grids of fixed sizes, so that a video looks the same at every scale and a coarse scale only
 leaves the fine octaves out.
@@ -18,7 +18,7 @@ CANVAS = (2.2, 2.8)
 """Height and width of the canvas round the eye, in frame heights."""
 
 FINEST = 540
-"""Textures are painted for at most this many pixels a frame height; larger frames magnify them."""
+"""Textures are drawn for at most this many pixels a frame height; larger frames magnify them."""
 
 
 @dataclass(frozen=True)

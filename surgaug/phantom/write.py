@@ -12,7 +12,7 @@ from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.phantom.frequencies import FRAMES, FRAMES_BY_VIDEO, SPLITS
 from surgaug.phantom.geometry import make_scene
-from surgaug.phantom.rendering import paint_scene
+from surgaug.phantom.rendering import render_scene
 from surgaug.runtime.feedback import Feedback, Silent
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -56,7 +56,7 @@ def write_cadis(
             if not (image_path.exists() and label_path.exists()):
                 image_path.parent.mkdir(parents=True, exist_ok=True)
                 label_path.parent.mkdir(parents=True, exist_ok=True)
-                image, label_map = paint_scene(make_scene(frame_seed(seed, index), video_of(index)), hw)
+                image, label_map = render_scene(make_scene(frame_seed(seed, index), video_of(index)), hw)
                 write_png(label_path, label_map)
                 write_png(image_path, image)
             task.advance()
