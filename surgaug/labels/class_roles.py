@@ -2,8 +2,8 @@
 
 The label space's `kind` decides where it is given; `with_kinds` finds instruments where no class has one, by names and
 by how classes lie in the label maps; `roles` sorts the classes of a space; `movable_in` and `shape_of` look at a single
-map, where a space tells nothing. An instrument comes in from the frame's border, is thin, covers little of the border,
-and is now here, now there.
+map, where a space tells nothing. An instrument is long and thin, comes in from the frame's border by its end, covers
+little of the border, and is now here, now there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,23 +25,24 @@ LOOKED_AT = 24  # maps; more tell little more
 TOOLS = re.compile(
     r"instrument|tool|forceps|knife|cannula|cystotome|handpiece|handle|injector|manipulator|needle|holder|gauge|spatula"
     r"|phaco|aspiration|irrigat|vitrect|scissor|grasper|hook|probe|clip|stapler|cauter|suction|catheter|trocar|scalpel"
-    r"|tweezer|spreader|retract|speculum|suture|thread|drill|scope|wire|blade|chopper|marker|cotton|swab"
+    r"|tweezer|spreader|retract|speculum|suture|thread|drill|scope|wire|blade|chopper|marker|cotton|swab|intubat"
 )
+# What is no part of the scene, or of no class; it lies at the border, as instruments do.
+_NOTHING = re.compile(r"background|\bvoid\b|unlabel|unknown|undefined|vignette|\bborder\b")
 # Instruments that are fastened to the anatomy and so stay where it is.
 _FASTENED = frozenset({"fastened", "hooks", "ring"})
-_FASTENED_NAMES = re.compile(r"iris hooks?|\bring\b|marker|retract|speculum|spreader|suture|thread|clip")
+_FASTENED_NAMES = re.compile(r"iris hooks?|\bring\b|marker|retract|speculum|spreader|suture|thread|clip|intubat")
 _PUPIL, _IRIS = r"pupil", r"iris"
 _DISCS = (r"lens|\biol\b", _PUPIL, _IRIS, r"cornea|limbus")  # inner to outer
 _MIN_PIXELS = 12
 _FROM_BORDER = 0.6  # of the maps that show the class
-_THIN = 5.0  # median of length to width
+_THIN = 3.0  # length to width
+_BY_ITS_END = 0.5  # of its length that may lie along the frame's border
 _RIM = 0.1  # of the frame's border, on average
 _STAYS = 0.5  # overlap of a place with the mean place, from which a class does not move
 _FEW = 4  # maps; fewer do not tell whether something moves
 _GRID = (32, 24)
-# Of a single map: less is asked of the shape, since it is looked at where nothing else tells what moves.
-_THIN_IN_ONE = 3.0
-_BACKGROUND_RIM = 0.2  # of the frame's border, from which a class is background
+_BACKGROUND_RIM = 0.2  # of the border of a single map, from which a class is background
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def roles(space: LabelSpace) -> Roles:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """The largest part of a class in one map: whether it touches the border, its length to width, its share of the
-    border, and where it is, float32 [24, 32]."""
+class _Seen:
+    """The largest part of a class in one map: length to width, and the share of its length that lies along the frame's
+    border (0: not at the border). Of the whole class: its share of the border, and where it is, float32 [24, 32]."""
 
-    at_border: bool
     elongation: float
+    along_border: float
     rim: float
     place: np.ndarray
 
@@ -101,56 +103,66 @@ def with_kinds(space: LabelSpace, label_maps: Iterable[np.ndarray]) -> LabelSpac
     """`space` with its instruments found, where none of its classes has a kind yet; otherwise `space` itself.
 
     label_maps: ids [H, W], read only if needed. Instruments come to lie above the rest (depth 1); other kinds stay
-    "other". The class named "background", or else the one that fills most of the frame's border, is none.
+    "other". Classes named "background", "void" and the like, or else the one that fills most of the frame's border, are
+    none.
     """
     if any(c.kind != "other" for c in space.classes):
         return space
-    looks: dict[int, list[_Look]] = defaultdict(list)
+    seen: dict[int, list[_Seen]] = defaultdict(list)
     for label_map in label_maps:
-        for class_id in space.ids:
-            if (seen := _look(label_map, class_id)) is not None:
-                looks[class_id].append(seen)
-    named = [c.id for c in space.classes if c.name.lower() == "background"]
-    background = named[0] if named else max(looks, key=lambda i: sum(s.rim for s in looks[i]), default=None)
+        for class_id, largest in _largest_parts(label_map, space.ids).items():
+            seen[class_id].append(largest)
+    background = {c.id for c in space.classes if _NOTHING.search(c.name.lower())}
+    if not background and seen:
+        background = {max(seen, key=lambda i: sum(s.rim for s in seen[i]))}
     found = {
         c.id
         for c in space.classes
-        if c.id != background and (TOOLS.search(c.name.lower()) or _is_instrument(looks.get(c.id, [])))
+        if c.id not in background and (TOOLS.search(c.name.lower()) or _is_instrument(seen.get(c.id, [])))
     }
     classes = (replace(c, kind="instrument", depth=max(c.depth, 1)) if c.id in found else c for c in space.classes)
     return replace(space, classes=tuple(classes))
 
 
-def _look(label_map: np.ndarray, class_id: int) -> _Look | None:
-    own = (label_map == class_id).view(np.uint8)
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
-    if count < 2:
-        return None
-    part = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    x, y, w, h, area = (int(v) for v in stats[part])
-    if area < _MIN_PIXELS:
-        return None
-    height, width = label_map.shape
-    points = np.argwhere(parts[y : y + h, x : x + w] == part).astype(np.float64)
-    points -= points.mean(0)
-    along = points @ np.linalg.eigh(points.T @ points)[1][:, -1]
-    rim = np.concatenate([own[0], own[-1], own[:, 0], own[:, -1]])
-    at_border = x == 0 or y == 0 or x + w == width or y + h == height
-    place = cv2.resize(own.astype(np.float32), _GRID, interpolation=cv2.INTER_AREA)
-    return _Look(at_border, float(np.ptp(along) + 1) ** 2 / area, float(rim.mean()), place)
+def _largest_parts(label_map: np.ndarray, ids: Iterable[int]) -> dict[int, _Seen]:
+    """Of every class of `ids` that a map [H, W] shows with a part large enough, that part."""
+    from skimage.measure import label, regionprops  # a second to import, and needed where no kinds are given
+
+    parts = label(label_map.astype(np.int32) + 1, connectivity=2)
+    regions, rim = regionprops(parts), perimeter(parts)
+    largest: dict[int, Any] = {}
+    for region in sorted(regions, key=lambda r: -r.area):
+        y, x = region.coords[0]
+        largest.setdefault(int(label_map[y, x]), region)
+    found = {}
+    for class_id in ids:
+        region = largest.get(class_id)
+        if region is None or region.area < _MIN_PIXELS:
+            continue
+        own = (label_map == class_id).astype(np.float32)
+        length = max(region.axis_major_length, 1.0)
+        found[class_id] = _Seen(
+            length / max(region.axis_minor_length, 1.0),
+            float(np.count_nonzero(rim == region.label) / length),
+            float(perimeter(own).mean()),
+            cv2.resize(own, _GRID, interpolation=cv2.INTER_AREA),
+        )
+    return found
 
 
-def _is_instrument(looks: list[_Look]) -> bool:
-    if not looks:
+def _is_instrument(seen: list[_Seen]) -> bool:
+    if not seen:
         return False
-    places = np.stack([look.place for look in looks])
+    places = np.stack([s.place for s in seen])
     mean = places.mean(0)
     stays = float(np.minimum(places, mean).sum() / max(np.maximum(places, mean).sum(), 1e-9))
+    along_border = [s.along_border for s in seen if s.along_border > 0]
     return (
-        float(np.mean([look.at_border for look in looks])) >= _FROM_BORDER
-        and float(np.median([look.elongation for look in looks])) >= _THIN
-        and float(np.mean([look.rim for look in looks])) <= _RIM
-        and (len(looks) < _FEW or stays < _STAYS)
+        len(along_border) >= _FROM_BORDER * len(seen)
+        and float(np.median(along_border)) <= _BY_ITS_END
+        and float(np.median([s.elongation for s in seen])) >= _THIN
+        and float(np.mean([s.rim for s in seen])) <= _RIM
+        and (len(seen) < _FEW or stays < _STAYS)
     )
 
 
@@ -173,9 +185,26 @@ def movable_in(label_map: np.ndarray, ignore: int | None) -> tuple[list[int], bo
     return [i for i in foreground if on_rim[i] < _BACKGROUND_RIM], False
 
 
-def shape_of(at_border: bool, length: float, width: float) -> str:
-    """ "instrument" for something long and thin that comes in from the frame's border, "blob" for anything else."""
-    return "instrument" if at_border and length > _THIN_IN_ONE * width else "blob"
+def shape_of(mask: np.ndarray, at_border: int) -> str:
+    """ "instrument" for an object that is long and thin and comes in from the frame's border by its end, else "blob".
+
+    mask: bool [h, w]. at_border: how many of its pixels lie on the frame's border.
+    """
+    length, width = axis_lengths(mask)
+    thin = length >= _THIN * max(width, 1.0)
+    return "instrument" if thin and 0 < at_border <= _BY_ITS_END * length else "blob"
+
+
+def axis_lengths(mask: np.ndarray) -> tuple[float, float]:
+    """The axes of the ellipse with the second moments of a mask bool [h, w], the longer one first, in pixels.
+
+    As `axis_major_length` and `axis_minor_length` of scikit-image's regionprops, in a quarter of the time: objects are
+    looked for in every map that is tried.
+    """
+    m = cv2.moments(mask.view(np.uint8), binaryImage=True)
+    yy, xx, xy = (m[key] / m["m00"] for key in ("mu02", "mu20", "mu11"))
+    middle, spread = (yy + xx) / 2 + 1 / 12, float(np.hypot((yy - xx) / 2, xy))
+    return 4 * (middle + spread) ** 0.5, 4 * max(middle - spread, 0.0) ** 0.5
 
 
 def perimeter(array: np.ndarray) -> np.ndarray:

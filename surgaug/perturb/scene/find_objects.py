@@ -50,7 +50,7 @@ def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
 
 
 def _shape_of(obj: SceneObject) -> str:
-    return shape_of(bool(obj.entries), obj.length, obj.width)
+    return shape_of(obj.mask, sum(entry.length for entry in obj.entries))
 
 
 def _of_classes(
