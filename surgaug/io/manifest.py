@@ -2,27 +2,19 @@
 
 synthesize, augment-masks and export write them. Every reader takes the lines that are rows and counts the others: what
 a killed run or a full disk left half-written spoils nothing. A shard keeps its rows in a part of its own,
-`manifest-I-of-N.jsonl`; the shard that finishes last joins the parts. Folders that shards wrote elsewhere are merged by
-copying them together and running any shard's line again. Rows stay on the disk: in memory is only where each begins.
+`manifest-I-of-N.jsonl`, until they are joined (`io.journal`).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict
-
-from surgaug.errors import DataError
-from surgaug.io.atomic import atomic_write
+from typing import Any, TypedDict
 
 MANIFEST = "manifest.jsonl"
 VERSION = 2  # of `Row`; rows of surgaug 0.1 have no version
-_PNG_END = b"IEND\xaeB`\x82"
 
 
 class Origin(TypedDict, total=False):
@@ -141,164 +133,10 @@ def to_line(row: Mapping[str, Any]) -> str:
     return json.dumps({**row, "version": VERSION}, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-class Manifest:
-    """The rows of the samples of one output folder that are complete, by index.
-
-    A sample is complete when a row names just the files that `expected` gives for its index, and all of them are there
-    to their end. Rows of others are passed over, and dropped when the parts are joined.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        expected: Callable[[int], tuple[str, ...] | None],
-        *,
-        part: str = "",
-        required: Collection[str] = (),
-    ):
-        """Reads what lies in `folder`.
-
-        expected: (image, label) or (label,) of a sample, in `folder`; None for an index that is not of this set.
-        part: the shard that new rows belong to. required: keys without which a row does not count.
-        """
-        self._folder, self._expected, self._required = folder, expected, required
-        self._path = part_path(folder, part)
-        self._lock = threading.Lock()
-        self._handle: int | None = None
-        self._at_line_start = True
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Read again what lies in the folder, since other shards write there too."""
-        self._parts = part_paths(self._folder)
-        if self._path not in self._parts:
-            self._parts.append(self._path)
-        self._places: dict[int, tuple[int, int]] = {}  # (number of the part, offset) by index
-        for part, path in enumerate(self._parts):
-            for line in read_lines(path):
-                row = line.row
-                if row is not None and self._is_complete(row):
-                    self._places[row["index"]] = part, line.offset
-
-    def _is_complete(self, row: Row) -> bool:
-        if "index" not in row or not all(key in row for key in self._required):
-            return False
-        files = tuple(str(row[key]) for key in ("image", "label") if key in row)
-        if files != self._expected(row["index"]):  # compared, never followed
-            return False
-        return row["index"] in self._places or all(_is_whole(self._folder / name) for name in files)
-
-    def __contains__(self, index: object) -> bool:
-        return index in self._places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @property
-    def made(self) -> list[int]:
-        """The indices of complete samples, in order; copies of masks are none."""
-        return sorted(index for index in self._places if index >= 0)
-
-    def rows(self, indices: Iterable[int] | None = None) -> Iterator[Row]:
-        """The rows of these indices, or of all in order, read one by one."""
-        with ExitStack() as stack:
-            handles: dict[int, BinaryIO] = {}
-            for line in self._lines(sorted(self._places) if indices is None else indices, handles, stack):
-                row = parse(line)
-                if row is None:
-                    raise DataError(f"{self._folder}: its manifest was changed while it was read; run again")
-                yield row
-
-    def _lines(self, indices: Iterable[int], handles: dict[int, BinaryIO], stack: ExitStack) -> Iterator[bytes]:
-        for index in indices:
-            part, offset = self._places[index]
-            if part not in handles:
-                handles[part] = stack.enter_context(self._parts[part].open("rb"))
-            handles[part].seek(offset)
-            yield handles[part].readline()
-
-    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add rows of samples whose files are there, in a single write of whole lines. Safe from several threads.
-
-        Raises DataError where the disk does not take them.
-        """
-        with self._lock:
-            try:
-                self._write(list(rows))
-            except OSError as error:
-                raise DataError(f"{self._path}: cannot be written ({error.strerror or error})") from error
-
-    def _write(self, rows: list[Mapping[str, Any]]) -> None:
-        if self._handle is None:
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            self._at_line_start = _ends_with_newline(self._path)
-        data = b"" if self._at_line_start else b"\n"  # closes a half row, which stays unreadable and is passed over
-        begin, places = os.fstat(self._handle).st_size, {}
-        for row in rows:
-            places[row["index"]] = self._parts.index(self._path), begin + len(data)
-            data += to_line(row).encode()
-        self._at_line_start = False
-        written = os.write(self._handle, data)
-        if written != len(data):
-            raise OSError(f"{written} of {len(data)} bytes were written: is the disk full?")
-        self._at_line_start = True
-        self._places |= places
-
-    def join(self, indices: Iterable[int] = ()) -> None:
-        """Write `manifest.jsonl` anew by index, of the rows of complete samples in all parts, and remove the parts.
-
-        Raises ValueError where one of `indices` has no row.
-        """
-        if missing := [index for index in indices if index not in self._places]:
-            raise ValueError(f"{len(missing)} samples have no row, the first is {missing[0]}")
-        self.close()
-        order = sorted(self._places)
-        places: dict[int, tuple[int, int]] = {}
-        whole = part_path(self._folder)
-        with ExitStack() as stack, atomic_write(whole) as temporary, temporary.open("wb") as target:
-            for index, line in zip(order, self._lines(order, {}, stack), strict=True):
-                places[index] = 0, target.tell()
-                target.write(line.rstrip(b"\r\n") + b"\n")
-        for path in self._parts:
-            if path != whole:
-                path.unlink(missing_ok=True)
-        self._parts, self._places, self._path = [whole], places, whole
-
-    def close(self) -> None:
-        """Append no more, until the next row."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def __enter__(self) -> Manifest:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
 def is_there(file: str | Path) -> bool:
     """Whether a file that a manifest names is there; False where no file can have that name, or it may not be seen."""
     try:
         return Path(file).is_file()
-    except OSError:
-        return False
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as handle:
-        if not handle.seek(0, os.SEEK_END):
-            return True
-        handle.seek(-1, os.SEEK_END)
-        return handle.read() == b"\n"
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a PNG is there and has its end: what is written here has, but a copy from elsewhere may be cut short."""
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(_PNG_END), os.SEEK_END)
-            return file.read() == _PNG_END
     except OSError:
         return False
 

@@ -12,7 +12,7 @@ from PIL import Image
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.io import output_folder
 from surgaug.io.atomic import write_png
-from surgaug.io.manifest import Manifest
+from surgaug.io.journal import Journal
 from surgaug.labels.contact_sheet import ContactSheet, spread
 from surgaug.labels.label_space import LabelSpace
 from surgaug.perturb.worker import LABELS
@@ -34,7 +34,7 @@ def claim(out: Path, description: Mapping[str, Any]) -> None:
     output_folder.claim(out / DATASET, description, [out / LABELS])
 
 
-def draw_preview(out: Path, manifest: Manifest, maps: LabelMaps, plan: Sequence[int] | np.ndarray, seed: int) -> None:
+def draw_preview(out: Path, manifest: Journal, maps: LabelMaps, plan: Sequence[int] | np.ndarray, seed: int) -> None:
     """`preview.png`: new maps evenly spread over the set, each with its mask before it and the difference after it.
 
     plan: the mask of each sample, a position in `maps`.

@@ -13,8 +13,8 @@ import numpy as np
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.survey import survey
 from surgaug.errors import Interrupted
+from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
-from surgaug.io.manifest import Manifest
 from surgaug.io.output_folder import digest, write_description
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
@@ -73,7 +73,7 @@ def augment_masks(
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
         output.claim(config.out, description)
-        with Manifest(config.out, files_of, required=("classes", "perturbations")) as manifest:
+        with Journal(config.out, files_of, required=("classes", "perturbations")) as manifest:
             for row in manifest.rows():
                 emit(config.out / row["label"])
             chunks = list(_chunks(plan, originals, manifest))
@@ -151,7 +151,7 @@ def _chunks(plan: np.ndarray, originals: dict[int, str], there: Container[int]) 
 def _run_all(
     job: Job,
     chunks: list[Chunk],
-    manifest: Manifest,
+    manifest: Journal,
     total: int,
     workers: int,
     feedback: Feedback,

@@ -12,7 +12,7 @@ from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.writer import DatasetWriter
 from surgaug.io.atomic import write_png
 from surgaug.io.images import read_image
-from surgaug.io.manifest import Manifest
+from surgaug.io.journal import Journal
 from surgaug.io.output_folder import write_description
 from surgaug.labels.contact_sheet import ContactSheet, spread
 from surgaug.models.checkpoint import LoadedModel
@@ -47,7 +47,7 @@ def describe(
 
 
 def finish(
-    target: DatasetWriter, manifest: Manifest, description: dict[str, Any], frames: Sequence[WrittenItem]
+    target: DatasetWriter, manifest: Journal, description: dict[str, Any], frames: Sequence[WrittenItem]
 ) -> None:
     """With all samples there: sort the manifest, write the layout's index files, draw the contact sheet, and write the
     description with the counts."""
@@ -67,7 +67,7 @@ def finish(
     write_description(target.description_file, description | found)
 
 
-def draw_preview(target: DatasetWriter, manifest: Manifest, description: dict[str, Any]) -> None:
+def draw_preview(target: DatasetWriter, manifest: Journal, description: dict[str, Any]) -> None:
     """`preview.png`: samples evenly spread over the data set, each label map beside its image."""
     out, n = target.root, len(manifest)
     chosen = spread(n, PAIRS)

@@ -16,8 +16,8 @@ import numpy as np
 
 from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import Interrupted, ModelError
+from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock, in_turn
-from surgaug.io.manifest import Manifest
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
 from surgaug.runtime.device import is_out_of_memory
@@ -82,7 +82,7 @@ def synthesize(
         frames = [samples.frame(k) for k in range(config.n)]
         target.claim(description, frames)
         mine = plan.take_shard(plan.arrange(samples.masks), shard).tolist()
-        manifest = Manifest(
+        manifest = Journal(
             out,
             lambda k: target.paths(frames[k]) if 0 <= k < config.n else None,
             part=shard.name,
@@ -122,7 +122,7 @@ def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
 def _synthesize_all(
     inputs: Inputs,
     target: DatasetWriter,
-    manifest: Manifest,
+    manifest: Journal,
     samples: Samples,
     engine: Engine | None,
     todo: list[int],

@@ -12,7 +12,7 @@ import numpy as np
 from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
-from surgaug.io.manifest import Manifest
+from surgaug.io.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Writer:
     on its way, leaving it by an exception drops what has not begun.
     """
 
-    def __init__(self, target: DatasetWriter, manifest: Manifest, workers: int, capacity: int):
+    def __init__(self, target: DatasetWriter, manifest: Journal, workers: int, capacity: int):
         self._target, self._manifest, self._capacity = target, manifest, capacity
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
         self._pending: deque[Future[dict[str, Any]]] = deque()

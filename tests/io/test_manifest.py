@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from surgaug.io.atomic import write_png
-from surgaug.io.manifest import Manifest, part_path, part_paths, read_lines, read_rows
+from surgaug.io.journal import Journal
+from surgaug.io.manifest import part_path, part_paths, read_lines, read_rows
 
 
 def names(k):
@@ -35,14 +36,14 @@ def rows(path):
 
 def test_half_a_row_is_passed_over_and_does_not_spoil_the_next(tmp_path):
     path = part_path(tmp_path)
-    with Manifest(tmp_path, names) as manifest:
+    with Journal(tmp_path, names) as manifest:
         manifest.append([row(0)])
         manifest.append([row(1)])
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
         before = [r["index"] for r in rows(path)]
-        with Manifest(tmp_path, names) as manifest:
+        with Journal(tmp_path, names) as manifest:
             manifest.append([row(2)])
         after = [r["index"] for r in rows(path)]
         # a row that lacks nothing but its newline may count once the newline is there
@@ -50,7 +51,7 @@ def test_half_a_row_is_passed_over_and_does_not_spoil_the_next(tmp_path):
 
 
 def test_a_sample_is_complete_with_its_row_and_both_files(tmp_path):
-    with Manifest(tmp_path, of_six) as manifest:
+    with Journal(tmp_path, of_six) as manifest:
         for k in range(4):
             finish(tmp_path, k)
             manifest.append([row(k)])
@@ -58,35 +59,35 @@ def test_a_sample_is_complete_with_its_row_and_both_files(tmp_path):
     finish(tmp_path, 4)  # files without a row
     (tmp_path / names(1)[0]).unlink()
     (tmp_path / names(2)[1]).write_bytes((tmp_path / names(2)[1]).read_bytes()[:-1])  # a copy cut short
-    done = Manifest(tmp_path, of_six)
+    done = Journal(tmp_path, of_six)
     assert [k in done for k in range(6)] == [True, False, False, True, False, False]
 
 
 def test_rows_without_what_is_needed_of_them_do_not_count(tmp_path):
     finish(tmp_path, 0)
     finish(tmp_path, 1)
-    with Manifest(tmp_path, names) as manifest:
+    with Journal(tmp_path, names) as manifest:
         manifest.append([row(0), {key: value for key, value in row(1).items() if key != "classes"}])
-    assert Manifest(tmp_path, names).made == [0, 1]
-    assert Manifest(tmp_path, names, required=("classes",)).made == [0]
+    assert Journal(tmp_path, names).made == [0, 1]
+    assert Journal(tmp_path, names, required=("classes",)).made == [0]
 
 
 def test_parts_are_joined_sorted_and_removed(tmp_path):
     for k in range(6):
         finish(tmp_path, k)
     for part, indices in (("1-of-2", (4, 0, 2)), ("2-of-2", (3, 1, 5, 1))):
-        with Manifest(tmp_path, of_six, part=part) as manifest:
+        with Journal(tmp_path, of_six, part=part) as manifest:
             for k in indices:
                 manifest.append([row(k, note="é")])
             manifest.append([row(3, image="../elsewhere.png")])  # of another data set
     assert len(part_paths(tmp_path)) == 2
-    manifest = Manifest(tmp_path, of_six, part="2-of-2")
+    manifest = Journal(tmp_path, of_six, part="2-of-2")
     manifest.join(range(6))
     assert [p.name for p in part_paths(tmp_path)] == ["manifest.jsonl"]
     lines = (tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["index"] for line in lines] == list(range(6)) and "é" in lines[0]
     assert [r["index"] for r in manifest.rows()] == list(range(6))
-    again = Manifest(tmp_path, of_six)
+    again = Journal(tmp_path, of_six)
     again.join(range(6))  # again changes nothing
     assert (tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines() == lines
     with pytest.raises(ValueError, match="1 samples have no row, the first is 6"):
@@ -96,7 +97,7 @@ def test_parts_are_joined_sorted_and_removed(tmp_path):
 def test_what_another_shard_wrote_meanwhile_is_seen(tmp_path):
     for k in range(2):
         finish(tmp_path, k)
-    first, second = (Manifest(tmp_path, names, part=f"{i}-of-2") for i in (1, 2))
+    first, second = (Journal(tmp_path, names, part=f"{i}-of-2") for i in (1, 2))
     first.append([row(0)])
     second.append([row(1)])
     first.refresh()
@@ -116,7 +117,7 @@ def test_rows_stay_on_the_disk(tmp_path):
     write_png(tmp_path / "labels" / "a.png", np.zeros((1, 1), np.uint8))
     for k in range(2000):
         (tmp_path / name(k)[0]).hardlink_to(tmp_path / "labels" / "a.png")
-    with Manifest(tmp_path, name) as manifest:
+    with Journal(tmp_path, name) as manifest:
         tracemalloc.start()
         for k in reversed(range(2000)):
             manifest.append([{"index": k, "label": name(k)[0], "refused": {"x" * 2000: k}}])
@@ -125,7 +126,7 @@ def test_rows_stay_on_the_disk(tmp_path):
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
     assert held < 2000 * 400, "bytes"
-    with Manifest(tmp_path, name) as again:
+    with Journal(tmp_path, name) as again:
         assert next(again.rows([1500]))["refused"] == {"x" * 2000: 1500} and len(again) == 2000
 
 
