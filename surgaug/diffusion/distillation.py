@@ -1,7 +1,8 @@
 """Progressive distillation (Salimans & Ho 2022): one step of a student does what several of its teacher do.
 
-The student's sampler is DDIM over few noise levels. Between two of them the teacher goes its own way, in as many steps
-of DPM-Solver++ as it needs; the student learns the one estimate of x_0 with which DDIM lands where the teacher does.
+The student's sampler is DDIM over few noise levels. Between two of them the teacher takes as many steps
+of DPM-Solver++ as it needs; the student's target is the one estimate of x_0 with which DDIM lands where the teacher
+does.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import teacher_levels
 from surgaug.errors import UsageError
 
-# How a student is sampled: on the levels that it was taught, in the way that it was taught.
+# How a student is sampled: on the levels that it was trained on, by the sampler that its targets are for.
 SAMPLER, SPACING = "ddim", "student"
 
 
 def check(prediction: str) -> None:
     """UsageError for a teacher that predicts eps, which at the noisiest level says nothing of x_0 (section 4)."""
     if prediction == "eps":
-        raise UsageError("--distill: no student can be had of a teacher that predicts 'eps'; train one for x0 or v")
+        raise UsageError("--distill: a teacher that predicts 'eps' cannot be distilled; train one for x0 or v")
 
 
 def segments(schedule: Schedule, steps: int) -> list[list[float]]:
-    """alpha_bar along the teacher's way for each of the student's `steps` steps, noisiest first.
+    """The teacher's noise levels (alpha_bar) within each of the student's `steps` steps, noisiest first.
 
     The first and the last value of each are where the student's step begins and where it lands.
     """
@@ -36,7 +37,7 @@ def segments(schedule: Schedule, steps: int) -> list[list[float]]:
     return [levels[i * length : (i + 1) * length + 1] for i in range(steps)]
 
 
-def taught(denoise: Callable[[Tensor, float], Tensor], x_t: Tensor, segment: list[float]) -> Tensor:
+def x0_target(denoise: Callable[[Tensor, float], Tensor], x_t: Tensor, segment: list[float]) -> Tensor:
     """The estimate of x_0 [B, ...] that takes x_t [B, ...] in one step of DDIM to where the teacher's steps take it.
 
     denoise: the teacher's, as samplers take it. segment: one of `segments`; x_t is at its first level. With x_s where

@@ -1,4 +1,4 @@
-"""What the adversarial methods share: players that take turns, their losses, the learning rate, and validation."""
+"""What the adversarial methods share: networks with optimizers of their own, losses, learning rate, and validation."""
 
 from __future__ import annotations
 
@@ -15,33 +15,37 @@ from torch import Tensor, nn
 from surgaug.models.spade import class_shares
 from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.distributed import ProcessGroup
+from surgaug.runtime.feedback import Task
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import apply
 from surgaug.training.frames import Frames
-from surgaug.training.validation import fixed_frames, sheet_of
+from surgaug.training.validation import SHEET, fixed_frames, sheet_of
 
 JITTER = 0.1
 """`zoom` of the papers: frames of 286 pixels cut to 256 (pix2pix, appendix 6.2; the code of CycleGAN and SPADE)."""
 
 
-class Player:
-    """A network, or several that move together, with Adam; `rate` is its learning rate over that of the run."""
+class OptimizedNetwork:
+    """A network (or several in one module) with an Adam optimizer of its own.
+
+    rate: its learning rate, as a multiple of the run's.
+    """
 
     def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float], device: torch.device):
         self.net, self.rate = net, rate
         self.optimizer = torch.optim.Adam(net.parameters(), betas=betas, fused=device.type != "mps")
 
     def step(self, loss: Tensor, scaler: torch.amp.GradScaler) -> float:
-        """One step down `loss`; returns the norm of its gradient."""
+        """One optimizer step that lowers `loss`, a scalar. Returns the norm of the gradient."""
         self.optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         return apply(self.net, [self.optimizer], scaler, math.inf)
 
 
 class Adversarial:
-    """The common part of an adversarial `Method`; see `training.methods`. `players` names the two that take turns."""
+    """The common part of the adversarial methods; see `training.methods`. A method adds generator and discriminator."""
 
-    paired, trained = True, None
+    paired, compiled_module = True, None
     net: Any  # of one of `models/families`, each with methods of its own
 
     def __init__(
@@ -57,21 +61,21 @@ class Adversarial:
         self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
         self.sampling = {"schedule": {}, "prediction": "image", "defaults": {}}
         self.parts: dict[str, Any] = {"scaler": self.scaler}
-        self.players: list[Player] = []
+        self.optimized: list[OptimizedNetwork] = []
 
-    def add_player(self, name: str, net: nn.Module, rate: float, betas: tuple[float, float]) -> Player:
-        """A player whose weights and optimizer are kept for resuming."""
-        player = Player(net, rate, betas, self.device)
-        self.players.append(player)
-        self.parts |= {name: net, f"{name}_optimizer": player.optimizer}
-        return player
+    def add(self, name: str, net: nn.Module, rate: float, betas: tuple[float, float]) -> OptimizedNetwork:
+        """Give `net` an optimizer; both are kept in the run's state, as `name` and `name`_optimizer."""
+        added = OptimizedNetwork(net, rate, betas, self.device)
+        self.optimized.append(added)
+        self.parts |= {name: net, f"{name}_optimizer": added.optimizer}
+        return added
 
     def set_rate(self, step: int, progress: float) -> float:
         """The full rate in the first half, then linearly to zero, as all three papers have it."""
         lr = self.config.lr * min(1.0, 2 * (1 - min(1.0, progress)))
-        for player in self.players:
-            for group in player.optimizer.param_groups:
-                group["lr"] = lr * player.rate
+        for network in self.optimized:
+            for group in network.optimizer.param_groups:
+                group["lr"] = lr * network.rate
         return lr
 
     def to_device(self, images: np.ndarray, index_maps: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -82,8 +86,8 @@ class Adversarial:
         """[b, H, W] to float [b, K, H, W]."""
         return class_shares(index_map, self.num_classes, torch.float32)
 
-    def paint(self, index_map: Tensor) -> Tensor:
-        """Pictures [b, 3, H, W] of the maps with noise from torch's generator."""
+    def generate(self, index_map: Tensor) -> Tensor:
+        """Images [b, 3, H, W] of the maps, with noise from torch's generator."""
         shapes = self.net.noise_shapes(tuple(index_map.shape[-2:]))
         # Drawn on the CPU: the same numbers on any device.
         noise = [torch.randn(len(index_map), *shape).to(self.device) for shape in shapes]
@@ -94,12 +98,12 @@ class Adversarial:
         return autocast(self.device, self.dtype)
 
     def halve(self) -> bool:
-        """These batches are small, and their norms see the whole of them: they are not cut."""
+        """False: a batch cannot be computed in smaller pieces, since its normalisation layers need the whole of it."""
         return False
 
-    def validation(self, frames: Frames) -> Validation:
-        """Validation by frames that were held out."""
-        return Validation(frames, self.config.validate_frames, self.device, self.dtype)
+    def validation(self, frames: Frames) -> ImageValidation:
+        """Validation on the frames that are held out."""
+        return ImageValidation(frames, self.config.validate_frames, self.device, self.dtype)
 
 
 @contextmanager
@@ -125,40 +129,42 @@ def least_squares(answer: Tensor, real: bool) -> Tensor:
 
 
 def hinge(answer: Tensor, real: bool) -> Tensor:
-    """The discriminator's hinge loss (Lim and Ye 2017; Miyato 2018). The painter's is the mean answer, negated."""
+    """The discriminator's hinge loss (Lim and Ye 2017; Miyato 2018). The generator's is the mean answer, negated."""
     return F.relu(1 - answer.float() if real else 1 + answer.float()).mean()
 
 
-def feature_matching(real: Iterable[Tensor], painted: Iterable[Tensor]) -> Tensor:
+def feature_matching(real: Iterable[Tensor], fake: Iterable[Tensor]) -> Tensor:
     """Sum over a discriminator's layers of the mean absolute difference (pix2pixHD, Wang 2018, equation 4)."""
-    losses = [F.l1_loss(b.float(), a.detach().float()) for a, b in zip(real, painted, strict=True)]
+    losses = [F.l1_loss(b.float(), a.detach().float()) for a, b in zip(real, fake, strict=True)]
     return torch.stack(losses).sum()
 
 
-class Validation:
-    """Fixed frames and fixed noise: the mean absolute difference of painted and real images, and a sheet of both."""
+class ImageValidation:
+    """On fixed frames, with fixed noise: how far synthetic images are from the real ones, and a sheet of both."""
 
     def __init__(self, frames: Frames, count: int, device: torch.device, dtype: torch.dtype | None):
         self.device, self.dtype = device, dtype
         self.images, self.index_maps = fixed_frames(frames, count)
         self.palette = frames.paired.space.palette
+        self.work = len(self.images) + min(SHEET, len(self.images))
 
-    def losses(self, net: nn.Module, batch: int) -> list[float]:
-        """A single value: mean |painted - real|, of images in [-1, 1]."""
+    def losses(self, net: nn.Module, batch: int, bar: Task) -> list[float]:
+        """A single value: mean |synthetic - real|, of images in [-1, 1]."""
         total = 0.0
         for i in range(0, len(self.images), batch):
-            painted = self._paint(net, i, i + batch)
-            total += (
-                (painted - to_tensor(self.images[i : i + batch], self.device)).abs().mean(dim=(1, 2, 3)).sum().item()
-            )
+            difference = self._sample(net, i, i + batch) - to_tensor(self.images[i : i + batch], self.device)
+            total += difference.abs().mean(dim=(1, 2, 3)).sum().item()
+            bar.advance(len(difference))
         return [total / len(self.images)]
 
-    def sheet(self, net: nn.Module) -> np.ndarray:
-        """Rows of label map, real frame and painted one; uint8 [3H, nW, 3]."""
-        return sheet_of(self.palette[self.index_maps], self.images, lambda n: to_images(self._paint(net, 0, n)))
+    def sheet(self, net: nn.Module, bar: Task) -> np.ndarray:
+        """Rows of label map, real frame and synthetic image; uint8 [3H, nW, 3]."""
+        sheet = sheet_of(self.palette[self.index_maps], self.images, lambda n: to_images(self._sample(net, 0, n)))
+        bar.advance(min(SHEET, len(self.images)))
+        return sheet
 
     @torch.inference_mode()
-    def _paint(self, net: Any, start: int, stop: int) -> Tensor:
+    def _sample(self, net: Any, start: int, stop: int) -> Tensor:
         index_map = to_device(self.index_maps[start:stop], self.device)
         noise = []
         for shape in net.noise_shapes(self.index_maps.shape[-2:]):

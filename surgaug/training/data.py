@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
-from surgaug.datasets.item import Item
+from surgaug.datasets.item import Item, fingerprint
+from surgaug.datasets.pairing import natural
 from surgaug.datasets.splits import group_of, hold_out
-from surgaug.datasets.survey import survey
+from surgaug.datasets.survey import Survey, survey
 from surgaug.errors import DataError
+from surgaug.labels.class_statistics import ClassStatistics, statistics_of, touching_classes
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import read_header
+from surgaug.models.style import style_code
+from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_threads
 from surgaug.training.config import TrainConfig
 from surgaug.training.frames import Frames
 
 HELD_OUT = 0.05
 # Below this many frames none can be spared; validation then looks at the training frames, and says so.
 TOO_FEW = 20
+STYLES = 1024  # frames whose style codes go into the model file; 100 bytes each
+MAPS_LOOKED_AT = 512  # for the classes that touch: tells shares to about two in a hundred
+WHOLE = 1 << 20  # bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows
+
+# By the frame's name: digests of its image and of its label map.
+Digests = dict[str, list[str]]
 
 
-def load_data(config: TrainConfig, feedback: Feedback) -> tuple[Frames, Frames, dict[str, Any], np.ndarray]:
-    """Training frames, validation frames, class statistics, and presence bool [N, K] of the training frames.
+@dataclass(frozen=True)
+class TrainingData:
+    """Training frames, validation frames, statistics of the former's classes; presence: bool [N, K]."""
 
-    DataError names the file and the value when a frame cannot be used.
-    """
+    frames: Frames
+    val: Frames
+    statistics: ClassStatistics
+    presence: np.ndarray
+
+
+def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
+    """Open, check and read the frames. DataError names the file and the value when one cannot be used."""
     paired = open_pairs(
         Path(config.data),
         classes=LabelSpace.from_dict(read_header(Path(config.distill))["space"]) if config.distill else config.classes,
@@ -54,8 +72,51 @@ def load_data(config: TrainConfig, feedback: Feedback) -> tuple[Frames, Frames, 
         feedback.info(f"{len(val)} frames held out for validation (name others with --val)")
     frames = Frames(train, config.size, feedback, "reading frames")
     val_frames = frames if val is train else Frames(val, config.size, feedback, "reading validation frames")
-    statistics = {"frames": len(train), "pixels": seen.pixels.tolist(), "presence": seen.presence.tolist()}
-    return frames, val_frames, statistics, seen.presence_by_item
+    return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item)
+
+
+def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:
+    chosen = _spread(len(train), MAPS_LOOKED_AT)
+    contacts = list(in_threads(lambda i: touching_classes(train.load_label(i), train.space), chosen))
+    return statistics_of(train.space.ids, seen.presence_by_item, seen.pixels, contacts)
+
+
+def digests(data: TrainingData, feedback: Feedback) -> Digests:
+    """What the files of all frames hold, so that it can be told later whether they are the same."""
+    items = {item.name: item for item in data.frames.paired.items}
+    if data.val is not data.frames:  # of --val, where names may be the same
+        items |= {f"val/{item.name}": item for item in data.val.paired.items}
+    found = in_threads(_digest, list(items.values()), feedback=feedback, title="comparing frames")
+    return dict(zip(items, found, strict=True))
+
+
+def _digest(item: Item) -> list[str]:
+    image, label = item.files
+    size, digest = image.stat().st_size, hashlib.blake2b(digest_size=8)
+    with image.open("rb") as file:
+        digest.update(b"%d " % size)
+        digest.update(file.read(WHOLE if size <= WHOLE else WHOLE // 2))
+        if size > WHOLE:
+            file.seek(size - WHOLE // 2)
+            digest.update(file.read())
+    return [digest.hexdigest(), fingerprint(label)[:16]]
+
+
+def style_bank(frames: Frames) -> list[dict[str, Any]]:
+    """Name, video (or None) and style code of the frames, at most `STYLES` evenly spaced ones: what a user of the
+    model can choose from when sampling.
+    """
+    bank = []
+    for i in _spread(len(frames), STYLES):
+        item, (image, _) = frames.paired.items[i], frames.view(i)
+        code = style_code(to_tensor(image[None], "cpu"))[0]
+        bank.append({"name": item.name, "video": item.video, "code": [round(v, 4) for v in code.tolist()]})
+    return bank
+
+
+def _spread(total: int, most: int) -> list[int]:
+    """At most `most` of `total` numbers, evenly spaced."""
+    return np.linspace(0, total - 1, min(most, total)).round().astype(int).tolist()
 
 
 def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:
@@ -73,12 +134,8 @@ def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:
     if len(items) < TOO_FEW:
         everything = only(items)
         return everything, everything
-    groups = sorted({group_of(i) for i in items}, key=_natural)
+    groups = sorted({group_of(i) for i in items}, key=natural)
     shuffled = np.random.default_rng([seed, 3]).permutation(len(groups)).tolist()
     frames = max(1, round(HELD_OUT * len(items)))
     held = hold_out([group_of(i) for i in items], [groups[g] for g in shuffled], frames, most=len(items) // 2)
     return only([i for i in items if group_of(i) not in held]), only([i for i in items if group_of(i) in held])
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"(\d+)", name)]

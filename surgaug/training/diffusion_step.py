@@ -1,4 +1,4 @@
-"""One optimizer step: noise for the global batch, this process's part of it, in as many pieces as memory asks for."""
+"""The parts of one optimizer step of the diffusion model: draw, make the batch, gradient, apply."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from surgaug.training.config import TrainConfig
 FINAL_LR = 0.01
 
 
-class Trained(nn.Module):
-    """The network with its label encoding in one forward, which is what DDP must see."""
+class NetWithLabels(nn.Module):
+    """The network and its label encoding as one forward pass: DDP sums only the gradients of a single forward."""
 
     def __init__(self, net: SemanticUNet):
         super().__init__()
@@ -35,27 +35,33 @@ class Trained(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Seen and wanted by the network: x_t, wanted [b, 3, H, W]; noise_level, weight [b]; index_map [b, H, W];
-    style [b, 7], NaN where it is kept from the network.
+    """What the network is given, and the target of its output.
+
+    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. index_map: uint8 [b, H, W]. style:
+    [b, 7], NaN where the network is not told.
     """
 
     x_t: Tensor
     noise_level: Tensor
     index_map: Tensor
     style: Tensor
-    wanted: Tensor
+    target: Tensor
     weight: Tensor | None
 
     def pieces(self, n: int) -> list[Batch]:
         """The batch in `n` parts of (nearly) equal size."""
-        columns = [t.chunk(n) for t in (self.x_t, self.noise_level, self.index_map, self.style, self.wanted)]
+        columns = [t.chunk(n) for t in (self.x_t, self.noise_level, self.index_map, self.style, self.target)]
         weights = self.weight.chunk(n) if self.weight is not None else [None] * len(columns[0])
         return [Batch(*parts) for parts in zip(*columns, weights, strict=True)]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Frames x_0 and noise eps [b, 3, H, W], levels alpha_bar float64 [b] on the CPU; the rest as in `Batch`."""
+    """What is drawn for a step, before noise and frames are mixed.
+
+    x_0, eps: frames and noise [b, 3, H, W]. alpha_bar: noise levels float64 [b] on the CPU. index_map, style: as in
+    `Batch`.
+    """
 
     x_0: Tensor
     eps: Tensor
@@ -85,7 +91,7 @@ def drop_labels(
 
 
 def make_batch(config: TrainConfig, drawn: Drawn, device: torch.device) -> Batch:
-    """What the network sees of the frames and noise that were drawn, and what it should say."""
+    """The frames with their noise added, and the target that the run's parameterisation asks for."""
     weight = None
     if config.min_snr_gamma is not None:
         weight = min_snr_weight(config.prediction, drawn.alpha_bar, config.min_snr_gamma, config.min_snr_floor)
@@ -109,8 +115,10 @@ def draw(
     part: slice,
     device: torch.device,
 ) -> Drawn:
-    """Noise, levels and label dropout are drawn for the whole global batch from (seed, step), then cut to `part`: the
-    same whatever the number of processes, and after any resume.
+    """Draw noise, noise levels and label dropout for a step, and cut them to this process's `part` of the batch.
+
+    They are drawn for the whole global batch from (seed, step): the same for any number of processes, and after a
+    resume. images uint8 [b, H, W, 3] and index_maps uint8 [b, H, W] are those of `part`.
     """
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     b, (height, width) = config.batch, config.size
@@ -146,7 +154,7 @@ def gradient(
         with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
             with autocast(piece.x_t.device, dtype):
                 out = model(piece.x_t, piece.noise_level, piece.index_map, piece.style)
-            value = loss(out, piece.wanted, piece.weight, config.loss).sum() / size
+            value = loss(out, piece.target, piece.weight, config.loss).sum() / size
             scaler.scale(value).backward()
         total += value.item()
     return total
@@ -155,7 +163,7 @@ def gradient(
 def apply(
     net: nn.Module, optimizers: Sequence[torch.optim.Optimizer], scaler: torch.amp.GradScaler, clip: float
 ) -> float:
-    """Clip and step; returns the gradient's norm. Nothing is changed when it is not finite."""
+    """Clip the gradient, step, and clear it. Returns its norm; if that is not finite, no weight changes."""
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
     norm = float(nn.utils.clip_grad_norm_(net.parameters(), clip))

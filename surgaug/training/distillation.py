@@ -1,4 +1,7 @@
-"""A student's lessons: where its teacher goes from real frames with noise on them (`diffusion/distillation.py`)."""
+"""Targets of distillation: what a student should predict for real frames with noise on them.
+
+They are computed by the teacher, in every step of training (`diffusion/distillation.py`).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from surgaug.training.validation import Validation
 
 
 class Teacher:
-    """The network that is distilled. `segments`: its way, cut where its student lands."""
+    """The network that is distilled. `segments`: its noise levels within each step of the student."""
 
     def __init__(self, config: TrainConfig, device: torch.device, dtype: torch.dtype | None):
         self.net = load_model(Path(str(config.distill)), device).net
@@ -42,9 +45,9 @@ class Teacher:
         below = math.inf if config.teacher_guidance_below is None else config.teacher_guidance_below
         return clip_x0(guided(plain, self._denoiser(both), config.teacher_guidance, below))
 
-    def answer(self, denoise: Denoise, x_t: Tensor, segment: list[float]) -> Tensor:
+    def target(self, denoise: Denoise, x_t: Tensor, segment: list[float]) -> Tensor:
         """What a student should put out for x_t [B, 3, H, W] at the segment's first level."""
-        return from_x0(self.config.prediction, distillation.taught(denoise, x_t, segment), x_t, segment[0])
+        return from_x0(self.config.prediction, distillation.x0_target(denoise, x_t, segment), x_t, segment[0])
 
     def _condition(self, index_map: Tensor, style: Tensor | None) -> Conditioning:
         with autocast(self.device, self.dtype):
@@ -55,24 +58,24 @@ class Teacher:
 
     @torch.no_grad()
     def batch(self, drawn: Drawn, step: int, part: slice) -> Batch:
-        """As `step.make_batch`, with the teacher's answers in place of the frames.
+        """As `diffusion_step.make_batch`, with the teacher's targets.
 
-        Sample k of the global batch is on level (step + k) mod steps, so that every batch has all levels.
+        Sample k of the global batch is at level (step + k) mod steps, so that every batch has all levels.
         """
         turns = (step + torch.arange(self.config.batch)[part]) % len(self.segments)
         alpha_bar = torch.tensor([segment[0] for segment in self.segments], dtype=torch.float64)[turns]
         x_t = add_noise(drawn.x_0, drawn.eps, alpha_bar)
-        wanted = torch.empty_like(x_t)
+        target = torch.empty_like(x_t)
         for i in turns.unique().tolist():
             chosen = torch.nonzero(turns == i).flatten().to(self.device)
             denoise = self.denoise(drawn.index_map[chosen], drawn.style[chosen])
-            wanted[chosen] = self.answer(denoise, x_t[chosen], self.segments[i])
+            target[chosen] = self.target(denoise, x_t[chosen], self.segments[i])
         noise_level = alpha_bar.sqrt().to(self.device, torch.float32)
-        return Batch(x_t, noise_level, drawn.index_map, drawn.style, wanted, None)
+        return Batch(x_t, noise_level, drawn.index_map, drawn.style, target, None)
 
 
 class StudentValidation(Validation):
-    """As `Validation`, on the student's own levels and against its teacher; the sheet is painted as students paint."""
+    """As `Validation`, at the student's own noise levels and against its teacher; its sheet is sampled in few steps."""
 
     sampler, spacing = distillation.SAMPLER, distillation.SPACING
 
@@ -84,8 +87,8 @@ class StudentValidation(Validation):
         self.teacher, self.steps = teacher, config.student_steps
         self.levels = torch.tensor([segment[0] for segment in reversed(teacher.segments)], dtype=torch.float64)
 
-    def lessons(self, part: slice, x_0: Tensor, eps: Tensor) -> Callable[[int, Tensor], Tensor]:
-        """What the teacher says."""
+    def targets(self, part: slice, x_0: Tensor, eps: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """The teacher's predictions in place of those that the frames ask for."""
         index_map = to_device(self.index_maps[part], self.device)
         denoise = self.teacher.denoise(index_map, style_code(x_0) if self.teacher.net.config.style else None)
-        return lambda k, x_t: self.teacher.answer(denoise, x_t, self.teacher.segments[-1 - k])
+        return lambda k, x_t: self.teacher.target(denoise, x_t, self.teacher.segments[-1 - k])

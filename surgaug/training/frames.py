@@ -1,6 +1,6 @@
 """Training frames: kept near the training size, drawn in a balanced order, flipped and zoomed with their maps.
 
-Every random choice is a function of (seed, position), never of a generator's history: the order and the pictures after
+Every random choice is a function of (seed, position), never of a generator's history: the order and the crops after
 a resume are those of an uninterrupted run, and any number of processes sees the same global batch.
 """
 
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
+from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_threads
 
 # Frames are kept at up to twice the training size: a box filter over that equals one over the original, and zooming
 # in by as much loses nothing.
@@ -27,17 +30,16 @@ class Frames:
 
     def __init__(self, paired: PairedFrames, size: tuple[int, int], feedback: Feedback, task: str):
         self.paired, self.size = paired, size
-        self.names = [item.name for item in paired.items]
+        # What is kept are indices; they are resized as what they are, by a space whose ids are its indices.
+        classes = tuple(replace(c, id=i) for i, c in enumerate(paired.space.classes))
+        self._indices = replace(paired.space, classes=classes, ignore=IGNORE_INDEX)
         first = self._load(0)
         self.cached = first[0].nbytes * 4 // 3 * len(paired) <= MEMORY_LIMIT
         self.store: list[tuple[np.ndarray, np.ndarray]] = []
         if not self.cached:
             feedback.info(f"{len(paired)} frames do not fit into {MEMORY_LIMIT >> 30} GiB: decoded again at each use")
             return
-        with feedback.task(task, len(paired), "frames") as bar, ThreadPoolExecutor(4) as pool:
-            for pair in pool.map(self._load, range(len(paired))):
-                self.store.append(pair)
-                bar.advance()
+        self.store = list(in_threads(self._load, range(len(paired)), 4, feedback, task, "frames"))
 
     def _load(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         image, label_map = self.paired.load_image(i), self.paired.load_label(i)
@@ -81,8 +83,7 @@ class Frames:
         image, index_map = image[window], index_map[window]
         if (ch, cw) != (height, width):
             image = resize_image(image, self.size)
-            space = self.paired.space
-            index_map = space.to_index(resize_label_map(space.to_ids(index_map), self.size, space))
+            index_map = resize_label_map(index_map, self.size, self._indices)
         return image, index_map
 
 

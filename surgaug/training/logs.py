@@ -8,20 +8,20 @@ from typing import Any
 
 from surgaug.io.atomic import atomic_write
 
+FILE = "metrics.csv"
 FIELDS = [
-    "step", "minutes", "images", "loss", "judge_loss", "lr", "grad_norm", "images_per_s", "val_loss", "val_by_level",
+    "step", "minutes", "images", "loss", "discriminator_loss", "lr", "grad_norm", "images_per_s", "val_loss",
+    "val_by_level",
 ]  # fmt: skip
+OLD_FIELDS = {"judge_loss": "discriminator_loss"}  # as version 0.1 wrote it
 
 
 class Logs:
     """Rows of `FIELDS`; after a resume, rows beyond the step resumed from are dropped, so that no step stands twice."""
 
     def __init__(self, run: Path, step: int):
-        self.path = run / "metrics.csv"
-        kept: list[dict[str, str]] = []
-        if step and self.path.exists():
-            with self.path.open(newline="") as f:
-                kept = [row for row in csv.DictReader(f) if row["step"].isdigit() and int(row["step"]) <= step]
+        self.path = run / FILE
+        kept = _rows_until(self.path, step) if step and self.path.exists() else []
         # Replaced whole, so that a kill just here does not cost the rows so far.
         with atomic_write(self.path) as temporary, temporary.open("w", newline="") as f:
             table = csv.DictWriter(f, FIELDS, restval="", extrasaction="ignore")
@@ -49,6 +49,17 @@ class Logs:
         self.file.close()
         if self.board:
             self.board.close()
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    """The whole rows up to `step`; the half row of a killed run is none."""
+    import pandas as pd
+
+    rows = (
+        pd.read_csv(path, dtype=str, keep_default_na=False, on_bad_lines="skip").fillna("").rename(columns=OLD_FIELDS)
+    )
+    number = pd.to_numeric(rows["step"], errors="coerce")
+    return rows[number.le(step) & rows["minutes"].ne("")].to_dict("records")
 
 
 def _tensorboard(run: Path, step: int) -> Any:

@@ -5,32 +5,33 @@ from __future__ import annotations
 import copy
 import math
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from surgaug.errors import Interrupted, ModelError, UsageError
-from surgaug.io.atomic import clean_leftovers, write_png
+from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock
+from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
-from surgaug.models.checkpoint import save_model, transfer
+from surgaug.models.checkpoint import transfer
 from surgaug.models.compiled import Compiler
-from surgaug.runtime.device import pick_device, pick_precision
+from surgaug.runtime.device import is_out_of_memory, pick_device, pick_precision
 from surgaug.runtime.distributed import ProcessGroup, join, leave
-from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.runtime.interrupt import graceful
 from surgaug.training import ema, methods
-from surgaug.training.attempt import attempt
-from surgaug.training.config import TrainConfig, check, to_dict
-from surgaug.training.data import load_data
+from surgaug.training.config import TrainConfig, check
+from surgaug.training.data import digests, load_data, style_bank
 from surgaug.training.frames import batches, repeat_factors
 from surgaug.training.logs import Logs
 from surgaug.training.presets import PHANTOM, check_student, start_file
-from surgaug.training.run_folder import prepare, save_state, write_status
-from surgaug.training.styles import style_bank
-from surgaug.version import __version__
+from surgaug.training.run_folder import Checkpoints, Position, claim, find_run, read_run, refuse_other_data
 
 LOG_SECONDS = 5.0
 
@@ -48,8 +49,8 @@ class TrainResult:
 def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:
     """Train as configured into `config.out`; goes on where an earlier run of the same settings stopped.
 
-    UsageError and DataError come before anything long starts. ModelError: the loss is no longer finite (the last save
-    is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
+    UsageError and DataError come before anything long starts, and before the folder is made. ModelError: the loss is no
+    longer finite (the last save is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
     """
     check(config)
     check_student(config)
@@ -60,172 +61,230 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
             raise UsageError(f"--model {config.model} trains in one process, not in {group.size} under torchrun")
         if config.device in ("auto", "cuda"):
             device = pick_device(config.device, group.local_rank)
-        run = Path(config.out)
-        if not group.is_main:
-            return _train(config, Silent(), run, device, group, resume)
-        run.mkdir(parents=True, exist_ok=True)
-        with folder_lock(run, feedback or Silent()):
-            return _train(config, feedback or Silent(), run, device, group, resume)
+        shown = feedback if feedback and group.is_main else Silent()
+        with ExitStack() as held:
+            return _train(config, shown, device, group, resume, held)
     finally:
         leave()
 
 
-def finished(config: TrainConfig, step: int, minutes: float) -> bool:
-    """Whether either bound is reached."""
-    return step >= (config.steps or math.inf) or minutes >= (config.minutes or math.inf)
-
-
-def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
-    """Whether training is beyond help. In float16 a gradient that overflowed is skipped, and is none of that."""
-    losses = [value for name, value in values.items() if name != "grad_norm"]
-    return not all(map(math.isfinite, losses if dtype == torch.float16 else values.values()))
-
-
 def _train(
-    config: TrainConfig, feedback: Feedback, run: Path, device: torch.device, group: ProcessGroup, resume: bool
+    config: TrainConfig, feedback: Feedback, device: torch.device, group: ProcessGroup, resume: bool, held: ExitStack
 ) -> TrainResult:
-    saved = group.from_main(lambda: prepare(run, config, resume))
-    step, minutes_before, best = (saved["step"], saved["minutes"], saved["best"]) if saved else (0, 0.0, math.inf)
-    if finished(config, step, minutes_before):
-        feedback.info(f"{run} is trained already ({step} steps, {minutes_before:.1f} min)")
-        return TrainResult(run / "last.safetensors", step, minutes_before, best)
+    """`held` takes the lock on the run's folder."""
+    run = Path(config.out)
+    saved = group.from_main(lambda: _open_run(run, config, resume, held, feedback))
+    position = Position(saved["step"], saved["minutes"], saved["best"]) if saved else Position()
+    if saved and saved["status"] == "finished" and finished(config, position):
+        feedback.info(f"{run} is trained already ({position.step} steps, {position.minutes:.1f} min)")
+        return _result(run, position)
 
-    frames, val_frames, statistics, presence = load_data(config, feedback)
-    space = frames.paired.space
-    styles = style_bank(frames) if getattr(config.network, "style", False) else []
+    # Everything that may be refused comes before the folder is claimed.
+    data = load_data(config, feedback)
+    space = data.frames.paired.space
+    fingerprints = group.from_main(lambda: digests(data, feedback))
+    if saved:
+        group.from_main(lambda: refuse_other_data(run, fingerprints))
+    styles = style_bank(data.frames) if getattr(config.network, "style", False) else []
     dtype = pick_precision(config.precision, device)
-    torch.manual_seed(config.seed)
-    net = families.get(config.model).build(config.network, space.num_classes)
-    if styles:
-        net.style.fit(torch.tensor([style["code"] for style in styles]))
-    if config.init and not saved:
-        fresh = transfer(net, space, start_file(config.init))
-        shipped = f"{PHANTOM}, the model that ships (--init none starts from nothing)"
-        source = shipped if config.init == PHANTOM else config.init
-        feedback.info(f"weights from {source}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
+    net = build(config, space, styles, None if saved else config.init, feedback)
     net = net.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, group)
-    compiler = Compiler(config.compile if method.trained else "off", method.trained or net, device, feedback)
+    compiled_module = method.compiled_module
+    compiler = Compiler(config.compile if compiled_module else "off", compiled_module or net, device, feedback)
     parts = {"average": average} | method.parts
     if saved:
         for name, owner in parts.items():
             owner.load_state_dict(saved[name])
-        feedback.info(f"going on at step {step} ({minutes_before:.1f} min trained)")
+        feedback.info(f"going on at step {position.step} ({position.minutes:.1f} min trained)")
     feedback.info(
         f"{config.model} {config.preset}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters; "
-        f"{len(frames)} frames at "
+        f"{len(data.frames)} frames at "
         f"{config.size[0]}x{config.size[1]}, {space.num_classes} classes; {device}, {str(dtype or torch.float32)[6:]}"
     )
-
-    validation = method.validation(val_frames)
-    logs = Logs(run, step) if group.is_main else None
-    start = time.monotonic()
-
-    def minutes() -> float:
-        return minutes_before + (time.monotonic() - start) / 60
-
-    def save(status: str, names: tuple[str, ...] = ("last",)) -> None:
-        """Model files first, then the state that resuming reads, then the status: a kill in between loses nothing."""
-        meta = {
-            "surgaug": __version__,
-            "step": step,
-            "minutes": minutes(),
-            "images": step * config.batch,
-            "val_loss": best if math.isfinite(best) else None,
-            "train": to_dict(config),
-            "statistics": statistics,
-            "styles": styles,
-        }
-        for name in names:
-            save_model(
-                run / f"{name}.safetensors",
-                average.state_dict(),
-                family=config.model,
-                config=config.network,
-                space=space,
-                size=config.size,
-                meta=meta,
-                **method.sampling,
-            )
-        position = {"step": step, "minutes": minutes(), "best": best}
-        save_state(run / "state.pt", position | {name: owner.state_dict() for name, owner in parts.items()})
-        write_status(run, status=status, step=step, minutes=minutes(), compiled=compiler.compiled)
-
-    def look(status: str) -> None:
-        """Validation loss and sample sheet with the averaged weights; then save, also as the best if it is."""
-        nonlocal best
-        by_level = validation.losses(average, config.batch)
-        value = float(np.mean(by_level))
-        better, best = value < best, min(best, value)
-        assert logs is not None  # only the leading process looks
-        logs.row(step=step, minutes=minutes(), val_loss=value, val_by_level=" ".join(f"{v:.4f}" for v in by_level))
-        sheet = validation.sheet(average)
-        write_png(run / "samples" / f"step_{step:07d}.png", sheet)
-        logs.image("samples", sheet, step)
-        save(status, ("last", "best") if better else ("last",))
-
-    if group.is_main:
-        (run / "samples").mkdir(exist_ok=True)
-        for folder in (run, run / "samples"):
-            clean_leftovers(folder)
-        write_status(run, status="running", step=step, minutes=minutes())
+    validation = method.validation(data.val)
+    about = {"statistics": data.statistics.to_dict(), "styles": styles}
+    checkpoints = Checkpoints(run, config, space, average, parts, method.sampling, about)
     part = group.part(config.batch)
     stream = batches(
-        frames, factors=repeat_factors(presence, config.balance), seed=config.seed, batch=config.batch, step=step,
-        part=part, flip=config.flip, zoom=config.zoom, paired=method.paired,
+        data.frames, factors=repeat_factors(data.presence, config.balance), seed=config.seed, batch=config.batch,
+        step=position.step, part=part, flip=config.flip, zoom=config.zoom, paired=method.paired,
     )  # fmt: skip
+    group.from_main(lambda: None if saved else _lock_new(run, config, held, feedback))
+    group.from_main(lambda: claim(run, config, fingerprints, position))
+    logs = Logs(run, position.step) if group.is_main else None
+
     by_time = config.steps is None
     bar_total, unit = (config.minutes, "min") if by_time else (config.steps, "steps")
-    saved_at = looked_at = logged_at = time.monotonic()
-    logged_step, window = step, []
+    bar_at = position.minutes if by_time else position.step
+    begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
+    saved_at = validated_at = logged_at = time.monotonic()
+    logged_step, window = position.step, []
 
-    with graceful() as stop, feedback.task("training", bar_total, unit, minutes() if by_time else step) as bar:
-        shown = minutes() if by_time else step
-        # One clock for all processes: other rates would let their weights drift apart.
-        while not finished(config, step, clock := group.largest(minutes())):
-            progress = max(step / (config.steps or math.inf), clock / (config.minutes or math.inf))
-            lr = method.set_rate(step, progress)
-            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout inside the network
-            values = attempt(method, next(stream), step, part, compiler, config, feedback)
+    with graceful() as stop, feedback.task("training", bar_total, unit, bar_at) as bar:
+        while True:
+            # One clock for all processes: other rates would let their weights drift apart.
+            position.minutes = group.largest((time.monotonic() - begun) / 60)
+            if finished(config, position):
+                break
+
+            # The learning rate, then one optimizer step.
+            progress = max(position.step / (config.steps or math.inf), position.minutes / (config.minutes or math.inf))
+            lr = method.set_rate(position.step, progress)
+            torch.manual_seed(config.seed * 1_000_003 + position.step)  # dropout inside the network
+            values = update_within_memory(method, next(stream), position.step, part, compiler, config, feedback)
             if group.any(spoilt(values, dtype)):
                 raise ModelError(
-                    f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}: "
+                    f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {position.step}: "
                     f"training cannot go on. {run} keeps the last save. "
                     f"Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
                 )
-            step += 1
-            ema.update(average, net, step, config.ema_power)
+            position.step += 1
+            ema.update(average, net, position.step, config.ema_power)
 
+            # Log the means since the last row; compile once it is known that enough work is left.
             now = time.monotonic()
+            position.minutes = (now - begun) / 60
             window.append(values)
             fields = {}
             if now - logged_at > LOG_SECONDS:
                 means = {name: float(np.mean([values[name] for values in window])) for name in window[0]}
-                rate = (step - logged_step) * config.batch / (now - logged_at)
-                by_steps = ((config.steps or math.inf) - step) * config.batch / rate
-                compiler.consider(min(by_steps, 60 * ((config.minutes or math.inf) - minutes())))
+                rate = (position.step - logged_step) * config.batch / (now - logged_at)
+                by_steps = ((config.steps or math.inf) - position.step) * config.batch / rate
+                compiler.consider(min(by_steps, 60 * ((config.minutes or math.inf) - position.minutes)))
                 fields = {"loss": f"{means['loss']:.4f}", "images/s": f"{rate:.1f}"}
                 if logs:
+                    images = position.step * config.batch
                     logs.row(
-                        step=step, minutes=minutes(), images=step * config.batch, lr=lr, images_per_s=rate, **means
+                        step=position.step, minutes=position.minutes, images=images, lr=lr, images_per_s=rate, **means
                     )
-                logged_at, logged_step, window = now, step, []
-            bar.advance((minutes() if by_time else step) - shown, **fields)
-            shown = minutes() if by_time else step
+                logged_at, logged_step, window = now, position.step, []
+            reached = position.minutes if by_time else position.step
+            bar.advance(reached - bar_at, **fields)
+            bar_at = reached
 
-            stopping = group.any(stop.requested)
-            if group.is_main and stopping:
-                save("stopped")
-            elif group.is_main and now - looked_at > 60 * config.sample_minutes:
-                look("running")
-                saved_at = looked_at = time.monotonic()
-            elif group.is_main and now - saved_at > 60 * config.save_minutes:
-                save("running")
+            # Stop, validate, or save.
+            if group.any(stop.requested):
+                if group.is_main:
+                    checkpoints.save(position, "stopped", compiled=compiler.compiled)
+                raise Interrupted(
+                    f"stopped at step {position.step} and saved in {run}; type the same line again to go on"
+                )
+            if logs and now - validated_at > 60 * config.sample_minutes:
+                better = validate(validation, average, config.batch, run, logs, position, Silent().task("", None))
+                checkpoints.save(position, "running", best=better, compiled=compiler.compiled)
+                saved_at = validated_at = time.monotonic()
+            elif logs and now - saved_at > 60 * config.save_minutes:
+                checkpoints.save(position, "running", compiled=compiler.compiled)
                 saved_at = time.monotonic()
-            if stopping:
-                raise Interrupted(f"stopped at step {step} and saved in {run}; type the same line again to go on")
+
     if logs:
-        look("finished")
+        # The weights first: what comes now may take minutes, too.
+        checkpoints.save(position, "running", compiled=compiler.compiled)
+        with feedback.task("validating", validation.work, "frames") as bar:
+            better = validate(validation, average, config.batch, run, logs, position, bar)
+        checkpoints.save(position, "finished", best=better, compiled=compiler.compiled)
         logs.close()
-    return TrainResult(run / "last.safetensors", step, minutes(), best)
+    return _result(run, position)
+
+
+def _open_run(
+    run: Path, config: TrainConfig, resume: bool, held: ExitStack, feedback: Feedback
+) -> dict[str, Any] | None:
+    """The state of the run that lies in the folder, with the folder locked; None where there is none."""
+    if not find_run(run, config, resume):
+        return None
+    held.enter_context(folder_lock(run, feedback))
+    return read_run(run)
+
+
+def _lock_new(run: Path, config: TrainConfig, held: ExitStack, feedback: Feedback) -> None:
+    """Make and lock the folder of a new run."""
+    run.mkdir(parents=True, exist_ok=True)
+    held.enter_context(folder_lock(run, feedback))
+    if find_run(run, config, resume=False):
+        raise UsageError(f"{run}: another process has trained here meanwhile; type the same line again to go on")
+
+
+def build(
+    config: TrainConfig, space: LabelSpace, styles: list[dict[str, Any]], init: str | None, feedback: Feedback
+) -> nn.Module:
+    """The network with fresh weights from `config.seed`, or those of the model `init` as far as they fit."""
+    torch.manual_seed(config.seed)
+    net = families.get(config.model).build(config.network, space.num_classes)
+    if styles:
+        net.style.fit(torch.tensor([style["code"] for style in styles]))
+    if init:
+        fresh = transfer(net, space, start_file(init))
+        source = f"{PHANTOM}, the model that ships (--init none starts from nothing)" if init == PHANTOM else init
+        feedback.info(f"weights from {source}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
+    return net
+
+
+def finished(config: TrainConfig, position: Position) -> bool:
+    """Whether either bound is reached."""
+    return position.step >= (config.steps or math.inf) or position.minutes >= (config.minutes or math.inf)
+
+
+def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
+    """Whether the loss or the gradient is no number. In float16 a gradient may overflow: that step is skipped."""
+    losses = [value for name, value in values.items() if name != "grad_norm"]
+    return not all(map(math.isfinite, losses if dtype == torch.float16 else values.values()))
+
+
+def update_within_memory(
+    method: Any,
+    frames: tuple[np.ndarray, np.ndarray],
+    step: int,
+    part: slice,
+    compiler: Compiler,
+    config: TrainConfig,
+    feedback: Feedback,
+) -> dict[str, float]:
+    """`method.update` for images and index maps `frames`, in smaller pieces where memory runs out.
+
+    The pieces stay small from then on; the gradient is the same but for rounding (and dropout, where there is any).
+    Where the compiled network fails, the step is done without compiling. Raises ModelError when even single frames are
+    too much, or when the method cannot make pieces (see `methods`).
+    """
+    while True:
+        try:
+            return method.update(*frames, step, part)
+        except RuntimeError as error:
+            if compiler.gave_up(error):
+                continue
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler, whose traceback holds on to what filled the memory.
+        if not method.halve():
+            raise ModelError(
+                f"out of memory with --batch {config.batch} at {config.size[0]}x{config.size[1]}: try --batch "
+                f"{max(1, config.batch // 2)}, a smaller --size or --precision bf16"
+            )
+        feedback.warn(
+            f"out of memory: each batch of {config.batch} is now computed in {method.pieces} pieces; "
+            f"--set accumulate={method.pieces} begins so"
+        )
+
+
+def validate(
+    validation: Any, average: nn.Module, batch: int, run: Path, logs: Logs, position: Position, bar: Task
+) -> bool:
+    """Log the validation loss of the averaged weights, and write their sheet of samples.
+
+    Lowers `position.best` and returns True when the loss is the lowest so far.
+    """
+    by_level = validation.losses(average, batch, bar)
+    value = float(np.mean(by_level))
+    better, position.best = value < position.best, min(position.best, value)
+    shown = " ".join(f"{v:.4f}" for v in by_level)
+    logs.row(step=position.step, minutes=position.minutes, val_loss=value, val_by_level=shown)
+    sheet = validation.sheet(average, bar)
+    write_png(run / "samples" / f"step_{position.step:07d}.png", sheet)
+    logs.image("samples", sheet, position.step)
+    return better
+
+
+def _result(run: Path, position: Position) -> TrainResult:
+    return TrainResult(run / "last.safetensors", position.step, position.minutes, position.best)

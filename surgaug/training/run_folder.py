@@ -1,26 +1,194 @@
-"""A run's folder: configuration, model files, training state, and what resuming needs.
+"""A run's folder: configuration, model files, training state, and what going on with it needs.
 
 config.json          the resolved configuration
+data.json            digests of the training frames' files, so that replaced ones are noticed
 last.safetensors     EMA weights of the last save      best.safetensors   of the lowest validation loss
-state.pt             raw weights, EMA, optimizer, position: what `--resume` continues from (read as data only)
+state.pt             raw weights, EMA, optimizers, position: what a run goes on from (read as data only)
 run.json             status: running, stopped or finished
-metrics.csv, samples/step_*.png
+metrics.csv, samples/step_*.png, tensorboard/
+
+A folder without model files and state holds no run: nothing was trained yet, and another run may take it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from surgaug.errors import ModelError, UsageError
-from surgaug.io.atomic import atomic_write, write_text
+from surgaug.io.atomic import atomic_write, clean_leftovers, write_text
 from surgaug.io.output_folder import differences
+from surgaug.labels.label_space import LabelSpace
+from surgaug.models.checkpoint import MODEL_FILES, save_model
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
+from surgaug.training.data import Digests
+from surgaug.version import __version__
+
+CONFIG, DATA, STATE, STATUS = "config.json", "data.json", "state.pt", "run.json"
+# What training may have left before its first save.
+UNTRAINED = {CONFIG, DATA, STATUS, "metrics.csv", "samples", "tensorboard"}
+# Parts of the state by the names that version 0.1 gave them.
+OLD_NAMES = {"judge": "discriminator", "judge_optimizer": "discriminator_optimizer"}
+_LISTED = 5
+
+
+@dataclass
+class Position:
+    """How far a run is. `best`: the lowest validation loss so far."""
+
+    step: int = 0
+    minutes: float = 0.0
+    best: float = math.inf
+
+
+class Checkpoints:
+    """Writes what a run leaves: model files first, then the state, then the status, so that a kill loses nothing.
+
+    parts: {name: owner} of all that the state holds, each with a `state_dict`. about: goes into the model files' meta.
+    sampling: schedule, prediction and sampling defaults of the model files.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        config: TrainConfig,
+        space: LabelSpace,
+        average: nn.Module,
+        parts: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        about: Mapping[str, Any],
+    ):
+        self.run, self.config, self.space, self.average = run, config, space, average
+        self.parts, self.sampling, self.about = parts, sampling, about
+
+    def save(self, position: Position, status: str, *, best: bool = False, compiled: bool = False) -> None:
+        """Save all; `best`: as best.safetensors, too. compiled: whether the network is (see `models/compiled.py`)."""
+        meta = {
+            "surgaug": __version__,
+            "step": position.step,
+            "minutes": position.minutes,
+            "images": position.step * self.config.batch,
+            "val_loss": position.best if math.isfinite(position.best) else None,
+            "train": to_dict(self.config),
+            **self.about,
+        }
+        for name in MODEL_FILES if best else MODEL_FILES[:1]:
+            save_model(
+                self.run / name,
+                self.average.state_dict(),
+                family=self.config.model,
+                config=self.config.network,
+                space=self.space,
+                size=self.config.size,
+                meta=meta,
+                **self.sampling,
+            )
+        state = {name: owner.state_dict() for name, owner in self.parts.items()}
+        save_state(self.run / STATE, vars(position) | state)
+        write_status(self.run, status=status, step=position.step, minutes=position.minutes, compiled=compiled)
+
+
+def find_run(run: Path, config: TrainConfig, resume: bool) -> bool:
+    """Whether there is a run to go on with (`read_run`); False: a new one can begin. Changes nothing.
+
+    UsageError: the folder holds a run of other settings (with the differences) or something else, or `resume` finds
+    nothing to go on with. ModelError: its files are damaged.
+    """
+    names = {p.name for p in run.iterdir() if not p.name.startswith(".")} if run.is_dir() else set()
+    if not names & {STATE, *MODEL_FILES}:
+        if resume:
+            raise UsageError(f"--resume: {run} holds no run to resume; leave --resume out to start one")
+        if names and not (names <= UNTRAINED and _is_ours(run / CONFIG)):
+            raise UsageError(f"--out {run}: the folder is not empty and holds no run of surgaug; name another")
+        return False
+    try:
+        old = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"--out {run}: the folder is not empty and holds no run of surgaug; name another") from None
+    except ValueError as e:
+        raise ModelError(f"{run / CONFIG}: damaged ({e}); delete {run} to start again") from None
+    now = json.loads(json.dumps(to_dict(config)))
+    if lines := differences(completed(old, config), now, free=FREE_ON_RESUME):
+        raise UsageError(
+            f"{run} holds a run with other settings ({'; '.join(lines)}); "
+            "repeat the settings it began with, or name another folder with --out"
+        )
+    if STATE not in names and resume:
+        raise UsageError(f"--resume: {run / STATE} is missing; train --init {run} starts from its weights")
+    return STATE in names
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """The state to go on from, with the run's "status" beside it."""
+    return load_state(run / STATE) | {"status": _read_status(run).get("status")}
+
+
+def _is_ours(config: Path) -> bool:
+    try:
+        return json.loads(config.read_text(encoding="utf-8")).keys() >= {"network", "validate_frames"}
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def completed(old: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """`old` with the defaults of settings that the version which wrote it did not have: it did as they say."""
+    network, adversary = type(config.network)(), type(config.adversary)()
+    defaults = json.loads(json.dumps(to_dict(TrainConfig(network=network, adversary=adversary))))
+
+    def fill(default: Any, value: Any) -> Any:
+        if not (isinstance(default, dict) and isinstance(value, dict)):
+            return value
+        return {**default, **{k: fill(default.get(k), v) for k, v in value.items()}}
+
+    return fill(defaults, old)
+
+
+def refuse_other_data(run: Path, digests: Digests) -> None:
+    """UsageError unless the frames are those that the run began with; it says which files differ.
+
+    A run of version 0.1 has no digests: it goes on.
+    """
+    try:
+        old = json.loads((run / DATA).read_text(encoding="utf-8"))["frames"]
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError) as e:
+        raise ModelError(f"{run / DATA}: damaged ({e}); delete it to go on without comparing the frames") from None
+    found = {
+        "are gone": sorted(old.keys() - digests.keys()),
+        "are new": sorted(digests.keys() - old.keys()),
+        "have another image": [n for n in sorted(old.keys() & digests.keys()) if old[n][0] != digests[n][0]],
+        "have another label map": [n for n in sorted(old.keys() & digests.keys()) if old[n][1] != digests[n][1]],
+    }
+    lines = [
+        f"{len(names)} {what} ({', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''})"
+        for what, names in found.items()
+        if names
+    ]
+    if lines:
+        raise UsageError(
+            f"{run} was trained on other frames: of {len(old)}, {'; '.join(lines)}. Put them back to go on, or name "
+            f"another folder with --out (--init {run} starts from its weights)"
+        )
+
+
+def claim(run: Path, config: TrainConfig, digests: Digests, position: Position) -> None:
+    """Make the folder this run's: configuration, digests of its frames, status; leftovers of killed runs go."""
+    (run / "samples").mkdir(parents=True, exist_ok=True)
+    for folder in (run, run / "samples"):
+        clean_leftovers(folder)
+    write_text(run / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
+    write_text(run / DATA, json.dumps({"frames": digests}) + "\n")
+    write_status(run, status="running", step=position.step, minutes=position.minutes)
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -47,57 +215,16 @@ def load_state(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(state, dict) or "step" not in state:
         raise ModelError(f"{path}: not a training state of surgaug")
-    return state
+    return {OLD_NAMES.get(name, name): value for name, value in state.items()}
 
 
 def write_status(run: Path, **values: Any) -> None:
     """`run.json`: {"status": "running" | "stopped" | "finished", "step": ..., ...}."""
-    write_text(run / "run.json", json.dumps(values, indent=2) + "\n")
+    write_text(run / STATUS, json.dumps(values, indent=2) + "\n")
 
 
-def read_status(run: Path) -> dict[str, Any]:
-    """The run's status, {} when there is none."""
+def _read_status(run: Path) -> dict[str, Any]:
     try:
-        return json.loads((run / "run.json").read_text())
-    except (OSError, json.JSONDecodeError):
+        return json.loads((run / STATUS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-
-
-def completed(old: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
-    """`old` with the defaults of settings that the version which wrote it did not have: it did as they say."""
-    network, adversary = type(config.network)(), type(config.adversary)()
-    defaults = json.loads(json.dumps(to_dict(TrainConfig(network=network, adversary=adversary))))
-
-    def fill(default: Any, value: Any) -> Any:
-        if not (isinstance(default, dict) and isinstance(value, dict)):
-            return value
-        return {**default, **{k: fill(default.get(k), v) for k, v in value.items()}}
-
-    return fill(defaults, old)
-
-
-def prepare(run: Path, config: TrainConfig, resume: bool) -> dict[str, Any] | None:
-    """The state to go on from, or None for a new run. Refuses a folder that holds something else.
-
-    UsageError: another configuration lies there (with the differences), or `--resume` finds nothing to resume.
-    """
-    old_config, state_file = run / "config.json", run / "state.pt"
-    if not old_config.exists():
-        if resume:
-            raise UsageError(f"--resume: {run} holds no run to resume; leave --resume out to start one")
-        if run.exists() and any(not p.name.startswith(".") for p in run.iterdir()):
-            raise UsageError(f"--out {run}: the folder is not empty and holds no run of surgaug; name another")
-    else:
-        try:
-            old = json.loads(old_config.read_text())
-        except json.JSONDecodeError as e:
-            raise ModelError(f"{old_config}: damaged ({e}); delete {run} to start again") from None
-        now = json.loads(json.dumps(to_dict(config)))
-        if lines := differences(completed(old, config), now, free=FREE_ON_RESUME):
-            raise UsageError(
-                f"{run} holds a run with other settings ({'; '.join(lines)}); "
-                "repeat the settings it began with, or name another folder with --out"
-            )
-    run.mkdir(parents=True, exist_ok=True)
-    write_text(old_config, json.dumps(to_dict(config), indent=2) + "\n")
-    return load_state(state_file) if state_file.exists() else None

@@ -1,4 +1,4 @@
-"""What is looked at during training: the validation loss by noise level, and a fixed sheet of samples."""
+"""What is measured and shown during training: the validation loss by noise level, and a fixed sheet of samples."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
+from surgaug.runtime.feedback import Task
 from surgaug.training.frames import Frames
 
 LEVELS = 8
@@ -29,10 +30,13 @@ def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([v[0] for v in views]), np.stack([v[1] for v in views])
 
 
-def sheet_of(colors: np.ndarray, images: np.ndarray, paint: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Rows of label map, real frame and painted frame; `paint(n)` paints the first n. All uint8 [N, H, W, 3]."""
+def sheet_of(colors: np.ndarray, images: np.ndarray, sample: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Rows of label map, real frame and synthetic image, uint8 [3H, nW, 3]; all of uint8 [N, H, W, 3].
+
+    sample: makes the images of the first n label maps.
+    """
     n = min(SHEET, len(images))
-    rows = [colors[:n], images[:n], paint(n)]
+    rows = [colors[:n], images[:n], sample(n)]
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 
@@ -60,25 +64,27 @@ class Validation:
         self.eps = torch.randn(len(self.images), 3, height, width, generator=generator)
         self.levels = schedule.sample_levels((torch.arange(LEVELS) + 0.5) / LEVELS)
         self.palette = frames.paired.space.palette
+        self.work = len(self.images) + min(SHEET, len(self.images))
 
     @torch.inference_mode()
-    def losses(self, net: SemanticUNet, batch: int) -> list[float]:
+    def losses(self, net: SemanticUNet, batch: int, bar: Task) -> list[float]:
         """Mean squared error of the prediction at each of `levels`, least noise first."""
         totals = torch.zeros(len(self.levels), dtype=torch.float64)
         for i in range(0, len(self.images), batch):
             part = slice(i, i + batch)
             x_0, eps = to_tensor(self.images[part], self.device), self.eps[part].to(self.device)
             network = conditioned(net, self.condition(net, part), self.device, self.dtype)
-            wanted = self.lessons(part, x_0, eps)
+            target_at = self.targets(part, x_0, eps)
             for k, level in enumerate(self.levels):
                 level = level.expand(len(x_0))
                 x_t = add_noise(x_0, eps, level)
                 out = network(x_t, level.sqrt().to(self.device, torch.float32))
-                totals[k] += loss(out, wanted(k, x_t)).double().sum().cpu()
+                totals[k] += loss(out, target_at(k, x_t)).double().sum().cpu()
+            bar.advance(len(x_0))
         return (totals / len(self.images)).tolist()
 
-    def lessons(self, part: slice, x_0: Tensor, eps: Tensor) -> Callable[[int, Tensor], Tensor]:
-        """What the network should put out for x_t of the frames `part` at level number k."""
+    def targets(self, part: slice, x_0: Tensor, eps: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """The target of the network's output, as a function of the level's number and x_t of the frames `part`."""
         return lambda k, x_t: target(self.prediction, x_0, eps, self.levels[k].expand(len(x_0)))
 
     def condition(self, net: SemanticUNet, part: slice) -> Conditioning:
@@ -88,14 +94,20 @@ class Validation:
             return net.in_style(net.encode(to_device(self.index_maps[part], self.device)), style)
 
     @torch.inference_mode()
-    def sheet(self, net: SemanticUNet) -> np.ndarray:
+    def sheet(self, net: SemanticUNet, bar: Task) -> np.ndarray:
         """Rows of label map, real frame and sample (the same noise each time); uint8 [3H, nW, 3]."""
 
-        def paint(n: int) -> np.ndarray:
+        def sample(n: int) -> np.ndarray:
             eps, cond = self.eps[:n].to(self.device), self.condition(net, slice(n))
 
             denoise = clip_x0(denoiser(self.prediction, conditioned(net, cond, self.device, self.dtype)))
-            levels = self.schedule.sampling_levels(min(self.steps, self.schedule.timesteps), self.spacing)
-            return to_images(get(self.sampler)(denoise, eps, levels, lambda step: eps))
+            steps = min(self.steps, self.schedule.timesteps)
+            levels = self.schedule.sampling_levels(steps, self.spacing)
 
-        return sheet_of(self.palette[self.index_maps], self.images, paint)
+            def shown(x_t: Tensor, alpha_bar: float) -> Tensor:
+                bar.advance(n / steps)
+                return denoise(x_t, alpha_bar)
+
+            return to_images(get(self.sampler)(shown, eps, levels, lambda step: eps))
+
+        return sheet_of(self.palette[self.index_maps], self.images, sample)

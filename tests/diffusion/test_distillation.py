@@ -1,4 +1,4 @@
-"""A student that learnt its lessons perfectly paints what its teacher does."""
+"""A student that meets its targets exactly samples what its teacher does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_perfect_student_arrives_where_its_teacher_does(steps):
     x_t = torch.linspace(-3, 3, 13, dtype=torch.float64)[:, None]
 
     def student(x, alpha_bar):
-        return distillation.taught(teacher, x, known[alpha_bar])
+        return distillation.x0_target(teacher, x, known[alpha_bar])
 
     levels = COSINE.sampling_levels(steps, distillation.SPACING)
     arrived = x_t

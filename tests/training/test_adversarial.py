@@ -64,7 +64,7 @@ def equal(a, b) -> bool:
 
 @pytest.mark.parametrize("model", SMALL)
 def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, model):
-    """Painter, discriminator, both optimizers, and the buffer of old pictures."""
+    """Generator, discriminator, both optimizers, and the buffer of old images."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     loop.train(settings(data, whole, model))
     real, calls = MODULES[model].Method.update, []
@@ -89,14 +89,14 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, m
 
 @pytest.mark.parametrize("model", ["pix2pix", "spade"])
 def test_it_learns(data, tmp_path, model):
-    """Two colours: painted and real come much closer than they start."""
+    """Two colours: synthetic and real images come much closer than they start."""
     start = loop.train(settings(data, tmp_path / "a", model, steps=1, lr=1e-9)).val_loss
     end = loop.train(settings(data, tmp_path / "b", model, steps=80, lr=2e-3)).val_loss
     assert end < 0.6 * start
 
 
 def test_cyclegan_sees_no_pairs_and_the_same_ones_after_a_resume(data):
-    frames = load_data(settings(data, Path("x"), "cyclegan"), Silent())[0]
+    frames = load_data(settings(data, Path("x"), "cyclegan"), Silent()).frames
     factors, arguments = np.ones(len(frames)), {"seed": 3, "batch": 4, "part": slice(0, 4), "flip": "h", "zoom": 0.1}
 
     def first(n, step=0, paired=False):

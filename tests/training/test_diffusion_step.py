@@ -9,7 +9,7 @@ import torch
 from surgaug.models.unet import SemanticUNet, UNetConfig
 from surgaug.training import diffusion_step as training_step
 from surgaug.training.config import TrainConfig
-from surgaug.training.diffusion_step import Trained, apply, draw, drop_labels, gradient, lr_factor, make_batch
+from surgaug.training.diffusion_step import NetWithLabels, apply, draw, drop_labels, gradient, lr_factor, make_batch
 from surgaug.training.frames import order, repeat_factors
 
 NETWORK = UNetConfig(
@@ -31,7 +31,7 @@ def test_two_processes_see_the_parts_of_one_batch():
     whole = a_batch()
     for part in (slice(0, 2), slice(2, 4)):
         mine = a_batch(part=part)
-        for name in ("x_t", "noise_level", "index_map", "style", "wanted", "weight"):
+        for name in ("x_t", "noise_level", "index_map", "style", "target", "weight"):
             expected = getattr(whole, name)[part]
             torch.testing.assert_close(getattr(mine, name), expected, rtol=0, atol=0, equal_nan=True, msg=name)
 
@@ -55,7 +55,7 @@ def test_accumulated_gradient_is_the_whole_ones(accumulate):
         torch.nn.init.normal_(net.out.weight, std=0.1)
         config = replace(CONFIG, accumulate=n)
         scaler = torch.amp.GradScaler("cpu", enabled=False)
-        gradient(Trained(net), a_batch(config), config, config.accumulate, scaler, None)
+        gradient(NetWithLabels(net), a_batch(config), config, config.accumulate, scaler, None)
         grads.append(net.image_entry.weight.grad.clone())
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-7)
 

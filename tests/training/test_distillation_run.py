@@ -1,4 +1,4 @@
-"""Distillation, run for real: a student comes nearer to its teacher, and is painted with as it was taught."""
+"""Distillation, run for real: a student comes nearer to its teacher, and is sampled as it was trained to be."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teac
             sampling(**wrong)
 
 
-def test_lessons_depend_on_seed_and_step_alone(data, teacher, tmp_path):
+def test_targets_depend_on_seed_and_step_alone(data, teacher, tmp_path):
     loop.train(student(data, teacher, tmp_path / "a", steps=3))
     loop.train(student(data, teacher, tmp_path / "b", steps=3))
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
@@ -72,39 +72,39 @@ def test_lessons_depend_on_seed_and_step_alone(data, teacher, tmp_path):
 
 def test_every_sample_is_on_one_of_the_students_levels_and_all_are_met(data, teacher):
     config = student(data, teacher, Path("unused"), batch=8)
-    lessons = Teacher(config, torch.device("cpu"), None)
+    teachers = Teacher(config, torch.device("cpu"), None)
     images, maps = torch.zeros(8, 16, 16, 3, dtype=torch.uint8).numpy(), torch.zeros(8, 16, 16, dtype=torch.uint8)
 
-    def taught(part):
+    def targets(part):
         drawn = draw(config, images[part], maps[part].numpy(), 2, 3, part, torch.device("cpu"))
-        return lessons.batch(drawn, 3, part)
+        return teachers.batch(drawn, 3, part)
 
-    batch = taught(slice(0, 8))
-    levels = [segment[0] ** 0.5 for segment in lessons.segments]
+    batch = targets(slice(0, 8))
+    levels = [segment[0] ** 0.5 for segment in teachers.segments]
     torch.testing.assert_close(sorted(set(batch.noise_level.tolist())), sorted(torch.tensor(levels).float().tolist()))
-    half = taught(slice(4, 8))
+    half = targets(slice(4, 8))
     torch.testing.assert_close(half.x_t, batch.x_t[4:])
-    torch.testing.assert_close(half.wanted, batch.wanted[4:])
+    torch.testing.assert_close(half.target, batch.target[4:])
 
 
-def test_guidance_is_taught_along(data, teacher):
+def test_guidance_is_distilled_along(data, teacher):
     """The guided teacher's estimate is `guided`'s of its two plain ones; its student needs none of its own."""
     config = student(data, teacher, Path("unused"), "teacher_guidance=3")
-    lessons = {g: Teacher(replace(config, teacher_guidance=g), torch.device("cpu"), None) for g in (1.0, 3.0)}
+    teachers = {g: Teacher(replace(config, teacher_guidance=g), torch.device("cpu"), None) for g in (1.0, 3.0)}
     maps = torch.zeros(2, 16, 16, dtype=torch.uint8)
     maps[:, 4:9, 4:9] = 1
     style, x_t = torch.full((2, 7), torch.nan), torch.randn(2, 3, 16, 16)
     with torch.no_grad():
-        cond, null = (lessons[1.0].denoise(m, style)(x_t, 0.3) for m in (maps, torch.full_like(maps, 255)))
-        both = lessons[3.0].denoise(maps, style)(x_t, 0.3)
+        cond, null = (teachers[1.0].denoise(m, style)(x_t, 0.3) for m in (maps, torch.full_like(maps, 255)))
+        both = teachers[3.0].denoise(maps, style)(x_t, 0.3)
     inside = (cond.abs() < 1) & (null.abs() < 1) & (both.abs() < 1)
     assert inside.float().mean() > 0.1
     torch.testing.assert_close(both[inside], (null + 3 * (cond - null))[inside], rtol=1e-3, atol=1e-4)
-    limited = Teacher(replace(lessons[3.0].config, teacher_guidance_below=1.0), torch.device("cpu"), None)
+    limited = Teacher(replace(teachers[3.0].config, teacher_guidance_below=1.0), torch.device("cpu"), None)
     denoise = limited.denoise(maps, style)
     with torch.no_grad():
         torch.testing.assert_close(denoise(x_t, 0.3), cond)  # sigma 1.5
-        assert not torch.allclose(denoise(x_t, 0.6), lessons[1.0].denoise(maps, style)(x_t, 0.6))
+        assert not torch.allclose(denoise(x_t, 0.6), teachers[1.0].denoise(maps, style)(x_t, 0.6))
 
 
 def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):

@@ -23,7 +23,7 @@ from surgaug.models import compiled
 from surgaug.models.checkpoint import load_model, read_weights
 from surgaug.training import loop
 from surgaug.training.config import TrainConfig
-from surgaug.training.diffusion_step import Trained
+from surgaug.training.diffusion_step import NetWithLabels
 from surgaug.training.methods import diffusion
 from surgaug.training.presets import from_command_line
 
@@ -194,7 +194,7 @@ def test_it_learns(data, tmp_path):
     assert end < 0.5 * start
 
 
-def test_one_that_never_painted_without_a_label_map_takes_no_guidance(data, tmp_path):
+def test_a_model_never_trained_without_label_maps_takes_no_guidance(data, tmp_path):
     trained = loop.train(settings(data, tmp_path / "run", "drop_map=0", "init=none", steps=1))
     assert load_model(trained.model).defaults["guidance"] == 1
     with pytest.raises(UsageError, match=r"--guidance 2: .*drop_map 0"):
@@ -290,7 +290,7 @@ def test_gradients_that_cannot_be_compiled_are_computed_without(data, whole, tmp
 
 
 def test_out_of_memory_cuts_the_batch_into_pieces_and_goes_on(data, tmp_path, monkeypatch):
-    real, seen = Trained.forward, []
+    real, seen = NetWithLabels.forward, []
 
     def small_memory(self, x_t, *more):
         seen.append(len(x_t))
@@ -300,7 +300,7 @@ def test_out_of_memory_cuts_the_batch_into_pieces_and_goes_on(data, tmp_path, mo
 
     more, run = "network.dropout=0", tmp_path / "run"
     loop.train(settings(data, tmp_path / "whole", more, steps=2))
-    monkeypatch.setattr(Trained, "forward", small_memory)
+    monkeypatch.setattr(NetWithLabels, "forward", small_memory)
     assert loop.train(settings(data, run, more, steps=2)).step == 2
     assert seen == [4, 2, *[1] * 8]
     for name, value in weights(tmp_path / "whole").items():

@@ -23,10 +23,10 @@ def pairs(root: Path, ids: list[int]) -> str:
 
 def test_classes_are_found_in_training_and_validation_frames(tmp_path: Path) -> None:
     train, val = pairs(tmp_path / "train", [1, 2]), pairs(tmp_path / "val", [2, 5])
-    frames, val_frames, statistics, presence = load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
-    assert frames.paired.space.ids == val_frames.paired.space.ids == (1, 2, 5)
-    assert statistics["presence"] == [1, 1, 0] and presence.shape == (2, 3)
-    assert (val_frames.view(1)[1] == 2).all()
+    data = load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
+    assert data.frames.paired.space.ids == data.val.paired.space.ids == (1, 2, 5)
+    assert list(data.statistics.presence.values()) == [1, 1, 0] and data.presence.shape == (2, 3)
+    assert (data.val.view(1)[1] == 2).all()
 
 
 def test_named_classes_stay_as_they_are_named(tmp_path: Path) -> None:

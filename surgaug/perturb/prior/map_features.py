@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surgaug.labels.class_statistics import TOUCH, borders, reduced
 from surgaug.labels.label_space import LabelSpace
 from surgaug.perturb.scene.class_tables import looked_up
 
-_LONGEST = 240  # pixels of the longer side that are looked at; every third or fourth pixel tells the same
-_TOUCH = 2  # pairs of neighbouring pixels from which two classes touch
 FEATURES = ("area", "height", "side", "spread", "upright", "slant", "outline")
 
 
@@ -34,8 +33,7 @@ class Facts:
 
 def describe(label_map: np.ndarray, space: LabelSpace) -> Facts:
     """The facts of a label map of ids [H, W]; pixels without a label are left out."""
-    step = -(-max(label_map.shape) // _LONGEST)
-    index = _indices(np.ascontiguousarray(label_map[::step, ::step]), space)
+    index = _indices(reduced(label_map), space)
     k = space.num_classes + 1  # the last one: no label
     h, w = index.shape
     by_row = np.bincount((index + k * np.arange(h)[:, None]).ravel(), minlength=h * k).reshape(h, k)[:, :-1]
@@ -50,8 +48,8 @@ def describe(label_map: np.ndarray, space: LabelSpace) -> Facts:
     xy = np.bincount(index.ravel(), weights=np.outer(y, x).ravel(), minlength=k)[classes] / n - cy * cx
     pixel = 1 / (12 * diagonal**2)  # the extent of a single pixel
     yy, xx = (y * y) @ rows / n - cy * cy + pixel, (x * x) @ columns / n - cx * cx + pixel
-    borders = _borders(index, k)[np.ix_(classes, classes)]
-    outline = np.maximum(borders.sum(1), 1)
+    between = borders(index, k)[np.ix_(classes, classes)]
+    outline = np.maximum(between.sum(1), 1)
     features = np.stack(
         [
             np.log(n / (h * w)),
@@ -64,23 +62,9 @@ def describe(label_map: np.ndarray, space: LabelSpace) -> Facts:
         ],
         axis=1,
     )
-    return Facts(classes, features, borders >= _TOUCH)
+    return Facts(classes, features, between >= TOUCH)
 
 
 def _indices(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
     """uint8 [H, W]: class indices, and the number of classes where there is none."""
     return looked_up(np.minimum(space.index_table, np.uint8(space.num_classes)), label_map)
-
-
-def _borders(index: np.ndarray, k: int) -> np.ndarray:
-    """int64 [k, k]: pairs of neighbouring pixels of two different classes, symmetric, zero on the diagonal."""
-    flat, width = index.ravel(), index.shape[1]
-    pairs = np.zeros(k * k, np.int64)
-    for step in (1, width):
-        differ = flat[:-step] != flat[step:]
-        if step == 1:  # the end of a row and the beginning of the next are no neighbours
-            differ[width - 1 :: width] = False
-        at = np.flatnonzero(differ)
-        pairs += np.bincount(flat[at].astype(np.int64) * k + flat[at + step], minlength=k * k)
-    square = pairs.reshape(k, k)
-    return square + square.T

@@ -4,15 +4,23 @@
 dictionary), and a class `Method`:
 
     Method(config, net, num_classes, device, dtype, group)
-    .net           the network that is averaged, stored and sampled
-    .parts         {name: owner} of all that a resumed run must have again, each with `state_dict` and `load_state_dict`
-    .paired        False: images and maps are drawn independently
-    .sampling      schedule, prediction and sampling defaults for the model file
-    .set_rate(step, progress) -> the learning rate, now set
+    .net              the network that is averaged, stored and sampled
+    .parts            {name: owner}: what a run's state holds, each with `state_dict` and `load_state_dict`
+    .paired           whether an image and a map of a batch belong together; False: each is drawn independently
+    .sampling         schedule, prediction and sampling defaults for the model file
+    .compiled_module  the module that `--compile` compiles; None: nothing is compiled
+    .set_rate(step, progress in [0, 1]) -> float
+        Set the learning rate of every optimizer for this step; returns the run's.
     .update(images uint8 [b, H, W, 3], index_maps uint8 [b, H, W], step, part) -> {"loss": ..., "grad_norm": ...}
-    .trained       the module whose forward `--compile` compiles; None: nothing is
-    .halve() -> whether each batch is now computed in `.pieces` half as large; False: it cannot be
-    .validation(frames) -> an object with `losses(net, batch) -> [float]` and `sheet(net) -> uint8 [h, w, 3]`
+        One optimizer step on this process's `part` of the global batch. Returns figures for metrics.csv, among them a
+        "discriminator_loss" where there is a discriminator.
+    .halve() -> bool
+        Called when memory ran out: compute each batch in twice as many pieces (`.pieces`) from now on, with the same
+        gradient. False where that cannot be done.
+    .validation(frames) -> an object with
+        `losses(net, batch, bar) -> [float]`, whose mean is the validation loss, and
+        `sheet(net, bar) -> uint8 [h, w, 3]`, some label maps with their synthetic images;
+        both advance the progress bar by a frame at a time, `work` frames together
 
 Every random choice of `update` comes from (seed, step) or from torch's generators, which the loop seeds at each step.
 """

@@ -1,8 +1,8 @@
 """CycleGAN (Zhu 2017): maps and images that belong to no pairs, held together by going there and back.
 
 Section 3: least-squares adversarial losses in both directions, cycle consistency weighted by 10; section 5.2: identity
-loss at half of that; section 4 and appendix 7.1: the discriminators, 70x70 patches, see one of the last 50 painted
-pictures as often as the newest, and their loss is halved; Adam with rate 0.0002 and momentum 0.5, 0.999 (the authors'
+loss at half of that; section 4 and appendix 7.1: the discriminators, 70x70 patches, see one of the last 50 synthetic
+images as often as the newest, and their loss is halved; Adam with rate 0.0002 and momentum 0.5, 0.999 (the authors'
 program); batches of 1. Images and maps of a batch are drawn independently. No average of the weights.
 """
 
@@ -23,7 +23,7 @@ from surgaug.training.adversarial import JITTER, Adversarial, frozen, least_squa
 @dataclass(frozen=True)
 class Adversary:
     """Discriminators of `channels` and `layers`; weights of the cycle and identity losses (the latter relative to the
-    former); pictures in the `buffer`; Adam's `betas`.
+    former); images in the `buffer`; Adam's `betas`.
     """
 
     channels: int = 64
@@ -43,7 +43,7 @@ RECIPES = {name: {"lr": 2e-4, "ema_power": None, "zoom": JITTER, **recipe} for n
 
 
 class Buffer(nn.Module):
-    """The last pictures (Shrivastava 2017): each new one is passed on or, as often, kept in exchange for an old one."""
+    """The last synthetic images (Shrivastava 2017): half of the new ones are exchanged for old ones."""
 
     kept: Tensor
     count: Tensor
@@ -71,7 +71,7 @@ class Buffer(nn.Module):
 
 
 class Method(Adversarial):
-    """See `training.methods`. G paints images from maps, `back` maps from images."""
+    """See `training.methods`. The net makes images from maps, `back` makes maps from images."""
 
     paired = False
 
@@ -80,15 +80,16 @@ class Method(Adversarial):
         settings = self.config.adversary
         back = type(self.net)(self.net.config, self.num_classes)
         self.back = back.to(self.device, memory_format=torch.channels_last)
-        judges = nn.ModuleList(PatchDiscriminator(3, settings.channels, settings.layers) for _ in range(2))
-        self.judge_image, self.judge_map = judges
+        discriminators = nn.ModuleList(PatchDiscriminator(3, settings.channels, settings.layers) for _ in range(2))
+        self.discriminate_image, self.discriminate_map = discriminators
         height, width = pad_to(torch.zeros(1, *self.config.size), *self.net.padding).shape[1:]
         self.buffers = [Buffer(settings.buffer, (3, height, width)).to(self.device) for _ in range(2)]
-        self.painters = self.add_player("net", nn.ModuleList([self.net, self.back]), 1.0, settings.betas)
-        self.judges = self.add_player("judge", judges.to(self.device), 1.0, settings.betas)
+        self.generators = self.add("net", nn.ModuleList([self.net, self.back]), 1.0, settings.betas)
+        self.discriminators = self.add("discriminator", discriminators.to(self.device), 1.0, settings.betas)
         self.parts["buffers"] = nn.ModuleList(self.buffers)
 
     def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+        """One step of both generators, then one of both discriminators; see `training.methods`."""
         image, index_map = self.to_device(images, index_maps)
         settings = self.config.adversary
         colors = self.net.colored(pad_to(index_map, *self.net.padding))
@@ -96,23 +97,23 @@ class Method(Adversarial):
             image, (0, colors.shape[-1] - image.shape[-1], 0, colors.shape[-2] - image.shape[-2]), "replicate"
         )
 
-        with frozen(self.judge_image, self.judge_map):
+        with frozen(self.discriminate_image, self.discriminate_map):
             with self.autocast():
-                painted, mapped = self.net.translate(colors), self.back.translate(image)
-                cycle = F.l1_loss(self.back.translate(painted).float(), colors)
+                fake, mapped = self.net.translate(colors), self.back.translate(image)
+                cycle = F.l1_loss(self.back.translate(fake).float(), colors)
                 cycle = cycle + F.l1_loss(self.net.translate(mapped).float(), image)
                 same = F.l1_loss(self.net.translate(image).float(), image)
                 same = same + F.l1_loss(self.back.translate(colors).float(), colors)
-                answers = self.judge_image(painted)[-1], self.judge_map(mapped)[-1]
+                answers = self.discriminate_image(fake)[-1], self.discriminate_map(mapped)[-1]
             fooled = sum(least_squares(answer, True) for answer in answers)
             loss = fooled + settings.cycle * (cycle + settings.identity * same)
-            norm = self.painters.step(loss, self.scaler)
+            norm = self.generators.step(loss, self.scaler)
 
-        painted, mapped = (b.exchange(x.float()) for b, x in zip(self.buffers, (painted, mapped), strict=True))
+        fake, mapped = (b.exchange(x.float()) for b, x in zip(self.buffers, (fake, mapped), strict=True))
         with self.autocast():
-            real = self.judge_image(image)[-1], self.judge_map(colors)[-1]
-            answers = self.judge_image(painted)[-1], self.judge_map(mapped)[-1]
+            real = self.discriminate_image(image)[-1], self.discriminate_map(colors)[-1]
+            answers = self.discriminate_image(fake)[-1], self.discriminate_map(mapped)[-1]
         losses = [least_squares(a, True) + least_squares(b, False) for a, b in zip(real, answers, strict=True)]
-        judged = 0.5 * torch.stack(losses).sum()
-        self.judges.step(judged, self.scaler)
-        return {"loss": loss.item(), "judge_loss": judged.item(), "grad_norm": norm}
+        discriminator_loss = 0.5 * torch.stack(losses).sum()
+        self.discriminators.step(discriminator_loss, self.scaler)
+        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}

@@ -1,4 +1,4 @@
-"""The semantic diffusion model: noise is added in known amounts, the network learns to take it away.
+"""How the semantic diffusion model is trained: noise is added in known amounts, the network learns to remove it.
 
 One step stands in `training/diffusion_step.py`.
 """
@@ -17,12 +17,12 @@ from surgaug.models.muon import Muon, rest
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.training.config import TrainConfig
-from surgaug.training.diffusion_step import Trained, apply, draw, gradient, lr_factor, make_batch
+from surgaug.training.diffusion_step import NetWithLabels, apply, draw, gradient, lr_factor, make_batch
 from surgaug.training.distillation import StudentValidation, Teacher
 from surgaug.training.frames import Frames
 from surgaug.training.validation import Validation
 
-# What `synthesize` does unless told otherwise, by preset: as published, or as measured (docs/method.md).
+# How `synthesize` samples by default, by preset: as published, or as measured (docs/method.md).
 SAMPLING = {"sampler": "dpmpp", "steps": 20, "guidance": 2.0, "guidance_below": 5.0}
 PUBLISHED_SAMPLING = {"sampler": "ddim", "steps": 40, "guidance": 1.0}
 RECIPES: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ class Method:
         self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
         self.parts = {"net": net, **self.optimizers, "scaler": self.scaler}
         defaults: dict[str, Any] = dict(PUBLISHED_SAMPLING if config.preset == "thesis" else SAMPLING)
-        if not config.drop_map:  # guidance needs a network that has learnt to paint without a label map
+        if not config.drop_map:  # guidance needs a network that was trained without label maps, too
             defaults["guidance"] = 1.0
             defaults.pop("guidance_below", None)
         self.sampling = {
@@ -84,14 +84,15 @@ class Method:
                 "options": {"spacing": distillation.SPACING},
                 "student": True,
             }
-        self.trained = Trained(net)
-        self.model: nn.Module = self.trained
+        self.compiled_module = NetWithLabels(net)
+        self.model: nn.Module = self.compiled_module
         if group.size > 1:
             ids = [device.index] if device.type == "cuda" else None
-            self.model = DistributedDataParallel(self.trained, device_ids=ids)
+            self.model = DistributedDataParallel(self.compiled_module, device_ids=ids)
         self.pieces = config.accumulate
 
     def set_rate(self, step: int, progress: float) -> float:
+        """Warm-up, then a cosine; see `diffusion_step.lr_factor`."""
         factor = lr_factor(step, progress, self.config.warmup)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
@@ -99,6 +100,7 @@ class Method:
         return self.config.lr * factor
 
     def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+        """One optimizer step on noised frames; see `training.methods`."""
         drawn = draw(self.config, images, index_maps, self.num_classes, step, part, self.device)
         batch = self.teacher.batch(drawn, step, part) if self.teacher else make_batch(self.config, drawn, self.device)
         value = gradient(self.model, batch, self.config, self.pieces, self.scaler, self.dtype)
@@ -106,14 +108,18 @@ class Method:
         return {"loss": value, "grad_norm": norm}
 
     def halve(self) -> bool:
+        """Compute each batch in twice as many pieces from now on; False where that is not possible.
+
+        It is not with single frames already, nor under torchrun, where the other processes would wait.
+        """
         self.net.zero_grad(set_to_none=True)
-        # Other processes would wait for this one's gradient.
         if isinstance(self.model, DistributedDataParallel) or self.pieces >= self.config.batch:
             return False
         self.pieces = min(2 * self.pieces, self.config.batch)
         return True
 
     def validation(self, frames: Frames) -> Validation:
+        """By noise level; of a student, against its teacher."""
         config = self.config
         if self.teacher:
             return StudentValidation(frames, self.teacher)

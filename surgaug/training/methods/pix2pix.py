@@ -43,24 +43,25 @@ class Method(Adversarial):
     def __init__(self, *args: Any):
         super().__init__(*args)
         settings = self.config.adversary
-        adversary = PatchDiscriminator(self.num_classes + 3, settings.channels, settings.layers)
-        self.painter = self.add_player("net", self.net, 1.0, settings.betas)
-        self.judge = self.add_player("judge", adversary.to(self.device), 1.0, settings.betas)
+        discriminator = PatchDiscriminator(self.num_classes + 3, settings.channels, settings.layers)
+        self.generator = self.add("net", self.net, 1.0, settings.betas)
+        self.discriminator = self.add("discriminator", discriminator.to(self.device), 1.0, settings.betas)
 
     def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+        """One step of the discriminator, then one of the generator; see `training.methods`."""
         real, index_map = self.to_device(images, index_maps)
-        maps, judge = self.one_hot(index_map), self.judge.net
+        maps, discriminator = self.one_hot(index_map), self.discriminator.net
 
         with self.autocast():
-            painted = self.paint(index_map)
-            answer_real = judge(torch.cat([maps, real], dim=1))[-1]
-            answer_painted = judge(torch.cat([maps, painted.detach()], dim=1))[-1]
-        judged = 0.5 * (cross_entropy(answer_real, True) + cross_entropy(answer_painted, False))
-        self.judge.step(judged, self.scaler)
+            fake = self.generate(index_map)
+            answer_real = discriminator(torch.cat([maps, real], dim=1))[-1]
+            answer_fake = discriminator(torch.cat([maps, fake.detach()], dim=1))[-1]
+        discriminator_loss = 0.5 * (cross_entropy(answer_real, True) + cross_entropy(answer_fake, False))
+        self.discriminator.step(discriminator_loss, self.scaler)
 
-        with frozen(judge):
+        with frozen(discriminator):
             with self.autocast():
-                answer = judge(torch.cat([maps, painted], dim=1))[-1]
-            loss = cross_entropy(answer, True) + self.config.adversary.l1 * F.l1_loss(painted, real)
-            norm = self.painter.step(loss, self.scaler)
-        return {"loss": loss.item(), "judge_loss": judged.item(), "grad_norm": norm}
+                answer = discriminator(torch.cat([maps, fake], dim=1))[-1]
+            loss = cross_entropy(answer, True) + self.config.adversary.l1 * F.l1_loss(fake, real)
+            norm = self.generator.step(loss, self.scaler)
+        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}

@@ -53,34 +53,36 @@ class Method(Adversarial):
         super().__init__(*args)
         settings = self.config.adversary
         self.perceptual = PerceptualLoss(Path(settings.vgg)).to(self.device) if settings.vgg else None
-        adversary = MultiScaleDiscriminator(self.num_classes + 3, settings.channels, settings.layers, settings.scales)
-        self.painter = self.add_player("net", self.net, 1.0, settings.betas)
-        self.judge = self.add_player("judge", adversary.to(self.device), settings.rate, settings.betas)
+        scales = MultiScaleDiscriminator(self.num_classes + 3, settings.channels, settings.layers, settings.scales)
+        self.generator = self.add("net", self.net, 1.0, settings.betas)
+        self.discriminator = self.add("discriminator", scales.to(self.device), settings.rate, settings.betas)
 
     def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+        """One step of the generator, then one of the discriminator; see `training.methods`."""
         real, index_map = self.to_device(images, index_maps)
-        maps, judge, settings = self.one_hot(index_map), self.judge.net, self.config.adversary
+        maps, settings = self.one_hot(index_map), self.config.adversary
 
         with self.autocast():
-            painted = self.paint(index_map)
-        with frozen(judge):
+            fake = self.generate(index_map)
+        with frozen(self.discriminator.net):
             with self.autocast():
-                seen_real, seen = self._judge(maps, real), self._judge(maps, painted)
-            loss = _mean([-scale[-1].float().mean() for scale in seen])
-            matched = _mean([feature_matching(a[:-1], b[:-1]) for a, b in zip(seen_real, seen, strict=True)])
+                of_real, of_fake = self._features(maps, real), self._features(maps, fake)
+            loss = _mean([-scale[-1].float().mean() for scale in of_fake])
+            matched = _mean([feature_matching(a[:-1], b[:-1]) for a, b in zip(of_real, of_fake, strict=True)])
             loss = loss + settings.feature_matching * matched
             if self.perceptual is not None:
-                loss = loss + settings.perceptual * self.perceptual(painted, real)
-            norm = self.painter.step(loss, self.scaler)
+                loss = loss + settings.perceptual * self.perceptual(fake, real)
+            norm = self.generator.step(loss, self.scaler)
 
         with self.autocast():
-            seen_real, seen = self._judge(maps, real), self._judge(maps, painted.detach())
-        judged = _mean([hinge(a[-1], True) + hinge(b[-1], False) for a, b in zip(seen_real, seen, strict=True)])
-        self.judge.step(judged, self.scaler)
-        return {"loss": loss.item(), "judge_loss": judged.item(), "grad_norm": norm}
+            of_real, of_fake = self._features(maps, real), self._features(maps, fake.detach())
+        losses = [hinge(a[-1], True) + hinge(b[-1], False) for a, b in zip(of_real, of_fake, strict=True)]
+        discriminator_loss = _mean(losses)
+        self.discriminator.step(discriminator_loss, self.scaler)
+        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}
 
-    def _judge(self, maps: torch.Tensor, images: torch.Tensor) -> list[list[torch.Tensor]]:
-        return self.judge.net(torch.cat([maps, images], dim=1))
+    def _features(self, maps: torch.Tensor, images: torch.Tensor) -> list[list[torch.Tensor]]:
+        return self.discriminator.net(torch.cat([maps, images], dim=1))
 
 
 def _mean(values: list[torch.Tensor]) -> torch.Tensor:
