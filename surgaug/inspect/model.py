@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from surgaug.inspect.report import Report, sparkline
+from surgaug.labels.class_statistics import ClassStatistics
 
 MODEL_FILES = ("last.safetensors", "best.safetensors")
 _FORMAT = "surgaug-model-"
@@ -81,20 +81,21 @@ def curves(path: Path) -> dict[str, dict[str, list[float]]]:
     """{"loss": {"x": steps, "y": values}, ...}, of some columns of metrics.csv; empty without the file."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+    import pandas as pd
+
+    rows = pd.read_csv(path, dtype=str, on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
     found = {}
-    for name in ("loss", "val_loss", "lr", "images_per_s"):
-        points = [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
-        points = [(x, y) for x, y in points if math.isfinite(y)]
-        if points:
-            found[name] = {"x": [x for x, _ in points], "y": [y for _, y in points]}
+    for name in (n for n in ("loss", "val_loss", "lr", "images_per_s") if n in rows and "step" in rows):
+        points = rows[["step", name]].replace([math.inf, -math.inf], math.nan).dropna()
+        if len(points):
+            found[name] = {"x": points["step"].astype(float).tolist(), "y": points[name].tolist()}
     return found
 
 
 def _facts(report: Report, header: dict[str, Any], parameters: int) -> None:
     meta, space = header.get("meta", {}), header["space"]
-    train, statistics = meta.get("train", {}), meta.get("statistics", {})
+    train, ids = meta.get("train", {}), [c["id"] for c in space["classes"]]
+    statistics = ClassStatistics.from_dict(meta.get("statistics", {}), ids)
     report.add("parameters", f"{parameters / 1e6:.2f} M")
     report.add("family", header.get("family"))
     report.add("preset", train.get("preset"))
@@ -104,19 +105,17 @@ def _facts(report: Report, header: dict[str, Any], parameters: int) -> None:
     report.add("noise schedule", _settings(header.get("schedule")))
     report.add("samples by default with", _settings(header.get("defaults")))
     report.add("network", _settings(header.get("config")))
-    report.add("trained on", f"{train['data']}, {statistics.get('frames', '?')} frames" if train.get("data") else None)
+    report.add("trained on", f"{train['data']}, {statistics.frames or '?'} frames" if train.get("data") else None)
     if "step" in meta:
         report.add(
             "trained for", f"{meta['step']} steps, {meta.get('minutes', 0):.1f} min, {meta.get('images')} images"
         )
     report.add("lowest validation loss", None if meta.get("val_loss") is None else f"{meta['val_loss']:.4g}")
     report.add("written by", f"surgaug {meta['surgaug']}" if "surgaug" in meta else None)
-    pixels, presence = statistics.get("pixels", []), statistics.get("presence", [])
-    if len(pixels) == len(presence) == len(space["classes"]):
-        total = max(sum(pixels), 1)
+    if statistics.presence.keys() >= set(ids):
         rows = [
-            [c["id"], c["name"], c["kind"], n, f"{100 * p / total:.2g} %"]
-            for c, n, p in zip(space["classes"], presence, pixels, strict=True)
+            [c["id"], c["name"], c["kind"], statistics.presence[c["id"]], f"{100 * statistics.pixels[c['id']]:.2g} %"]
+            for c in space["classes"]
         ]
         report.tables.append(("Classes trained on", ["id", "class", "kind", "frames", "of pixels"], rows))
         if unseen := [row[1] for row in rows if not row[3]]:

@@ -38,7 +38,7 @@ MODEL_FILES = ("last.safetensors", "best.safetensors")
 class LoadedModel:
     """A trained model, ready to sample from: `net` in eval mode with the EMA weights, in float32.
 
-    schedule and prediction: of family "diffusion"; the others have none ({}) and "image".
+    schedule and prediction: of family "diffusion"; the others have none ({}) and "image". hash: see `model_hash`.
     """
 
     net: Any  # of one of `models/families`, each with methods of its own
@@ -87,7 +87,11 @@ def save_model(
     family: str = families.DIFFUSION,
     half: bool = False,
 ) -> None:
-    """Write a model file atomically; `half` stores the weights in float16 (half the bytes)."""
+    """Write a model file atomically; `half` stores the weights in float16 (half the bytes).
+
+    Its hash (`model_hash`) is of the weights and of what they mean, but of nothing in `meta`, where folders and minutes
+    stand: two trainings to the same weights have the same hash.
+    """
     header = {
         "family": family,
         "config": dataclasses.asdict(config),
@@ -103,8 +107,23 @@ def save_model(
         for k, v in weights.items()
     }
     text = json.dumps(header)
-    metadata = {"format": FORMAT, "surgaug": text, "sha256": _content_hash(text, tensors)}
+    meaning = json.dumps({key: value for key, value in header.items() if key not in ("defaults", "meta")})
+    metadata = {
+        "format": FORMAT,
+        "surgaug": text,
+        "sha256": _content_hash(text, tensors),
+        "hash": _content_hash(meaning, tensors),
+    }
     write_bytes(path, save(tensors, metadata=metadata))
+
+
+def model_hash(path: Path) -> str:
+    """What tells a model from others in manifests, 64 hexadecimal digits (see `save_model`).
+
+    Of files of version 0.1, which do not hold it: the sha256 of the file, as its manifests have it.
+    """
+    with safe_open(str(path), framework="pt") as f:
+        return (f.metadata() or {}).get("hash") or file_hash(path)
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -162,13 +181,13 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     size = (int(header["size"][0]), int(header["size"][1]))
     return LoadedModel(
-        net, space, header["schedule"], header["prediction"], size, file_hash(path), family, header["defaults"],
+        net, space, header["schedule"], header["prediction"], size, model_hash(path), family, header["defaults"],
         header["meta"],
     )  # fmt: skip
 
 
 def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
-    """Start `net` from another model's weights; columns of classes are matched by class name.
+    """Start `net` from the weights of the model file `path`; what belongs to a class goes by the class's name.
 
     Returns the names of the tensors that could not be taken over (other shape or absent).
     """

@@ -1,4 +1,4 @@
-"""`--compile`: the network as kernels of its own (`torch.compile`).
+"""`--compile`: the network compiled by `torch.compile`.
 
 Compiling takes a minute or two, and on a CPU nothing was gained by it (docs/performance.md): `auto` compiles on CUDA
 alone, and only once it is known that enough work is left. Where torch cannot compile, the work goes on without.
@@ -22,10 +22,14 @@ LONG = 600.0  # seconds of work left that are worth a minute or two
 
 
 class Compiler:
-    """Compiles `module`'s forward in place, so that names of weights, copies and DDP are as without. `compiled`: it is.
+    """Compiles a module, and undoes it where torch cannot.
 
-    mode: "on": from now on, "auto": see `consider`, "off": never. Every shape of the first argument costs a compilation
-    of its own; one that came less than `OFTEN` times (the last batch of a run) is not worth it.
+    Only the module's `forward` is replaced, so that its weights keep their names and it can be copied and given to DDP
+    as before.
+
+    mode: "on" compiles at once; "auto" on CUDA, when `consider` finds that it is worth it; "off" never. Each shape of
+    the first argument is compiled on its own, and only when it has come `OFTEN` times: the last batch of a run, which
+    may be smaller, is not worth it. compiled: whether the module is compiled now.
     """
 
     def __init__(self, mode: str, module: nn.Module, device: torch.device, feedback: Feedback):
@@ -36,7 +40,7 @@ class Compiler:
             self._compile()
 
     def consider(self, seconds_left: float) -> None:
-        """Compile if that is left to judgement and this much work is left."""
+        """In mode "auto": compile, if more than `LONG` seconds of work are left."""
         if self._waiting and seconds_left > LONG:
             self._compile()
 
@@ -62,8 +66,10 @@ class Compiler:
         self._module.forward = forward
 
     def gave_up(self, error: RuntimeError) -> bool:
-        """Whether what failed was compiled, so that it can be tried again as it is: gradients compile when they are
-        first asked for, outside the forward pass."""
+        """After an error in a step: if it was compiled code that failed, stop compiling and return True: try again.
+
+        Gradients are compiled when they are first computed, so that they fail outside of `forward`.
+        """
         if not self.compiled or is_out_of_memory(error):
             return False
         self._give_up(error)

@@ -1,4 +1,4 @@
-"""Ctrl-C once: finish the piece of work at hand, save, say how to go on. Twice: now. SIGTERM counts as once."""
+"""Ctrl-C once: finish the piece of work at hand, save, say how to go on. Twice: stop at once. SIGTERM: as once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Stop:
     requested = False
 
 
-_before = Stop()  # a Ctrl-C from before the work that `graceful` guards
+_before = Stop()  # requested by a Ctrl-C before the work that `graceful` guards
 
 
 def heed() -> None:
-    """From here on a Ctrl-C is never lost, for a program that is nothing but one command.
+    """Remember every Ctrl-C from here on, so that none is lost before `graceful` begins. For the command line.
 
-    Python drops the KeyboardInterrupt of a Ctrl-C that falls into a finalizer or a callback, as imports have them. This
-    remembers it, so that `graceful` stops at its first chance. Where Ctrl-C is ignored it stays so.
+    Python drops the KeyboardInterrupt of a Ctrl-C that arrives in a finalizer or in a callback of an import. With this,
+    the first `graceful` afterwards stops at once. A process that ignores Ctrl-C goes on ignoring it.
     """
 
     def handle(signum: int, frame: object) -> None:

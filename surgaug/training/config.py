@@ -19,12 +19,16 @@ from surgaug.runtime.options import nearest
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Sizes are (H, W). Of `steps` and `minutes` the first to end ends it; the rate falls over it.
+    """One training run.
 
-    network: the `Config` of the model's family. adversary: the `Adversary` of its method, None for diffusion. distill:
-    the teacher's model file, for a student of `student_steps` steps of sampling, to which the teacher's guidance (its
-    usual one, at its usual noise levels) is second nature. lr: AdamW's rate. muon_lr: Muon's, for convolutions between
-    the network's ends; None: AdamW's for these as well.
+    size: (H, W). steps, minutes: the run ends with whichever is reached first, and the learning rate falls until then.
+    network: the `Config` of the model's family. adversary: the `Adversary` of its method; None for diffusion. lr: the
+    rate of AdamW. muon_lr: the rate of Muon, which trains the convolutions between the network's first and last layers;
+    None: AdamW trains these, too.
+
+    distill: the model file of a teacher; the model trained is then its student, which samples in `student_steps` steps.
+    Its targets are made with guidance of the scale `teacher_guidance` at noise levels (sigma) below
+    `teacher_guidance_below`, so that the student needs no guidance.
     """
 
     data: str = ""
@@ -162,7 +166,7 @@ def check(config: TrainConfig) -> None:
     must(
         config.prediction != "eps" or config.min_snr_gamma is None or not config.min_snr_floor,
         f"min_snr_floor {config.min_snr_floor}: with prediction=eps it makes pure noise count millions of times, and "
-        "the model paints noise; add --set min_snr_floor=0",
+        "the model samples noise; add --set min_snr_floor=0",
     )
     for name in ("drop_map", "drop_class", "drop_style"):
         must(0 <= getattr(config, name) < 1, f"{name} {getattr(config, name)}: from 0 to below 1")

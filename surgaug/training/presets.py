@@ -21,7 +21,7 @@ from surgaug.training.config import TrainConfig, override
 PHANTOM = "phantom"
 SPLIT_NAMES = {"train", "training", "images", "data"}
 
-# What a student's training has of its own: it starts near its end, and every frame is worth its teacher's answer.
+# What differs when a student is trained: it starts from good weights, and its targets are good at every noise level.
 STUDENT: dict[str, Any] = {"lr": 3e-4, "muon_lr": None, "min_snr_gamma": None, "min_snr_floor": 0.0}
 
 
@@ -47,7 +47,7 @@ def of_teacher(file: str) -> dict[str, Any]:
     """What a student takes over from its teacher's model file. ModelError when that is none of a diffusion model."""
     header = read_header(Path(file))
     if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
-        raise UsageError(f"--distill {file}: a model of kind {family}, which paints in one step already")
+        raise UsageError(f"--distill {file}: a model of kind {family}, which samples in one step already")
     return {
         "init": file,
         "network": families.read_config(family, header["config"]),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from surgaug.errors import ModelError
 from surgaug.labels.label_space import LabelClass, LabelSpace
@@ -103,3 +105,37 @@ def test_metadata_is_json(tmp_path):
 
     with safe_open(str(write(tmp_path / "m.safetensors", random_net(2), space_of("a", "b"))), "pt") as f:
         assert json.loads(f.metadata()["surgaug"])["meta"] == {"step": 3}
+
+
+def test_equal_weights_have_equal_hashes_and_others_others(tmp_path):
+    """Neither folders nor minutes go in; weights, classes and schedule do."""
+    net, space = random_net(3), space_of("a", "b", "c")
+
+    def hash_of(name: str, net=net, space=space, **changes) -> str:
+        given = {"schedule": {"kind": "cosine"}, "meta": {"minutes": 1.0, "train": {"out": "a"}}, **changes}
+        path = tmp_path / f"{name}.safetensors"
+        save_model(
+            path, net.state_dict(), config=CONFIG, space=space, prediction="v", size=(32, 48), defaults={}, **given
+        )
+        return load_model(path).hash
+
+    first = hash_of("first")
+    assert first == hash_of("again", meta={"minutes": 2.0, "train": {"out": "b"}})
+    changed = {k: v + 1e-3 if k == "out.bias" else v for k, v in net.state_dict().items()}
+    other = SemanticUNet(CONFIG, 3)
+    other.load_state_dict(changed)
+    others = [
+        hash_of("weights", net=other),
+        hash_of("classes", space=space_of("b", "a", "c")),
+        hash_of("schedule", schedule={"kind": "linear"}),
+    ]
+    assert len({first, *others}) == 4
+
+
+def test_a_file_without_a_hash_of_its_own_has_the_files(tmp_path):
+    """As version 0.1 wrote them, whose manifests hold it."""
+    path = write(tmp_path / "m.safetensors", random_net(3), space_of("a", "b", "c"))
+    with safe_open(path, "pt") as file:
+        metadata = {k: v for k, v in file.metadata().items() if k != "hash"}
+    save_file(load_file(path), path, metadata)
+    assert load_model(path).hash == hashlib.sha256(path.read_bytes()).hexdigest()
