@@ -88,7 +88,7 @@ def _train(
     styles = style_bank(data.frames) if getattr(config.network, "style", False) else []
     dtype = pick_precision(config.precision, device)
     net = build(config, space, styles, None if saved else config.init, feedback)
-    net = net.to(device, memory_format=torch.channels_last)
+    net.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, group)
     compiled_module = method.compiled_module
@@ -209,7 +209,7 @@ def _lock_new(run: Path, config: TrainConfig, held: ExitStack, feedback: Feedbac
 
 def build(
     config: TrainConfig, space: LabelSpace, styles: list[dict[str, Any]], init: str | None, feedback: Feedback
-) -> nn.Module:
+) -> Any:
     """The network with fresh weights from `config.seed`, or those of the model `init` as far as they fit."""
     torch.manual_seed(config.seed)
     net = families.get(config.model).build(config.network, space.num_classes)

@@ -206,7 +206,7 @@ def load_state(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:  # torch itself compares no checksums
             if damaged := archive.testzip():
                 raise ValueError(f"the checksum of {damaged} differs")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise ModelError(
