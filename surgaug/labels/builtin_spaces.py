@@ -41,7 +41,7 @@ def load_space(spec: str | Path) -> LabelSpace:
 @lru_cache(maxsize=16)
 def remap_of(space: LabelSpace) -> tuple[LabelSpace, np.ndarray] | None:
     """For a built-in space that regroups another: that other one, and its ids' new ids (uint8 [max id + 1])."""
-    if space.name not in builtin_spaces() or _builtin(space.name) != space:
+    if not _is_builtin(space):
         return None
     remap = _parsed(space.name).get("remap")
     return (_builtin(remap["of"]), np.array(remap["to"], np.uint8)) if remap else None
@@ -50,7 +50,7 @@ def remap_of(space: LabelSpace) -> tuple[LabelSpace, np.ndarray] | None:
 @lru_cache(maxsize=16)
 def stored_of(space: LabelSpace) -> dict[int, int]:
     """For a built-in space whose published label maps hold other values than its ids: id by value; empty for others."""
-    if space.name not in builtin_spaces() or _builtin(space.name) != space:
+    if not _is_builtin(space):
         return {}
     return {int(value): int(i) for value, i in _parsed(space.name).get("stored", {}).items()}
 
@@ -59,6 +59,14 @@ def stored_of(space: LabelSpace) -> dict[int, int]:
 def known_kinds() -> dict[str, Kind]:
     """Kind by lower-case class name, over all built-in spaces."""
     return {c.name.lower(): c.kind for name in builtin_spaces() for c in _builtin(name).classes}
+
+
+def _is_builtin(space: LabelSpace) -> bool:
+    """Whether a space is the built-in one of its name: by ids and names, since older files may have other depths."""
+    if space.name not in builtin_spaces():
+        return False
+    builtin = _builtin(space.name)
+    return (space.ids, space.names, space.ignore) == (builtin.ids, builtin.names, builtin.ignore)
 
 
 @lru_cache(maxsize=16)

@@ -31,7 +31,9 @@ TOOLS = re.compile(
 _NOTHING = re.compile(r"background|\bvoid\b|unlabel|unknown|undefined|vignette|\bborder\b")
 # Instruments that are fastened to the anatomy and so stay where it is.
 _FASTENED = frozenset({"fastened", "hooks", "ring"})
-_FASTENED_NAMES = re.compile(r"iris hooks?|\bring\b|marker|retract|speculum|spreader|suture|thread|clip|intubat")
+_FASTENED_NAMES = re.compile(
+    r"iris hooks?|\bring\b|marker|(?<!grasping )retract|speculum|spreader|suture|thread|clip|intubat"
+)
 _PUPIL, _IRIS = r"pupil", r"iris"
 _DISCS = (r"lens|\biol\b", _PUPIL, _IRIS, r"cornea|limbus")  # inner to outer
 _MIN_PIXELS = 12
@@ -203,7 +205,7 @@ def axis_lengths(mask: np.ndarray) -> tuple[float, float]:
     """
     m = cv2.moments(mask.view(np.uint8), binaryImage=True)
     yy, xx, xy = (m[key] / m["m00"] for key in ("mu02", "mu20", "mu11"))
-    middle, spread = (yy + xx) / 2 + 1 / 12, float(np.hypot((yy - xx) / 2, xy))
+    middle, spread = (yy + xx) / 2, float(np.hypot((yy - xx) / 2, xy))
     return 4 * (middle + spread) ** 0.5, 4 * max(middle - spread, 0.0) ** 0.5
 
 
