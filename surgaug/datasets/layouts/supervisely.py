@@ -1,14 +1,15 @@
-"""Supervisely: ann/NAME.png.json beside img/NAME.png, in `root` or in one folder a video (as in Cataract-1K).
+"""Supervisely: ann/NAME.png.json beside img/NAME.png, in `root` or in one folder a video (as in Cataract-1K) or split.
 
 Cataract-1K is found from above as well, as it was unpacked: [annotations/]Images-and-Supervisely-Annotations/case_N.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import files_by_stem, natural, pair
+from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, natural, pair
 from surgaug.errors import DataError
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"
@@ -20,22 +21,28 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items; each folder with its own `ann` is a video.
+    """The items; each folder with its own `ann` is a video, or a split if it is called so. A name that occurs in
+    several splits gets the split before it.
 
-    Raises DataError: two annotations of one frame, a `split` was asked for, which there is none of.
+    Raises DataError: two annotations of one frame, no frame of the split.
     """
-    if split is not None:
-        raise DataError(f"{root}: Supervisely folders have no split '{split}'; leave the split out")
     items: list[Item] = []
-    seen: dict[str, Path | None] = {}
     for folder in _datasets(root):
         labels = annotation_files(folder / "ann")
         images = files_by_stem(folder / "img") if (folder / "img").is_dir() else {}
-        for name, image, label in pair(images, labels):
-            if name in seen:
-                raise DataError(f"{seen[name]} and {label or image}: two frames of one name; rename one of them")
-            seen[name] = label or image
-            items.append(Item(name, image, label, None if folder == root else folder.name))
+        own = next((name for name, names in SPLIT_FOLDERS.items() if folder.name.lower() in names), None)
+        video = None if folder == root or own else folder.name
+        items += [Item(name, image, label, video, own) for name, image, label in pair(images, labels)]
+    seen: dict[tuple[str | None, str], Item] = {}
+    for item in items:
+        if (other := seen.setdefault((item.split, item.name), item)) is not item:
+            files = f"{other.label or other.image} and {item.label or item.image}"
+            raise DataError(f"{files}: two frames of one name; rename one of them")
+    if len({item.name for item in items}) < len(items):
+        items = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in items]
+    items = [item for item in items if split in (None, item.split)]
+    if not items:
+        raise DataError(f"{root}: Supervisely's folders have no split '{split}'; leave the split out")
     return items
 
 
