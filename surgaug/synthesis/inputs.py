@@ -104,7 +104,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         generator = OnePassGenerator(model, device, precision)
     styles = choose(config.style, model, model_file)
 
-    maps, found = open_for(model.space, model_file, config.masks, config.classes, feedback)
+    maps, found = open_for(model.space, model_file, config.masks, config.classes, feedback, config.leave_out_bad)
     maps, presence = of_split(maps, found.presence_by_item, config)
     maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
     space = _joint_space(maps.space, model.space)

@@ -11,7 +11,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.item import fingerprint
-from surgaug.datasets.survey import Survey, survey
+from surgaug.datasets.survey import FILE_FAULTS, Survey, survey, without_faults
 from surgaug.datasets.writer import FOLDERS
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.io import output_folder
@@ -25,24 +25,34 @@ _CLASSES_NAMED = 6
 
 
 def open_for(
-    model_space: LabelSpace, model: Path, source: Path | Sequence[Path], classes: str, feedback: Feedback
+    model_space: LabelSpace,
+    model: Path,
+    source: Path | Sequence[Path],
+    classes: str,
+    feedback: Feedback,
+    leave_out_bad: bool = False,
 ) -> tuple[LabelMaps, Survey]:
     """The label maps at `source`, every one of them read and found to hold nothing but classes of the model's.
 
     classes: their label space; "auto": the model's, which also tells colour-coded maps and those to be regrouped.
+    leave_out_bad: go on without files that cannot be used; values that are no class are refused all the same.
     Raises ModelError for classes that the model does not know, DataError for what cannot be read.
     """
+
+    def usable(maps: LabelMaps) -> LabelMaps:
+        return without_faults(maps, feedback, need_images=False, kinds=FILE_FAULTS) if leave_out_bad else maps
+
     if classes != "auto":
-        maps = open_masks(source, classes=classes, feedback=feedback)
+        maps = usable(open_masks(source, classes=classes, feedback=feedback))
         found = survey(maps, feedback, need_images=False)
         refuse_unknown(found.presence_by_item, maps, model_space, model)
         return maps, found
     try:
-        maps = open_masks(source, classes=model_space, feedback=feedback)
+        maps = usable(open_masks(source, classes=model_space, feedback=feedback))
         return maps, survey(maps, feedback, need_images=False)
     except DataError as error:
         try:
-            maps = open_masks(source)
+            maps = usable(open_masks(source))
             presence = survey(maps, Silent(), need_images=False).presence_by_item
         except DataError:
             raise error from None
