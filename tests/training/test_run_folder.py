@@ -1,0 +1,208 @@
+"""When a folder is a run's, what may take it, and on which frames a run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from test_loop import same, settings, weights, write_frames
+
+from surgaug.errors import DataError, UsageError
+from surgaug.models.checkpoint import load_model, model_hash, read_header
+from surgaug.runtime.feedback import Silent
+from surgaug.training import loop
+from surgaug.training.config import FREE_ON_RESUME, to_dict
+from surgaug.training.logs import Logs
+from surgaug.training.methods import diffusion
+from surgaug.training.presets import from_command_line
+from surgaug.training.run_folder import load_state, save_state
+from surgaug.training.validation import Validation
+
+ARCHIVE = Path(__file__).parents[1] / "compatibility" / "files_of_0_1.tar.gz"
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    return write_frames(tmp_path / "frames", 6)
+
+
+def replace_label(data: Path, name: str) -> None:
+    file = data / "labels" / f"{name}.png"
+    label = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    label[:4] = 1
+    cv2.imwrite(str(file), label)
+
+
+def test_a_refusal_leaves_no_folder_and_any_line_may_follow(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = (data / "images" / "f003.png").read_bytes()
+    (data / "images" / "f003.png").write_bytes(good[:100])
+    run = Path("runs") / "a"
+    with pytest.raises(DataError, match="f003"):
+        loop.train(settings(data, run, steps=1))
+    assert not Path("runs").exists()
+    with pytest.raises(UsageError, match="no run to resume"):
+        loop.train(settings(data, run, steps=1), resume=True)
+    assert not Path("runs").exists()
+    (data / "images" / "f003.png").write_bytes(good)
+    assert loop.train(settings(data, run, steps=1, batch=2)).step == 1
+
+
+def test_a_run_that_ended_before_its_first_save_is_none(data, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(diffusion, "gradient", killed)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(settings(data, run, steps=2))
+    assert (run / "config.json").exists() and not (run / "state.pt").exists()
+    assert loop.train(settings(data, run, steps=2, batch=2)).step == 2
+    assert json.loads((run / "config.json").read_text())["batch"] == 2
+    with pytest.raises(UsageError, match="batch: 2 there, 4 now"):
+        loop.train(settings(data, run, steps=2))
+
+
+@pytest.mark.parametrize("name, content", [("config.json", '{"hidden_size": 768}'), ("metrics.csv", "mine\n")])
+def test_files_of_others_are_refused_and_stay(data, tmp_path, name, content):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / name).write_text(content)
+    with pytest.raises(UsageError, match="not empty and holds no run"):
+        loop.train(settings(data, run, steps=1))
+    assert [p.name for p in run.iterdir()] == [name] and (run / name).read_text() == content
+
+
+def test_a_model_is_not_overwritten_by_other_settings_even_without_its_state(data, tmp_path):
+    run = tmp_path / "run"
+    loop.train(settings(data, run, steps=1))
+    (run / "state.pt").unlink()
+    with pytest.raises(UsageError, match="batch: 4 there, 2 now"):
+        loop.train(settings(data, run, steps=1, batch=2))
+    with pytest.raises(UsageError, match=r"state\.pt is missing"):
+        loop.train(settings(data, run, steps=2), resume=True)
+
+
+def test_replaced_frames_are_noticed_by_what_they_hold(data, tmp_path):
+    run = tmp_path / "run"
+    loop.train(settings(data, run, steps=1))
+    for file in data.rglob("*.png"):  # the same bytes at another time: the same data
+        os.utime(file)
+    loop.train(settings(data, run, steps=2))
+    label, image = (data / kind / "f002.png" for kind in ("labels", "images"))
+    before = label.read_bytes(), image.read_bytes()
+    replace_label(data, "f002")
+    with pytest.raises(UsageError, match=r"of 6, 1 have another label map \(f002\)"):
+        loop.train(settings(data, run, steps=3))
+    label.write_bytes(before[0])
+    cv2.imwrite(str(image), np.zeros((24, 32, 3), np.uint8))
+    for kind in ("labels", "images"):
+        (data / kind / "f005.png").rename(data / kind / "f009.png")
+    with pytest.raises(UsageError, match=r"1 are gone \(f005\); 1 are new \(f009\); 1 have another image \(f002\)"):
+        loop.train(settings(data, run, steps=3))
+    for kind in ("labels", "images"):
+        (data / kind / "f009.png").rename(data / kind / "f005.png")
+    image.write_bytes(before[1])
+    assert loop.train(settings(data, run, steps=3)).step == 3
+
+
+class Tasks(Silent):
+    """Remembers the tasks that are begun and how far they come."""
+
+    def __init__(self):
+        self.done: dict[str, float] = {}
+        self.total: dict[str, float | None] = {}
+
+    def task(self, description, total, unit="", done=0):
+        self.total[description] = total
+        self.done[description] = done
+        outer = self
+
+        class Bar:
+            def advance(self, n=1, **fields):
+                outer.done[description] += n
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *exc):
+                pass
+
+        return Bar()
+
+
+def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data, tmp_path, monkeypatch):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    loop.train(settings(data, whole, steps=2))
+
+    def killed(*args):
+        assert load_model(run / "last.safetensors").meta["step"] == 2
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Validation, "losses", killed)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(settings(data, run, steps=2))
+    assert json.loads((run / "run.json").read_text())["status"] == "running"
+    assert not (run / "best.safetensors").exists()
+    tasks = Tasks()
+    assert loop.train(settings(data, run, steps=2), tasks).step == 2
+    assert tasks.total["validating"] == 12 and tasks.done["validating"] == pytest.approx(12)
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    assert (run / "best.safetensors").exists() and len(list((run / "samples").iterdir())) == 1
+    assert same(weights(run), weights(whole))
+    assert model_hash(run / "last.safetensors") == model_hash(whole / "last.safetensors")
+
+
+def test_the_model_knows_what_its_frames_showed(data, tmp_path):
+    classes = tmp_path / "classes.json"
+    classes.write_text('{"ground": 0, "disc": 1, "never": 2}')
+    loop.train(settings(data, tmp_path / "run", steps=1, classes=str(classes)))
+    found = load_model(tmp_path / "run" / "last.safetensors").meta["statistics"]
+    labels = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted((data / "labels").iterdir())]
+    share = np.mean([label == 1 for label in labels])
+    assert (found["frames"], found["presence"]) == (6, {"0": 6, "1": 6, "2": 0})
+    assert found["pixels"] == pytest.approx({"0": 1 - share, "1": share, "2": 0}, rel=1e-3)
+    assert found["touching"] == [[0, 1, 6]]
+
+
+def test_a_run_of_version_0_1_goes_on_and_keeps_its_hash(tmp_path, monkeypatch):
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    old = json.loads(Path("run/config.json").read_text())
+    row = json.loads(Path("synthetic/manifest.jsonl").read_text().splitlines()[0])
+    assert model_hash(Path("run/last.safetensors")) == row["model"]
+    given = {k: v for k, v in old.items() if k not in ("preset", "network", "schedule", "adversary", *FREE_ON_RESUME)}
+    changes = [f"network.{k}={','.join(map(str, v)) if isinstance(v, list) else v}" for k, v in old["network"].items()]
+    given["size"] = "24x40"
+    config = from_command_line("tiny", given | {"out": "run", "steps": 5}, None, [*changes, "init=none"])
+    assert to_dict(config)["network"] == old["network"]
+    assert loop.train(config).step == 5
+    rows = Path("run/metrics.csv").read_text().splitlines()
+    assert "discriminator_loss" in rows[0] and [r.split(",")[0] for r in rows[1:]] == ["3", "5"]
+    assert read_header(Path("run/last.safetensors"))["meta"]["statistics"]["frames"] == 6
+
+
+def test_old_names_of_the_discriminator_are_read(tmp_path):
+    path = tmp_path / "state.pt"
+    save_state(path, {"step": 1, "net": {}, "judge": {"a": torch.ones(1)}, "judge_optimizer": {}})
+    assert load_state(path).keys() == {"step", "net", "discriminator", "discriminator_optimizer"}
+    (tmp_path / "metrics.csv").write_text(
+        "step,minutes,images,loss,judge_loss,lr,grad_norm,images_per_s,val_loss,val_by_level\n"
+        "1,0.1,8,0.5,0.25,1e-3,1,9,,\n2,0.2,16,0.4,0.2,1e-3,1,9,0.3,0.3 0.3\n3,0.3,24,0.4,0.2,1e-3,1,9,,\n4,0.4"
+    )
+    Logs(tmp_path, 2).close()
+    assert (tmp_path / "metrics.csv").read_text().splitlines() == [
+        "step,minutes,images,loss,discriminator_loss,lr,grad_norm,images_per_s,val_loss,val_by_level",
+        "1,0.1,8,0.5,0.25,1e-3,1,9,,",
+        "2,0.2,16,0.4,0.2,1e-3,1,9,0.3,0.3 0.3",
+    ]
