@@ -18,7 +18,7 @@ from surgaug.datasets.layouts import cadis
 from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
-from surgaug.io.images import read_image
+from surgaug.io.images import image_size, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan
@@ -30,6 +30,7 @@ _VIDEO = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", r
 # What other layouts' folders can look like as well, the least telling first.
 _PLAIN = (("beside",), ("cases",), ("folders", "splits"))
 _PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
+_SIZES_READ = 32  # images whose headers tell the usual size
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 
 
@@ -158,6 +159,15 @@ def open_masks(
     module = layouts.get(layout) if layout else None
     read = find_encoding(items, classes, [root] if root else [], module, feedback)
     return LabelMaps(tuple(map(_named, items)), read.space, read.codec, root, read.scans, read.notes, read.doubts)
+
+
+def usual_size(root: Path) -> tuple[int, int]:
+    """(H, W) of most images of a data set, by the headers of some. DataError: no data set, or no image in it."""
+    images = [item.image for item in layouts.get(_layout_of(root)).read(root) if item.image is not None]
+    if not images:
+        raise DataError(f"{root}: no image")
+    sizes = Counter(image_size(path) for path in images[:: -(-len(images) // _SIZES_READ)])
+    return sizes.most_common(1)[0][0]
 
 
 def _layout_of(root: Path) -> str:

@@ -28,6 +28,7 @@ from surgaug.training.frames import Frames
 HELD_OUT = 0.05
 # Below this many frames none can be spared; validation then looks at the training frames, and says so.
 TOO_FEW = 20
+MOSTLY_SHOWN = 0.85
 STYLES = 1024  # frames whose style codes go into the model file; 100 bytes each
 MAPS_LOOKED_AT = 512  # for the classes that touch: tells shares to about two in a hundred
 WHOLE = 1 << 20  # bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows
@@ -73,6 +74,7 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
     seen = survey(train, feedback, need_images=True)
     for title, columns, rows in seen.tables():
         feedback.table(title, columns, rows)
+    _warn_of_crops(config.size, seen, feedback)
     if config.val:
         survey(val, feedback, need_images=True)
     elif val is train:
@@ -83,6 +85,27 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
     val_frames = frames if val is train else Frames(val, config.size, feedback, "reading validation frames")
     left_out = (*paired.left_out, *(val.left_out if config.val else ()))
     return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item, left_out)
+
+
+def _warn_of_crops(size: tuple[int, int], seen: Survey, feedback: Feedback) -> None:
+    """Say so where the training size cuts much off each frame."""
+    (height, width), _ = seen.sizes.most_common(1)[0]
+    aspect, frames = size[1] / size[0], width / height
+    shown = min(aspect, frames) / max(aspect, frames)
+    if shown < MOSTLY_SHOWN:
+        fitting = like_frames(size, (height, width))
+        feedback.warn(
+            f"--size {size[0]}x{size[1]} shows {100 * shown:.0f} % of a frame of {height}x{width} at a time; "
+            f"--size {fitting[0]}x{fitting[1]} shows all of it"
+        )
+
+
+def like_frames(size: tuple[int, int], frame: tuple[int, int]) -> tuple[int, int]:
+    """The training size (H, W) with the shorter side of `size` and about the proportions of a frame of (H, W)."""
+    shorter = min(size)
+    step = 8 if shorter < 128 else 16
+    longer = max(shorter, round(shorter * max(frame) / min(frame) / step) * step)
+    return (shorter, longer) if frame[1] >= frame[0] else (longer, shorter)
 
 
 def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:

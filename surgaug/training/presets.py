@@ -7,18 +7,22 @@ The networks' sizes stand in `models/families/NAME.py` (`PRESETS`), the settings
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
+from surgaug.datasets.dataset import usual_size
 from surgaug.diffusion.schedules import Schedule
-from surgaug.errors import UsageError
+from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import SHIPPED, model_file, read_header
 from surgaug.runtime.options import tomllib
 from surgaug.training import methods
 from surgaug.training.config import TrainConfig, override
+from surgaug.training.data import like_frames
 
 PHANTOM = "phantom"
+CONFIG, STATE = "config.json", "state.pt"  # of a run (`run_folder.py`)
 SPLIT_NAMES = {"train", "training", "images", "data"}
 
 # What differs when a student is trained: it starts from good weights, and its targets are good at every noise level.
@@ -102,11 +106,43 @@ def from_command_line(
             config = override(config, key, value)
     if config.distill:
         config = dataclasses.replace(config, distill=teacher)
+    sized = bool(taken_over) or any("size" in source for source in (table, given, settings))
+    fitted = config if sized else dataclasses.replace(config, size=size_like_frames(config))
+    plain, fitted = _with_out(config, preset_name), _with_out(fitted, preset_name)
+    # Up to version 0.1 the default was the preset's own size: a run that began so goes on so.
+    begun = _size_of_run(plain.out) == plain.size and _size_of_run(fitted.out) != fitted.size
+    return plain if begun else fitted
+
+
+def size_like_frames(config: TrainConfig) -> tuple[int, int]:
+    """The size (H, W) of `config`, its shorter side kept, in the proportions of the frames of `config.data`.
+
+    As it is where no frame can be read: that is refused, with its reason, when the data is opened.
+    """
+    try:
+        return like_frames(config.size, usual_size(Path(config.data)))
+    except SurgaugError:
+        return config.size
+
+
+def _size_of_run(out: str) -> tuple[int, int] | None:
+    """The size of the run in the folder `out`; None where there is none."""
+    try:
+        if not (Path(out) / STATE).is_file():
+            return None
+        height, width = json.loads((Path(out) / CONFIG).read_text(encoding="utf-8"))["size"]
+        return int(height), int(width)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _with_out(config: TrainConfig, preset_name: str) -> TrainConfig:
+    """`config` with the default run folder, if it names none."""
     if not config.out:
         height, width = config.size
         folder = Path(config.data).resolve()
         name = folder.name if folder.name not in SPLIT_NAMES else f"{folder.parent.name}-{folder.name}"
-        name += "" if model == families.DIFFUSION else f"-{model}"
+        name += "" if config.model == families.DIFFUSION else f"-{config.model}"
         name += f"-{config.student_steps}steps" if config.distill else ""
         config = dataclasses.replace(config, out=str(Path("runs") / f"{name}-{preset_name}-{height}x{width}"))
     return config

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from surgaug.errors import UsageError
+from surgaug.io.atomic import write_png
 from surgaug.io.output_folder import differences
 from surgaug.training.config import FREE_ON_RESUME, check, override, to_dict
 from surgaug.training.presets import from_command_line, preset
@@ -80,3 +82,42 @@ def test_differences_survive_json_and_name_the_setting():
     assert differences(stored, to_dict(override(config, "out", "b")), free=FREE_ON_RESUME) == []
     changed = override(config, "network.dropout", 0.5)
     assert differences(stored, to_dict(changed)) == ["network.dropout: 0.0 there, 0.5 now"]
+
+
+def frames_of(root, hw):
+    for kind, shape in (("images", (*hw, 3)), ("labels", hw)):
+        (root / kind).mkdir(parents=True)
+        for i in range(3):
+            write_png(root / kind / f"{i}.png", np.full(shape, i, np.uint8))
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("hw", "preset_name", "size"),
+    [
+        ((540, 960), "tiny", (64, 112)), ((540, 960), "small", (128, 224)), ((540, 960), "base", (256, 448)),
+        ((480, 640), "base", (256, 336)), ((640, 480), "tiny", (88, 64)), ((50, 50), "tiny", (64, 64)),
+    ],
+)  # fmt: skip
+def test_the_size_has_the_proportions_of_the_frames(tmp_path, hw, preset_name, size):
+    data = frames_of(tmp_path / "frames", hw)
+    config = from_command_line(preset_name, {"data": data}, None, [])
+    assert config.size == size
+    assert config.out == f"runs/frames-{preset_name}-{size[0]}x{size[1]}"
+    assert from_command_line(preset_name, {"data": data, "size": "32x32"}, None, []).size == (32, 32)
+    assert from_command_line(preset_name, {"data": data}, None, ["size=32x40"]).size == (32, 40)
+
+
+@pytest.mark.parametrize("out", [None, "mine"])
+def test_a_run_that_began_at_the_old_default_size_goes_on_at_it(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    data = frames_of(tmp_path / "frames", (540, 960))
+    run = tmp_path / (out or "runs/frames-tiny-64x64")
+    run.mkdir(parents=True)
+    (run / "config.json").write_text('{"size": [64, 64]}')
+    assert from_command_line("tiny", {"data": data, "out": out}, None, []).size == (64, 112)  # nothing trained
+    (run / "state.pt").write_bytes(b"")
+    found = from_command_line("tiny", {"data": data, "out": out}, None, [])
+    assert (found.size, found.out) == ((64, 64), out or "runs/frames-tiny-64x64")
+    (tmp_path / "frames" / "labels").rename(tmp_path / "gone")
+    assert from_command_line("tiny", {"data": data, "out": "x"}, None, []).size == (64, 64)  # refused when it is opened

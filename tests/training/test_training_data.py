@@ -35,3 +35,24 @@ def test_named_classes_stay_as_they_are_named(tmp_path: Path) -> None:
     names.write_text('{"a": 1, "b": 2}')
     with pytest.raises(DataError, match=r"value 5 .* outside the label space"):
         load_data(TrainConfig(data=train, val=val, size=(8, 8), classes=str(names)), Silent())
+
+
+class Warnings(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_a_size_that_cuts_much_off_the_frames_warns(tmp_path: Path) -> None:
+    for kind, shape in (("images", (54, 96, 3)), ("labels", (54, 96))):
+        (tmp_path / kind).mkdir()
+        write_png(tmp_path / kind / "a.png", np.ones(shape, np.uint8))
+    for size, warned in (((64, 64), True), ((64, 112), False), ((64, 104), False)):
+        ears = Warnings()
+        load_data(TrainConfig(data=str(tmp_path), size=size), ears)
+        about = [message for message in ears.said if "--size" in message]
+        assert len(about) == warned
+        if warned:
+            assert about[0].startswith("--size 64x64 shows 56 % of a frame of 54x96") and "--size 64x112" in about[0]
