@@ -6,11 +6,19 @@ torch is imported when processes talk to each other, not before: the command lin
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from surgaug.errors import SurgaugError, UsageError
+from surgaug.runtime.feedback import Feedback, Silent
+
+# Seconds in which all processes must have come: torchrun's are on their way; other variables may be left over.
+PATIENCE, PATIENCE_WITH_TORCHRUN = 20.0, 300.0
+_TRY_SECONDS = 2.0
+_CURE = "start it by torchrun, or unset RANK and WORLD_SIZE for one process"
 
 
 @dataclass(frozen=True)
@@ -67,14 +75,25 @@ class ProcessGroup:
 
 
 def torchrun_group() -> ProcessGroup:
-    """What torchrun's environment variables say, without joining; one process alone where there are none."""
+    """What the environment variables of torchrun say, without joining; one process alone where there are none.
+
+    UsageError for values that cannot be, as other launchers may leave behind.
+    """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return ProcessGroup()
-    return ProcessGroup(*(int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+    found = {name: os.environ.get(name, "0") for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    told = ", ".join(f"{name}={value}" for name, value in found.items())
+    if not all(value.isdecimal() for value in found.values()) or int(found["RANK"]) >= int(found["WORLD_SIZE"]):
+        raise UsageError(f"the environment says {told}, which is no place among processes; {_CURE}")
+    return ProcessGroup(*map(int, found.values()))
 
 
-def join(device_type: str) -> ProcessGroup:
-    """Join torchrun's group, so that its processes can talk to each other; one process alone where there is none."""
+def join(device_type: str, feedback: Feedback | None = None) -> ProcessGroup:
+    """Join torchrun's group, so that its processes can talk to each other; one process alone where there is none.
+
+    Waits for the others at most `PATIENCE` seconds, longer under torchrun. UsageError when they do not come: the
+    variables may be left over from another launcher.
+    """
     group = torchrun_group()
     if group.size > 1:
         import torch
@@ -83,8 +102,52 @@ def join(device_type: str) -> ProcessGroup:
         if not dist.is_initialized():
             if device_type == "cuda":
                 torch.cuda.set_device(group.local_rank)  # NCCL refuses two processes on one device
-            dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+            backend = "nccl" if device_type == "cuda" else "gloo"
+            store = _meet(group, feedback or Silent())
+            dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.size)
     return group
+
+
+def _meet(group: ProcessGroup, feedback: Feedback) -> Any:
+    """The store by which the processes find each other, once all are there.
+
+    torch's own rendezvous waits for half an hour or for ever, and Ctrl-C does not end it.
+    """
+    import torch.distributed as dist
+
+    address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT", "")
+    told = f"RANK={group.rank} and WORLD_SIZE={group.size}"
+    if not address or not port.isdecimal():
+        raise UsageError(f"the environment says {told}, but not MASTER_ADDR and MASTER_PORT; {_CURE}")
+    # torchrun itself keeps the store; under other launchers the first process does.
+    is_host = group.is_main and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    run, restarts = (os.environ.get(f"TORCHELASTIC_{name}", "") for name in ("RUN_ID", "RESTART_COUNT"))
+    patience = PATIENCE_WITH_TORCHRUN if run else PATIENCE
+    begun, missing, said = time.monotonic(), list(range(group.size)), False
+    store = None
+    while missing:
+        try:
+            if store is None:
+                limit = timedelta(seconds=_TRY_SECONDS)
+                found = dist.TCPStore(address, int(port), None, is_host, limit, wait_for_workers=False)
+                found.set_timeout(timedelta(minutes=30))
+                store = dist.PrefixStore(f"surgaug/{run}/{restarts}", found)
+                store.set(f"here-{group.rank}", "yes")
+            missing = [rank for rank in missing if not store.check([f"here-{rank}"])]
+            reason = f"{len(missing)} of {group.size} processes did not come"
+        except (RuntimeError, ValueError) as error:  # refused, or no such host; it may still come
+            reason = str(error).splitlines()[0]
+        if missing and time.monotonic() > begun + patience:
+            raise UsageError(
+                f"{told} in the environment, but no group within {patience:.0f} s at {address}:{port} ({reason}); "
+                f"{_CURE}"
+            )
+        if missing and not said and time.monotonic() > begun + 2 * _TRY_SECONDS:
+            feedback.info(f"waiting for {group.size} processes at {address}:{port} ({told} in the environment)")
+            said = True
+        if missing:
+            time.sleep(0.1)
+    return store
 
 
 def leave() -> None:

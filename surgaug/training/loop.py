@@ -55,7 +55,7 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
     check(config)
     check_student(config)
     device = pick_device(config.device)
-    group = join(device.type)
+    group = join(device.type, feedback)
     try:
         if group.size > 1 and config.model != families.DIFFUSION:
             raise UsageError(f"--model {config.model} trains in one process, not in {group.size} under torchrun")
