@@ -51,11 +51,11 @@ def train(
     """Train a model that synthesizes images from label maps, as `surgaug train` does.
 
     data, val: data sets of images with label maps; without `val`, the data's own split, or some of it held out.
-    classes: "auto", a built-in label space or a class file. size: of training, (H, W). steps of the optimizer, minutes
-    by the clock: whichever ends first. batch: frames a step. lr: the highest learning rate. settings: any other by its
-    dotted name, as `--set` takes them ({"network.dropout": 0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al.
-    2022, with the normalisation of SPADE), "pix2pix" (Isola et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park
-    et al. 2019).
+    classes: "auto", a built-in label space or a class file. size: of training, (H, W); without it the preset's, in the
+    proportions of the frames. steps of the optimizer, minutes by the clock: whichever ends first. batch: frames a step.
+    lr: the highest learning rate. settings: any other by its dotted name, as `--set` takes them ({"network.dropout":
+    0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al. 2022, with the normalisation of SPADE), "pix2pix" (Isola
+    et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park et al. 2019).
 
     Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
     Raises UsageError, DataError, ModelError (the loss is no number, or memory ran out), Interrupted after SIGINT.

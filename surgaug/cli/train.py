@@ -88,7 +88,9 @@ def train(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Training size HxW, e.g. 64x112 [default: the preset's]", rich_help_panel=MODEL, show_default=False
+            help="Training size HxW, e.g. 64x112 [default: the preset's, in the frames' proportions]",
+            rich_help_panel=MODEL,
+            show_default=False,
         ),
     ] = None,
     init: Annotated[
@@ -104,7 +106,7 @@ def train(
         str | None,
         typer.Option(
             metavar="RUN|FILE",
-            help="Teach a student of this model to paint in few steps: 4, or --set student_steps=N.",
+            help="Distill this model into a student that samples in few steps: 4, or --set student_steps=N.",
             rich_help_panel=MODEL,
             show_default=False,
         ),
@@ -172,7 +174,7 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a model that paints frames from label maps.
+    """Train a model that synthesizes images from label maps.
 
     The run folder gets last.safetensors and best.safetensors, metrics.csv, and samples/ to look at. A run that was
     stopped or killed goes on when the same line is typed again.

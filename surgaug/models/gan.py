@@ -42,7 +42,7 @@ def glorot_init(net: nn.Module, gain: float = 0.02) -> None:
 
 
 class PatchDiscriminator(nn.Module):
-    """Real or painted, patch by patch: 4x4 convolutions C64-C128-C256-C512 and one to a single channel; the last two
+    """Real or synthetic, patch by patch: 4x4 convolutions C64-C128-C256-C512 and one to a single channel; the last two
     have stride 1, the others 2. With four layers each answer sees 70x70 pixels (pix2pix, appendix 6.1.2). Two zeros of
     padding, a choice that the papers leave open, so that small images get answers too.
 

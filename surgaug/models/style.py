@@ -1,8 +1,8 @@
 """A frame's style in seven numbers: colours, contrast and sharpness, but nothing of what it shows or where.
 
-A label map says where things are and not how the light falls: one video is orange and soft, the next pale and sharp. A
-network that is told so need not guess it from the noise, and one label map can be painted in many styles, or in one
-that is asked for.
+A label map says what lies where, but not how the light falls: one video is orange and soft, the next pale and sharp. A
+network that is told the style need not guess it from the noise, and an image of one label map can be synthesized in any
+of them.
 """
 
 from __future__ import annotations

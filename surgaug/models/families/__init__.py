@@ -1,13 +1,13 @@
 """Families of models, one file each: `families/NAME.py` defines `Config`, `PRESETS` and `build(config, num_classes)`.
 
-`Config` is a frozen dataclass of the painting network's sizes, stored in every model file; `PRESETS` are some by name.
+`Config` is a frozen dataclass of the network's sizes, stored in every model file; `PRESETS` are some by name.
 `build` returns that network, untrained. That of "diffusion" takes part in sampling step by step (`models/unet.py`). The
-others paint in one pass:
+others synthesize an image in one pass:
 
-    net.noise_shapes((H, W)) -> shapes, without the batch, of the Gaussian noise that a picture is drawn from; may be []
+    net.noise_shapes((H, W)) -> shapes, without the batch, of the Gaussian noise that an image is made from; may be []
     net(index_map uint8 [B, H, W], noise: list of float [B, *shape]) -> images float [B, 3, H, W] in [-1, 1]
 
-A sample's picture depends on its own map and noise alone, whatever else is in the batch. Indices that are no class
+A sample's image depends on its own map and noise alone, whatever else is in the batch. Indices that are no class
 (255) mean "no label". Any height and width; maps are padded inside.
 """
 
