@@ -36,13 +36,11 @@ def synthesize(
     classes: Annotated[
         str | None,
         _What(
-            **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
-            help="Label space of the masks. Default: the recipe's, else auto: the ids in them are the model's.",
+            **suggesting("auto", "MODEL", *spaces(), metavar="auto|NAME|FILE|MODEL"),
+            help="Label space of the masks, brought to the model's by name. Default: the recipe's, else auto: what "
+            "lies beside them says it, or ids that are plainly the model's. MODEL: the ids are the model's.",
         ),
     ] = None,
-    leave_out_bad: Annotated[
-        bool, _What("--leave-out-bad", help="Go on without masks that cannot be used; dataset.json lists them.")
-    ] = False,
     split: Annotated[
         str | None,
         _What(**one_of("train", "val", "test"), help="Of a data set with splits: only these masks. Default: all."),
@@ -130,7 +128,6 @@ def synthesize(
         masks=pipes.source(masks),
         model=None if model is None else Path(model),
         out=out,
-        leave_out_bad=leave_out_bad,
         split=split,
         size=None if size is None else parse_size(size),
         order=order,

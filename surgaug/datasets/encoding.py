@@ -19,7 +19,7 @@ from surgaug.labels.codec_detection import detect_codec, doubts, union
 from surgaug.labels.codecs.polygons import PolygonCodec, space_of_titles, titles_in
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
-from surgaug.labels.space_detection import cadis_named, class_file_space, detect_space
+from surgaug.labels.space_detection import cadis_named, class_file_space, detect_space, holds_cadis_ids
 from surgaug.runtime.feedback import Feedback, Silent
 
 
@@ -77,11 +77,20 @@ def find_encoding(
     warned: list[str] = []
     if given is None and declared:
         space = declared.space
-    elif given is None and layout_space:
-        space = load_space(layout_space)
     elif given is None:
-        found = detect_space(scans, class_file_space(folders), looks_like_cadis)
-        space, notes, warned = found.space, [*found.notes], [*found.doubts]
+        named = class_file_space(folders)
+        if looks_like_cadis and named is None and layout_space in (None, "cadis") and not holds_cadis_ids(scans):
+            looks_like_cadis, layout_space = False, None
+            warned.append(
+                f"{folders[0]}: named like CaDIS's label maps, but the ids cover other shares of the frames than its "
+                "classes do: not taken for those (if they are, say so with --classes cadis)"
+            )
+        if layout_space:
+            space = load_space(layout_space)
+        else:
+            found = detect_space(scans, named, looks_like_cadis)
+            space, notes = found.space, [*found.notes]
+            warned += found.doubts
     else:
         space = given
     prefer_remap = declared.space != space if declared else looks_like_cadis

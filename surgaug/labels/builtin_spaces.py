@@ -11,6 +11,7 @@ import numpy as np
 from surgaug.errors import DataError
 from surgaug.labels.class_file import SUFFIXES, label_space, read_class_file
 from surgaug.labels.label_space import Kind, LabelSpace
+from surgaug.labels.map_statistics import MapStatistics
 from surgaug.runtime.options import did_you_mean
 
 _FOLDER = Path(__file__).with_name("spaces")
@@ -53,6 +54,12 @@ def stored_of(space: LabelSpace) -> dict[int, int]:
     if not _is_builtin(space):
         return {}
     return {int(value): int(i) for value, i in _parsed(space.name).get("stored", {}).items()}
+
+
+@lru_cache(maxsize=16)
+def published_statistics(name: str) -> MapStatistics | None:
+    """Frames and pixels by class of a built-in space's published data set, where they are known."""
+    return MapStatistics.from_dict(_parsed(name).get("statistics", {}), _builtin(name).num_classes)
 
 
 @lru_cache(maxsize=1)

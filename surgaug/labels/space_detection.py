@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from surgaug.errors import DataError
-from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, remap_of
+from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, published_statistics, remap_of
 from surgaug.labels.class_file import distinct_color, read_class_file
 from surgaug.labels.codec_detection import color_table, has_distinct_colors, union
+from surgaug.labels.id_agreement import FAR, share_distance
 from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
 from surgaug.labels.scan import Scan
 from surgaug.labels.stored_values import (
@@ -29,6 +32,7 @@ CLASS_FILES = ("classes.json", "classes.toml", "classes.csv")
 DOUBT = 0.001
 _CADIS_NAME = re.compile(r"video\d{1,2}_frame\d{6}", re.IGNORECASE)
 _MOST_VALUES = 128
+_ENOUGH = 200  # frames; of single videos of CaDIS at least 8 in 100 show an id above 16, where it is not a short one
 
 
 def class_file_space(folders: Iterable[Path]) -> LabelSpace | None:
@@ -59,6 +63,29 @@ def cadis_named(names: Iterable[str]) -> bool:
     """Whether these are the stems of CaDIS's files (VideoN_frameNNNNNN), all of them."""
     names = list(names)
     return bool(names) and all(_CADIS_NAME.fullmatch(name) for name in names)
+
+
+def holds_cadis_ids(scans: Sequence[Scan]) -> bool:
+    """Whether scanned label maps whose names or folders are CaDIS's can hold its 36 ids.
+
+    Masks of instruments and maps of fewer classes go by the same file names. In them, low ids cover most of the frame,
+    as a background does; CaDIS has none.
+    """
+    cadis, known = load_space("cadis"), published_statistics("cadis")
+    good = [s for s in scans if s.counts]
+    values = union(good)
+    if known is None or any(s.color or s.lossy for s in good) or not values <= set(cadis.ids):
+        return True  # nothing to doubt here: colours say what they are, and other values are refused
+    if max(values) > 24:
+        return True
+    if 7 <= max(values) <= 16 and len(good) >= _ENOUGH:
+        return False  # of so many frames some show what has an id above 16; task 2 has none
+    shares = np.zeros(cadis.num_classes)
+    for scan in good:
+        counts = scan.counts or {}
+        shares[list(counts)] += np.array(list(counts.values())) / sum(counts.values())
+    shares /= len(good)
+    return shares[:4].sum() < 0.5 or share_distance(shares, known.shares) <= FAR
 
 
 @dataclass(frozen=True)
@@ -98,15 +125,15 @@ def detect_space(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cad
     if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, *WHITES)):
         return Found(_anonymous((0, 1), ("background", "foreground"), None))
     drawn = texture(good)
-    if drawn.is_soft and soft_two_class(good):
-        return Found(_anonymous((0, 1), ("background", "foreground"), None))
+    if drawn.is_soft:
+        if soft_two_class(good):
+            return Found(_anonymous((0, 1), ("background", "foreground"), None))
+        raise _soft(good, drawn)
     if few := next((s for s in good if len(s.counts or ()) > _MOST_VALUES), None):
         raise DataError(
             f"{few.path}: holds {len(few.counts or ())} different values, as a photograph does; if it is a label map, "
             "name its classes with --classes FILE"
         )
-    if drawn.is_soft:
-        raise _soft(good, drawn)
     void, doubts = _void(good, set())
     ids = sorted(values - {void})
     if len(ids) > MAX_CLASSES:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from surgaug.datasets.dataset import LabelMaps
-from surgaug.labels.label_space import LabelSpace
+from surgaug.datasets.space_match import INSIST
+from surgaug.labels.builtin_spaces import load_space
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
 from surgaug.perturb.engine import Engine, targets_of
@@ -32,8 +33,8 @@ from surgaug.synthesis.style_choice import Styles, choose
 class Inputs:
     """What a run works on.
 
-    space: the label space of the label maps that are written. ranking: the masks' order of first use, by position;
-    None for a random one. perturbations: as asked for, before they have learnt from the masks; None without `augment`.
+    maps: in the model's label space. ranking: the masks' order of first use, by position; None for a random one.
+    perturbations: as asked for, before they have learnt from the masks; None without `augment`.
     """
 
     config: SynthesizeConfig
@@ -45,7 +46,6 @@ class Inputs:
     device: torch.device
     precision: torch.dtype | None
     maps: LabelMaps
-    space: LabelSpace
     ranking: np.ndarray | None
     perturbations: Engine | None
 
@@ -55,7 +55,7 @@ class Inputs:
         return {
             "model": self.model.hash,
             "masks": digest([item.label for item in self.maps.items if item.label]),
-            "classes": self.maps.space.name,
+            "classes": self._classes(),
             "seed": config.seed,
             "order": config.order,
             "size": "x".join(map(str, config.size)) if isinstance(config.size, tuple) else config.size or "fit",
@@ -70,6 +70,11 @@ class Inputs:
             "layout": config.layout,
             **({"palette": True} if config.palette else {}),
         }
+
+    def _classes(self) -> str:
+        """The name of the label space that the masks are given in."""
+        given = self.config.classes
+        return self.maps.space.name if given in ("auto", INSIST) else load_space(given).name
 
     def summary(self) -> str:
         """What is about to be done, in one line."""
@@ -104,21 +109,20 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         generator = OnePassGenerator(model, device, precision)
     styles = choose(config.style, model, model_file)
 
-    maps, found = open_for(model.space, model_file, config.masks, config.classes, feedback, config.leave_out_bad)
+    maps, found = open_for(model.space, model_file, config.masks, config.classes, feedback, model.meta)
     maps, presence = of_split(maps, found.presence_by_item, config)
     maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
-    space = _joint_space(maps.space, model.space)
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
     perturbations = None
     if recipe:
-        perturbations = Engine(space, recipe, targets_of(recipe, space, maps, presence))
+        perturbations = Engine(maps.space, recipe, targets_of(recipe, maps.space, maps, presence))
     elif config.n > len(maps) and not _draws_noise(model):
         feedback.warn(
             f"{model.family} draws no noise: of {config.n} images from {len(maps)} label maps, those of one map are "
             "the same; --augment makes every map another"
         )
     return Inputs(
-        config, model_file, model, sampling, generator, styles, device, precision, maps, space, ranking, perturbations
+        config, model_file, model, sampling, generator, styles, device, precision, maps, ranking, perturbations
     )
 
 
@@ -135,9 +139,3 @@ def _recipe(config: SynthesizeConfig, feedback: Feedback) -> Recipe | None:
 def _draws_noise(model: LoadedModel) -> bool:
     """Whether two images of one label map differ."""
     return model.family == families.DIFFUSION or bool(model.net.noise_shapes(model.size))
-
-
-def _joint_space(masks: LabelSpace, model: LabelSpace) -> LabelSpace:
-    """The model's classes (the masks' where the model was trained without names), and the masks' ignore value."""
-    named = masks if model.name == "auto" and set(masks.ids) >= set(model.ids) else model
-    return LabelSpace(named.name, named.classes, model.ignore if masks.ignore is None else masks.ignore)

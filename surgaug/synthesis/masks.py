@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.item import fingerprint
-from surgaug.datasets.survey import FILE_FAULTS, Survey, survey, without_faults
+from surgaug.datasets.space_match import INSIST, bring, of_model
+from surgaug.datasets.survey import Survey, count, find_faults, survey
 from surgaug.datasets.writer import FOLDERS
-from surgaug.errors import DataError, ModelError, UsageError
+from surgaug.errors import DataError, UsageError
 from surgaug.io import output_folder
+from surgaug.labels.builtin_spaces import stored_of
+from surgaug.labels.codec import Codec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import fit_size, resize_label_map
+from surgaug.labels.space_match import is_named
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.synthesis.config import SynthesizeConfig
-
-_FILES_NAMED = 2
-_CLASSES_NAMED = 6
 
 
 def open_for(
@@ -30,34 +32,51 @@ def open_for(
     source: Path | Sequence[Path],
     classes: str,
     feedback: Feedback,
-    leave_out_bad: bool = False,
+    meta: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[LabelMaps, Survey]:
-    """The label maps at `source`, every one of them read and found to hold nothing but classes of the model's.
+    """The label maps at `source`, every one of them read, in the label space of the model.
 
-    classes: their label space; "auto": the model's, which also tells colour-coded maps and those to be regrouped.
-    leave_out_bad: go on without files that cannot be used; values that are no class are refused all the same.
-    Raises ModelError for classes that the model does not know, DataError for what cannot be read.
+    classes: their label space; "auto": what lies beside them says it, or they are recognised; "MODEL": the model's.
+    meta: of the model file, whose statistics bare ids are held against.
+    Raises ModelError for classes that the model does not know, or bare ids that are not plainly its own; DataError for
+    what cannot be read.
     """
-
-    def usable(maps: LabelMaps) -> LabelMaps:
-        return without_faults(maps, feedback, need_images=False, kinds=FILE_FAULTS) if leave_out_bad else maps
-
-    if classes != "auto":
-        maps = usable(open_masks(source, classes=classes, feedback=feedback))
-        found = survey(maps, feedback, need_images=False)
-        refuse_unknown(found.presence_by_item, maps, model_space, model)
-        return maps, found
-    try:
-        maps = usable(open_masks(source, classes=model_space, feedback=feedback))
+    if classes == INSIST:
+        maps = open_masks(source, classes=model_space, feedback=feedback)
         return maps, survey(maps, feedback, need_images=False)
-    except DataError as error:
-        try:
-            maps = usable(open_masks(source))
-            presence = survey(maps, Silent(), need_images=False).presence_by_item
-        except DataError:
-            raise error from None
-        refuse_unknown(presence, maps, model_space, model)  # which can name the classes
+    reference = of_model(model_space, model, meta, f"say --classes {INSIST} if they are the model's")
+    maps = _open(model_space, source, classes, feedback)
+    quiet = maps if is_named(maps.space) else replace(maps, notes=())  # "name them with --classes": `bring` tells more
+    survey(quiet, feedback, need_images=False)
+    maps = bring(quiet, reference, feedback)
+    return maps, count(maps)
+
+
+def _open(space: LabelSpace, source: Path | Sequence[Path], classes: str, feedback: Feedback) -> LabelMaps:
+    """The label maps as they are read without a model; where that says nothing of their classes, by the values or
+    colours that only the model's classes have."""
+    try:
+        maps = open_masks(source, classes=classes, feedback=feedback)
+    except DataError:
+        if classes == "auto" and (coded := _by_value(space, source)) is not None:
+            return coded
         raise
+    if classes == "auto" and not is_named(maps.space) and not set(maps.space.ids) <= set(space.ids):
+        return _by_value(space, source) or maps
+    return maps
+
+
+def _by_value(space: LabelSpace, source: Path | Sequence[Path]) -> LabelMaps | None:
+    """Label maps in the colours of `space`, or in the values that its published maps hold in place of its ids; None if
+    they are neither."""
+    try:
+        maps = open_masks(source, classes=space)
+    except DataError:
+        return None
+    published = isinstance(maps.codec, Codec) and maps.codec.table == stored_of(space)
+    if not (published or maps.codec.encoding == "colors") or find_faults(maps, Silent(), need_images=False):
+        return None
+    return maps
 
 
 def of_split(maps: LabelMaps, presence: np.ndarray, config: SynthesizeConfig) -> tuple[LabelMaps, np.ndarray]:
@@ -78,51 +97,6 @@ def of_split(maps: LabelMaps, presence: np.ndarray, config: SynthesizeConfig) ->
             "a training set must not show them; add --split train"
         )
     return replace(maps, items=items), presence[kept]
-
-
-def refuse_unknown(presence: np.ndarray, maps: LabelMaps, model_space: LabelSpace, model: Path) -> None:
-    """Raise ModelError naming ids, class names and files when masks hold what the model was not trained on.
-
-    presence: bool [N, K], class k of the masks' label space in mask n. The same id must mean the same class, unless
-    one of the two spaces was discovered from label maps and knows no names.
-    """
-    space, files = maps.space, [item.label for item in maps.items if item.label]
-    anonymous = "auto" in (space.name, model_space.name)
-    known = {c.id: c.name for c in model_space.classes}
-    wrong = []
-    for k, c in enumerate(space.classes):
-        if not presence[:, k].any():
-            continue
-        if c.id not in known:
-            wrong.append((f"{c.id} ({c.name})", k))
-        elif not anonymous and known[c.id].lower() != c.name.lower():
-            wrong.append((f"{c.id} ({c.name}; to the model it is {known[c.id]})", k))
-    if not wrong:
-        return
-    folder = Path(os.path.commonpath([str(file.parent) for file in files]))
-    lines = []
-    for text, k in wrong[:_CLASSES_NAMED]:
-        holders = [str(files[i].relative_to(folder)) for i in np.flatnonzero(presence[:, k])]
-        more = f" and {len(holders) - _FILES_NAMED} more" if len(holders) > _FILES_NAMED else ""
-        lines.append(f"{text} in {', '.join(holders[:_FILES_NAMED])}{more}")
-    if rest := [text for text, _ in wrong[_CLASSES_NAMED:]]:
-        lines.append(f"also {', '.join(rest)}")
-    raise ModelError(
-        f"the masks in {folder} hold classes that the model {model} does not know: {'; '.join(lines)}. "
-        f"It knows {len(known)} classes of '{model_space.name}' (ids {_ranges(sorted(known))}); "
-        "train a model with these classes, or give the masks' label space with --classes"
-    )
-
-
-def _ranges(ids: Sequence[int]) -> str:
-    """[0, 1, 2, 5] to "0-2, 5"."""
-    parts: list[list[int]] = []
-    for i in ids:
-        if parts and i == parts[-1][1] + 1:
-            parts[-1][1] = i
-        else:
-            parts.append([i, i])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
 def digest(files: Sequence[Path]) -> str:

@@ -23,7 +23,7 @@ def row_of(
     """
     item, sampling = inputs.maps.items[sample.mask], inputs.sampling
     ids, counts = np.unique(sample.label_map, return_counts=True)
-    classes = {str(i): int(n) for i, n in zip(ids, counts, strict=True) if int(i) in inputs.space.ids}
+    classes = {str(i): int(n) for i, n in zip(ids, counts, strict=True) if int(i) in inputs.maps.space.ids}
     return {
         "index": sample.index,
         "image": paths[0],

@@ -72,11 +72,10 @@ def synthesize(
         config = replace(config, shard=replace(config.shard, inner=plan.Shard(process.rank + 1, process.size)))
     inputs = open_inputs(config, feedback)
     samples = Samples(inputs)
-    target = DatasetWriter(config.out, config.layout, inputs.space, config.palette)
+    target = DatasetWriter(config.out, config.layout, inputs.maps.space, config.palette)
     target.check()
     out, shard = config.out, config.shard
     description = describe(config, inputs.model_file, inputs.model, target, inputs.settings(), len(inputs.maps))
-    description |= {"left_out": list(inputs.maps.left_out)} if inputs.maps.left_out else {}
     target.refuse_other(description)
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, feedback, shard.name or None):

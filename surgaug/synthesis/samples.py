@@ -79,13 +79,13 @@ class Samples:
         """A label map of ids at the image's size, the same as class indices of the model, and whether no class of it
         was lost on the way."""
         config, model = self._inputs.config, self._inputs.model
-        label_map = to_size(source, output_size(source.shape, config.size, model.size), self._inputs.space)
+        label_map = to_size(source, output_size(source.shape, config.size, model.size), self._inputs.maps.space)
         return label_map, self._index_table[label_map], set(np.unique(source)) <= set(np.unique(label_map))
 
     @cached_property
     def _index_table(self) -> np.ndarray:
         """uint8: index in the model's classes by id; `IGNORE_INDEX` for what the model does not know."""
         model = self._inputs.model.space
-        table = np.full(max(self._inputs.space.max_id, self._inputs.maps.space.max_id) + 1, IGNORE_INDEX, np.uint8)
+        table = np.full(max(self._inputs.maps.space.max_id, model.max_id) + 1, IGNORE_INDEX, np.uint8)
         table[list(model.ids)] = np.arange(model.num_classes)
         return table

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,9 @@ def model_file(tmp_path_factory, space) -> Path:
 
 
 @pytest.fixture
-def masks(tmp_path) -> Path:
-    """Five label maps of ids 0 to 4; id 4 is in the last one only."""
+def masks(tmp_path, space) -> Path:
+    """Five label maps of ids 0 to 4, which a class file above them names; id 4 is in the last one only."""
+    (tmp_path / "classes.json").write_text(json.dumps({c.name: c.id for c in space.classes}))
     folder = tmp_path / "masks"
     folder.mkdir()
     for i in range(MASKS):

@@ -165,6 +165,7 @@ def test_a_folder_in_use_is_refused(config):
 
 
 def test_unknown_classes_are_refused_before_the_first_sample(config, masks):
+    (masks.parent / "classes.json").unlink()  # bare ids
     label_map = np.zeros((24, 32), np.uint8)
     label_map[:3] = 7
     Image.fromarray(label_map).save(masks / "odd.png")

@@ -1,0 +1,266 @@
+"""Label maps brought to the label space of a model, or of other label maps: the one place that decides it.
+
+Label maps whose label space is known (class file, layout, `dataset.json`, `--classes`, a recognised set) are brought to
+another known one by the names of the classes that occur, or refused. Bare ids are taken for a known space's only where
+the statistics say plainly that they are (`labels/id_agreement.py`), or where the caller insists.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.survey import count
+from surgaug.errors import DataError, ModelError, SurgaugError
+from surgaug.labels.builtin_spaces import builtin_spaces, load_space, published_statistics
+from surgaug.labels.codec import Codec, DrawnCodec
+from surgaug.labels.id_agreement import Agreement, agreement
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.map_statistics import LOOKED_AT, MapStatistics, count_touching
+from surgaug.labels.scan import Scan
+from surgaug.labels.space_match import counterparts, is_named, joint_ignore, rival
+from surgaug.runtime.feedback import Feedback
+
+Maps = TypeVar("Maps", bound=LabelMaps)
+INSIST = "MODEL"  # of --classes: the ids are the model's
+_FILES_NAMED = 2
+_CLASSES_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What label maps are brought to. what: for messages ("the model runs/a/last.safetensors").
+
+    statistics: of the label maps that are known to be in `space`; called only for bare ids, None where there are none.
+    error: raised where label maps do not fit. insist: what to do where bare ids are the right ones.
+    """
+
+    space: LabelSpace
+    what: str
+    statistics: Callable[[], MapStatistics | None] = field(default=lambda: None, repr=False)
+    error: type[SurgaugError] = DataError
+    insist: str = "give both the same --classes"
+
+
+@dataclass(frozen=True)
+class RenumberedCodec(DrawnCodec):
+    """`inner`, whose ids become others by `table`. Ids that are not in it do not occur."""
+
+    inner: Codec | DrawnCodec = field(kw_only=True)
+    table: dict[int, int] = field(kw_only=True, repr=False)
+
+    def decode(self, path: Path) -> np.ndarray:
+        ids = self.inner.decode(path)
+        lookup = np.full(max(int(ids.max()), *self.table) + 1, -1, np.int32)
+        lookup[list(self.table)] = list(self.table.values())
+        renumbered = lookup[ids]
+        if renumbered.min() < 0:
+            wrong = int(ids[renumbered < 0][0])
+            raise DataError(f"{path}: id {wrong} has no counterpart in '{self.space.name}'; was the file replaced?")
+        return renumbered.astype(self.dtype)
+
+    def scan(self, path: Path) -> Scan:
+        return self.inner.scan(path) if isinstance(self.inner, DrawnCodec) else Scan(path)
+
+    def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
+        counts, unknown = self.inner.count_ids(scan)
+        found: dict[int, int] = {}
+        for i, n in counts.items():
+            if i in self.table:
+                found[self.table[i]] = found.get(self.table[i], 0) + n
+            else:
+                unknown = {**unknown, i: n}
+        return found, unknown
+
+    def explain(self, unknown: dict[int, int], color: bool = False) -> str:
+        return self.inner.explain(unknown, color)
+
+    def ambiguous_pixels(self, scans: Iterable[Scan]) -> tuple[int, int]:
+        return self.inner.ambiguous_pixels(scans)
+
+
+def of_model(space: LabelSpace, file: Path, meta: Mapping[str, Any], insist: str = "") -> Reference:
+    """The label space of the model `file`, with the statistics that its `meta` keeps of the frames it was trained on.
+
+    Files of 0.1 do not say which classes touch; for a built-in space that is known from elsewhere.
+    """
+
+    def statistics() -> MapStatistics | None:
+        kept = MapStatistics.from_dict(meta.get("statistics", {}), space.num_classes)
+        built_in = space.name in builtin_spaces() and load_space(space.name).names == space.names
+        published = published_statistics(space.name) if built_in else None
+        if kept and published and np.isnan(kept.touching).all():
+            return replace(kept, touching=published.touching)
+        return kept
+
+    return Reference(space, f"the model {file}", statistics, ModelError, insist or Reference.insist)
+
+
+def bring(maps: Maps, reference: Reference, feedback: Feedback) -> Maps:
+    """`maps`, whose scans must be whole, in the label space of `reference`: the same maps with the reference's ids.
+
+    Says through `feedback` what was decided, unless the label spaces are the same. Raises `reference.error` naming
+    classes and files where label maps cannot be brought there.
+    """
+    own, other = maps.space, reference.space
+    if own == other and is_named(own):
+        return maps
+    found = count(maps)
+    occurring = [c.id for c, n in zip(own.classes, found.pixels.tolist(), strict=True) if n]
+    if is_named(own) and is_named(other):
+        table = counterparts(own, other)
+        _refuse_without_counterpart(maps, found.presence_by_item, [i for i in occurring if i not in table], reference)
+        if moved := [i for i in occurring if table[i] != i]:
+            names = ", ".join(f"{own.by_id(i).name} {i} to {table[i]}" for i in moved[:_CLASSES_NAMED])
+            more = f" and {len(moved) - _CLASSES_NAMED} more" if len(moved) > _CLASSES_NAMED else ""
+            feedback.info(
+                f"{_folder(maps)}: label space '{own.name}', brought by name to '{other.name}' of {reference.what}; "
+                f"other ids: {names}{more}"
+            )
+        return renumbered(maps, table, replace(other, ignore=joint_ignore(own, other)))
+    return _bare(maps, found.presence_by_item, occurring, reference, feedback)
+
+
+def renumbered(maps: Maps, table: dict[int, int], space: LabelSpace) -> Maps:
+    """`maps` with the ids that `table` says, in `space`."""
+    if all(i == j for i, j in table.items()) and isinstance(maps.codec, Codec):
+        return replace(maps, space=space, codec=replace(maps.codec, space=space))
+    codec = RenumberedCodec(space, maps.codec.encoding, maps.codec.remapped, inner=maps.codec, table=table)
+    return replace(maps, space=space, codec=codec)
+
+
+def statistics_of(maps: LabelMaps) -> MapStatistics:
+    """Counts over all label maps, whose scans must be there; touching classes over some that can be read."""
+    found = count(maps)
+    touching, presence = count_touching(_some(maps), maps.space)
+    rarer = np.minimum.outer(presence, presence)
+    shares = np.where(rarer > 0, touching / np.maximum(rarer, 1), np.nan)
+    videos = len({item.video for item in maps.items if item.video})
+    return MapStatistics(len(maps.items), found.presence, found.pixels, shares, max(1, videos))
+
+
+def _some(maps: LabelMaps) -> Iterator[np.ndarray]:
+    for i in sorted({int(i) for i in np.linspace(0, len(maps) - 1, min(len(maps), LOOKED_AT)).round()}):
+        try:
+            yield maps.load(i)
+        except DataError:  # the survey names it
+            continue
+
+
+def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference: Reference, feedback: Feedback) -> Maps:
+    """Label maps of which one side has no names: the ids must be the reference's."""
+    own, other = maps.space, reference.space
+    table = {i: i for i in (*own.ids, *_ignore(own))}
+    if _two_values(maps) and other.num_classes == 2:
+        table = dict(zip(sorted(own.ids), sorted(other.ids), strict=True))
+    if not {table[i] for i in occurring} <= set(other.ids):
+        if _two_values(maps) and is_named(other):
+            raise reference.error(_two_value_message(maps, reference))
+        _refuse_without_counterpart(maps, presence, [i for i in occurring if table[i] not in other.ids], reference)
+    if own.ignore is not None and own.ignore not in other.ids:
+        table[own.ignore] = joint_ignore(own, other) or own.ignore
+    space = replace(other, ignore=joint_ignore(own, other))
+    if is_named(own) and set(own.ids) >= set(other.ids):  # the names come from the label maps
+        space = replace(own, ignore=space.ignore)
+    brought = renumbered(maps, {i: j for i, j in table.items() if j in (*other.ids, space.ignore)}, space)
+    found = _agreement(brought, reference, [table[i] for i in occurring])
+    several = _two_values(maps) and other.num_classes > 2
+    accepted = {"plain"} if is_named(other) else {"plain", "untold"} if several else {"plain", "untold", "doubtful"}
+    if found.verdict in accepted:
+        if found.verdict == "doubtful":
+            feedback.warn(f"{_folder(maps)}: ids taken for those of {reference.what}, though {found.why}")
+        return brought
+    if several:
+        raise reference.error(_two_value_message(maps, reference))
+    what = f"'{other.name}', {other.num_classes} classes" if is_named(other) else f"{other.num_classes} classes"
+    raise reference.error(
+        f"{_folder(maps)}: nothing says which classes these label maps' ids are, and they are not plainly those of "
+        f"{reference.what} ({what}): {found.why}. Name their classes with --classes NAME or FILE (or a classes.json "
+        f"beside them), or {reference.insist}"
+    )
+
+
+def _agreement(maps: LabelMaps, reference: Reference, occurring: Sequence[int]) -> Agreement:
+    known = reference.statistics()
+    if known is None:
+        return Agreement("untold", "no statistics of its classes are kept to hold the ids against")
+    other = reference.space
+    space = replace(other, ignore=maps.space.ignore)
+    counted = replace(maps, space=space, codec=replace(maps.codec, space=space))
+    found = agreement(statistics_of(counted), known, other.names)
+    twin = rival(other, occurring, [load_space(name) for name in builtin_spaces()]) if is_named(other) else None
+    if found.verdict == "plain" and twin:
+        return Agreement("untold", f"they could be those of '{twin.name}' as well")
+    return found
+
+
+def _two_values(maps: LabelMaps) -> bool:
+    """Whether these are masks of one object: background and foreground, whatever they are."""
+    return not is_named(maps.space) and maps.space.names == ("background", "foreground")
+
+
+def _two_value_message(maps: LabelMaps, reference: Reference) -> str:
+    values = "0 and 255" if maps.codec.encoding in ("binary", "two-class") else "0 and 1"
+    first = next(item.label for item in maps.items if item.label)
+    return (
+        f"{first}: a mask of two values ({values}), which tells one object from the rest and not which of the "
+        f"{reference.space.num_classes} classes of '{reference.space.name}' of {reference.what} they are; name both "
+        "classes with --classes FILE, or use a model that was trained on such masks"
+    )
+
+
+def _refuse_without_counterpart(
+    maps: LabelMaps, presence: np.ndarray, wrong: Sequence[int], reference: Reference
+) -> None:
+    """Raise `reference.error` naming ids, class names and files when classes `wrong` occur."""
+    if not wrong:
+        return
+    own, other = maps.space, reference.space
+    names = {c.id: c.name for c in other.classes}
+    files = [item.label for item in maps.items]
+    folder = _folder(maps)
+    model = reference.error is ModelError
+    there = "to the model" if model else "there"
+    lines: list[str] = []
+    for i in wrong:
+        to_it = f"; {there} it is {names[i]}" if is_named(own) and is_named(other) and i in names else ""
+        text = f"{i} ({own.by_id(i).name}{to_it})"
+        if len(lines) < _CLASSES_NAMED:
+            holders = [files[n] for n in np.flatnonzero(presence[:, own.ids.index(i)])]
+            shown = ", ".join(os.path.relpath(file, folder) for file in holders[:_FILES_NAMED] if file)
+            more = f" and {len(holders) - _FILES_NAMED} more" if len(holders) > _FILES_NAMED else ""
+            text += f" in {shown}{more}"
+        lines.append(text)
+    listed = "; ".join(lines[:_CLASSES_NAMED])
+    listed += f"; also {', '.join(lines[_CLASSES_NAMED:])}" if len(lines) > _CLASSES_NAMED else ""
+    raise reference.error(
+        f"the masks in {folder} hold classes that {reference.what} does not know: {listed}. "
+        f"It knows {len(names)} classes of '{other.name}' (ids {ranges(sorted(names))}); "
+        + ("train a model with these classes, or " if model else "leave these maps out, or ")
+        + "give the masks' label space with --classes"
+    )
+
+
+def _folder(maps: LabelMaps) -> Path:
+    return Path(os.path.commonpath([str(item.label.parent) for item in maps.items if item.label]))
+
+
+def ranges(ids: Sequence[int]) -> str:
+    """[0, 1, 2, 5] to "0-2, 5"."""
+    parts: list[list[int]] = []
+    for i in ids:
+        if parts and i == parts[-1][1] + 1:
+            parts[-1][1] = i
+        else:
+            parts.append([i, i])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def _ignore(space: LabelSpace) -> tuple[int, ...]:
+    return () if space.ignore is None else (space.ignore,)
