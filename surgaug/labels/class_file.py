@@ -13,7 +13,7 @@ from typing import Any
 
 from surgaug.errors import DataError
 from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
-from surgaug.runtime.options import tomllib
+from surgaug.runtime.options import parse_toml
 
 SUFFIXES = (".json", ".toml", ".csv")
 KINDS = ("anatomy", "instrument", "other")
@@ -54,7 +54,7 @@ def read_class_file(path: Path) -> LabelSpace:
             return label_space(_csv_rows(content, path), path.stem, where=str(path))
         if suffix not in SUFFIXES:
             raise DataError(f"{path}: a class file ends in {', '.join(SUFFIXES)}")
-        parsed = json.loads(content) if suffix == ".json" else tomllib.loads(content)
+        parsed = json.loads(content) if suffix == ".json" else parse_toml(content.encode())
     except ValueError as error:
         raise DataError(f"{path}: not {suffix[1:].upper()} ({error})") from error
     return label_space(parsed, path.stem, where=str(path))
