@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.errors import DataError
-from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
+from surgaug.labels.label_space import MAX_CLASSES, MAX_ID, LabelClass, LabelSpace
 from surgaug.runtime.options import parse_toml
 
 SUFFIXES = (".json", ".toml", ".csv")
 KINDS = ("anatomy", "instrument", "other")
-MAX_ID = 65535
 # The names that columns and keys go by in the wild, among them those of CaDIS's classes.csv (Index, Class).
 _ALIASES = {
     "id": ("id", "index", "value", "label_id", "classid", "class_id"),
