@@ -125,15 +125,15 @@ def detect_space(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cad
     if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, *WHITES)):
         return Found(_anonymous((0, 1), ("background", "foreground"), None))
     drawn = texture(good)
-    if drawn.is_soft:
-        if soft_two_class(good):
-            return Found(_anonymous((0, 1), ("background", "foreground"), None))
-        raise _soft(good, drawn)
+    if drawn.is_soft and soft_two_class(good):
+        return Found(_anonymous((0, 1), ("background", "foreground"), None))
     if few := next((s for s in good if len(s.counts or ()) > _MOST_VALUES), None):
         raise DataError(
             f"{few.path}: holds {len(few.counts or ())} different values, as a photograph does; if it is a label map, "
             "name its classes with --classes FILE"
         )
+    if drawn.is_soft:
+        raise _soft(good, drawn)
     void, doubts = _void(good, set())
     ids = sorted(values - {void})
     if len(ids) > MAX_CLASSES:

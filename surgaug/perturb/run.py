@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
-from surgaug.datasets.survey import Survey, survey
+from surgaug.datasets.survey import Survey, survey, without_faults
 from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
@@ -54,6 +54,8 @@ def augment_masks(
     feedback = feedback or Silent()
     check(config)
     maps = open_masks(config.masks, classes=config.classes, feedback=feedback)
+    if config.leave_out_bad:
+        maps = without_faults(maps, feedback, need_images=False)
     found = survey(maps, feedback, need_images=False)
     n = len(maps.items) if config.n is None else config.n
     for title, columns, table in found.tables()[:1]:
@@ -145,6 +147,7 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
             "source": None if isinstance(config.masks, tuple) else str(config.masks),
             "count": len(maps.items),
         },
+        **({"left_out": list(maps.left_out)} if maps.left_out else {}),
         "settings": settings,
         "label_space": maps.space.to_dict(),
     }
