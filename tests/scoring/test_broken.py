@@ -41,7 +41,7 @@ def test_each_copy_has_its_fault_and_no_other(broken, tmp_path):
         files = sorted((sets[name] / kind).iterdir())
         return np.stack([cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files])
 
-    images, labels = read("painted", "images"), read("painted", "labels")
+    images, labels = read("synthetic", "images"), read("synthetic", "labels")
     for name in ("blurred", "hue"):
         assert (read(name, "labels") == labels).all()
         assert (read(name, "images") != images).any()
@@ -66,7 +66,7 @@ def test_a_fault_that_is_not_seen_is_said(broken):
         return {"measures": measures, "verdicts": [{"question": "Do they show what their labels say?", "tone": tone}]}
 
     def seen(*permuted, painted="good"):
-        return broken.seen("permuted", {"painted": row(0.6, painted), "permuted": row(*permuted)})
+        return broken.seen("permuted", {"synthetic": row(0.6, painted), "permuted": row(*permuted)})
 
     assert seen(0.4, "bad")
     assert not seen(0.55, "bad")

@@ -17,9 +17,9 @@ from surgaug.scoring.inputs import open_folder
 from surgaug.scoring.report.html.charts import utility_chart
 from surgaug.scoring.report.html.page import Thumbnails, render, write_page
 from surgaug.scoring.report.html.thumbnails import Trio, Twins
-from surgaug.scoring.report.model import ClassShare, Definition, Measure, Report, Row, Spread
+from surgaug.scoring.report.model import ClassShare, Definition, Measure, Report, Row, Separation, Spread
 from surgaug.scoring.report.tables import tables
-from surgaug.scoring.report.verdicts import verdicts, with_verdicts
+from surgaug.scoring.report.verdicts import rounded_up, verdicts, with_verdicts
 from surgaug.scoring.segmenter.results import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
 
 EVIL = '<script>alert("x")</script> & co'
@@ -52,6 +52,8 @@ def row(name, ratio=1.2, **parts):
     nothing = Measure(None, 0, reason="no pair")
     balance = (ClassShare(0, EVIL, 0.9, 0.8, 1.0, 1.0), ClassShare(1, "iris", 0.001, 0.0, 0.5, 0.0))
     measures = {"frechet_colour_texture": fid, "psnr": nothing}
+    apart = 0.15 * (ratio - 1)
+    parts.setdefault("separations", {"f": Separation("features", apart, max(apart - 0.04, 0), apart + 0.04, 30)})
     return Row(name, f"/data/{name}", 40, (64, 64), 0, "", measures, balance, None, (f"{name} was resized",), **parts)
 
 
@@ -160,6 +162,15 @@ def test_verdict_on_labels(real, synth, floor, tone, word):
     assert f"{synth:.3f}" in verdict.text
 
 
+@pytest.mark.parametrize(("half", "tone"), [(0.05, "good"), (0.3, "open")])
+def test_labels_hold_only_where_the_interval_says_so(half, tone):
+    wide = replace(reading(0.6, 0.58, 0.1), miou=Figure(0.58, 0.58 - half, 0.58 + half))
+    assert answers(faithfulness=wide)[1][1].tone == tone
+    assert ("would tell" in answers(faithfulness=wide)[1][1].text) is (tone == "open")
+    lost = replace(reading(0.6, 0.12, 0.1), miou=Figure(0.12, 0.12 - half, 0.12 + 2 * half))
+    assert answers(faithfulness=lost)[1][1].tone == ("bad" if tone == "good" else "open")
+
+
 def test_verdict_on_labels_without_a_common_class():
     empty = replace(reading(), counted=(), miou=NOTHING, real_miou=NOTHING, floor=None)
     assert answers(faithfulness=empty)[1][1].tone == "open"
@@ -192,6 +203,42 @@ def test_verdict_on_looks(ratio, tone):
     assert verdicts(report(made), made)[0].tone == tone
 
 
+def looks(*ends, hue=None):
+    """The verdict on the look of sets with separations of these intervals, 12 images each."""
+    made = row("a", separations={str(i): Separation(f"F{i}", *of, 12) for i, of in enumerate(ends)})
+    if hue:
+        made.measures["hue"] = Measure(hue[1], 12, hue[0], hue[2])
+    return verdicts(report(made), made)[0]
+
+
+def test_the_worst_distance_speaks_for_the_look():
+    near, little, unknown, apart, far = (
+        (0.01, 0.0, 0.05), (0.03, 0.0, 0.09), (0.08, 0.02, 0.17), (0.2, 0.12, 0.29), (0.6, 0.4, 0.9)
+    )  # fmt: skip
+    assert looks(near, little).answer == "Yes"
+    assert looks(near, unknown).answer == "Cannot be told"
+    assert looks(near, unknown, apart).answer == "Not quite"
+    assert looks(far, near, unknown, apart).answer == "No"
+    assert looks(near, hue=(6.0, 7.0, 8.0)).answer == "Not quite"
+    assert looks(near, hue=(11.0, 12.0, 13.0)).answer == "No"
+    assert "turned by 12" in looks(near, hue=(11.0, 12.0, 13.0)).text
+    assert looks(near, hue=(0.0, 3.0, 6.0)).answer == "Cannot be told"
+
+
+def test_what_cannot_be_told_is_said_with_the_number_of_images_that_would_tell():
+    verdict = looks((0.0, 0.0, 0.25), (0.01, 0.0, 0.05))
+    assert verdict.tone == "open"
+    # The interval is to end at 0.1 instead of 0.25: (2.5 / 1)^2 times as many images, 75, and rounded up.
+    assert "12 images may hide a distance of 25 % by F0; about 100 would tell" in verdict.text
+    few = looks((None, None, None))
+    assert few.tone == "open" and "any distance by F0; about 20 would tell" in few.text
+
+
+@pytest.mark.parametrize(("number", "rounded"), [(3, 20), (20, 20), (21, 50), (75, 100), (100, 100), (1001, 2000)])
+def test_numbers_of_images_are_round(number, rounded):
+    assert rounded_up(number) == rounded
+
+
 @pytest.mark.parametrize(
     ("hue", "brightness", "tone"), [(1.0, 2.0, "good"), (24.0, 2.0, "bad"), (1.0, 8.0, "mixed"), (None, 30.0, "bad")]
 )
@@ -212,6 +259,15 @@ def test_verdict_on_sharpness(drift, tone):
     assert next(v for v in verdicts(report(made), made) if "sharp" in v.question).tone == tone
 
 
+@pytest.mark.parametrize("measure", [Measure(10.0, 12, 0.0, 60.0), Measure(10.0, 3)], ids=["wide", "no interval"])
+def test_a_drift_that_few_images_leave_open_is_open(measure):
+    made = row("a")
+    made.measures.update(sharpness=measure)
+    verdict = next(v for v in verdicts(report(made), made) if "sharp" in v.question)
+    assert (verdict.tone, verdict.answer) == ("open", "Cannot be told")
+    assert "would tell" in verdict.text
+
+
 @pytest.mark.parametrize(
     ("copies", "auc", "tone"), [(0.0, 0.5, "good"), (0.0, 0.8, "mixed"), (40.0, 0.9, "bad"), (0.0, 0.1, "good")]
 )
@@ -219,6 +275,9 @@ def test_verdict_on_copies(copies, auc, tone):
     made = row("a")
     made.measures.update(copies=Measure(copies, 40), leakage=Measure(auc, 40, auc - 0.05, auc + 0.05))
     assert verdicts(report(made), made)[-1].tone == tone
+    made.measures.update(copies=Measure(copies, 12))
+    assert verdicts(report(made), made)[-1].tone == ("open" if tone == "good" else tone)  # 0 of 12: up to 22 %
+    made.measures.update(copies=Measure(copies, 40))
     assert (">copies</small>" in page(made, row("b"))) is (tone == "bad")
 
 

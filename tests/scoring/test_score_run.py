@@ -59,6 +59,19 @@ def run(folders, *synth, **options):
     return run_score(ScoreConfig(folders / "real", tuple(folders / name for name in synth), **options))
 
 
+def test_twelve_images_are_called_faulty_or_nothing_but_not_real(folders):
+    """Twelve images of a model of one minute were "real" and "as sharp", by a ratio that bias brings to 1."""
+    report = run(folders, "fresh", "blurred", metrics=("frechet", "brightness", "hue", "sharpness"))
+    fresh, blurred = ({v.question: v for v in row.verdicts} for row in report.rows)
+    assert fresh["Do they look real?"].answer == "Cannot be told"
+    assert "12 images may hide" in fresh["Do they look real?"].text
+    assert "would tell" in fresh["Do they look real?"].text
+    assert blurred["Do they look real?"].answer == "No"
+    for row in json.loads(json.dumps(report.to_dict(), allow_nan=False))["rows"]:
+        found = row["separations"]["colour_texture"]
+        assert found["images"] == 12 and 0 <= found["low"] <= max(found["value"], 0) <= found["high"]
+
+
 def test_a_table_of_two_folders(folders):
     report = run(folders, "fresh", "blurred")
     fresh, blurred = report.rows

@@ -17,9 +17,10 @@ from surgaug.labels.resize import resize_label_map
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores, in_threads
 from surgaug.scoring import features, metrics
-from surgaug.scoring.compute import leakage, regions
+from surgaug.scoring.compute import fingerprint, leakage, regions
 from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.class_shares import ClassCounts, class_shares, count_classes
+from surgaug.scoring.compute.energy import separation
 from surgaug.scoring.compute.extraction import Extraction, PairValue, Partners, Pass, Size, pair_value, run_pass
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
 from surgaug.scoring.compute.repeats import diversity_measure, pairs_of_one_map
@@ -27,7 +28,7 @@ from surgaug.scoring.config import Weights
 from surgaug.scoring.features import Feature
 from surgaug.scoring.inputs import Folder, Pairing, pair
 from surgaug.scoring.plan import PlannedMeasure
-from surgaug.scoring.report.model import ClassShare, Measure, Row
+from surgaug.scoring.report.model import ClassShare, Measure, Row, Separation
 from surgaug.scoring.report.notes import folder_notes, size_text
 
 NO_REPEATS = "no label map has two images: let synthesize make more images than there are masks"
@@ -58,8 +59,7 @@ class Scorer:
         self._cache, self._feedback = cache, feedback
         extractors = _load_features({m.feature for m in measures.values() if not m.missing}, weights, device)
         if train is not None:
-            facts = {"dimension": leakage.DIMENSION, "weights": None}
-            extractors[FINGERPRINT] = Feature(leakage.fingerprint, f"{FINGERPRINT} {leakage.VERSION}", facts=facts)
+            extractors[FINGERPRINT] = Feature(fingerprint.extract, f"{FINGERPRINT} {fingerprint.VERSION}")
         of_pairs = {m.name for m in measures.values() if m.metric.needs in ("pair", "repeats") and not m.feature}
         self._pair_metrics = {name: _load_pair_metric(name, weights, device) for name in sorted(of_pairs)}
         self._paired = [m.name for m in measures.values() if m.metric.needs == "pair"]
@@ -112,6 +112,7 @@ class Scorer:
             class_frechet=by_class[CLASS_FRECHET][1] if CLASS_FRECHET in by_class else (),
             closest=leaks.closest if leaks else (),
             settings=folder.settings,
+            separations=self._separations(folder, real, seen),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -153,6 +154,17 @@ class Scorer:
             )
             for name, feature in dict.fromkeys((m.name, m.feature) for m in planned)
             if feature is not None
+        }
+
+    def _separations(self, folder: Folder, real: Pass, seen: Pass) -> dict[str, Separation]:
+        """The distance behind the verdict on the look, by each kind of features."""
+        titles = {key: module.title(self._weights) for key, module in features.available(self._weights).items()}
+        titles["inception"] = "Inception"
+        partner, groups = pair(folder, self.real).partner, folder.sources()
+        return {
+            key: separation(titles[key], found, real.features[key], groups, partner, self._seed)
+            for key, found in seen.features.items()
+            if key != FINGERPRINT
         }
 
     def _region_measures(self, folder: Folder, real: Pass, seen: Pass) -> dict[str, tuple[Measure, tuple]]:

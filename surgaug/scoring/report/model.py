@@ -74,6 +74,23 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Separation:
+    """How far a synthetic set lies from the real frames by one kind of features (`title`), see `compute.energy`.
+
+    value: the energy distance over the mean distance of two real frames, 0 for equal distributions; an estimate without
+    bias, and so slightly below 0 at times. low, high: its 95 % interval. images: independent ones (of different masks
+    or frames) in the smaller set. All three are None where these are too few, and `reason` says so.
+    """
+
+    title: str
+    value: float | None
+    low: float | None
+    high: float | None
+    images: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class ClassShare:
     """One class: share of all labelled pixels, and share of frames that show it, in the real and the synthetic set."""
 
@@ -124,7 +141,7 @@ class Verdict:
 class Row:
     """One synthetic folder. closest: the nearest to training frames, nearest first. settings: as the manifest says.
 
-    verdicts: what its figures come to (`verdicts.with_verdicts`).
+    separations: by extractor of features. verdicts: what the figures come to (`verdicts.with_verdicts`).
     """
 
     name: str
@@ -142,12 +159,13 @@ class Row:
     class_frechet: tuple[ClassMeasure, ...] = ()
     closest: tuple[ClosePair, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    separations: dict[str, Separation] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `score` found. left_out: of images that could not be used, why."""
+    """Everything that `score` found."""
 
     real_path: str
     real_images: int
@@ -160,7 +178,6 @@ class Report:
     draws: int
     gates: tuple[dict[str, Any], ...] = field(default=())
     segmenter: dict[str, Any] | None = None
-    left_out: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""

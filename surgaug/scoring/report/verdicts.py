@@ -1,21 +1,31 @@
-"""What the figures of one synthetic folder come to, question by question, in a sentence each. Pure."""
+"""What the figures of one synthetic folder come to, question by question, in a sentence each. Pure.
+
+A question is answered where the sample is large enough for it. Each figure has a bound, what it may be and still pass
+for the same as real frames, and a 95 % interval: "Yes" where the interval of every figure lies below its bound, "Not
+quite" or "No" where that of one figure lies beyond it, and otherwise "Cannot be told", with about how many images would
+tell. The bounds were set on real frames with known faults by `benchmarks/power.py`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from scipy.special import betaincinv
 
 from surgaug.scoring.compute.leakage import COPIES, LEAKAGE
-from surgaug.scoring.report.model import Report, Row, Verdict, copied
+from surgaug.scoring.report.model import COPIED, Measure, Report, Row, Separation, Tone, Verdict, copied
 from surgaug.scoring.segmenter.results import Faithfulness, Utility
 
 NEW = "Are they new?"
+LOOK = "Do they look real?"
+LABELS = "Do they show what their labels say?"
+UNKNOWN = "Cannot be told"
 
-BLIND = 0.1  # the segmenter must beat unrelated labels on real frames by this much mIoU to be believed
-FOLLOWS, LOST = 0.8, 0.25  # share of the way from unrelated labels to real frames
-NEAR, FAR = 1.5, 3.0  # times the distance of real frames among themselves
-CLOSE = 0.6  # probability of being closer to training than real frames are
-UNLIKE = 1 - CLOSE  # as clearly farther from it than new real frames are
-DRIFTS = {"hue": 5.0, "brightness": 5.0, "sharpness": 25.0}  # degrees, L*, %; twice that is plain to see
+SEPARATED, FAR_APART = 0.1, 3.0  # of what real frames differ among themselves; that many times it is plain to see
+DRIFTS = {"hue": 5.0, "brightness": 5.0, "sharpness": 25.0}  # degrees, L*, %
+PLAIN = 2.0  # times these drifts
 DRIFT_QUESTIONS = {
     "Are colour and light right?": {
         "hue": "hue is turned by {:.0f}°",
@@ -23,7 +33,32 @@ DRIFT_QUESTIONS = {
     },
     "Are they as sharp?": {"sharpness": "fine detail differs by {:.0f} % (blur takes it away, noise adds it)"},
 }
-COLOUR = "frechet_colour_texture"  # speaks for the look where no network's features were measured
+BLIND = 0.1  # the segmenter must beat unrelated labels on real frames by this much mIoU to be believed
+FOLLOWS, HALF, LOST = 0.8, 0.5, 0.25  # share of the way from unrelated labels to real frames
+CLOSE = 0.6  # probability of being closer to training than real frames are
+UNLIKE = 1 - CLOSE  # as clearly farther from it than new real frames are
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A figure and its 95 % interval in multiples of the bound below which it passes; from `far` on it is plain to see.
+
+    images: how many it was measured on. text: the figure in words; hidden: what an image set of this size may hide.
+    """
+
+    value: float
+    low: float
+    high: float
+    far: float
+    images: int
+    text: str
+    hidden: str
+
+    @property
+    def needed(self) -> int:
+        """About how many images would tell, if the figure stayed: the interval shrinks as one over their root."""
+        room = max(abs(1 - self.value), 0.5)
+        return rounded_up(self.images * ((self.high - self.value) / room) ** 2)
 
 
 def with_verdicts(report: Report) -> Report:
@@ -32,8 +67,8 @@ def with_verdicts(report: Report) -> Report:
 
 
 def verdicts(report: Report, row: Row) -> list[Verdict]:
-    """The questions that this run can answer, in the order in which a reader asks them."""
-    found = [_look(report, row), *(_drift(row, question, said) for question, said in DRIFT_QUESTIONS.items())]
+    """The questions that this run can answer, in the order in which a user asks them."""
+    found = [_look(report, row), *(_drift(report, row, question) for question in DRIFT_QUESTIONS)]
     if row.faithfulness:
         found.append(_labels(row.faithfulness))
     if row.utility:
@@ -42,68 +77,130 @@ def verdicts(report: Report, row: Row) -> list[Verdict]:
     return [v for v in found if v is not None]
 
 
+def tone_of(figures: Sequence[Bounded]) -> Tone:
+    """The worst of the figures speaks: beyond its bound surely, or perhaps, or surely not."""
+    if any(f.low > f.far for f in figures):
+        return "bad"
+    if any(f.low > 1 for f in figures):
+        return "mixed"
+    return "good" if all(f.high < 1 for f in figures) else "open"
+
+
+def rounded_up(number: float) -> int:
+    """To the next of 20, 50, 100, 200 and so on."""
+    if not math.isfinite(number):
+        return 20
+    scale = 10
+    while True:
+        for step in (1, 2, 5):
+            if step * scale >= max(number, 20):
+                return step * scale
+        scale *= 10
+
+
+ANSWERS: dict[Tone, str] = {"good": "Yes", "mixed": "Not quite", "bad": "No", "open": UNKNOWN}
+
+
 def _look(report: Report, row: Row) -> Verdict | None:
-    question = "Do they look real?"
-    keys = [*(k for k, definition in report.definitions.items() if definition.deep), COLOUR]
-    key = next((k for k in keys if k in row.measures and row.measures[k].ratio is not None), None)
-    if key is None:
+    separations = [_separation(s) for s in row.separations.values()]
+    if not separations:
         return None
-    measure = row.measures[key]
-    assert measure.ratio is not None and measure.matched is not None  # the one is made of the other
-    ratio, title = measure.ratio, report.definitions[key].title
-    text = (
-        f"By {title} they lie {ratio:.2g} times as far from real frames as real frames lie from each other "
-        f"({measure.matched.size} images a side)."
-    )
-    if ratio < NEAR:
-        return Verdict(question, "Yes", text, "good")
-    return Verdict(question, "Not quite", text, "mixed") if ratio < FAR else Verdict(question, "No", text, "bad")
+    drifts = [drift for question in DRIFT_QUESTIONS for drift in _drifts(report, row, question)]
+    figures = [*separations, *drifts]
+    tone = tone_of(figures)
+    text = f"Distance to real frames, in % of what real frames differ from each other: {_listed(separations)}."
+    failing = [f.text for f in drifts if f.low > 1]
+    if failing:
+        text += f" On average {' and '.join(failing)}."
+    return Verdict(LOOK, ANSWERS[tone], text + _power(figures, tone), tone)
 
 
-def _drift(row: Row, question: str, said: dict[str, str]) -> Verdict | None:
-    """By the ends of the intervals: a drift must be sure before it is called one. `said`: measures and their words."""
-    found = {name: row.measures.get(name) for name in said}
-    known = {
-        name: (m.value if m.low is None else m.low, m.value)
-        for name, m in found.items()
-        if m is not None and m.value is not None
-    }
-    if not known:
+def _drift(report: Report, row: Row, question: str) -> Verdict | None:
+    figures = _drifts(report, row, question)
+    if not figures:
         return None
-    text = "On average " + " and ".join(said[name].format(value) for name, (_, value) in known.items()) + "."
-    worst = max(low / DRIFTS[name] for name, (low, _) in known.items())
-    if worst < 1:
-        return Verdict(question, "Yes", text, "good")
-    return Verdict(question, "Not quite", text, "mixed") if worst < 2 else Verdict(question, "No", text, "bad")
+    tone = tone_of(figures)
+    text = f"On average {' and '.join(f.text for f in figures)}."
+    return Verdict(question, ANSWERS[tone], text + _power(figures, tone), tone)
+
+
+def _separation(found: Separation) -> Bounded:
+    if found.value is None or found.low is None or found.high is None:
+        unknown = f"any distance by {found.title}"
+        return Bounded(0.0, 0.0, math.inf, FAR_APART, found.images, f"{found.title} unknown ({found.reason})", unknown)
+    interval = f"95 % interval {100 * found.low:.0f} to {100 * found.high:.0f}"
+    text = f"{found.title} {100 * max(0.0, found.value):.0f} ({interval})"
+    value, low, high = (v / SEPARATED for v in (found.value, found.low, found.high))
+    hidden = f"a distance of {100 * found.high:.0f} % by {found.title}"
+    return Bounded(value, low, high, FAR_APART, found.images, text, hidden)
+
+
+def _drifts(report: Report, row: Row, question: str) -> list[Bounded]:
+    found = []
+    for name, words in DRIFT_QUESTIONS[question].items():
+        measure, bound = row.measures.get(name, Measure(None, 0)), DRIFTS[name]
+        if measure.value is None:
+            continue
+        # Without an interval there were too few images for one.
+        low, high = (0.0, math.inf) if measure.low is None or measure.high is None else (measure.low, measure.high)
+        images = min(row.images, report.real_images)
+        hidden = f"that {words.format(high).split(' (')[0]}" if math.isfinite(high) else f"any drift of {name}"
+        text = words.format(measure.value)
+        found.append(Bounded(measure.value / bound, low / bound, high / bound, PLAIN, images, text, hidden))
+    return found
+
+
+def _listed(figures: Sequence[Bounded]) -> str:
+    return ", ".join(f.text for f in sorted(figures, key=lambda f: -f.value))
+
+
+def _power(figures: Sequence[Bounded], tone: Tone) -> str:
+    """What images of this number can tell, where the question stays open."""
+    if tone != "open":
+        return ""
+    blind = max((f for f in figures if f.high >= 1), key=lambda f: f.high)
+    needed = max(f.needed for f in figures if f.high >= 1)
+    return f" {blind.images} images may hide {blind.hidden}; about {needed} would tell."
 
 
 def _labels(found: Faithfulness) -> Verdict:
-    question = "Do they show what their labels say?"
     if found.miou.value is None:
-        return Verdict(
-            question, "Cannot be told", "No class is shown by training, held-out and synthetic frames.", "open"
-        )
+        return Verdict(LABELS, UNKNOWN, "No class is shown by training, held-out and synthetic frames.", "open")
     floor, real, value = found.floor, found.real_miou, found.miou.value
     readable = real.value or 0.0
     figures = f"A segmenter of real frames reads them with mIoU {value:.3f}; held-out real frames {real.value:.3f}"
     if floor is None:
-        return Verdict(question, "Cannot be told", f"{figures}; too few images to say what chance gives.", "open")
+        return Verdict(LABELS, UNKNOWN, f"{figures}; too few images to say what chance gives.", "open")
     figures += f", labels of other images {floor:.3f}."
     if readable - floor < BLIND:
         text = f"{figures} It hardly reads real frames: give it more frames (--train) or steps before believing it."
-        return Verdict(question, "Cannot be told", text, "open")
-    share = (value - floor) / (readable - floor)
-    if real.high is not None and value > real.high:
+        return Verdict(LABELS, UNKNOWN, text, "open")
+    if found.miou.low is None or found.miou.high is None or real.low is None or real.high is None:
+        return Verdict(LABELS, UNKNOWN, f"{figures} Images of one mask or video leave chance open.", "open")
+
+    # The worst and the best that both intervals allow.
+    def share(of: float, reached: float) -> float:
+        return (of - floor) / (reached - floor) if reached > floor else math.inf
+
+    middle, low, high = share(value, readable), share(found.miou.low, real.high), share(found.miou.high, real.low)
+    if found.miou.low > real.high:
         text = f"{figures} Easier to read than real frames: tidier than reality, or copies of training frames."
-        return Verdict(question, "More than real ones", text, "mixed")
-    if share >= FOLLOWS:
-        return Verdict(question, "Yes", figures, "good")
-    return Verdict(question, "No", figures, "bad") if share < LOST else Verdict(question, "In part", figures, "mixed")
+        return Verdict(LABELS, "More than real ones", text, "mixed")
+    if middle >= FOLLOWS and low > HALF:
+        return Verdict(LABELS, "Yes", figures, "good")
+    if middle < LOST and high < HALF:
+        return Verdict(LABELS, "No", figures, "bad")
+    if high < FOLLOWS:
+        return Verdict(LABELS, "In part", figures, "mixed")
+    images = min(found.images, found.real_images)
+    needed = rounded_up(images * (max(high - middle, middle - low) / (FOLLOWS - HALF)) ** 2)
+    text = f"{figures} {images} images may hide that every second label is wrong; about {needed} would tell."
+    return Verdict(LABELS, UNKNOWN, text, "open")
 
 
 def _copies(row: Row) -> Verdict | None:
     copies, leakage = row.measures.get(COPIES), row.measures.get(LEAKAGE)
-    if copies is None or leakage is None:
+    if copies is None or copies.value is None or leakage is None:
         return None
     interval = "" if leakage.low is None else f", 95 % interval {leakage.low:.2f} to {leakage.high:.2f}"
     text = (
@@ -116,6 +213,11 @@ def _copies(row: Row) -> Verdict | None:
         return Verdict(NEW, "Close to training", text, "mixed")
     if leakage.high is not None and leakage.high < UNLIKE:
         text += " Farther than new real frames: no copies, but not much like real frames either."
+    found = round(copies.value * copies.n / 100)
+    most = 100 * float(betaincinv(found + 1, copies.n - found, 0.95))  # Clopper and Pearson 1934
+    if most >= PLAIN * COPIED:
+        text += f" Were {most:.0f} % copies, {copies.n} images could still show as few; 50 would tell."
+        return Verdict(NEW, UNKNOWN, text, "open")
     return Verdict(NEW, "Yes", text, "good")
 
 
@@ -128,7 +230,7 @@ def _use(row: Row, found: Utility) -> Verdict:
             "answers, and the gain may be overstated."
         )
     if found.seeds < 2 or gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
-        return Verdict(question, "Cannot be told", text, "open")
+        return Verdict(question, UNKNOWN, text, "open")
     if gain.high < 0:
         return Verdict(question, "No, it harms", text, "bad")
     return (
