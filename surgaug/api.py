@@ -209,15 +209,16 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from surgaug.datasets.provenance import origin_of_row
+    from surgaug.datasets.provenance import Provenance
     from surgaug.io.manifest import part_paths, read_rows
 
     path = Path(path)
     if not (part_paths(path) if path.is_dir() else path.is_file()):
         raise DataError(f"{path}: no manifest is there; name the output folder, or its manifest.jsonl")
     rows, damaged = read_rows(path)
+    before = Provenance(path if path.is_dir() else path.parent)
     for row in rows:
-        if origin := origin_of_row(row, path if path.is_dir() else path.parent):
+        if origin := before.of_row(row):
             row["origin"] = origin.to_row()
     table = pd.DataFrame(sorted(rows, key=lambda row: row.get("index", 0)))
     table.attrs["damaged"] = damaged

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -63,6 +63,7 @@ def read_origins(root: Path, of: Kind = "image") -> dict[str, Origin]:
     Empty where there is no manifest; rows that cannot be read are passed over. Raises DataError where no line is a row.
     """
     origins: dict[str, Origin] = {}
+    before = Provenance(root)
     for path in part_paths(root):
         damaged, rows = [], 0
         for line in read_lines(path):
@@ -70,17 +71,11 @@ def read_origins(root: Path, of: Kind = "image") -> dict[str, Origin]:
                 damaged.append(line.number)
                 continue
             rows += 1
-            if of in line.row and (origin := origin_of_row(line.row, root)):
+            if of in line.row and (origin := before.of_row(line.row)):
                 origins[Path(line.row[of]).name] = origin
         if damaged and not rows:
             raise DataError(f"{path}:{damaged[0]}: not a manifest row, and no other line is one; remove the file")
     return origins
-
-
-def origin_of_row(row: Row, root: Path) -> Origin | None:
-    """Origin of the sample of one row of the manifest in `root`; None for a real frame, and where nothing tells."""
-    origin = _first(_step(row), root) if _is_made(row) else None
-    return origin if origin and (origin.mask or origin.path) else None
 
 
 def source_row(item: Item) -> Row:
@@ -98,12 +93,13 @@ def source_row(item: Item) -> Row:
 
 def origin_of(label: Path) -> Origin | None:
     """Origin of a label map by the manifest of the folder that it lies in; None for one that was not made."""
-    step = _find(str(label), "label", Path())
-    return None if step is None else _first(step, label.parent)
+    before = Provenance(label.parent)
+    step = before.find(str(label), "label")
+    return None if step is None else before.first(step)
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """What one row says: the label map that its sample was made from.
 
     copied: of a copied image, the file that it was copied from. last: whether that label map is the real one, so that
@@ -115,71 +111,86 @@ class _Step:
     last: bool = False
 
 
+class Provenance:
+    """What lies before the rows of the manifest in `root`. The manifests on the way are looked for once a folder."""
+
+    def __init__(self, root: Path):
+        self._elsewhere = list(root.absolute().parents)[:3]
+        self._above: dict[tuple[Path, Kind], tuple[str, dict[str, Step]]] = {}
+
+    def of_row(self, row: Row) -> Origin | None:
+        """Origin of the sample of a row; None for a real frame, and where nothing tells."""
+        origin = self.first(_step(row)) if _is_made(row) else None
+        return origin if origin and (origin.mask or origin.path) else None
+
+    def first(self, step: Step) -> Origin:
+        """The real label map behind a step."""
+        for _ in range(_FARTHEST):
+            if step.last:
+                break
+            origin = step.origin
+            earlier = self.find(step.copied, "image") if step.copied else self.find(origin.path, "label")
+            if earlier is None:
+                if not step.copied:
+                    break
+                earlier = Step(origin)  # the set that it was copied from is gone; its source may still be there
+            nearer = earlier.origin
+            video, split = nearer.video or origin.video, nearer.split or origin.split
+            joined = Origin(nearer.mask, nearer.path, video, split, nearer.changed or origin.changed)
+            step = Step(joined, earlier.copied, earlier.last)
+        return step.origin
+
+    def find(self, file: str, kind: Kind) -> Step | None:
+        """What the manifest above an image or a label map says of it.
+
+        A relative path was noted from where the command ran: tried from here, then from the folders above the root.
+        """
+        for path in self._places(file):
+            within, steps = self._manifest_above(path.parent, kind)
+            if found := steps.get(within + path.name):
+                return found
+        return None
+
+    def _places(self, file: str) -> Iterator[Path]:
+        if not file:
+            return
+        path = Path(file)
+        yield path
+        if not path.is_absolute():
+            yield from (folder / path for folder in self._elsewhere)
+
+    def _manifest_above(self, folder: Path, kind: Kind) -> tuple[str, dict[str, Step]]:
+        """The path of `folder` within the next folder that has a manifest, and that manifest's steps by file."""
+        if (folder, kind) not in self._above:
+            above = next((f for f in (folder, *list(folder.parents)[:2]) if is_there(part_path(f))), None)
+            if above is None:
+                self._above[folder, kind] = "", {}
+            else:
+                within = "".join(f"{part}/" for part in folder.relative_to(above).parts)
+                stamp = part_path(above).stat().st_mtime_ns
+                self._above[folder, kind] = within, _steps(part_path(above), stamp, kind)
+        return self._above[folder, kind]
+
+
 def _is_made(row: Row) -> bool:
     return row.get("synthetic", True)
 
 
-def _step(row: Row) -> _Step:
+def _step(row: Row) -> Step:
     changed = bool(row.get("perturbations"))
     if found := row.get("origin"):
         path = found.get("file", "")
-        origin = Origin(found.get("mask") or _stem(path), path, found.get("video"), found.get("split"))
-        return _Step(replace(origin, changed=changed or found.get("changed", False)), last=True)
+        changed = changed or found.get("changed", False)
+        origin = Origin(found.get("mask") or _stem(path), path, found.get("video"), found.get("split"), changed)
+        return Step(origin, last=True)
     path = row.get("source", "")
     origin = Origin(row.get("mask") or _stem(path), path, row.get("video"), row.get("split"), changed)
     copied = row.get("image_source", "") if row.get("synthetic") else ""
-    return _Step(origin, copied, last=row.get("version", 1) >= 2 and not copied)
-
-
-def _first(step: _Step, root: Path) -> Origin:
-    """The real label map behind a step that a manifest in `root` tells."""
-    for _ in range(_FARTHEST):
-        if step.last:
-            break
-        origin = step.origin
-        earlier = _find(step.copied, "image", root) if step.copied else _find(origin.path, "label", root)
-        if earlier is None:
-            if not step.copied:
-                break
-            earlier = _Step(origin)  # the set that it was copied from is gone; its source may still be there
-        step = replace(
-            earlier,
-            origin=replace(
-                earlier.origin,
-                video=earlier.origin.video or origin.video,
-                split=earlier.origin.split or origin.split,
-                changed=earlier.origin.changed or origin.changed,
-            ),
-        )
-    return step.origin
-
-
-def _find(file: str, kind: Kind, root: Path) -> _Step | None:
-    """What the manifest above an image or a label map says of it.
-
-    A relative path was noted from where the command ran: tried from here, then from the folders above `root`.
-    """
-    for path in _places(file, root):
-        for folder in list(path.parents)[:3]:
-            manifest_file = part_path(folder)
-            if is_there(manifest_file):
-                name = path.relative_to(folder).as_posix()
-                if found := _steps(manifest_file, manifest_file.stat().st_mtime_ns, kind).get(name):
-                    return found
-                break
-    return None
-
-
-def _places(file: str, root: Path) -> Iterator[Path]:
-    if not file:
-        return
-    yield Path(file)
-    if not Path(file).is_absolute():
-        yield from (folder / file for folder in list(root.absolute().parents)[:3])
+    return Step(origin, copied, last=row.get("version", 1) >= 2 and not copied)
 
 
 @lru_cache(maxsize=16)
-def _steps(file: Path, stamp: int, kind: Kind) -> dict[str, _Step]:
+def _steps(file: Path, stamp: int, kind: Kind) -> dict[str, Step]:
     """By image or label map, in the folder of the manifest, of the rows that were made."""
     rows = (line.row for line in read_lines(file))
     return {row[kind]: _step(row) for row in rows if row is not None and kind in row and _is_made(row)}
