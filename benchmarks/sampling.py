@@ -33,6 +33,8 @@ from surgaug.io.atomic import atomic_write, write_text
 from surgaug.models.checkpoint import model_file, read_header
 
 SHOWN = {
+    "fd_efficientnet_lite0": "FD (EfficientNet-Lite0)",
+    "kd_efficientnet_lite0": "KD (EfficientNet-Lite0)",
     "frechet_colour_texture": "Fréchet (colour+texture)",
     "kid_colour_texture": "MMD (colour+texture)",
     "miou": "mIoU of labels",

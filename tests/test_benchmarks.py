@@ -13,7 +13,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from surgaug.datasets.dataset import open_pairs
 from surgaug.models.checkpoint import SHIPPED
+from surgaug.scoring.config import Weights
+from surgaug.scoring.features import colour_texture
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -23,7 +26,7 @@ def benchmark(monkeypatch):
     """A module of that folder, as when it is run from there."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
-    for name in ("frames", "speed", "side_by_side", "quality", "sampling", "rare"):
+    for name in ("features", "frames", "speed", "side_by_side", "quality", "sampling", "rare"):
         sys.modules.pop(name, None)
 
 
@@ -126,3 +129,26 @@ def test_sampling_samples_every_way_once_and_draws_them(benchmark, tmp_path, cap
     synthetic = (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns
     sampling.main(line)
     assert (out / "ddim-steps1-guidance1" / "seconds.json").stat().st_mtime_ns == synthetic
+
+
+def test_features_of_faults(benchmark, tmp_path):
+    """Every set is of one size, its places do not overlap, and a fault lies farther than the frames that it is of."""
+    features = benchmark("features")
+    benchmark("frames").write_frames("phantom", tmp_path / "phantom", 12, 0, (32, 56))
+    frames = open_pairs(tmp_path / "phantom")
+    sets = features.choose({"a": list(range(8)), "b": list(range(8, 12)), "c": [3]}, "a", 3)
+    assert sets == {
+        "reference": [0, 4, 6],
+        "between": [1, 5, 7],
+        "first half": [0, 2, 3],
+        "second half": [4, 6, 7],
+        "b": [8, 10, 11],
+    }
+    extractor = colour_texture.load(Weights(), torch.device("cpu"))
+    rows, seconds = features.measure(frames, sets, (32, 56), {"colour_texture": extractor})
+    fd = {name: found["colour_texture"][0] for name, found in rows.items()}
+    assert fd["the same frames"] == 0
+    assert fd["blurred, sigma 2"] > fd["blurred, sigma 1"] > 0
+    assert fd["hue turned by 20°"] > fd["hue turned by 10°"]
+    assert seconds["colour_texture"] > 0
+    assert features.table(rows, ["colour_texture"]).count("\n") == 2 + len(rows)

@@ -46,7 +46,7 @@ def real(tmp_path: Path) -> Path:
     return tmp_path / "cadis"
 
 
-def painted(root: Path, rows: list[dict]) -> Path:
+def synthetic_set(root: Path, rows: list[dict]) -> Path:
     """An output of synthesize with these rows; images and label maps are made up."""
     for i, row in enumerate(rows):
         row |= {"index": i, "image": f"images/{row['name']}.png", "label": f"labels/{row['name']}.png"}
@@ -61,21 +61,21 @@ def painted(root: Path, rows: list[dict]) -> Path:
 
 @pytest.fixture
 def synth(real: Path, tmp_path: Path) -> Path:
-    """Two painted from each video's first mask, noted as `synthesize` does, with the path."""
+    """Two synthesized from each video's first mask, noted as `synthesize` does, with the path."""
     rows = []
     for video in (1, 3, 5, 2):
         for k in range(2):
             mask = f"Video{video}_frame000000"
             source = real / f"Video{video:02d}" / "Labels" / f"{mask}.png"
             rows.append({"name": f"{mask}_{k:06d}", "mask": mask, "source": str(source)})
-    return painted(tmp_path / "synth", rows)
+    return synthetic_set(tmp_path / "synth", rows)
 
 
 def rows_of(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
 
 
-def test_painted_frames_train_only_and_none_of_held_out_masks(real: Path, synth: Path, tmp_path: Path) -> None:
+def test_synthetic_images_train_only_and_none_of_held_out_masks(real: Path, synth: Path, tmp_path: Path) -> None:
     said = Said()
     out = tmp_path / "out"
     result = export(ExportConfig(real, out, (synth,)), said)
@@ -92,14 +92,14 @@ def test_painted_frames_train_only_and_none_of_held_out_masks(real: Path, synth:
 
 
 def test_masks_are_followed_through_augment_masks_even_without_names(real: Path, tmp_path: Path) -> None:
-    """A painted frame of a changed mask of a validation frame, whose file name tells nothing."""
+    """A synthetic image of a changed mask of a validation frame, whose file name tells nothing."""
     changed = tmp_path / "augmented"
     source = real / "Video05" / "Labels" / "Video5_frame000000.png"
     (changed / "labels").mkdir(parents=True)
     (changed / "labels" / "x_000000.png").write_bytes(source.read_bytes())
     row = {"index": 0, "label": "labels/x_000000.png", "mask": "x", "mask_file": str(source)}
     write_text(changed / "manifest.jsonl", json.dumps(row) + "\n{half")
-    synth = painted(
+    synth = synthetic_set(
         tmp_path / "synth",
         [{"name": "a", "mask": "x_000000", "source": str(changed / "labels" / "x_000000.png")}],
     )
@@ -114,13 +114,13 @@ def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) 
     rows.append({"name": "b", "mask": "v", "source": "elsewhere/v.png", "split": "val"})
     rows.append({"name": "c", "mask": "Video5_frame000010", "source": "copied/Video5_frame000010.png"})
     said = Said()
-    result = export(ExportConfig(real, tmp_path / "out", (painted(tmp_path / "synth", rows),)), said)
+    result = export(ExportConfig(real, tmp_path / "out", (synthetic_set(tmp_path / "synth", rows),)), said)
     assert result.counts["train", True] == 1 and any("validation or test split: 2" in line for line in said.lines)
     assert any("synthetic images from masks that are not in" in line for line in said.lines)
 
 
 def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_path: Path) -> None:
-    """Frames of no video, whose masks were copied elsewhere under other names before they were painted."""
+    """Frames of no video, whose masks were copied elsewhere under other names before they were synthesized."""
     plain = tmp_path / "plain"
     for split, video in (("train", 1), ("val", 5)):
         for kind, to in (("Images", "images"), ("Labels", "labels")):
@@ -132,18 +132,18 @@ def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_pa
         (tmp_path / f"{name}.png").write_bytes((plain / split / "labels" / "0.png").read_bytes())
         rows.append({"name": name, "mask": name, "source": str(tmp_path / f"{name}.png")})
     said = Said()
-    config = ExportConfig(plain, tmp_path / "out", (painted(tmp_path / "synth", rows),), classes="cadis")
+    config = ExportConfig(plain, tmp_path / "out", (synthetic_set(tmp_path / "synth", rows),), classes="cadis")
     assert export(config, said).counts["train", True] == 1
     assert any("validation or test split: 1" in line for line in said.lines)
     assert any("from masks that are not in" in line and "1 (x)" in line for line in said.lines)
 
 
-def test_painted_frames_stay_painted_when_a_data_set_is_written_again(real: Path, synth: Path, tmp_path: Path) -> None:
+def test_synthetic_images_stay_so_when_a_data_set_is_written_again(real: Path, synth: Path, tmp_path: Path) -> None:
     export(ExportConfig(real, tmp_path / "mixed", (synth,)))
     again = export(ExportConfig(tmp_path / "mixed", tmp_path / "Dataset501_Again", layout="nnunet"))
     assert again.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
     rows = [{"name": f"Video{video}_x", "mask": "m", "source": "", "sampler": "ddim"} for video in (1, 3)]
-    made = painted(tmp_path / "made", rows)
+    made = synthetic_set(tmp_path / "made", rows)
     assert export(ExportConfig(made, tmp_path / "as_mmseg", layout="mmseg")).counts == {("train", True): 2}
     with pytest.raises(UsageError, match="holds 2 synthetic images, and those must not validate"):
         export(ExportConfig(made, tmp_path / "never", hold_out=0.5))
@@ -164,7 +164,7 @@ def test_palettes_and_names_that_differ_in_case_only(real: Path, synth: Path, tm
         export(ExportConfig(real, tmp_path / "out", (synth,), "mmseg"))
     rows = [{"name": name, "mask": "Video1_frame000000", "source": ""} for name in ("a", "A")]
     with pytest.raises(DataError, match=r"would both be written as train/images/a\.png"):
-        export(ExportConfig(real, tmp_path / "two", (painted(tmp_path / "cases", rows),)))
+        export(ExportConfig(real, tmp_path / "two", (synthetic_set(tmp_path / "cases", rows),)))
 
 
 def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_nnunet_folds_of_the_merged_set(real: Path, synth: Path, tmp_path: Path)
 
 def test_names_that_occur_twice_get_their_folder_before_them(real: Path, tmp_path: Path) -> None:
     rows = [{"name": "Video1_frame000000", "mask": "Video1_frame000000", "source": ""}]
-    synth = painted(tmp_path / "synth", rows)
+    synth = synthetic_set(tmp_path / "synth", rows)
     export(ExportConfig(real, tmp_path / "out", (synth,)))
     assert [r["name"] for r in rows_of(tmp_path / "out") if r["synthetic"]] == ["synth_Video1_frame000000"]
 
@@ -230,7 +230,7 @@ def test_whole_videos_are_held_out() -> None:
 
 
 def test_classes_must_be_the_same(real: Path, tmp_path: Path) -> None:
-    synth = painted(tmp_path / "synth", [{"name": "a", "mask": "m", "source": ""}])
+    synth = synthetic_set(tmp_path / "synth", [{"name": "a", "mask": "m", "source": ""}])
     write_text(synth / "dataset.json", json.dumps({"label_space": load_space("cataract1k").to_dict()}))
     with pytest.raises(DataError, match="in the label space 'cataract1k'"):
         export(ExportConfig(real, tmp_path / "out", (synth,)))

@@ -6,6 +6,8 @@ Read from the source with `ast`, so that an import inside a function counts for 
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +109,23 @@ def upward(found: list[Import]) -> list[str]:
     ]
 
 
+def circle(found: list[Import]) -> list[str]:
+    """Modules of ours that import each other in a circle, deferred imports included; empty where there is none."""
+    graph: dict[str, set[str]] = {}
+    for i in found:
+        if (
+            i.target.split(".")[0] == "surgaug"
+            and i.target != i.importer
+            and ((i.importer, i.target) != FRONT or i.at_start)
+        ):
+            graph.setdefault(i.importer, set()).add(i.target)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
 def plugin_folders(root: Path) -> set[str]:
     """Packages that list their modules with pkgutil."""
     return {
@@ -151,6 +170,17 @@ MODULES = modules(ROOT)
 
 def test_imports_run_downwards():
     assert upward(FOUND) == []
+
+
+def test_there_is_no_circle_within_a_package_either():
+    assert circle(FOUND) == []
+
+
+def test_the_files_that_newcomers_are_sent_to_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(surgaug/[\w/]+(?:\.py)?)`", text.replace("NAME.py", "__init__.py")))
+    assert len(named) >= 10
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 def test_every_module_has_a_layer():
@@ -218,6 +248,10 @@ def test_the_checks_see_what_they_should(bad_tree):
         "surgaug.io.atomic imports surgaug.training.loop",
         "surgaug.training.loop imports surgaug.synthesis.plan",
     ]
+    assert circle(found) in (
+        ["surgaug.cli", "surgaug.errors", "surgaug.cli"],
+        ["surgaug.errors", "surgaug.cli", "surgaug.errors"],
+    )
     ties = plugin_ties(found, plugin_folders(bad_tree))
     assert ties == ["surgaug.perturb.shift imports surgaug.perturb.rotate"] * 2
     assert start_up(found, "surgaug.cli") & HEAVY == set()

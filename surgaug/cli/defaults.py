@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.errors import UsageError
-from surgaug.runtime.options import nearest, tomllib
+from surgaug.runtime.options import nearest, parse_toml
 
 FILE_NAME = "surgaug.toml"
 
@@ -31,8 +31,8 @@ def load(command: str, params: Sequence[Any], commands: Sequence[str]) -> dict[s
     if not path.is_file():
         return {}
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables = parse_toml(path.read_bytes())
+    except ValueError as error:
         raise UsageError(f"{FILE_NAME}: not valid TOML: {error}") from error
     for name in tables:
         if name not in commands:

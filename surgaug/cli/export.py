@@ -33,6 +33,15 @@ def export(
     exclude_known_errors: Annotated[
         bool, _What("--exclude-known-errors", help="CaDIS: without the 60 training frames known to be mislabelled.")
     ] = False,
+    leave_out_bad: Annotated[
+        bool, _What("--leave-out-bad", help="Go on without frames that cannot be used; the description lists them.")
+    ] = False,
+    images: Annotated[
+        Path | None, _What(metavar="DIR", help="Folder of the frames in --data, where its name does not tell.")
+    ] = None,
+    labels: Annotated[
+        Path | None, _What(metavar="DIR", help="Folder of the label maps in --data, where its name does not tell.")
+    ] = None,
     layout: Annotated[str, _Where(**one_of(*WRITTEN), help="Of the output (docs/data.md).")] = "folders",
     palette: Annotated[
         bool, _Where("--palette", help="Label maps as palette PNGs in the classes' colours, instead of grey ones.")
@@ -52,5 +61,6 @@ def export(
     config = ExportConfig(
         data=data, out=out, synth=tuple(synth or ()), layout=layout, ratio=ratio, hold_out=hold_out, classes=classes,
         exclude_known_errors=exclude_known_errors, seed=seed, palette=palette,
+        leave_out_bad=leave_out_bad, images=images, labels=labels,
     )  # fmt: skip
     screen.result(run(config, screen.feedback()).out)

@@ -23,6 +23,15 @@ def inspect(
         str,
         typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space, if not its own."),
     ] = "auto",
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the frames in DIR, where its name does not tell.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the label maps in DIR, where its name does not tell.")
+    ] = None,
+    leave_out_bad: Annotated[
+        bool, typer.Option("--leave-out-bad", help="Count without frames that cannot be used, and list those.")
+    ] = False,
     sheet: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw it into this PNG: frames under their label maps, or a run's curves."),
@@ -47,7 +56,7 @@ def inspect(
     from surgaug.io.atomic import write_png, write_text
 
     feedback = screen.feedback()
-    report = run(path, classes, feedback)
+    report = run(path, classes, feedback, images=images, labels=labels, leave_out_bad=leave_out_bad)
     feedback.table(f"{report.path}: {report.kind}", ["", ""], [list(fact) for fact in report.facts])
     for title, columns, rows in report.tables:
         feedback.table(title, columns, rows)

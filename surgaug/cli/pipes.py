@@ -14,13 +14,33 @@ from surgaug.runtime.distributed import torchrun_group
 
 
 def source(masks: str) -> Path | tuple[Path, ...]:
-    """The folder that `--masks` names, or with "-" the paths on standard input. UsageError where none came."""
+    """The folder that `--masks` names, or with "-" the paths on standard input (see `listed`).
+
+    UsageError where none came.
+    """
     if masks != "-":
         return Path(masks)
-    paths = tuple(Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
-    if not paths:
+    if not (paths := listed(sys.stdin.read())):
         raise UsageError("--masks -: no path came on standard input")
     return paths
+
+
+def listed(text: str) -> tuple[Path, ...]:
+    """The paths of a list, one a line or (`find -print0`) with zero bytes between, whatever program wrote it: line ends
+    and byte order marks of Windows, spaces around it and quotes go, unless a file is really called so.
+
+    UsageError for a path with backslashes that is not there.
+    """
+    lines = text.removeprefix("\ufeff").split("\0") if "\0" in text else text.removeprefix("\ufeff").splitlines()
+    paths = []
+    for line in filter(str.strip, lines):
+        plain = line.strip()
+        bare = plain[1:-1] if len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "'\"" else plain
+        path = next((p for p in map(Path, (line, plain, bare)) if p.exists()), Path(bare))
+        if "\\" in bare and not path.exists():
+            raise UsageError(f"--masks -: {bare}: no such file; on this system write / instead of \\")
+        paths.append(path)
+    return tuple(paths)
 
 
 def run(command: Callable[..., Any], config: Any) -> None:

@@ -36,6 +36,9 @@ def score(
     classes: Annotated[
         str, typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the labels.")
     ] = "auto",
+    leave_out_bad: Annotated[
+        bool, typer.Option("--leave-out-bad", help="Go on without images that cannot be used; the JSON lists them.")
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON; - for standard output.")
     ] = None,
@@ -217,6 +220,7 @@ def score(
             features,
             feature_weights,
         ),
+        leave_out_bad=leave_out_bad,
         device=device,
         draws=draws,
         seed=seed,

@@ -41,6 +41,9 @@ def synthesize(
             "lies beside them says it, or ids that are plainly the model's. MODEL: the ids are the model's.",
         ),
     ] = None,
+    leave_out_bad: Annotated[
+        bool, _What("--leave-out-bad", help="Go on without masks that cannot be used; dataset.json lists them.")
+    ] = False,
     split: Annotated[
         str | None,
         _What(**one_of("train", "val", "test"), help="Of a data set with splits: only these masks. Default: all."),
@@ -128,6 +131,7 @@ def synthesize(
         masks=pipes.source(masks),
         model=None if model is None else Path(model),
         out=out,
+        leave_out_bad=leave_out_bad,
         split=split,
         size=None if size is None else parse_size(size),
         order=order,

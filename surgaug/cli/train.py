@@ -50,6 +50,24 @@ def train(
             rich_help_panel=DATA,
         ),
     ] = False,
+    leave_out_bad: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-bad",
+            help="Go on without frames that cannot be used (unpaired, unreadable); the run's data.json lists them.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of the frames in --data, where its name does not tell.", rich_help_panel=DATA
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the label maps in --data, likewise.", rich_help_panel=DATA),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -176,6 +194,9 @@ def train(
         "out": None if out is None else str(out),
         "classes": classes,
         "exclude_known_errors": exclude_known_errors,
+        "leave_out_bad": leave_out_bad,
+        "images": None if images is None else str(images),
+        "labels": None if labels is None else str(labels),
         "size": size,
         "init": init,
         "distill": distill,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
+from surgaug.labels.label_space import IGNORE_INDEX, MAX_ID, LabelSpace
 
 DESCRIPTION = "surgaug.json"
 FOLDERS_DESCRIPTION = "dataset.json"  # of the layout `folders`, whose label maps hold the ids themselves
@@ -72,8 +72,11 @@ def read_description(folders: Iterable[Path]) -> Declared | None:
             parsed = json.loads(path.read_text(encoding="utf-8"))
             space = LabelSpace.from_dict(parsed["label_space"])
             values = parsed.get("values") or plain_values(space)
-            return Declared(space, {int(v): int(i) for i, v in values.items()}, path)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            table = {int(v): int(i) for i, v in values.items()}
+            if not set(table.values()) <= set(plain_values(space)) or not all(0 <= v <= MAX_ID for v in table):
+                raise ValueError("values of no class, or that no label map can hold")
+            return Declared(space, table, path)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue  # another program's file of that name
     return None
 

@@ -23,6 +23,7 @@ STRAYS, NO_LABEL, NO_IMAGE = "annotations of no frame", "images without label", 
 UNUSABLE, NO_CLASS = "files that cannot be used", "label maps with values that are no class"
 OTHER_SIZE = "images and label maps of different size"
 KINDS = (STRAYS, NO_LABEL, NO_IMAGE, UNUSABLE, NO_CLASS, OTHER_SIZE)
+FILE_FAULTS = (STRAYS, NO_LABEL, NO_IMAGE, UNUSABLE, OTHER_SIZE)  # all but what classes could be wrong for
 _Maps = TypeVar("_Maps", bound=LabelMaps)
 
 
@@ -100,12 +101,12 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     return count(frames)
 
 
-def without_faults(frames: _Maps, feedback: Feedback, need_images: bool) -> _Maps:
+def without_faults(frames: _Maps, feedback: Feedback, need_images: bool, kinds: Sequence[str] = KINDS) -> _Maps:
     """The items that `survey` does not refuse; why the others are left out stands in `left_out`, and is counted aloud.
 
-    Raises DataError where nothing is left.
+    kinds: of faults that count. Raises DataError where nothing is left.
     """
-    found = find_faults(frames, feedback, need_images)
+    found = [fault for fault in find_faults(frames, feedback, need_images) if fault.kind in kinds]
     if not found:
         return frames
     bad = {fault.item for fault in found} - {None}
@@ -113,9 +114,9 @@ def without_faults(frames: _Maps, feedback: Feedback, need_images: bool) -> _Map
     if not kept:
         _refuse(found, frames)
     lines = tuple(f"{fault.kind}: {fault.line}" for fault in found)
-    kinds = Counter(fault.kind for fault in found)
+    counts = Counter(fault.kind for fault in found)
     feedback.warn(
-        f"left out: {len(bad)} of {len(frames.items)} frames ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+        f"left out: {len(bad)} of {len(frames.items)} frames ({', '.join(f'{n} {kind}' for kind, n in counts.items())})"
     )
     return replace(frames, items=kept, strays=(), left_out=(*frames.left_out, *lines))
 
@@ -211,6 +212,12 @@ def _image_sizes(frames: LabelMaps, feedback: Feedback) -> dict[int, tuple[int, 
     images = {i: item.image for i, item in enumerate(frames.items) if item.image is not None}
     checked = in_threads(_try_image, list(images.values()), feedback=feedback, title="checking images")
     return dict(zip(images, checked, strict=True))
+
+
+def problem_of(path: Path) -> str | None:
+    """Why an image file cannot be read; None if it can."""
+    found = _try_image(path)
+    return found if isinstance(found, str) else None
 
 
 def _try_image(path: Path) -> tuple[int, int] | str:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.stored_ids import FORMAT
-from surgaug.datasets.survey import survey
+from surgaug.datasets.survey import survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
 from surgaug.export.choice import Pair, choose
@@ -33,7 +33,8 @@ SPLITS = ("train", "val", "test")
 class ExportConfig:
     """data: a data set of real frames. synth: outputs of `synthesize`. ratio: synthetic images for each real training
     frame; None for all. hold_out: the share of the frames to validate on, whole videos, where the data has no split.
-    palette: label maps as palette PNGs."""
+    palette: label maps as palette PNGs. leave_out_bad: go on without frames that cannot be used, instead of refusing
+    them. images, labels: the folders of the data, relative to it, where their names do not tell."""
 
     data: Path
     out: Path
@@ -45,6 +46,9 @@ class ExportConfig:
     exclude_known_errors: bool = False
     seed: int = 0
     palette: bool = False
+    leave_out_bad: bool = False
+    images: Path | None = None
+    labels: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     target.check()
     target.check_frames([pair.frame for pair in pairs])
     _refuse_collisions(target, pairs)
-    description = _describe(config, target, pairs)
+    left_out = [line for frames in (real, *synths) for line in frames.left_out]
+    description = _describe(config, target, pairs) | ({"left_out": left_out} if left_out else {})
     target.refuse_other(description)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
@@ -87,10 +92,13 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
 def _open(config: ExportConfig, feedback: Feedback) -> tuple[PairedFrames, list[PairedFrames]]:
     """Both opened in one label space, every file of them checked."""
     known: dict[str, Any] = {"exclude_known_errors": config.exclude_known_errors, "feedback": feedback}
+    known |= {"images": config.images, "labels": config.labels}
     real = open_pairs(config.data, classes=config.classes, **known)
     if config.synth and config.classes == "auto" and real.space.name == "auto":
         real = open_pairs(config.data, classes=open_pairs(config.synth[0], feedback=feedback).space, **known)
     synths = [open_pairs(folder, classes=real.space, feedback=feedback) for folder in config.synth]
+    if config.leave_out_bad:
+        real, *synths = (without_faults(frames, feedback, need_images=True) for frames in (real, *synths))
     for frames in (real, *synths):
         survey(frames, feedback, need_images=True)
     return real, synths

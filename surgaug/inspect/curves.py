@@ -1,4 +1,4 @@
-"""How a training run went, as a picture: a panel a curve over the steps, and the newest samples below."""
+"""How a training run went, drawn: a panel a curve over the steps, and the newest samples below."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOGARITHMIC = ("loss", "val_loss")  # they fall over decades
 
 
 def draw_run(curves: Mapping[str, Mapping[str, Sequence[float]]], title: str, samples: Path | None) -> np.ndarray:
-    """uint8 [height, WIDTH, 3]. curves: as `inspect.model.curves` reads them. samples: a picture to put below."""
+    """uint8 [height, WIDTH, 3]. curves: as `inspect.model.curves` reads them. samples: an image file to put below."""
     rows = -(-len(curves) // COLUMNS)
     below = Image.fromarray(read_image(samples)) if samples else None
     if below is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from surgaug.datasets.dataset import LabelMaps, PairedFrames, open_masks, open_pairs
 from surgaug.datasets.layouts.cadis import known_errors
 from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
-from surgaug.datasets.survey import count, find_faults, snapped
+from surgaug.datasets.survey import count, find_faults, snapped, without_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
 from surgaug.io.manifest import part_paths, read_rows
@@ -19,10 +19,17 @@ from surgaug.runtime.feedback import Feedback
 _LISTED = 5
 
 
-def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
+def inspect_folder(
+    root: Path,
+    classes: str,
+    feedback: Feedback,
+    images: Path | None = None,
+    labels: Path | None = None,
+    leave_out_bad: bool = False,
+) -> Report:
     """Report of a data set, or of label maps. What cannot be opened at all is a report with that one problem."""
     try:
-        frames: LabelMaps = open_frames(root, classes, feedback)
+        frames: LabelMaps = open_frames(root, classes, feedback, images, labels)
     except DataError as error:
         return Report(root, "folder", problems=[str(error)])
     paired = isinstance(frames, PairedFrames)
@@ -33,6 +40,9 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     report.add("label space", f"{frames.space.name}, {frames.space.num_classes} classes")
     report.add("ignore id", frames.space.ignore)
     pictured = paired and any(item.image is not None for item in frames.items)
+    if leave_out_bad:
+        frames = report.frames = without_faults(frames, feedback, need_images=pictured)
+        report.notes += frames.left_out
     found = find_faults(frames, feedback, need_images=pictured)
     report.problems += [f"{fault.kind}: {fault.line}" for fault in found]
     if paired and not pictured:
@@ -58,10 +68,12 @@ def inspect_folder(root: Path, classes: str, feedback: Feedback) -> Report:
     return report
 
 
-def open_frames(root: Path, classes: str, feedback: Feedback) -> LabelMaps:
+def open_frames(
+    root: Path, classes: str, feedback: Feedback, images: Path | None = None, labels: Path | None = None
+) -> LabelMaps:
     """The data set at `root`, or its label maps where it holds no images. Raises DataError as those do."""
     try:
-        return open_pairs(root, classes=classes, feedback=feedback)
+        return open_pairs(root, classes=classes, images=images, labels=labels, feedback=feedback)
     except DataError as error:
         try:
             return open_masks(root, classes=classes, feedback=feedback)

@@ -17,7 +17,7 @@ from surgaug.labels.codecs.coco import objects_of, read_coco
 from surgaug.labels.scan import Scan, scan_raster
 from surgaug.runtime.feedback import Silent
 
-# A picture of more values than this is taken for a photograph.
+# An image of more values than this is taken for a photograph.
 _MOST_VALUES = 128
 
 

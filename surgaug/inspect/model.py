@@ -69,21 +69,24 @@ def inspect_model(path: Path) -> Report:
         if not metadata.get("format", "").startswith(_FORMAT):
             raise ValueError("a safetensors file, but no model of surgaug")
         header = json.loads(metadata["surgaug"])
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        report.problems.append(f"{path}: not a readable model file ({error})")
-        return report
-    _facts(report, header, sum(math.prod(shape) for shape in shapes))
-    report.details["model"] = header
+        _add_facts(report, header, sum(math.prod(shape) for shape in shapes))
+        report.details["model"] = header
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Report(path, "model", problems=[f"{path}: not a readable model file ({type(error).__name__}: {error})"])
     return report
 
 
 def curves(path: Path) -> dict[str, dict[str, list[float]]]:
-    """{"loss": {"x": steps, "y": values}, ...}, of some columns of metrics.csv; empty without the file."""
+    """{"loss": {"x": steps, "y": values}, ...}, of some columns of metrics.csv; empty where none can be read."""
     if not path.is_file():
         return {}
     import pandas as pd
 
-    rows = pd.read_csv(path, dtype=str, on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
+    try:
+        read = pd.read_csv(path, dtype=str, on_bad_lines="skip", encoding_errors="replace")
+    except ValueError:  # nothing in it that could be a table
+        return {}
+    rows = read.apply(pd.to_numeric, errors="coerce")
     found = {}
     for name in (n for n in ("loss", "val_loss", "lr", "images_per_s") if n in rows and "step" in rows):
         points = rows[["step", name]].replace([math.inf, -math.inf], math.nan).dropna()
@@ -92,7 +95,7 @@ def curves(path: Path) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def _facts(report: Report, header: dict[str, Any], parameters: int) -> None:
+def _add_facts(report: Report, header: dict[str, Any], parameters: int) -> None:
     meta, space = header.get("meta", {}), header["space"]
     train, ids = meta.get("train", {}), [c["id"] for c in space["classes"]]
     statistics = ClassStatistics.from_dict(meta.get("statistics", {}), ids)
@@ -128,7 +131,10 @@ def _settings(table: dict[str, Any] | None) -> str:
 
 def _json(path: Path, report: Report) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("not a JSON object")
+        return found
+    except (OSError, ValueError, RecursionError) as error:
         report.problems.append(f"{path}: cannot be read ({error})")
         return {}

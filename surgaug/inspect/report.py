@@ -21,7 +21,7 @@ class Report:
 
     problems: what keeps it from being used, a line each. notes: what is worth knowing.
     doubts: what may be wrong with its labels though they were read. details: more, for programs.
-    frames: those of a data set. samples: the newest picture of samples of a run.
+    frames: those of a data set. samples: the newest sheet of samples of a run.
     """
 
     path: Path

@@ -16,10 +16,19 @@ from surgaug.runtime.feedback import Feedback, Silent
 _INDEX = (DESCRIPTION, FOLDERS_DESCRIPTION, "data.yaml", "splits.txt", "splits_final.json", "metadata.csv")
 
 
-def inspect(path: Path, classes: str = "auto", feedback: Feedback | None = None) -> Report:
+def inspect(
+    path: Path,
+    classes: str = "auto",
+    feedback: Feedback | None = None,
+    *,
+    images: Path | None = None,
+    labels: Path | None = None,
+    leave_out_bad: bool = False,
+) -> Report:
     """Inspect a data set, a folder of label maps, a run, a model file, an image or label map, a manifest, a class file.
 
-    classes: as in `data.dataset.open_pairs`. What is wrong becomes a problem in the report. Raises DataError for a path
+    classes, images, labels: as in `datasets.dataset.open_pairs`. leave_out_bad: count a data set without frames that
+    cannot be used, which become notes. What is wrong becomes a problem in the report. Raises DataError for a path
     that is not there, or is none of these.
     """
     path, feedback = Path(path), feedback or Silent()
@@ -30,7 +39,7 @@ def inspect(path: Path, classes: str = "auto", feedback: Feedback | None = None)
             return model.inspect_run(path)
         if runs := [p for p in path.iterdir() if p.is_dir() and model.is_run(p)]:
             return model.inspect_runs(path, runs)
-        return dataset.inspect_folder(path, classes, feedback)
+        return dataset.inspect_folder(path, classes, feedback, images, labels, leave_out_bad)
     if path.suffix == ".safetensors":
         return model.inspect_model(path)
     if path.suffix == ".jsonl":

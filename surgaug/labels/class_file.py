@@ -1,4 +1,5 @@
-"""Class files of users: JSON, TOML or CSV that say which ids a label map holds and what they are called."""
+"""Class files of users: JSON, TOML, CSV or CVAT's labelmap.txt, which say what ids a label map holds and what they are
+called."""
 
 from __future__ import annotations
 
@@ -12,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.errors import DataError
-from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
-from surgaug.runtime.options import tomllib
+from surgaug.labels.label_space import MAX_CLASSES, MAX_ID, LabelClass, LabelSpace
+from surgaug.runtime.options import parse_toml
 
 SUFFIXES = (".json", ".toml", ".csv")
+_LABELMAP = ".txt"  # CVAT's: a line `name:r,g,b:parts:actions` for each class
+CLASS_FILES = ("classes.json", "classes.toml", "classes.csv", "class_dict.csv", "labelmap.txt", "_classes.csv")
+_SHARED_NAMES = ("labelmap.txt", "_classes.csv")
 KINDS = ("anatomy", "instrument", "other")
-MAX_ID = 65535
+# Tables and manifests go wrong with line ends and with what is not Unicode.
+_UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 # The names that columns and keys go by in the wild, among them those of CaDIS's classes.csv (Index, Class).
 _ALIASES = {
-    "id": ("id", "index", "value", "label_id", "classid", "class_id"),
+    "id": ("id", "index", "value", "label_id", "classid", "class_id", "pixel value", "pixel_value"),
     "name": ("name", "class", "label", "title", "classname", "class_name"),
     "kind": ("kind", "category", "type"),
     "color": ("color", "colour", "rgb", "color_rgb"),
@@ -36,7 +41,8 @@ def read_class_file(path: Path) -> LabelSpace:
     JSON: {name: id}, {id: name}, [name, ...] (ids from 0), [{id, name, ...}, ...], or {"classes": one of these,
     "name", "ignore"}. TOML: the last form. CSV: a header with id (or Index), name (or Class) and, if wanted, kind,
     color (#rrggbb, "r g b" or "r;g;b", or columns r, g, b), depth, group, handle_of; a class named "ignore" is the
-    ignore id. Classes without colour get one, told apart from the others; without kind, "other".
+    ignore id; names and colours without id (`class_dict.csv`, CVAT's `labelmap.txt`) count from 0. Classes without
+    colour get one, told apart from the others; without kind, "other".
 
     Raises:
         DataError: unreadable, or a value that cannot be, with its place and the cure.
@@ -52,12 +58,32 @@ def read_class_file(path: Path) -> LabelSpace:
     try:
         if suffix == ".csv":
             return label_space(_csv_rows(content, path), path.stem, where=str(path))
+        if suffix == _LABELMAP and (rows := _labelmap_rows(content)):
+            return label_space(rows, path.stem, where=str(path))
         if suffix not in SUFFIXES:
-            raise DataError(f"{path}: a class file ends in {', '.join(SUFFIXES)}")
-        parsed = json.loads(content) if suffix == ".json" else tomllib.loads(content)
-    except ValueError as error:
+            raise DataError(
+                f"{path}: a class file ends in {', '.join(SUFFIXES)}, or is CVAT's labelmap.txt (lines name:r,g,b::)"
+            )
+        parsed = json.loads(content) if suffix == ".json" else parse_toml(content.encode())
+    except (ValueError, csv.Error, RecursionError) as error:
         raise DataError(f"{path}: not {suffix[1:].upper()} ({error})") from error
     return label_space(parsed, path.stem, where=str(path))
+
+
+def class_file_in(folder: Path) -> Path | None:
+    """The class file of a folder, by its name: our own, CVAT's, Roboflow's or that of CamVid and its like."""
+    for name in CLASS_FILES:
+        path = folder / name
+        if not path.is_file():
+            continue
+        if name in _SHARED_NAMES:  # other files go by these names, too
+            with path.open(encoding="utf-8-sig", errors="replace") as file:
+                content = file.read(10_000)
+            roboflow = "pixel value" in content.partition("\n")[0].lower()
+            if not (roboflow if path.suffix == ".csv" else _labelmap_rows(content)):
+                continue
+        return path
+    return None
 
 
 def label_space(parsed: Any, name: str, *, where: str) -> LabelSpace:
@@ -65,6 +91,8 @@ def label_space(parsed: Any, name: str, *, where: str) -> LabelSpace:
     ignore = None
     if isinstance(parsed, Mapping) and isinstance(parsed.get("classes"), (Mapping, list)):
         name, ignore, parsed = str(parsed.get("name", name)), parsed.get("ignore"), parsed["classes"]
+        if _UNFIT.search(name):
+            raise DataError(f"{where}: the name {name!r} is no line of text")
     rows = list(_rows(parsed, where))
     if not rows:
         raise DataError(f"{where}: names no class")
@@ -115,12 +143,21 @@ def _canonical(row: Any, where: str) -> dict[str, Any]:
 def _csv_rows(content: str, path: Path) -> list[dict[str, Any]]:
     delimiter = max(",;\t", key=content.partition("\n")[0].count)
     reader = csv.DictReader(content.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    if not {"id", "name"} <= _canonical(dict.fromkeys(reader.fieldnames or (), "x"), str(path)).keys():
+    columns = _canonical(dict.fromkeys(reader.fieldnames or (), "x"), str(path)).keys()
+    if not {"id", "name"} <= columns and not {"name", "color"} <= columns:
         raise DataError(
             f"{path}: the first line must name the columns, id (or Index) and name (or Class) among them; "
             f"it is {content.partition(chr(10))[0].strip()!r}"
         )
-    return [row for row in reader if any(v and v.strip() for v in row.values() if isinstance(v, str))]
+    rows = [row for row in reader if any(v and v.strip() for v in row.values() if isinstance(v, str))]
+    return rows if "id" in columns else [{"id": i, **row} for i, row in enumerate(rows)]
+
+
+def _labelmap_rows(content: str) -> list[dict[str, Any]]:
+    """The classes of CVAT's labelmap.txt, counted from 0; none where a line is of another form."""
+    lines = [line.strip() for line in content.splitlines() if line.strip() and not line.startswith("#")]
+    found = [re.fullmatch(r"([^:]+):(\d{1,3},\d{1,3},\d{1,3})(:[^:]*){0,2}", line) for line in lines]
+    return [{"id": i, "name": m[1], "color": m[2]} for i, m in enumerate(found) if m] if all(found) else []
 
 
 def _label_class(row: Mapping[str, Any], where: str) -> LabelClass:
@@ -133,6 +170,8 @@ def _label_class(row: Mapping[str, Any], where: str) -> LabelClass:
         raise DataError(f"{where} ({name}): kind {kind!r} is none of {', '.join(KINDS)}")
     if not name:
         raise DataError(f"{where}: the name of id {class_id} is empty")
+    if not isinstance(row["name"], (str, int, float)) or _UNFIT.search(name):
+        raise DataError(f"{where}: the name {row['name']!r} of id {class_id} is no line of text")
     return LabelClass(
         class_id,
         name,
@@ -168,7 +207,7 @@ def _color(value: Any, where: str) -> tuple[int, int, int]:
             parts = [int(p) for p in (re.findall(r"\d+", value) if isinstance(value, str) else value)]
         if len(parts) != 3 or not all(0 <= p <= 255 for p in parts):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where} is {value!r}; write #rrggbb or three numbers from 0 to 255") from None
     return parts[0], parts[1], parts[2]
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 Kind = Literal["anatomy", "instrument", "other"]
 IGNORE_INDEX = 255
 MAX_CLASSES = 255
+MAX_ID = 65535  # of 16-bit label maps
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,28 @@ class LabelSpace:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> LabelSpace:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`. ValueError, KeyError or TypeError where the dictionary is no label space."""
         classes = tuple(LabelClass(**{**c, "color": tuple(c["color"])}) for c in data["classes"])
-        return cls(data["name"], classes, data.get("ignore"))
+        space = cls(data["name"], classes, data.get("ignore"))
+        ids = [*space.ids, *(() if space.ignore is None else (space.ignore,))]
+        if not 1 <= len(classes) <= MAX_CLASSES or not all(map(_is_id, ids)) or len(set(ids)) < len(ids):
+            raise ValueError(f"1 to {MAX_CLASSES} classes with distinct ids from 0 to {MAX_ID}")
+        if not isinstance(space.name, str) or not all(map(_is_well_formed, classes)):
+            raise ValueError("a class or the label space has a value of the wrong type")
+        return space
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_ID
+
+
+def _is_well_formed(c: LabelClass) -> bool:
+    return (
+        isinstance(c.name, str)
+        and c.kind in get_args(Kind)
+        and len(c.color) == 3
+        and all(type(v) is int and 0 <= v <= 255 for v in c.color)
+        and type(c.depth) is int
+        and (c.handle_of is None or _is_id(c.handle_of))
+        and (c.group is None or isinstance(c.group, str))
+    )

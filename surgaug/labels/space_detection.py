@@ -11,7 +11,7 @@ import numpy as np
 
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, published_statistics, remap_of
-from surgaug.labels.class_file import distinct_color, read_class_file
+from surgaug.labels.class_file import class_file_in, distinct_color, read_class_file
 from surgaug.labels.codec_detection import color_table, has_distinct_colors, union
 from surgaug.labels.id_agreement import FAR, share_distance
 from surgaug.labels.label_space import MAX_CLASSES, LabelClass, LabelSpace
@@ -27,7 +27,6 @@ from surgaug.labels.stored_values import (
     visible_greys,
 )
 
-CLASS_FILES = ("classes.json", "classes.toml", "classes.csv")
 # The share of pixels dropped, snapped or ignored from which on a user is warned.
 DOUBT = 0.001
 _CADIS_NAME = re.compile(r"video\d{1,2}_frame\d{6}", re.IGNORECASE)
@@ -36,15 +35,14 @@ _ENOUGH = 200  # frames; of single videos of CaDIS at least 8 in 100 show an id 
 
 
 def class_file_space(folders: Iterable[Path]) -> LabelSpace | None:
-    """The label space of a classes.json, .toml or .csv in the first of `folders` that has one.
+    """The label space of a class file (`class_file.class_file_in`) in the first of `folders` that has one.
 
     It is the built-in one with the same ids and names, if there is one; otherwise kinds that the file leaves open come
     from the built-in spaces' names. Raises DataError for a bad class file.
     """
     for folder in folders:
-        for name in CLASS_FILES:
-            if (folder / name).is_file():
-                return recognised(read_class_file(folder / name), folder.name)
+        if folder.is_dir() and (path := class_file_in(folder)):
+            return recognised(read_class_file(path), folder.name)
     return None
 
 
@@ -125,15 +123,15 @@ def detect_space(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cad
     if any(s.lossy for s in good) or any(values <= {0, w} for w in (1, *WHITES)):
         return Found(_anonymous((0, 1), ("background", "foreground"), None))
     drawn = texture(good)
-    if drawn.is_soft:
-        if soft_two_class(good):
-            return Found(_anonymous((0, 1), ("background", "foreground"), None))
-        raise _soft(good, drawn)
+    if drawn.is_soft and soft_two_class(good):
+        return Found(_anonymous((0, 1), ("background", "foreground"), None))
     if few := next((s for s in good if len(s.counts or ()) > _MOST_VALUES), None):
         raise DataError(
             f"{few.path}: holds {len(few.counts or ())} different values, as a photograph does; if it is a label map, "
             "name its classes with --classes FILE"
         )
+    if drawn.is_soft:
+        raise _soft(good, drawn)
     void, doubts = _void(good, set())
     ids = sorted(values - {void})
     if len(ids) > MAX_CLASSES:

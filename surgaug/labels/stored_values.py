@@ -27,7 +27,11 @@ _FEWEST_STEPS = 30
 _LEAST_FLAT = 0.3
 # Classes drawn as visible greys are this far apart at least; values this near to one are traces of a lossy save.
 _VISIBLE = 16
+# Of edges, the share of faint local extremes from which on they are taken for those that a lossy save leaves.
+_LOSSY_SPECKS = 0.02
 _NEAR = 8
+# Of a soft mask of two classes, the least share of black and white: a photograph has less.
+_LEAST_ENDS = 0.6
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ValueReading:
         counts = {meant[v]: n for v, n in (scan.counts or {}).items()}
         flat = {meant[v]: n for v, n in scan.flat.items()}
         if scan.palette is not None:  # indices need not be in the order of their greys
-            return replace(scan, counts=counts, flat=flat, palette=None, steps=0, ramps=0)
+            return replace(scan, counts=counts, flat=flat, palette=None, steps=0, ramps=0, specks=0, plateaus={})
         return replace(scan, counts=counts, flat=flat)
 
 
@@ -109,13 +113,16 @@ def refuse_contradicting_palettes(scans: Iterable[Scan]) -> None:
 class Texture:
     """How the values of grey label maps lie: as areas, or only along edges.
 
-    pixels: by value. flat: those of them in the middle of 3x3 equal ones. steps, ramps: see `scan.Scan`.
+    pixels: by value. flat: those of them in the middle of 3x3 equal ones. steps, ramps, specks, plateaus: see
+    `scan.Scan`.
     """
 
     pixels: dict[int, int]
     flat: dict[int, int]
     steps: int
     ramps: int
+    specks: int
+    plateaus: int
 
     @property
     def areas(self) -> list[int]:
@@ -136,34 +143,67 @@ class Texture:
     @property
     def is_soft(self) -> bool:
         """Whether there are values that nobody drew: `has_ramps`, or visible greys with other values at their edges."""
-        areas, edges = self.areas, self.edges
+        groups = self._groups
         if self.has_ramps:
             return True
-        if len(areas) < 2 or not edges or min(b - a for a, b in pairwise(areas)) < _VISIBLE:
+        if len(groups) < 2 or any(b[0] - a[-1] < _VISIBLE for a, b in pairwise(groups)):
             return False
-        near = [{a for a in areas if abs(v - a) <= _NEAR} for v in edges]
-        return len(edges) >= 3 or (all(near) and len(set[int]().union(*near)) > 1)
+        traces = self._traces
+        return len(traces) > 1 or len([v for v in self.edges if all(v not in near for near in traces)]) >= 3
 
     @property
     def is_soft_two_class(self) -> bool:
         """Whether all areas are black or white (nearly), of values up to 255, and there are other values."""
         if any(_NEAR < v < 255 - _NEAR for v in self.flat) or not self.pixels.keys() - {0, 255}:
             return False
-        dark, light = (sum(low <= v <= high for v in self.areas) for low, high in ((0, _NEAR), (255 - _NEAR, 255)))
+        ends = sum(n for v, n in self.pixels.items() if not _NEAR < v < 255 - _NEAR)
+        if ends < _LEAST_ENDS * sum(self.pixels.values()):
+            return False
+        if self.plateaus and self.specks >= _LOSSY_SPECKS * self.steps:
+            return False
+        traces = set[int]().union(*self._traces) if len(self._traces) > 1 else set()
+        main = [v for v in self.areas if v not in traces]
+        dark, light = (sum(low <= v <= high for v in main) for low, high in ((0, _NEAR), (255 - _NEAR, 255)))
         return dark <= 1 and light <= 1 and min(self.pixels) <= _NEAR and 255 - _NEAR <= max(self.pixels) <= 255
+
+    @property
+    def _groups(self) -> list[list[int]]:
+        """`areas`, black and white, neighbours together: a lossy save makes areas of 0 and of 1 from black."""
+        groups: list[list[int]] = []
+        for v in sorted({*self.areas, *({0, 255} & self.pixels.keys())}):
+            if groups and v - groups[-1][-1] <= 2:
+                groups[-1].append(v)
+            else:
+                groups.append([v])
+        return groups
+
+    @property
+    def _traces(self) -> list[set[int]]:
+        """For each group of areas that has such: values near it, and small and few areas in it beside the largest."""
+        found = []
+        for group in self._groups:
+            most = max(group, key=self.pixels.__getitem__)
+            small = {v for v in group if v != most and self._is_patchy(v) and self.pixels[v] < 0.02 * self.pixels[most]}
+            found.append(small | {v for v in self.edges if 0 < abs(v - most) <= _NEAR})
+        return [values for values in found if values]
+
+    def _is_patchy(self, value: int) -> bool:
+        """Whether a value lies in areas hardly larger than the blocks of a JPEG."""
+        return self.flat.get(value, 0) < 0.6 * self.pixels[value]
 
 
 def texture(scans: Iterable[Scan]) -> Texture:
     """The texture of all of these maps together; colour-coded ones are left out."""
     pixels: Counter[int] = Counter()
     flat: Counter[int] = Counter()
-    steps = ramps = 0
+    steps = ramps = specks = plateaus = 0
     for scan in scans:
         if not scan.color:
             pixels.update(scan.counts or {})
             flat.update(scan.flat)
-            steps, ramps = steps + scan.steps, ramps + scan.ramps
-    return Texture(dict(pixels), dict(flat), steps, ramps)
+            steps, ramps, specks = steps + scan.steps, ramps + scan.ramps, specks + scan.specks
+            plateaus += sum(scan.plateaus.values())
+    return Texture(dict(pixels), dict(flat), steps, ramps, specks, plateaus)
 
 
 def soft_two_class(scans: Sequence[Scan]) -> bool:

@@ -20,6 +20,7 @@ class AugmentConfig:
 
     masks: a folder of label maps (or a data set with them), or the files themselves. n: None for one new map a mask.
     classes: the label space, by name, file, or "auto". workers: None for one a CPU core; changes no map.
+    leave_out_bad: go on without masks that cannot be used, instead of refusing them.
     """
 
     masks: Path | tuple[Path, ...]
@@ -30,6 +31,7 @@ class AugmentConfig:
     seed: int = 0
     workers: int | None = None
     keep_originals: bool = False
+    leave_out_bad: bool = False
 
 
 def check(config: AugmentConfig) -> None:

@@ -21,7 +21,7 @@ from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
 from surgaug.perturb.operation import Op
 from surgaug.perturb.prior.quotas import Balance, balance_of
-from surgaug.runtime.options import did_you_mean, tomllib
+from surgaug.runtime.options import did_you_mean, parse_toml
 
 # What belongs to a run of augment-masks and not to the maps' making, with the type of its value.
 RUN_KEYS = {"n": int, "classes": str, "seed": int, "workers": int, "keep_originals": bool}
@@ -114,10 +114,10 @@ def parse_recipe(text: str | Iterable[str]) -> Recipe:
 def read_recipe(path: Path) -> Recipe:
     """A recipe file. UsageError names file, key and value of what is wrong."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"{path}: no such recipe") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a TOML file ({error})") from None
     data = {key.replace("-", "_"): value for key, value in data.items()}
     if unknown := [key for key in data if key not in _KEYS]:

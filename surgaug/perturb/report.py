@@ -119,6 +119,8 @@ def _report_classes(feedback: Feedback, classes: Sequence[Mapping[str, Any]], ma
 
 
 def _report_operations(feedback: Feedback, made: Tally) -> None:
+    if not made.done:
+        return
     for_balance = made.balancing.total() > 0
     feedback.table(
         "Operations",

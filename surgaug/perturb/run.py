@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
-from surgaug.datasets.survey import survey
-from surgaug.errors import Interrupted
+from surgaug.datasets.survey import Survey, survey, without_faults
+from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
 from surgaug.io.output_folder import digest, write_description
@@ -48,16 +48,19 @@ def augment_masks(
     """Make `config.n` new label maps in `config.out`; those that lie there already are kept.
 
     emit: called with the path of each map of the set, originals included. again: what to type to go on, for the message
-    when interrupted. Raises UsageError or DataError before the first map when something does not fit, Interrupted after
-    SIGINT or SIGTERM once the maps in hand are on disk.
+    when interrupted. Raises UsageError or DataError before the first map when something does not fit, DataError when no
+    map could be made, Interrupted after SIGINT or SIGTERM once the maps in hand are on disk.
     """
     feedback = feedback or Silent()
     check(config)
     maps = open_masks(config.masks, classes=config.classes, feedback=feedback)
+    if config.leave_out_bad:
+        maps = without_faults(maps, feedback, need_images=False)
     found = survey(maps, feedback, need_images=False)
     n = len(maps.items) if config.n is None else config.n
     for title, columns, table in found.tables()[:1]:
         feedback.table(title, columns, table)
+    _refuse_single_classes(config, found)
     maps = replace(maps, scans={})
     targets = targets_of(config.recipe, maps.space, maps, found.presence_by_item)
     workers = config.workers or cores()
@@ -97,7 +100,20 @@ def augment_masks(
         counts = {"maps": made.made, "skipped": skipped, "refused": refused}
         counts |= {"plausibility": made.plausibility_summary(), "classes": classes}
         write_description(config.out / output.DATASET, {**description, "complete": True, "counts": counts})
+    if not made.made:
+        reason = next(iter(refused), "the operations change nothing")
+        raise DataError(f"{config.out}: none of {n} new maps could be made ({reason}); give other --ops or masks")
     return Result(config.out, made.made, skipped)
+
+
+def _refuse_single_classes(config: AugmentConfig, found: Survey) -> None:
+    if found.presence_by_item.sum(1).max() <= 1:
+        shown = [c.name for c, there in zip(found.space.classes, found.presence, strict=True) if there]
+        source = config.masks[0].parent if isinstance(config.masks, tuple) else config.masks
+        raise DataError(
+            f"{source}: no label map shows more than one class ({', '.join(shown) or 'all is ignored'}), so that "
+            "nothing in it can change; give masks with two classes or more"
+        )
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
@@ -131,6 +147,7 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
             "source": None if isinstance(config.masks, tuple) else str(config.masks),
             "count": len(maps.items),
         },
+        **({"left_out": list(maps.left_out)} if maps.left_out else {}),
         "settings": settings,
         "label_space": maps.space.to_dict(),
     }

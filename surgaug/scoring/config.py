@@ -86,6 +86,7 @@ class ScoreConfig:
     and `evaluation.utility` need them, with labels.
     evaluation: the segmenter behind both.
     cache: whether features of images are kept for the next run.
+    leave_out_bad: go on without images that cannot be used, instead of refusing them.
     """
 
     real: Path
@@ -102,3 +103,4 @@ class ScoreConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     cache: bool = True
     miou: bool = True
+    leave_out_bad: bool = False

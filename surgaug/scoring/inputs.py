@@ -12,11 +12,13 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.provenance import Origin, read_origins
+from surgaug.datasets.survey import OTHER_SIZE, UNUSABLE, problem_of, without_faults
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 from surgaug.io.manifest import is_there, part_paths, read_lines
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import in_threads
 
 IMAGE_FOLDERS = ("images", "imgs", "frames")
 SETTINGS = ("model", "sampler", "steps", "guidance")
@@ -27,7 +29,7 @@ class Folder:
     """Images of one folder, in order of name; `frames` where they have labels, otherwise `no_labels` says why not.
 
     origins: of synthetic images, by name. positions: of each image's item in `frames`. settings: model, sampler, steps
-    and guidance, where a manifest has one value of it for all images.
+    and guidance, where a manifest has one value of it for all images. left_out: of images that could not be used, why.
     """
 
     root: Path
@@ -39,6 +41,7 @@ class Folder:
     no_labels: str = ""
     positions: tuple[int, ...] = ()
     settings: dict[str, str | int | float] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,9 +71,10 @@ class Pairing:
         return int((self.partner >= 0).sum())
 
 
-def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Folder:
+def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback, leave_out_bad: bool = False) -> Folder:
     """Images, and labels where there are any: a data set, an output of `synthesize`, or just a folder of images.
 
+    leave_out_bad: without files that cannot be read, and pairs of different sizes.
     Raises:
         DataError: no such folder, no image in it, two images of one name, a manifest of which no line is a row.
     """
@@ -79,10 +83,12 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
     try:
         frames = open_pairs(root, classes=classes, feedback=feedback)
     except DataError as reason:
-        return _plain_folder(root, str(reason))
+        return _plain_folder(root, str(reason), feedback, leave_out_bad)
+    if leave_out_bad:
+        frames = without_faults(frames, feedback, need_images=True, kinds=(UNUSABLE, OTHER_SIZE))
     positions = tuple(i for i, item in enumerate(frames.items) if item.image is not None)
     if not positions:
-        return _plain_folder(root, f"{root}: labels without images")
+        return _plain_folder(root, f"{root}: labels without images", feedback, leave_out_bad)
     items = [frames.items[i] for i in positions]
     # A manifest names files; a layout may name its frames otherwise (nnU-Net: CASE_0000.png is the image of CASE).
     origins = read_origins(root)
@@ -95,6 +101,7 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback) -> Fo
         frames,
         positions=positions,
         settings=read_settings(root),
+        left_out=frames.left_out,
     )
 
 
@@ -135,13 +142,23 @@ def read_settings(root: Path) -> dict[str, str | int | float]:
     return {name: value for name, values in seen.items() for value in values if len(values) == 1 and value is not None}
 
 
-def _plain_folder(root: Path, no_labels: str) -> Folder:
+def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad: bool) -> Folder:
     places = [root, *(root / name for name in IMAGE_FOLDERS)]
     for place in places:
         if place.is_dir() and (images := image_files(place)):
             break
     else:
         raise DataError(f"{root}: no image (looked in it and in {', '.join(IMAGE_FOLDERS)}; {no_labels})")
+    left_out: tuple[str, ...] = ()
+    if leave_out_bad:
+        checked = dict(
+            zip(images, in_threads(problem_of, images, feedback=feedback, title="checking images"), strict=True)
+        )
+        images, left_out = [p for p, why in checked.items() if not why], tuple(why for why in checked.values() if why)
+        if left_out:
+            feedback.warn(f"left out: {len(left_out)} of {len(checked)} images that cannot be read")
+        if not images:
+            raise DataError(left_out[0])
     twice = [name for name, n in Counter(path.stem for path in images).items() if n > 1]
     if twice:
         raise DataError(f"{place}: several images of one name: {', '.join(twice[:10])}")
@@ -155,6 +172,7 @@ def _plain_folder(root: Path, no_labels: str) -> Folder:
         None,
         no_labels,
         settings=read_settings(root),
+        left_out=left_out,
     )
 
 

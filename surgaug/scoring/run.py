@@ -71,9 +71,10 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     names = _names(config.synth)
     classes = config.classes if config.classes == "auto" else load_space(config.classes)
     device = pick_device(config.device)
-    real = open_folder(config.real, classes, feedback)
-    folders = [open_folder(path, classes, feedback) for path in config.synth]
-    train = open_folder(config.train, classes, feedback) if config.train else None
+    bad = config.leave_out_bad
+    real = open_folder(config.real, classes, feedback, bad)
+    folders = [open_folder(path, classes, feedback, bad) for path in config.synth]
+    train = open_folder(config.train, classes, feedback, bad) if config.train else None
     # What nobody asked for by name is left out where it cannot be had.
     optional = by_default and not config.evaluation.utility and not any(g.measure in evaluated for g in conditions)
     if evaluated and train is not None:
@@ -108,6 +109,7 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         seed=config.seed,
         draws=config.draws,
         segmenter=facts,
+        left_out=tuple(line for folder in (real, *folders, train) if folder for line in folder.left_out),
     )
     report = with_verdicts(replace(report, gates=gates.check(report, conditions)))
     return Scored(report, real, train, tuple(folders))

@@ -24,11 +24,11 @@ class SynthesizeConfig:
     """One synthetic data set. Sizes are (H, W). None: what the model file says.
 
     masks: a folder of label maps (or a data set with them), or the files themselves; of a data set with splits, those
-    of `split` alone where it is given. size: of the images; None for the
-    training size in the mask's proportions, "mask" for that of each mask. classes: the masks' label space; "auto" for
-    the ids found in them. style: see `synthesis.style.choose`. augment: perturbations applied to each sample's label
-    map, or a recipe file, of which n, seed and classes come by `over_recipe`. palette: label maps as palette PNGs.
-    batch: None to find it. compile: see `models/compiled.py`.
+    of `split` alone where it is given. size: of the images; None for the training size in the mask's proportions,
+    "mask" for that of each mask. classes: the masks' label space; "auto" for the ids found in them. style: see
+    `synthesis.style.choose`. augment: perturbations applied to each sample's label map, or a recipe file, of which n,
+    seed and classes come by `over_recipe`. palette: label maps as palette PNGs. leave_out_bad: go on without masks that
+    cannot be used, instead of refusing them. batch: None to find it. compile: see `models/compiled.py`.
     """
 
     masks: Path | tuple[Path, ...]
@@ -36,6 +36,7 @@ class SynthesizeConfig:
     model: Path | None = None
     out: Path = Path("synthetic")
     classes: str = "auto"
+    leave_out_bad: bool = False
     split: str | None = None
     size: tuple[int, int] | str | None = None
     order: str = "even"

@@ -109,7 +109,9 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         generator = OnePassGenerator(model, device, precision)
     styles = choose(config.style, model, model_file)
 
-    maps, found = open_for(model.space, model_file, config.masks, config.classes, feedback, model.meta)
+    maps, found = open_for(
+        model.space, model_file, config.masks, config.classes, feedback, model.meta, config.leave_out_bad
+    )
     maps, presence = of_split(maps, found.presence_by_item, config)
     maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None

@@ -13,7 +13,7 @@ import numpy as np
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.item import fingerprint
 from surgaug.datasets.space_match import INSIST, bring, of_model
-from surgaug.datasets.survey import Survey, count, find_faults, survey
+from surgaug.datasets.survey import FILE_FAULTS, Survey, count, find_faults, survey, without_faults
 from surgaug.datasets.writer import FOLDERS
 from surgaug.errors import DataError, UsageError
 from surgaug.io import output_folder
@@ -33,19 +33,25 @@ def open_for(
     classes: str,
     feedback: Feedback,
     meta: Mapping[str, Any] = MappingProxyType({}),
+    leave_out_bad: bool = False,
 ) -> tuple[LabelMaps, Survey]:
     """The label maps at `source`, every one of them read, in the label space of the model.
 
     classes: their label space; "auto": what lies beside them says it, or they are recognised; "MODEL": the model's.
     meta: of the model file, whose statistics bare ids are held against.
     Raises ModelError for classes that the model does not know, or bare ids that are not plainly its own; DataError for
-    what cannot be read.
+    what cannot be read. leave_out_bad: go on without files that cannot be used; values that are no class are refused
+    all the same.
     """
+
+    def usable(maps: LabelMaps) -> LabelMaps:
+        return without_faults(maps, feedback, need_images=False, kinds=FILE_FAULTS) if leave_out_bad else maps
+
     if classes == INSIST:
-        maps = open_masks(source, classes=model_space, feedback=feedback)
+        maps = usable(open_masks(source, classes=model_space, feedback=feedback))
         return maps, survey(maps, feedback, need_images=False)
     reference = of_model(model_space, model, meta, f"say --classes {INSIST} if they are the model's")
-    maps = _open(model_space, source, classes, feedback)
+    maps = usable(_open(model_space, source, classes, feedback))
     quiet = maps if is_named(maps.space) else replace(maps, notes=())  # "name them with --classes": `bring` tells more
     survey(quiet, feedback, need_images=False)
     maps = bring(quiet, reference, feedback)

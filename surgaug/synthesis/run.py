@@ -76,6 +76,7 @@ def synthesize(
     target.check()
     out, shard = config.out, config.shard
     description = describe(config, inputs.model_file, inputs.model, target, inputs.settings(), len(inputs.maps))
+    description |= {"left_out": list(inputs.maps.left_out)} if inputs.maps.left_out else {}
     target.refuse_other(description)
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, feedback, shard.name or None):

@@ -21,6 +21,8 @@ from surgaug.runtime.options import nearest
 class TrainConfig:
     """One training run.
 
+    images, labels: the folders of the data, relative to it, where their names do not tell. leave_out_bad: go on without
+    frames that cannot be used, instead of refusing them.
     size: (H, W). steps, minutes: the run ends with whichever is reached first, and the learning rate falls until then.
     network: the `Config` of the model's family. adversary: the `Adversary` of its method; None for diffusion. lr: the
     rate of AdamW. muon_lr: the rate of Muon, which trains the convolutions between the network's first and last layers;
@@ -36,6 +38,9 @@ class TrainConfig:
     out: str = ""
     classes: str = "auto"
     exclude_known_errors: bool = False
+    leave_out_bad: bool = False
+    images: str | None = None
+    labels: str | None = None
     size: tuple[int, int] = (64, 64)
     model: str = families.DIFFUSION
     preset: str = "tiny"
@@ -80,7 +85,7 @@ class TrainConfig:
 
 
 # Settings that may differ between the run that stopped and the one that goes on: none of them changes the result.
-FREE_ON_RESUME = {"out", "device", "compile", "save_minutes", "sample_minutes", "steps", "minutes"}
+FREE_ON_RESUME = {"out", "leave_out_bad", "device", "compile", "save_minutes", "sample_minutes", "steps", "minutes"}
 
 # Settings that only diffusion heeds; with another model they are refused.
 DIFFUSION_ONLY = (

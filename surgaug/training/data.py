@@ -13,7 +13,7 @@ from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.item import Item, fingerprint
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.splits import group_of, hold_out
-from surgaug.datasets.survey import Survey, survey
+from surgaug.datasets.survey import Survey, survey, without_faults
 from surgaug.errors import DataError
 from surgaug.labels.class_statistics import ClassStatistics, statistics_of, touching_classes
 from surgaug.labels.label_space import LabelSpace
@@ -39,12 +39,16 @@ Digests = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training frames, validation frames, statistics of the former's classes; presence: bool [N, K]."""
+    """Training frames, validation frames, statistics of the former's classes.
+
+    presence: bool [N, K]. left_out: of frames that could not be used, why.
+    """
 
     frames: Frames
     val: Frames
     statistics: ClassStatistics
     presence: np.ndarray
+    left_out: tuple[str, ...] = ()
 
 
 def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
@@ -53,13 +57,18 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
         Path(config.data),
         classes=LabelSpace.from_dict(read_header(Path(config.distill))["space"]) if config.distill else config.classes,
         exclude_known_errors=config.exclude_known_errors,
+        images=Path(config.images) if config.images else None,
+        labels=Path(config.labels) if config.labels else None,
         also=[Path(config.val)] if config.val else [],
         feedback=feedback,
     )
+    if config.leave_out_bad:
+        paired = without_faults(paired, feedback, need_images=True)
     train, val = split(paired, config.seed)
     if config.val:
         train = train if any(i.split for i in paired.items) else paired
         val = open_pairs(Path(config.val), classes=paired.space, feedback=feedback)
+        val = without_faults(val, feedback, need_images=True) if config.leave_out_bad else val
     if not len(train):
         raise DataError(f"{config.data}: no frame to train on")
     seen = survey(train, feedback, need_images=True)
@@ -74,7 +83,8 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
         feedback.info(f"{len(val)} frames held out for validation (name others with --val)")
     frames = Frames(train, config.size, feedback, "reading frames")
     val_frames = frames if val is train else Frames(val, config.size, feedback, "reading validation frames")
-    return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item)
+    left_out = (*paired.left_out, *(val.left_out if config.val else ()))
+    return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item, left_out)
 
 
 def _warn_of_crops(size: tuple[int, int], seen: Survey, feedback: Feedback) -> None:

@@ -112,7 +112,7 @@ def _train(
         step=position.step, part=part, flip=config.flip, zoom=config.zoom, paired=method.paired,
     )  # fmt: skip
     group.from_main(lambda: None if saved else _lock_new(run, config, held, feedback))
-    group.from_main(lambda: claim(run, config, fingerprints, position))
+    group.from_main(lambda: claim(run, config, fingerprints, position, data.left_out))
     logs = Logs(run, position.step) if group.is_main else None
 
     by_time = config.steps is None

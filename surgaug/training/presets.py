@@ -16,7 +16,7 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import SHIPPED, model_file, read_header
-from surgaug.runtime.options import tomllib
+from surgaug.runtime.options import parse_toml
 from surgaug.training import methods
 from surgaug.training.config import TrainConfig, override
 from surgaug.training.data import like_frames
@@ -83,7 +83,7 @@ def from_command_line(
     table: dict[str, Any] = {}
     if file is not None:
         try:
-            table = tomllib.loads(file.read_text())
+            table = parse_toml(file.read_bytes())
         except (OSError, ValueError) as e:
             raise UsageError(f"--config {file}: {e}") from None
     preset_name = table.pop("preset", preset_name)

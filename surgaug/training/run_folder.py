@@ -1,7 +1,7 @@
 """A run's folder: configuration, model files, training state, and what going on with it needs.
 
 config.json          the resolved configuration
-data.json            digests of the training frames' files, so that replaced ones are noticed
+data.json            digests of the training frames' files, so that replaced ones are noticed; what was left out
 last.safetensors     EMA weights of the last save      best.safetensors   of the lowest validation loss
 state.pt             raw weights, EMA, optimizers, position: what a run goes on from (read as data only)
 run.json             status: running, stopped or finished
@@ -16,7 +16,7 @@ import json
 import math
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,13 +181,14 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
         )
 
 
-def claim(run: Path, config: TrainConfig, digests: Digests, position: Position) -> None:
-    """Make the folder this run's: configuration, digests of its frames, status; leftovers of killed runs go."""
+def claim(run: Path, config: TrainConfig, digests: Digests, position: Position, left_out: Sequence[str] = ()) -> None:
+    """Make the folder this run's: configuration, digests of its frames and what was left out of them, status; leftovers
+    of killed runs go."""
     (run / "samples").mkdir(parents=True, exist_ok=True)
     for folder in (run, run / "samples"):
         clean_leftovers(folder)
     write_text(run / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
-    write_text(run / DATA, json.dumps({"frames": digests}) + "\n")
+    write_text(run / DATA, json.dumps({"frames": digests} | ({"left_out": left_out} if left_out else {})) + "\n")
     write_status(run, status="running", step=position.step, minutes=position.minutes)
 
 

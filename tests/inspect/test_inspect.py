@@ -191,7 +191,7 @@ def test_label_maps_that_all_lack_an_image_are_one_problem(tmp_path: Path) -> No
     assert draw_sheet(report.frames).shape[1] == 1600
 
 
-def test_painted_frames_and_snapped_masks_are_told(data: Path) -> None:
+def test_synthetic_images_and_snapped_masks_are_told(data: Path) -> None:
     rows = [{"synthetic": k > 0} for k in range(4)]
     write_text(data / "manifest.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     write_text(data / "surgaug.json", json.dumps({"settings": {}, "label_space": CADIS.to_dict()}))

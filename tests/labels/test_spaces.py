@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, remap_of
 from surgaug.labels.class_file import distinct_color, read_class_file
 from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.labels.space_detection import class_file_space
 
 
 def test_cadis_has_36_classes_of_which_29_are_instruments_and_no_ignore() -> None:
@@ -158,3 +162,62 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_generated_colours_differ() -> None:
     assert len({distinct_color(k) for k in range(60)}) == 60
+
+
+CVAT = "# label:color_rgb:parts:actions\nbackground:0,0,0::\neye:48,112,32::\nhook:1,2,3:a,b:c\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labelmap.txt", CVAT),
+        ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\neye,48,112,32\nhook,1,2,3\n"),
+        ("_classes.csv", "Pixel Value, Class\n0, background\n1, eye\n2, hook\n"),
+    ],
+)
+def test_class_files_of_other_programs(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    space = load_space(tmp_path / name)
+    assert space.ids == (0, 1, 2) and space.names == ("background", "eye", "hook")
+    if "48" in content:
+        assert [c.color for c in space.classes] == [(0, 0, 0), (48, 112, 32), (1, 2, 3)]
+    assert class_file_space([tmp_path]).ids == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("labelmap.txt", 'item {\n  id: 1\n  name: "eye"\n}\n'), ("_classes.csv", "filename,eye\na,1\n")],
+)
+def test_files_of_other_content_by_these_names_are_passed_over(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert class_file_space([tmp_path]) is None
+
+
+SEEDS = {
+    ".json": ['{"sky": 4, "sea": 7}', '[{"id": 4, "name": "sky", "color": [1, 2, 3], "handle_of": null}]', '["a"]'],
+    ".toml": ['name = "x"\nignore = 255\n[[classes]]\nid = 0\nname = "a"\nkind = "other"\ncolor = "#ff8000"\n'],
+    ".csv": ["id;name;color\n0;a;1 2 3\n", "name,r,g,b\na,1,2,3\n", "Pixel Value, Class\n0, a\n"],
+    ".txt": [CVAT],
+}
+PIECES = [b"null", b"NaN", b"Infinity", b"-1", b"1e999", b"9" * 5000, b"true", b"[]", b"{}", b'""', b'"\\ud800"', b"\0"]
+PIECES += [b"\xff", b"\xef\xbb\xbf", b'"', b"\n", b"\r", b":", b"1979-05-27T07:32:00Z", b"0x10", b"[" * 3000, b"\\n"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data(), st.sampled_from(sorted(SEEDS)))
+def test_no_bytes_of_a_class_file_raise_anything_but_our_own(data: st.DataObject, suffix: str) -> None:
+    content = data.draw(st.sampled_from(SEEDS[suffix])).encode()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        piece = data.draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=3)))
+        content = content[:at] + piece + content[at + data.draw(st.integers(0, 6)) :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"c{suffix}"
+        path.write_bytes(content)
+        try:
+            space = read_class_file(path)
+        except DataError as error:
+            assert str(error).startswith(str(path))
+            return
+        json.dumps(space.to_dict(), ensure_ascii=False).encode()
+        assert space.index_table.size == space.max_id + 1 and len(space.palette) >= 1

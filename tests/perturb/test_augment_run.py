@@ -128,6 +128,23 @@ def test_what_cannot_be_changed_is_skipped_and_named(masks, tmp_path):
     assert described["counts"]["skipped"] == result.skipped
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (32, 32)])
+def test_masks_of_a_single_class_are_refused_before_anything_is_written(tmp_path, size):
+    (tmp_path / "masks").mkdir()
+    for i in range(2):
+        write_png(tmp_path / "masks" / f"{i}.png", np.full(size, i, np.uint8))
+    with pytest.raises(DataError, match=r"masks: no label map shows more than one class \(Pupil, Surgical Tape\)"):
+        augment_masks(config(tmp_path / "masks", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_could_make_no_map_is_no_success(masks, tmp_path):
+    for name in ("a.png", "b.png"):
+        (masks / name).unlink()
+    with pytest.raises(DataError, match=r"none of 30 new maps could be made \(shift: no instrument"):
+        augment_masks(config(masks, tmp_path / "out", recipe=parse_recipe("shift")))
+
+
 def test_originals_are_kept_on_request(masks, tmp_path):
     augment_masks(config(masks, tmp_path / "out", keep_originals=True, n=2))
     manifest = rows(tmp_path / "out")

@@ -7,6 +7,7 @@ from perturb_cases import CADIS, MANY, TASK2, TWO, eye
 
 from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.perturb.geometry.camera import view
 from surgaug.perturb.geometry.place import move
 from surgaug.perturb.scene.find_objects import find_again, find_objects
 from surgaug.perturb.scene.scene import Scene
@@ -78,6 +79,25 @@ def test_an_instrument_goes_on_beyond_the_frame_as_it_came_in(angle):
     expected = bar(inward)
     overlap = ((shown > 0) & (expected > 0)).sum() / ((shown > 0) | (expected > 0)).sum()
     assert overlap > 0.85, overlap
+
+
+@pytest.mark.parametrize("mirror", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_arms_of_a_forceps_go_on_each_by_itself_past_a_corner_of_the_frame(mirror):
+    """Two arms that leave the frame apart, one of them through its corner, seen from farther away."""
+    large = np.full((540, 960), 6, np.uint8)
+    for y in (320, 410):  # the frame's lower left corner, (240, 404), lies on the second
+        corners = [(560, 366), (560, 372), (0, y + 40), (0, y)]
+        cv2.fillPoly(large, [np.array(corners)], 11)
+    frame = np.ascontiguousarray(large[135:405, 240:720][:: mirror[0], :: mirror[1]])
+    (forceps,) = objects(frame, CADIS)
+    assert len(forceps.entries) == 2 and max(np.ptp(entry.pixels, 0).min() for entry in forceps.entries) > 3
+    matrix = turn_matrix(0, (135, 240), 0.7)
+    expected = cv2.warpAffine(large, matrix @ np.array([[1, 0, -240], [0, 1, -135], [0, 0, 1]]), (480, 270), flags=0)
+    expected = expected[:: mirror[0], :: mirror[1]] == 11
+    shown = view(Scene(frame, CADIS), matrix) == 11
+    beyond = cv2.warpAffine(np.ones_like(frame), matrix, (480, 270), flags=0) == 0
+    assert 0.9 < shown[beyond].sum() / expected[beyond].sum() < 1.1
+    assert (shown & expected & beyond).sum() > 0.85 * (expected & beyond).sum()
 
 
 def test_a_blob_cut_by_the_frame_is_mirrored_and_one_that_touches_it_is_not():

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from surgaug.scoring.compute import fingerprint
-from surgaug.scoring.compute.leakage import DEFINITIONS, find_leakage
+from surgaug.scoring.compute.leakage import DEFINITIONS, THUMBNAIL, find_leakage, fingerprint
 from surgaug.scoring.compute.neighbours import nearest
 from surgaug.scoring.metrics import prdc
 
@@ -68,7 +67,7 @@ def picture(seed):
 
 
 def prints(seeds, change=lambda image: image):
-    return np.stack([fingerprint.extract(change(picture(seed))) for seed in seeds])
+    return np.stack([fingerprint(change(picture(seed))) for seed in seeds])
 
 
 def leak(synth, real, train):
@@ -109,7 +108,7 @@ def test_copies_are_found_whatever_was_done_to_them(change, kind):
 
 
 def test_noise_is_far_from_training_and_never_the_best():
-    noise = [fingerprint.extract(np.random.default_rng(i).integers(0, 256, (48, 64, 3), np.uint8)) for i in range(30)]
+    noise = [fingerprint(np.random.default_rng(i).integers(0, 256, (48, 64, 3), np.uint8)) for i in range(30)]
     found = leak(np.stack(noise), prints(range(100, 140)), prints(range(200, 300)))
     assert found.measures["leakage"].high < 0.05
     assert DEFINITIONS["leakage"].better == "middle"
@@ -126,6 +125,6 @@ def test_repeats_and_real_frames_that_are_not_held_out():
 
 
 def test_a_picture_of_one_colour_has_a_fingerprint():
-    vector = fingerprint.extract(np.full((20, 30, 3), 80, np.uint8))
+    vector = fingerprint(np.full((20, 30, 3), 80, np.uint8))
     assert np.isfinite(vector).all()
-    assert not vector[fingerprint.THUMBNAIL].any()
+    assert not vector[THUMBNAIL].any()

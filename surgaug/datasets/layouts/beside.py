@@ -15,7 +15,17 @@ from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, 
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 
-_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_seg", "_segmentation", "_gt", "_groundtruth", "_annotation")
+_ENDINGS: tuple[str, ...] = (
+    "_mask",
+    "_masks",
+    "_label",
+    "_labels",
+    "_seg",
+    "_segmentation",
+    "_gt",
+    "_groundtruth",
+    "_annotation",
+)
 _ENDINGS += tuple(ending.replace("_", separator) for ending in _ENDINGS for separator in "-.")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.labels.label_space import LabelSpace
-from surgaug.runtime.options import did_you_mean, tomllib
+from surgaug.runtime.options import did_you_mean, parse_toml
 
 _CLOSE = 0.005  # shares that differ by less are the same
 _CORRECTION = 2.0  # the most by which a correction changes how often a class is requested
@@ -73,7 +73,7 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".csv":
             return {row[0].strip(): float(row[1]) for row in csv.reader(content.splitlines()[1:]) if row}
-        data = json.loads(content) if path.suffix.lower() == ".json" else tomllib.loads(content)
+        data = json.loads(content) if path.suffix.lower() == ".json" else parse_toml(content.encode())
     except (ValueError, IndexError) as error:  # JSON's and TOML's errors are ValueErrors
         raise UsageError(f"{path}: not a TOML, JSON or CSV (class,share) file of shares ({error})") from None
     return data["balance"] if isinstance(data, dict) and list(data) == ["balance"] else data

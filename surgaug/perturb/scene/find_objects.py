@@ -168,4 +168,12 @@ def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
         side = axis - lean * out
         side = side / max(np.hypot(*side), 1e-9) * np.sqrt(1 - 0.09)
         axis = 0.3 * out + side
-    return Entry((float(point[0]), float(point[1])), len(run), (float(axis[0]), float(axis[1])))
+    sides = np.unique(run[:, 2:], axis=0)
+    side = sides[np.argmax(sides @ axis)]
+    return Entry(
+        (float(point[0]), float(point[1])),
+        len(run),
+        (float(axis[0]), float(axis[1])),
+        (float(side[0]), float(side[1])),
+        run[:, :2].astype(int),
+    )

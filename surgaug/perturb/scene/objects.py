@@ -5,7 +5,7 @@ Positions are (y, x) in pixels of the frame, directions unit vectors (dy, dx). B
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -16,11 +16,17 @@ MIN_PIXELS = 12  # fewer are a slip of the annotator's hand
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an object comes into the frame: the middle of its border pixels, their number, the outward direction."""
+    """Where an object comes into the frame, round a corner of it too: a run of border pixels.
+
+    point: their middle. length: their number. direction: the object's, outward. normal: that of the frame's side,
+    outward; of the side that the direction leaves best where there are two. pixels: int [length, 2].
+    """
 
     point: tuple[float, float]
     length: int
     direction: tuple[float, float]
+    normal: tuple[float, float]
+    pixels: np.ndarray = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -83,11 +83,13 @@ def continued(obj: SceneObject, reach: float) -> list[tuple[int, np.ndarray]]:
     for class_id in obj.class_ids:
         ends: list[tuple[np.ndarray, np.ndarray]] = []
         for a, b, out in _border_runs(obj, class_id):
-            middle = (a + b) / 2
-            entry = min(obj.entries, key=lambda e: float(((np.array(e.point) - middle) ** 2).sum()))
-            ahead = reach * _outward(np.array(entry.direction), out)
+            entry = min(obj.entries, key=lambda e: float(np.abs(e.pixels - (a + b) / 2).max(1).min()))
+            # Round a corner of the frame, too, an entry has one direction: its sides' continuations lie side by side.
+            ahead = reach * _outward(np.array(entry.direction), np.array(entry.normal))
+            if ahead @ out <= 0:
+                continue
             polygons.append((class_id, np.array([a, b, b + ahead, a + ahead])))
-            # Round a corner of the frame two runs meet: the gap between their continuations is the instrument's too.
+            # The two runs that meet at the corner are a pixel apart, which is the instrument's as well.
             for end in (a, b):
                 polygons += [
                     (class_id, np.array([end, end + ahead, end + ahead + its_own, other + its_own]))
@@ -99,7 +101,7 @@ def continued(obj: SceneObject, reach: float) -> list[tuple[int, np.ndarray]]:
 
 
 def _outward(direction: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """The unit vector `direction`, turned where it hardly leaves the side of the frame whose normal is `out`."""
+    """The unit vector `direction`, turned where it hardly leaves the frame, whose normal there is `out`."""
     short = _LEAVES - float(direction @ out)
     direction = direction + max(short, 0.0) * out
     return direction / np.hypot(*direction)

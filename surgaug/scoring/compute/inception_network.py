@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -24,7 +23,10 @@ class _PoolBranch(BasicConv2d):
     """After an average pool that counted the padding as zeros, which TensorFlow's does not: undoes that first."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x / F.avg_pool2d(torch.ones_like(x[:1, :1]), 3, stride=1, padding=1))
+        # In place, as the pool's output is nobody else's: 6 of 9 pixels were counted rightly at an edge, 4 in a corner.
+        for edge in (x[:, :, 0], x[:, :, -1], x[..., 0], x[..., -1]):
+            edge.mul_(1.5)
+        return super().forward(x)
 
 
 def _with_pool_branch(block: type[nn.Module]) -> type[nn.Module]:

@@ -1,4 +1,12 @@
-"""Does a synthetic set repeat the training frames, or itself? Nearest neighbours by thumbnail and perceptual hash."""
+"""Does a synthetic set repeat the training frames, or itself? Nearest neighbours by thumbnail and perceptual hash.
+
+An image's fingerprint is what tells it from others, whatever small changes were made to it:
+
+- 0-767: the image averaged to 16x16 RGB, less its mean, scaled to length 1: the squared distance of two is
+  2 (1 - correlation), and brightness and contrast do not matter;
+- 768-831: the 64 bits of a perceptual hash: whether each of 8x8 low frequencies (1 to 8 either way) of the luminance at
+  32x32 is above their median (pHash; Zauner 2010).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from surgaug.scoring.compute.bootstrap import cluster_weights, percentile_interval
-from surgaug.scoring.compute.fingerprint import HASH, THUMBNAIL
 from surgaug.scoring.compute.neighbours import nearest
 from surgaug.scoring.report.model import ClosePair, Definition, Measure
 
+DIMENSION, VERSION = 832, 1  # of fingerprints
+THUMBNAIL, HASH = slice(0, 768), slice(768, 832)
+_EDGE, _HASH_EDGE, _LOW = 16, 32, 8
 LEAKAGE, COPIES, REPEATS = "leakage", "copies", "repeats"
 EXACT = 1e-5  # distance of thumbnails of length 1, below which they are equal to rounding
 NEAR_BITS, NEAR_DISTANCE = 10, 0.2  # of 64 bits; a distance of 0.2 is a correlation of 0.98
@@ -48,6 +59,18 @@ class Leakage:
     measures: dict[str, Measure]
     closest: tuple[ClosePair, ...]
     notes: tuple[str, ...]
+
+
+def fingerprint(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] to float32 [832] (see the top of this file); an image of one colour has a thumbnail of zeros."""
+    thumbnail = cv2.resize(image.astype(np.float32), (_EDGE, _EDGE), interpolation=cv2.INTER_AREA)
+    thumbnail -= thumbnail.mean()
+    length = np.linalg.norm(thumbnail)
+    unit = thumbnail.ravel() / (length if length > 1e-3 else np.inf)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.resize(grey, (_HASH_EDGE, _HASH_EDGE), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(small)[1 : _LOW + 1, 1 : _LOW + 1].ravel()
+    return np.concatenate([unit, low > np.median(low)]).astype(np.float32)
 
 
 def find_leakage(

@@ -17,7 +17,7 @@ from surgaug.labels.resize import resize_label_map
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores, in_threads
 from surgaug.scoring import features, metrics
-from surgaug.scoring.compute import fingerprint, leakage, regions
+from surgaug.scoring.compute import leakage, regions
 from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.class_shares import ClassCounts, class_shares, count_classes
 from surgaug.scoring.compute.energy import separation
@@ -59,7 +59,8 @@ class Scorer:
         self._cache, self._feedback = cache, feedback
         extractors = _load_features({m.feature for m in measures.values() if not m.missing}, weights, device)
         if train is not None:
-            extractors[FINGERPRINT] = Feature(fingerprint.extract, f"{FINGERPRINT} {fingerprint.VERSION}")
+            facts = {"dimension": leakage.DIMENSION, "weights": None}
+            extractors[FINGERPRINT] = Feature(leakage.fingerprint, f"{FINGERPRINT} {leakage.VERSION}", facts=facts)
         of_pairs = {m.name for m in measures.values() if m.metric.needs in ("pair", "repeats") and not m.feature}
         self._pair_metrics = {name: _load_pair_metric(name, weights, device) for name in sorted(of_pairs)}
         self._paired = [m.name for m in measures.values() if m.metric.needs == "pair"]

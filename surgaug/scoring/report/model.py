@@ -165,7 +165,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `score` found."""
+    """Everything that `score` found. left_out: of images that could not be used, why."""
 
     real_path: str
     real_images: int
@@ -178,6 +178,7 @@ class Report:
     draws: int
     gates: tuple[dict[str, Any], ...] = field(default=())
     segmenter: dict[str, Any] | None = None
+    left_out: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""

@@ -1,10 +1,8 @@
-"""Noise schedules, one file a kind: `schedules/NAME.py` defines `betas(schedule) -> float64 [T]`."""
+"""Noise schedules: how much of the image each level keeps, and which levels training and sampling visit."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -20,11 +18,12 @@ from surgaug.errors import UsageError
 MAX_TERMINAL_ALPHA_BAR = 0.005
 # Below this, neighbouring levels may be equal in float64.
 MIN_BETA = 1e-9
+COSINE_OFFSET, COSINE_MAX_BETA = 0.008, 0.999
 
 
 def names() -> list[str]:
-    """The kinds of schedule, without importing them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The kinds of schedule, sorted."""
+    return sorted(_BETAS)
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,7 @@ class Schedule:
     @cached_property
     def alpha_bars(self) -> Tensor:
         """float64 [T + 1] on the CPU, decreasing from `alpha_bars[0] == 1`."""
-        kind = importlib.import_module(f"{__name__}.{self.kind}")
-        table = shift_snr(np.cumprod(1 - kind.betas(self)), self.shift)
+        table = shift_snr(np.cumprod(1 - _BETAS[self.kind](self)), self.shift)
         if self.zero_terminal_snr:
             table = rescale_to_zero_terminal_snr(table)
         return torch.from_numpy(np.concatenate([[1.0], table]))
@@ -123,6 +121,25 @@ class Schedule:
         if unknown:
             raise UsageError(f"schedule.{unknown[0]}: unknown; known are {', '.join(f.name for f in fields(cls))}")
         return cls(**values)
+
+
+def cosine_betas(schedule: Schedule) -> np.ndarray:
+    """float64 [T] (Nichol & Dhariwal 2021, equation 17).
+
+    `1 - f(t) / f(t - 1)`, at most 0.999, of `f(t) = cos((t / T + s) / (1 + s) * pi / 2) ** 2` with s = 0.008.
+    """
+    t = np.arange(schedule.timesteps + 1, dtype=np.float64) / schedule.timesteps
+    f = np.cos((t + COSINE_OFFSET) / (1 + COSINE_OFFSET) * np.pi / 2) ** 2
+    return np.minimum(1 - f[1:] / f[:-1], COSINE_MAX_BETA)
+
+
+def linear_betas(schedule: Schedule) -> np.ndarray:
+    """float64 [T], from `beta_start` to `beta_end` inclusive: 1e-4 to 0.02 over T = 1000 in DDPM (Ho et al. 2020), 1e-6
+    to 0.01 over T = 2000 in SR3 (Saharia et al. 2021)."""
+    return np.linspace(schedule.beta_start, schedule.beta_end, schedule.timesteps, dtype=np.float64)
+
+
+_BETAS: dict[str, Callable[[Schedule], np.ndarray]] = {"cosine": cosine_betas, "linear": linear_betas}
 
 
 def shift_snr(alpha_bars: np.ndarray, shift: float) -> np.ndarray:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surgaug.io.atomic import write_png
+from surgaug.phantom import render
+from surgaug.runtime.feedback import Silent
+from surgaug.scoring.inputs import open_folder, pair
+
+
+def pairs(root: Path, names: list[str]) -> Path:
+    for k, name in enumerate(names):
+        image, label_map = render(k, (24, 40))
+        for kind, array in (("images", image), ("labels", label_map)):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            write_png(root / kind / f"{name}.png", array)
+    return root
+
+
+def manifest(root: Path, rows: list[dict], end: str = "") -> None:
+    (root / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + end)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    return pairs(tmp_path / "real", ["a", "b"])
+
+
+@pytest.fixture
+def synth(tmp_path: Path, real: Path) -> Path:
+    """Four images by way of augment-masks of 0.1: three of variants of frame a, one of a copy of b."""
+    masks, out = tmp_path / "masks", pairs(tmp_path / "out", [f"s{k}" for k in range(4)])
+    steps = [("a", "flip"), ("a", "shift"), ("a", "zoom"), ("b", None)]
+    (masks / "labels").mkdir(parents=True)
+    for k, (name, _) in enumerate(steps):
+        (masks / "labels" / f"{name}_{k}.png").write_bytes((real / "labels" / f"{name}.png").read_bytes())
+    perturbed = [
+        {
+            "index": k,
+            "label": f"labels/{name}_{k}.png",
+            "mask": name,
+            "mask_file": str(real / "labels" / f"{name}.png"),
+            "perturbations": [{"op": op}] if op else [],
+        }
+        for k, (name, op) in enumerate(steps)
+    ]
+    manifest(masks, perturbed)
+    made = [
+        {"index": k, "image": f"images/s{k}.png", "source": str(masks / row["label"]), "perturbations": []}
+        for k, row in enumerate(perturbed)
+    ]
+    manifest(out, made, end='{"index":4,"ima')
+    return out
+
+
+def test_variants_of_one_frame_are_one_source_whatever_changed_them(real: Path, synth: Path) -> None:
+    folder = open_folder(synth, "cadis", Silent())
+    sources = folder.sources()
+    assert len(set(sources[:3])) == 1 and sources[3] != sources[0] and len(set(sources)) == 2
+    assert [folder.origins[name].changed for name in folder.names] == [True, True, True, False]
+
+
+def test_only_images_of_unchanged_maps_are_paired(real: Path, synth: Path) -> None:
+    found = pair(open_folder(synth, "cadis", Silent()), open_folder(real, "cadis", Silent()))
+    np.testing.assert_array_equal(found.partner, [-1, -1, -1, 1])
+    assert (found.changed, found.by) == (3, "source in the manifest")
+
+
+def test_a_half_written_row_makes_no_difference(synth: Path) -> None:
+    before = open_folder(synth, "cadis", Silent())
+    text = (synth / "manifest.jsonl").read_text()
+    (synth / "manifest.jsonl").write_text(text[: text.rindex("\n") + 1])
+    after = open_folder(synth, "cadis", Silent())
+    assert before.origins == after.origins and len(before.origins) == 4
