@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from surgaug.datasets.layouts import cadis
 from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
-from surgaug.io.images import image_size, read_image
+from surgaug.io.images import image_size, is_label_file, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan
@@ -67,10 +68,13 @@ class LabelMaps:
     load_label = load
 
     def fingerprint(self, i: int) -> str:
-        """A hash of what item i's label map is read from."""
+        """sha256 of what item i's label map is read from, hexadecimal."""
         label = self.items[i].label
         assert label is not None, self.items[i].name
-        return fingerprint(label)
+        files = self.codec.files(label) if isinstance(self.codec, DrawnCodec) else (label,)
+        if len(files) == 1:
+            return fingerprint(files[0])
+        return hashlib.sha256("".join(f"{path.name} {fingerprint(path)}\n" for path in files).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +118,7 @@ def open_pairs(
     """
     root = Path(root)
     split = _SPLIT_NAMES.get(split or "", split)
-    given = _two_folders(root, images, labels) if images or labels else {}
-    layout = ("splits" if _by_split(*given.values()) else "folders") if given else _layout_of(root)
+    layout, given = _layout(root, images, labels)
     module = layouts.get(layout)
     everything = module.read(root, **given)
     items = [item for item in everything if split in (None, item.split)]
@@ -158,16 +161,30 @@ def open_masks(
     check_names(items)
     module = layouts.get(layout) if layout else None
     read = find_encoding(items, classes, [root] if root else [], module, feedback)
-    return LabelMaps(tuple(map(_named, items)), read.space, read.codec, root, read.scans, read.notes, read.doubts)
+    strays = tuple(module.strays(root)) if root and module and hasattr(module, "strays") else ()
+    named = tuple(map(_named, items))
+    return LabelMaps(named, read.space, read.codec, root, read.scans, read.notes, read.doubts, strays=strays)
 
 
-def usual_size(root: Path) -> tuple[int, int]:
-    """(H, W) of most images of a data set, by the headers of some. DataError: no data set, or no image in it."""
-    images = [item.image for item in layouts.get(_layout_of(root)).read(root) if item.image is not None]
-    if not images:
+def usual_size(root: Path, images: Path | None = None, labels: Path | None = None) -> tuple[int, int]:
+    """(H, W) of most images of a data set, by the headers of some; images, labels: as in `open_pairs`.
+
+    DataError: no data set, or no image in it.
+    """
+    layout, given = _layout(root, images, labels)
+    files = [item.image for item in layouts.get(layout).read(root, **given) if item.image is not None]
+    if not files:
         raise DataError(f"{root}: no image")
-    sizes = Counter(image_size(path) for path in images[:: -(-len(images) // _SIZES_READ)])
+    sizes = Counter(image_size(path) for path in files[:: -(-len(files) // _SIZES_READ)])
     return sizes.most_common(1)[0][0]
+
+
+def _layout(root: Path, images: Path | None, labels: Path | None) -> tuple[str, dict[str, Path]]:
+    """The layout, and the folders that its `read` is given, if any were named."""
+    if not (images or labels):
+        return _layout_of(root), {}
+    given = _two_folders(root, images, labels)
+    return "splits" if _by_split(*given.values()) else "folders", given
 
 
 def _layout_of(root: Path) -> str:
@@ -240,7 +257,7 @@ def _mask_items(root: Path) -> tuple[list[Item], str | None]:
             raise DataError(f"{root}: no label map, only images")
         return items, layout
     folder = find_folder(root, LABEL_FOLDERS) or root
-    return [Item(stem, None, path) for stem, path in files_by_stem(folder).items()], None
+    return [Item(stem, None, path) for stem, path in files_by_stem(folder, is_label_file).items()], None
 
 
 def _listed_items(paths: Sequence[Path]) -> list[Item]:

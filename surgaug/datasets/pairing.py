@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item
 from surgaug.errors import DataError
-from surgaug.io.images import SUFFIXES, is_image_file
+from surgaug.io.images import SUFFIXES, is_image_file, is_label_file
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "jpegimages")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "gt", "segmentationclass", "annotations")
@@ -114,11 +114,9 @@ def pair(images: Mapping[str, Path], labels: Mapping[str, Path]) -> list[Pair]:
     return [(name, images.get(by_image.get(name, "")), labels.get(by_label.get(name, ""))) for name in names]
 
 
-def pair_folders(
-    images: Path | None, labels: Path | None, accept: Callable[[Path], bool] = is_image_file
-) -> list[Pair]:
-    """`pair` over the image files of two folders, either of which may be missing (None)."""
-    return pair(files_by_stem(images) if images else {}, files_by_stem(labels, accept) if labels else {})
+def pair_folders(images: Path | None, labels: Path | None) -> list[Pair]:
+    """`pair` over the files of two folders, either of which may be missing (None)."""
+    return pair(files_by_stem(images) if images else {}, files_by_stem(labels, is_label_file) if labels else {})
 
 
 def items_of_folders(images: Path, labels: Path, split: str | None = None) -> list[Item]:
@@ -129,7 +127,7 @@ def items_of_folders(images: Path, labels: Path, split: str | None = None) -> li
     """
     if not images.is_dir() or any(is_image_file(p) and p.is_file() for p in images.iterdir()):
         return [Item(name, image, label, split=split) for name, image, label in pair_folders(images, labels)]
-    pairs = pair(files_below(images), files_below(labels))
+    pairs = pair(files_below(images), files_below(labels, is_label_file))
     stems = Counter(PurePosixPath(name).name for name, _, _ in pairs)
     items = []
     for name, image, label in pairs:

@@ -3,11 +3,15 @@ silently is undone or refused."""
 
 from __future__ import annotations
 
+import io
+import math
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +21,7 @@ from surgaug.errors import DataError
 from surgaug.io.image_headers import READ_ERRORS, TURNS, Stored, has_late_text, orientation, stored_in
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+ARRAY_SUFFIXES = (".npy", ".npz")  # NumPy's, of label maps alone
 # PIL's own warning level; a file may claim any size in a few bytes (a "decompression bomb").
 MAX_PIXELS = 89_478_485
 # PIL stretches grey files of few bits to 0..255; the ids are got back by division.
@@ -47,12 +52,15 @@ class Raw:
 def read_raw(path: Path) -> Raw:
     """Read a label map file, turned as its EXIF orientation says.
 
-    Grey (1 to 16 bits), palette, RGB and RGBA files; equal channels become one, an alpha channel of one value goes.
+    Grey (1 to 16 bits), palette, RGB and RGBA files, and NumPy arrays; equal channels become one, an alpha channel of
+    one value goes.
 
     Raises:
         DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, alpha that varies, values that are
             not whole, samples that are no ids (CMYK; TIFFs in which zero is white, or of several bands).
     """
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return _read_array(path)
     with _opened(path) as (image, stored):
         if stored.problem:
             raise DataError(f"{path}: {stored.problem}; save the label map as a PNG of ids")
@@ -134,6 +142,11 @@ def unturned(path: Path, hw: tuple[int, int]) -> str:
 def is_image_file(path: Path) -> bool:
     """By its name: a known suffix, not hidden."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def is_label_file(path: Path) -> bool:
+    """By its name: an image file, or an array of NumPy's."""
+    return is_image_file(path) or (path.suffix.lower() in ARRAY_SUFFIXES and not path.name.startswith("."))
 
 
 @contextmanager
@@ -260,6 +273,46 @@ def _merged(array: np.ndarray, lossy: bool, path: Path) -> tuple[np.ndarray, boo
 def _packed(array: np.ndarray) -> np.ndarray:
     wide = array.astype(np.int32)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+
+
+def _read_array(path: Path) -> Raw:
+    """An array [H, W] of whole numbers or truth values, or [H, W, 3] of 8-bit colours, alone in its file.
+
+    The header is read first, since it may claim any size, and nothing that could run code is loaded.
+    """
+    try:
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".npy":
+                array = _array_of(file, path)
+            else:
+                with zipfile.ZipFile(file) as archive:
+                    names = archive.namelist()
+                    if len(names) != 1:
+                        raise DataError(f"{path}: holds {len(names)} arrays; save each label map in a file of its own")
+                    with archive.open(names[0]) as inner:
+                        array = _array_of(io.BytesIO(inner.read(9 * MAX_PIXELS)), path)
+    except (*READ_ERRORS, zipfile.BadZipFile, RuntimeError, NotImplementedError, OverflowError) as error:
+        raise _unreadable(path, error) from error
+    color = False
+    bits = min(8 * array.dtype.itemsize, 16)
+    if array.ndim == 3:
+        array, color = _merged(array, False, path)
+    return Raw(array if color else _whole(array, path), color, lossy=False, bits=bits)
+
+
+def _array_of(file: Any, path: Path) -> np.ndarray:
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    channels = 3 if len(shape) == 3 and shape[2] == 3 else 1
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise DataError(f"{path}: holds {dtype}; a label map holds whole numbers")
+    if len(shape) - (channels > 1) != 2:
+        raise DataError(f"{path}: an array {'x'.join(map(str, shape))}; a label map has height and width")
+    if not 0 < math.prod(shape) <= channels * MAX_PIXELS:
+        raise DataError(f"{path}: an array {'x'.join(map(str, shape))}; between 1 and {MAX_PIXELS:,} pixels are read")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _whole(array: np.ndarray, path: Path) -> np.ndarray:

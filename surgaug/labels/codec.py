@@ -181,6 +181,10 @@ class DrawnCodec:
         counts = count_values(Raw(ids, color=False, lossy=False))
         return Scan(path, ids.shape, counts, objects=self.count_objects(path))
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The files that a label map is made from, by the one that stands for it."""
+        return (path,)
+
     def count_objects(self, path: Path) -> int | None:
         """Annotated objects of a label map; None where they cannot be counted."""
         return None

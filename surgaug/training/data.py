@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
-from surgaug.datasets.item import Item, fingerprint
+from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.splits import group_of, hold_out
 from surgaug.datasets.survey import Survey, survey, without_faults
@@ -116,15 +116,16 @@ def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:
 
 def digests(data: TrainingData, feedback: Feedback) -> Digests:
     """What the files of all frames hold, so that it can be told later whether they are the same."""
-    items = {item.name: item for item in data.frames.paired.items}
+    items = {item.name: (data.frames.paired, i) for i, item in enumerate(data.frames.paired.items)}
     if data.val is not data.frames:  # of --val, where names may be the same
-        items |= {f"val/{item.name}": item for item in data.val.paired.items}
+        items |= {f"val/{item.name}": (data.val.paired, i) for i, item in enumerate(data.val.paired.items)}
     found = in_threads(_digest, list(items.values()), feedback=feedback, title="comparing frames")
     return dict(zip(items, found, strict=True))
 
 
-def _digest(item: Item) -> list[str]:
-    image, label = item.files
+def _digest(entry: tuple[PairedFrames, int]) -> list[str]:
+    frames, i = entry
+    image, _ = frames.items[i].files
     size, digest = image.stat().st_size, hashlib.blake2b(digest_size=8)
     with image.open("rb") as file:
         digest.update(b"%d " % size)
@@ -132,7 +133,7 @@ def _digest(item: Item) -> list[str]:
         if size > WHOLE:
             file.seek(size - WHOLE // 2)
             digest.update(file.read())
-    return [digest.hexdigest(), fingerprint(label)[:16]]
+    return [digest.hexdigest(), frames.fingerprint(i)[:16]]
 
 
 def style_bank(frames: Frames) -> list[dict[str, Any]]:

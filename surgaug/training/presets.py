@@ -120,7 +120,7 @@ def size_like_frames(config: TrainConfig) -> tuple[int, int]:
     As it is where no frame can be read: that is refused, with its reason, when the data is opened.
     """
     try:
-        return like_frames(config.size, usual_size(Path(config.data)))
+        return like_frames(config.size, usual_size(Path(config.data), _path(config.images), _path(config.labels)))
     except SurgaugError:
         return config.size
 
@@ -146,3 +146,7 @@ def _with_out(config: TrainConfig, preset_name: str) -> TrainConfig:
         name += f"-{config.student_steps}steps" if config.distill else ""
         config = dataclasses.replace(config, out=str(Path("runs") / f"{name}-{preset_name}-{height}x{width}"))
     return config
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

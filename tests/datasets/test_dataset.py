@@ -98,8 +98,8 @@ def test_two_label_folders_are_an_error(tmp_path: Path) -> None:
         (lambda p: (p / "images").mkdir() or (p / "labels").mkdir(), "it holds images/, labels/"),
         (lambda p: _frames(p, "a") and (p / "labels" / "a.png").unlink(), r"labels: empty folder, no image file \(png"),
         (
-            lambda p: _frames(p, "a") and (p / "labels" / "a.png").rename(p / "labels" / "a.npy"),
-            r"no image file, but \.npy",
+            lambda p: _frames(p, "a") and (p / "labels" / "a.png").rename(p / "labels" / "a.mat"),
+            r"no image file, but \.mat",
         ),
         (lambda p: _frames(p / "labels", "b") and _frames(p, "a") and (p / "labels" / "a.png").unlink(), "but folders"),
     ],

@@ -160,3 +160,22 @@ def test_a_set_of_training_frames_alone_says_so(tmp_path: Path) -> None:
     DatasetWriter(tmp_path, "yolo", CADIS).prepare([])
     layouts.get("yolo").finish(tmp_path, [], CADIS)
     assert "# no validation frames here" in (tmp_path / "data.yaml").read_text()
+
+
+def test_lists_of_images_say_the_split(tmp_path: Path) -> None:
+    config = "names: [Pupil]\ntrain: train.txt\nval: v.txt\n"
+    root = foreign(tmp_path, dict.fromkeys("abcd", "0 0 0 0.5 0 0.5 0.5"), config)
+    (root / "train").rename(root / "all")
+    for folder in ("images", "labels"):
+        (root / "all" / folder).rename(root / folder)
+    write_text(root / "train.txt", "./images/a.png\n./images/b.png\n")
+    write_text(root / "v.txt", "/somewhere/else/images/c.png\n")
+    found = open_pairs(root)
+    facts = dict(survey(found, Silent(), need_images=True).tables()[0][2])
+    assert [(i.name, i.split) for i in found.items] == [("a", "train"), ("b", "train"), ("c", "val")]
+    assert facts["images that no annotation names"] == "1 (d.png)" and facts["annotations"] == "3 read, 3 drawn"
+    (root / "data.yaml").rename(root / "dataset.yml")
+    assert len(open_pairs(root)) == 3
+    (root / "v.txt").unlink()
+    with pytest.raises(DataError, match=r"val is v\.txt, which is not there"):
+        open_pairs(root)

@@ -1,6 +1,7 @@
 """CholecSeg8k: video01/video01_00080/frame_80_endo.png with frame_80_endo_watershed_mask.png beside it.
 
-The watershed mask is read: it holds a value a class, in three equal channels. The colour mask beside it shows the same.
+The watershed mask is read: it holds a value a class, in three equal channels. The colour mask beside it shows the same,
+and is read where no watershed mask is there.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from surgaug.labels.codec import Codec
 from surgaug.labels.label_space import LabelSpace
 
 SPACE = "cholecseg8k"
-_IMAGE, _LABEL = "_endo.png", "_endo_watershed_mask.png"
+_IMAGE, _LABEL, _COLORS = "_endo.png", "_endo_watershed_mask.png", "_endo_color_mask.png"
+_DEPTH = 4
 
 
 def matches(root: Path) -> bool:
-    """Whether `root`, its folders or theirs hold frames with their watershed masks."""
-    return any(any(root.glob(f"{'*/' * depth}*{_LABEL}")) for depth in range(3))
+    """Whether `root`, its folders or theirs hold frames with their masks."""
+    return _ending(root) is not None
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
@@ -32,8 +34,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     if split is not None:
         raise DataError(f"{root}: CholecSeg8k has no split '{split}'; leave the split out, and hold out whole videos")
     items: dict[str, Item] = {}
-    for ending, kind in ((_IMAGE, "image"), (_LABEL, "label")):
-        for path in (p for depth in range(3) for p in root.glob(f"{'*/' * depth}*{ending}")):
+    label = _ending(root) or _LABEL
+    for ending, kind in ((_IMAGE, "image"), (label, "label")):
+        for path in (p for depth in range(_DEPTH) for p in root.glob(f"{'*/' * depth}*{ending}")):
             clip = path.parent.resolve().name
             name = f"{clip}_{path.name.removesuffix(ending)}"
             old = items.get(name, Item(name, None, None, clip.split("_")[0]))
@@ -46,4 +49,14 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
     """The published values, unless another label space than CholecSeg8k's is given."""
     space = load_space(SPACE)
+    if _ending(root) == _COLORS:
+        return None
     return Codec("ids", space, stored_of(space)) if given in (None, space) else None
+
+
+def _ending(root: Path) -> str | None:
+    """How the masks that are read are called."""
+    for ending in (_LABEL, _COLORS):
+        if any(any(root.glob(f"{'*/' * depth}*{ending}")) for depth in range(_DEPTH)):
+            return ending
+    return None

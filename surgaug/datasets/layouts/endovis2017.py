@@ -84,6 +84,10 @@ class ToolsCodec(DrawnCodec):
             raise DataError(f"{path}: no such file")
         return merged
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The files of all tools of a frame."""
+        return tuple(f for folder in _tools(path.parents[2]) if (f := folder / path.name).is_file())
+
     def _type(self, folder: Path) -> int:
         words = folder.name.lower().replace("_", " ")
         known = {c.name.lower().removesuffix(" instrument"): c.id for c in self.space.classes if c.id}

@@ -32,10 +32,8 @@ _PARTS = {"train": "Tr", "val": "Tr", "test": "Ts"}
 
 
 def matches(root: Path) -> bool:
-    """Whether imagesTr and labelsTr stand beside a dataset.json of PNG files."""
-    if not ((root / "imagesTr").is_dir() and (root / "labelsTr").is_dir() and (root / "dataset.json").is_file()):
-        return False
-    return _described(root).get("file_ending") == ".png"
+    """Whether imagesTr and labelsTr stand beside a dataset.json."""
+    return (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir() and (root / "dataset.json").is_file()
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
@@ -43,6 +41,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 
     Raises DataError: no case in the split, two files of one case.
     """
+    _refuse_other_kinds(root)
     held_out = _validation(root)
     items = []
     for part in ("Tr", "Ts"):
@@ -64,7 +63,9 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec 
     says what it holds. DataError: region-based labels."""
     if read_description([root]):
         return None
-    labels = _described(root).get("labels", {})
+    labels = _described(root).get("labels")
+    if not isinstance(labels, dict):
+        raise DataError(f"{root / 'dataset.json'}: names no labels; give them as in nnU-Net v2")
     if regions := [name for name, value in labels.items() if not isinstance(value, int)]:
         raise DataError(f"{root / 'dataset.json'}: {regions[0]} is a region of several labels; only single labels work")
     space = label_space(labels, root.name, where=str(root / "dataset.json"))
@@ -131,10 +132,22 @@ def _fold(frames: Sequence[WrittenItem], held_out: set[str]) -> dict[str, list[s
     return {"train": train, "val": sorted(held_out)}
 
 
+def _refuse_other_kinds(root: Path) -> None:
+    """DataError naming what this nnU-Net data set is, where it is none of RGB frames in PNG files."""
+    file, described = root / "dataset.json", _described(root)
+    if "file_ending" not in described and "modality" in described:
+        raise DataError(f"{file}: of nnU-Net v1; convert it (nnUNetv2_convert_old_nnUNet_dataset), with frames as PNG")
+    if (ending := described.get("file_ending")) != ".png":
+        raise DataError(f"{file}: file_ending is {ending!r}; frames as .png are read, not volumes. Export the slices")
+    second = next((p for part in ("Tr", "Ts") for p in sorted((root / f"images{part}").glob("*_0001.png"))), None)
+    if second is not None:
+        raise DataError(f"{second}: a second channel; frames are read as one RGB file each, CASE_0000.png")
+
+
 def _described(root: Path) -> dict:
     try:
         parsed = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{root / 'dataset.json'}: not JSON ({error})") from error
     return parsed if isinstance(parsed, dict) else {}
 
@@ -144,5 +157,5 @@ def _validation(root: Path) -> set[str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
         return set(found[0]["val"]) if len(found) == 1 else set()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise DataError(f"{path}: not nnU-Net's list of folds ({error})") from error

@@ -13,19 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, pair, pair_folders
+from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, not_named, pair, pair_folders
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
 from surgaug.io.images import is_image_file, read_raw
 from surgaug.labels.codecs.polygons import space_of_titles
-from surgaug.labels.codecs.yolo import CONFIG, YoloCodec, class_names, lines_of
+from surgaug.labels.codecs.yolo import CONFIG, YoloCodec, class_names, lines_of, listed_splits
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.space_detection import class_file_space
 from surgaug.runtime.parallel import in_threads
 
-__all__ = ["codec", "finish", "matches", "paths", "read", "values"]
+__all__ = ["codec", "finish", "matches", "paths", "read", "unread", "values"]
 
 _MAPS = "label_maps"
 
@@ -38,6 +38,7 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The items of every split, or of one. The label is the map under label_maps, else the text file, else (a frame
     without objects) the image itself. Where a stem occurs in several splits, all get the split before their names.
+    Where data.yaml names lists of images, these say which are read, and of which split they are.
 
     Raises DataError: no such split, two files of one stem.
     """
@@ -50,6 +51,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
             texts = {p.stem: p for p in labels.iterdir() if _is_label(p)}
             pairs = [(name, image, label or image) for name, image, label in pair(files_by_stem(images), texts)]
         found += [Item(name, image, label, split=own) for name, image, label in pairs]
+    if listed := listed_splits(root):
+        named = [(item, listed.get(_inner(root, item.image))) for item in found if item.image is not None]
+        found = [replace(item, split=own) for item, own in named if own]
     if len({item.name for item in found}) < len(found):
         found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
     items = [item for item in found if split in (None, item.split)]
@@ -65,6 +69,11 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> YoloCo
         return None
     names = class_names(root)
     return YoloCodec(given or class_file_space([root]) or space_of_titles(names), names=names)
+
+
+def unread(root: Path, items: Sequence[Item]) -> list[Path]:
+    """Images beside those of the items that the configuration's lists do not name."""
+    return not_named(items)
 
 
 def paths(frame: WrittenItem) -> tuple[str, str]:
@@ -110,6 +119,10 @@ def _folders(root: Path) -> list[tuple[str | None, Path, Path]]:
             pairs.append((find_folder(folder, ("images",)), find_folder(folder, ("labels",))))
         found += [(split, i, t) for i, t in pairs if i and t and _has_labels(t)]
     return found
+
+
+def _inner(root: Path, image: Path) -> str:
+    return image.relative_to(root).as_posix()
 
 
 def _has_labels(folder: Path) -> bool:

@@ -25,20 +25,64 @@ NAMES = "classes.txt"
 
 
 def class_names(root: Path) -> tuple[str, ...]:
-    """Class names by number: from `names` in data.yaml (a list or a table), or a name a line in classes.txt.
+    """Class names by number: from `names` in data.yaml (a list or a table) or the only other .yaml that has some, or a
+    name a line in classes.txt.
 
     Raises DataError: neither file, one that cannot be read, numbers with a gap. UsageError without PyYAML.
     """
-    if (path := root / CONFIG).is_file():
+    if (path := config_file(root)) is not None:
         names = _yaml(path).get("names")
         if isinstance(names, dict):
-            names = [names.get(k) for k in range(len(names))]
+            names = [names.get(k, names.get(str(k))) for k in range(len(names))]
         if not isinstance(names, list) or not names or not all(isinstance(name, (str, int)) for name in names):
             raise DataError(f"{path}: names must be a list, or a table of numbers from 0 without a gap; correct it")
         return tuple(str(name).strip() for name in names)
     if (path := root / NAMES).is_file():
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        try:
+            return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be read ({error})") from error
     raise DataError(f"{root}: no {CONFIG} names the classes of the polygons; write one with a line names: [first, ...]")
+
+
+def config_file(root: Path) -> Path | None:
+    """data.yaml, or else the only .yaml or .yml file that has `names`."""
+    if (root / CONFIG).is_file():
+        return root / CONFIG
+    others = sorted(p for p in root.iterdir() if p.suffix.lower() in (".yaml", ".yml") and p.is_file())
+    named = [p for p in others if b"names" in p.read_bytes()]
+    return named[0] if len(named) == 1 else None
+
+
+def listed_splits(root: Path) -> dict[str, str]:
+    """Split by the path of an image within `root`, where the configuration names lists of images (train: train.txt)."""
+    path = config_file(root)
+    if path is None or not any((root / f"{name}.txt").is_file() for name in ("train", "val", "valid", "test")):
+        return {}
+    found = {}
+    for split, key in (("train", "train"), ("val", "val"), ("test", "test")):
+        named = _yaml(path).get(key)
+        if not isinstance(named, str) or not named.endswith(".txt"):
+            continue
+        listing = next((p for p in (root / named, root / Path(named).name) if p.is_file()), None)
+        if listing is None:
+            raise DataError(f"{path}: {key} is {named}, which is not there")
+        try:
+            lines = listing.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{listing}: cannot be read ({error})") from error
+        for line in filter(None, map(str.strip, lines)):
+            found[_within(root, line.replace("\\", "/"))] = split
+    return found
+
+
+def _within(root: Path, line: str) -> str:
+    """The path of a listed image within `root`, which may have lain elsewhere when it was written."""
+    parts = [part for part in line.split("/") if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        if (root / Path(*parts[start:])).is_file():
+            return "/".join(parts[start:])
+    return "/".join(parts)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
@@ -47,8 +91,8 @@ def _yaml(path: Path) -> dict[str, Any]:
     except ImportError:
         raise UsageError(f"{path}: needs PyYAML; install it with: pip install 'surgaug[yolo]'") from None
     try:
-        parsed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        parsed = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, OSError, ValueError, RecursionError, TypeError) as error:
         raise DataError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     return parsed if isinstance(parsed, dict) else {}
 
@@ -81,7 +125,7 @@ def read_polygons(path: Path, classes: int) -> list[tuple[int, np.ndarray]]:
             continue
         try:
             k, corners = int(float(words[0])), np.array(words[1:], np.float64)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise DataError(f"{path}:{number}: {line[:40]!r} is no line of numbers; correct or remove it") from None
         if len(corners) == 4:
             raise DataError(f"{path}:{number}: a box, not a polygon; labels of segmentation are needed")
@@ -123,9 +167,20 @@ class YoloCodec(DrawnCodec):
             cv2.fillPoly(mask, [points], 1)
             placed.append((classes[name].depth, -int(mask.sum()), classes[name].id, mask))
         ids: np.ndarray = np.full(hw, background_id(self.space, path), self.dtype)
+        if empty := [n for n, (_, size, _, _) in enumerate(placed, 1) if not size]:
+            raise DataError(f"{path}: object {empty[0]} covers no pixel; correct or remove it")
         for _, _, class_id, mask in sorted(placed, key=lambda p: p[:2]):
             ids[mask.view(bool)] = class_id
         return ids
+
+    def count_objects(self, path: Path) -> int | None:
+        """The lines of a label file; 0 for an image that stands for a frame without one."""
+        if path.suffix.lower() != ".txt":
+            return 0
+        try:
+            return len(read_polygons(path, len(self.names)))
+        except DataError:
+            return None
 
 
 def lines_of(label_map: np.ndarray, numbers: Sequence[int]) -> list[str]:

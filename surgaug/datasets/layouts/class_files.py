@@ -1,0 +1,162 @@
+"""One mask file a class: images/NAME.png with masks/NAME_CLASS.png, or with masks/CLASS/NAME.png.
+
+Each mask holds two values, nothing and the class; where masks overlap, the class of higher depth lies on top, then the
+one that comes later by name. What no mask covers is background. A frame of which a class has no file does not show it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from surgaug.datasets.item import Item
+from surgaug.datasets.pairing import (
+    IMAGE_FOLDERS,
+    LABEL_FOLDERS,
+    SPLIT_FOLDERS,
+    files_by_stem,
+    find_folder,
+    natural,
+    pair,
+)
+from surgaug.errors import DataError
+from surgaug.io.images import is_image_file, read_raw
+from surgaug.labels.codec import DrawnCodec
+from surgaug.labels.codecs.polygons import background_id, match_title, space_of_titles
+from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.space_detection import class_file_space
+
+__all__ = ["codec", "matches", "read"]
+
+# Endings that say what kind of file it is, and no class.
+_KINDS = {"mask", "masks", "label", "labels", "gt", "seg", "segmentation", "color", "colour", "ids", "labelids"}
+_KINDS |= {"instanceids", "labeltrainids", "annotation", "groundtruth", "manual", "training", "instance", "semantic"}
+_MOST_CLASSES = 64
+_SPLITS = {name for names in SPLIT_FOLDERS.values() for name in names}
+_BRUSH = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")  # Label Studio's
+
+ByClass = dict[str, dict[str, Path]]
+
+
+def matches(root: Path) -> bool:
+    """Whether the label folder holds several masks of most images, called by image and class or in folders by class."""
+    images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
+    if images is None or labels is None or not any(is_image_file(p) for p in images.iterdir()):
+        return False
+    return bool(_masks(images, labels)) or _holds_brush(labels)
+
+
+def read(root: Path, *, split: str | None = None) -> list[Item]:
+    """The frames; the label is one of its masks, which leads to the others.
+
+    Raises DataError: a `split` was asked for, which there is none of; Label Studio's brush masks, which name no image.
+    """
+    if split is not None:
+        raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
+    images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
+    assert images is not None and labels is not None, root  # `matches` was asked
+    if _holds_brush(labels):
+        raise DataError(
+            f"{labels}: Label Studio's brush masks (task-N-annotation-N-...-tag-CLASS) name tasks, and not the images; "
+            "export as COCO, or rename each to IMAGE_CLASS.png"
+        )
+    found = _masks(images, labels)
+    firsts = {name: next(iter(masks.values())) for name, masks in found.items()}
+    return [Item(name, image, label) for name, image, label in pair(files_by_stem(images), firsts)]
+
+
+def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ClassFilesCodec:
+    """Merges the masks of a frame. The label space is `given`, a class file's, or that of the masks' names."""
+    images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
+    assert images is not None and labels is not None, root
+    found = _masks(images, labels)
+    names = sorted({name for masks in found.values() for name in masks})
+    space = given or class_file_space([root, labels]) or space_of_titles(names)
+    return ClassFilesCodec(space, masks={next(iter(masks.values())): masks for masks in found.values()})
+
+
+@dataclass(frozen=True)
+class ClassFilesCodec(DrawnCodec):
+    """Merges the masks of a frame. masks: by the label that stands for the frame, its file of each class."""
+
+    encoding: str = "a mask file a class"
+    masks: Mapping[Path, Mapping[str, Path]] = field(default_factory=dict, repr=False)
+
+    def decode(self, path: Path) -> np.ndarray:
+        """Ids [H, W]. Raises DataError: a mask of more than two values, or of another size; a name that is no class."""
+        placed = []
+        for name, file in self.masks[path].items():
+            if name.lower() in ("background", "_background_"):
+                continue
+            matched = match_title(name, self.space.names)
+            if matched is None:
+                raise DataError(f"{file}: {name!r} is no class of the label space '{self.space.name}'")
+            class_id = self.space.ids[self.space.names.index(matched)]
+            placed.append((self.space.by_id(class_id).depth, class_id, _two_values(file), file))
+        if not placed:
+            raise DataError(f"{path}: no mask of a class")
+        ids: np.ndarray = np.full(placed[0][2].shape, background_id(self.space, path), self.dtype)
+        for _, class_id, mask, file in sorted(placed, key=lambda p: p[0]):
+            if mask.shape != ids.shape:
+                raise DataError(f"{file}: of another size than the other masks of this frame")
+            ids[mask] = class_id
+        return ids
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The masks of a frame."""
+        return tuple(self.masks[path].values())
+
+    def count_objects(self, path: Path) -> int:
+        """The masks of a frame."""
+        return len(self.masks[path])
+
+
+def _two_values(file: Path) -> np.ndarray:
+    """bool [H, W] of a mask: 0 and one other value, or nearly so in a lossy file."""
+    raw = read_raw(file)
+    values = np.unique(raw.values)
+    if raw.color:
+        raise DataError(f"{file}: the channels differ; a mask of one class holds 0 and one other value")
+    if raw.lossy and values[-1] > 127:
+        return raw.values > values[-1] // 2
+    if len(values) > 2 or (len(values) == 2 and values[0] != 0):
+        shown = ", ".join(map(str, values[:6].tolist())) + (", ..." if len(values) > 6 else "")
+        raise DataError(f"{file}: holds {shown}; a mask of one class holds 0 and one other value")
+    return raw.values > 0
+
+
+def _masks(images: Path, labels: Path) -> ByClass:
+    """The masks of each frame by class, in natural order; empty where the folder holds something else."""
+    stems = {unicodedata.normalize("NFC", p.stem) for p in images.iterdir() if is_image_file(p)}
+    inside = sorted(labels.iterdir(), key=lambda p: natural(p.name))
+    files = [p for p in inside if is_image_file(p) and p.is_file()]
+    found: ByClass = {}
+    if files:
+        for path in files:
+            stem = unicodedata.normalize("NFC", path.stem)
+            cuts = [i for i, sign in enumerate(stem) if sign in "_-. " and stem[:i] in stems]
+            if stem in stems or not cuts:
+                return {}  # a file that is called like an image, or like none
+            found.setdefault(stem[: cuts[-1]], {})[stem[cuts[-1] + 1 :]] = path
+    else:
+        for folder in (p for p in inside if p.is_dir() and not p.name.startswith((".", "_", "@"))):
+            own = [p for p in sorted(folder.iterdir(), key=lambda p: natural(p.name)) if is_image_file(p)]
+            for path in own:
+                stem = unicodedata.normalize("NFC", path.stem)
+                if folder.name.lower() in _SPLITS or stem not in stems:
+                    return {}
+                found.setdefault(stem, {})[folder.name] = path
+    classes = {name for masks in found.values() for name in masks}
+    several = 1 < len(classes) <= _MOST_CLASSES and len(classes) < sum(map(len, found.values()))
+    if not several or any(name.lower().replace("_", "").isdigit() or name.lower() in _KINDS for name in classes):
+        return {}
+    return found
+
+
+def _holds_brush(labels: Path) -> bool:
+    return any(_BRUSH.match(path.name) for path in labels.iterdir())
