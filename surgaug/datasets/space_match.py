@@ -16,21 +16,24 @@ from typing import Any, TypeVar
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
-from surgaug.datasets.survey import count
+from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError, ModelError, SurgaugError
-from surgaug.labels.builtin_spaces import builtin_spaces, load_space, published_statistics
+from surgaug.labels import class_statistics
+from surgaug.labels.builtin_spaces import builtin_spaces, load_space, published_statistics, stored_of
+from surgaug.labels.class_statistics import ClassStatistics, touching_classes
 from surgaug.labels.codec import Codec, DrawnCodec
 from surgaug.labels.id_agreement import Agreement, agreement
 from surgaug.labels.label_space import LabelSpace
-from surgaug.labels.map_statistics import LOOKED_AT, MapStatistics, count_touching
 from surgaug.labels.scan import Scan
 from surgaug.labels.space_match import counterparts, is_named, joint_ignore, rival
-from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.feedback import Feedback, Silent
 
 Maps = TypeVar("Maps", bound=LabelMaps)
 INSIST = "MODEL"  # of --classes: the ids are the model's
+_INSIST_BOTH = "name the classes of both with --classes"
 _FILES_NAMED = 2
 _CLASSES_NAMED = 6
+_LOOKED_AT = 48  # maps whose touching classes are counted; more tell little more
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class Reference:
 
     space: LabelSpace
     what: str
-    statistics: Callable[[], MapStatistics | None] = field(default=lambda: None, repr=False)
+    statistics: Callable[[], ClassStatistics | None] = field(default=lambda: None, repr=False)
     error: type[SurgaugError] = DataError
-    insist: str = "give both the same --classes"
+    insist: str = _INSIST_BOTH
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,15 @@ def of_model(space: LabelSpace, file: Path, meta: Mapping[str, Any], insist: str
     Files of 0.1 do not say which classes touch; for a built-in space that is known from elsewhere.
     """
 
-    def statistics() -> MapStatistics | None:
-        kept = MapStatistics.from_dict(meta.get("statistics", {}), space.num_classes)
+    def statistics() -> ClassStatistics | None:
+        kept = ClassStatistics.from_dict(meta.get("statistics", {}), space.ids)
+        if not kept.frames or not any(kept.pixels.values()):
+            return None
         built_in = space.name in builtin_spaces() and load_space(space.name).names == space.names
         published = published_statistics(space.name) if built_in else None
-        if kept and published and np.isnan(kept.touching).all():
-            return replace(kept, touching=published.touching)
+        if not kept.touching and published:
+            scale = kept.frames / published.frames
+            return replace(kept, touching={pair: round(n * scale) for pair, n in published.touching.items()})
         return kept
 
     return Reference(space, f"the model {file}", statistics, ModelError, insist or Reference.insist)
@@ -127,6 +133,59 @@ def bring(maps: Maps, reference: Reference, feedback: Feedback) -> Maps:
     return _bare(maps, found.presence_by_item, occurring, reference, feedback)
 
 
+def together(sets: Sequence[Maps], names: Sequence[str], feedback: Feedback) -> list[Maps]:
+    """Several sets of label maps, whose scans must be there, in one label space: that of the first set that has a known
+    one. Sets of bare ids alone stay as they are, unless the ids are plainly others.
+
+    names: what to call the sets in messages. Raises DataError where a set cannot be brought there.
+    """
+    leader = next((i for i, maps in enumerate(sets) if is_named(maps.space)), 0)
+    first = sets[leader]
+    what = Reference(first.space, names[leader], lambda: statistics_of(first))
+    if is_named(first.space):
+        return [maps if i == leader else bring(maps, what, feedback) for i, maps in enumerate(sets)]
+    for maps, name in zip(sets[1:], names[1:], strict=True):
+        ids = sorted({*first.space.ids, *maps.space.ids})
+        found = agreement(statistics_of(maps), statistics_of(first), ids, [f"id {i}" for i in ids], _videos(maps))
+        if found.verdict == "against":
+            raise DataError(
+                f"{name}: nothing says which classes its label maps' ids are, and they are not those of "
+                f"{names[leader]}: {found.why.replace('training', names[leader])}. {_INSIST_BOTH}"
+            )
+    return list(sets)
+
+
+def open_own(
+    open_as: Callable[[str | LabelSpace, Feedback | None], Maps],
+    classes: str,
+    space: LabelSpace,
+    feedback: Feedback,
+) -> Maps:
+    """Label maps in their own label space, or, where they do not say it, in `space` if they are in the values or the
+    colours that only its classes have. open_as(classes, feedback): opens them."""
+
+    def by_value() -> Maps | None:
+        try:
+            maps = open_as(space, None)
+        except DataError:
+            return None
+        published = isinstance(maps.codec, Codec) and maps.codec.table == stored_of(space)
+        usable = published or maps.codec.encoding == "colors"
+        return maps if usable and not find_faults(maps, Silent(), need_images=False) else None
+
+    try:
+        maps = open_as(classes, feedback)
+    except DataError:
+        if classes == "auto" and (coded := by_value()) is not None:
+            return coded
+        raise
+    if classes == "auto" and not is_named(maps.space):
+        # Bare ids: what is said of them by `bring` replaces the advice to name them.
+        own = maps if set(maps.space.ids) <= set(space.ids) else by_value() or maps
+        return replace(own, notes=())
+    return maps
+
+
 def renumbered(maps: Maps, table: dict[int, int], space: LabelSpace) -> Maps:
     """`maps` with the ids that `table` says, in `space`."""
     if all(i == j for i, j in table.items()) and isinstance(maps.codec, Codec):
@@ -135,18 +194,15 @@ def renumbered(maps: Maps, table: dict[int, int], space: LabelSpace) -> Maps:
     return replace(maps, space=space, codec=codec)
 
 
-def statistics_of(maps: LabelMaps) -> MapStatistics:
-    """Counts over all label maps, whose scans must be there; touching classes over some that can be read."""
+def statistics_of(maps: LabelMaps) -> ClassStatistics:
+    """Counts over all label maps, whose scans must be there; touching classes from some that can be read."""
     found = count(maps)
-    touching, presence = count_touching(_some(maps), maps.space)
-    rarer = np.minimum.outer(presence, presence)
-    shares = np.where(rarer > 0, touching / np.maximum(rarer, 1), np.nan)
-    videos = len({item.video for item in maps.items if item.video})
-    return MapStatistics(len(maps.items), found.presence, found.pixels, shares, max(1, videos))
+    contacts = [touching_classes(label_map, maps.space) for label_map in _some(maps)]
+    return class_statistics.statistics_of(maps.space.ids, found.presence_by_item, found.pixels, contacts)
 
 
 def _some(maps: LabelMaps) -> Iterator[np.ndarray]:
-    for i in sorted({int(i) for i in np.linspace(0, len(maps) - 1, min(len(maps), LOOKED_AT)).round()}):
+    for i in sorted({int(i) for i in np.linspace(0, len(maps) - 1, min(len(maps), _LOOKED_AT)).round()}):
         try:
             yield maps.load(i)
         except DataError:  # the survey names it
@@ -193,11 +249,15 @@ def _agreement(maps: LabelMaps, reference: Reference, occurring: Sequence[int]) 
     other = reference.space
     space = replace(other, ignore=maps.space.ignore)
     counted = replace(maps, space=space, codec=replace(maps.codec, space=space))
-    found = agreement(statistics_of(counted), known, other.names)
+    found = agreement(statistics_of(counted), known, other.ids, other.names, _videos(maps))
     twin = rival(other, occurring, [load_space(name) for name in builtin_spaces()]) if is_named(other) else None
     if found.verdict == "plain" and twin:
         return Agreement("untold", f"they could be those of '{twin.name}' as well")
     return found
+
+
+def _videos(maps: LabelMaps) -> int:
+    return max(1, len({item.video for item in maps.items if item.video}))
 
 
 def _two_values(maps: LabelMaps) -> bool:
@@ -237,10 +297,11 @@ def _refuse_without_counterpart(
             more = f" and {len(holders) - _FILES_NAMED} more" if len(holders) > _FILES_NAMED else ""
             text += f" in {shown}{more}"
         lines.append(text)
+    where = f", in the label space '{own.name}'," if is_named(own) else ""
     listed = "; ".join(lines[:_CLASSES_NAMED])
     listed += f"; also {', '.join(lines[_CLASSES_NAMED:])}" if len(lines) > _CLASSES_NAMED else ""
     raise reference.error(
-        f"the masks in {folder} hold classes that {reference.what} does not know: {listed}. "
+        f"the masks in {folder}{where} hold classes that {reference.what} does not know: {listed}. "
         f"It knows {len(names)} classes of '{other.name}' (ids {ranges(sorted(names))}); "
         + ("train a model with these classes, or " if model else "leave these maps out, or ")
         + "give the masks' label space with --classes"

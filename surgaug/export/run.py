@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.space_match import together
 from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
@@ -91,12 +92,19 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
 
 def _open(config: ExportConfig, feedback: Feedback) -> tuple[PairedFrames, list[PairedFrames]]:
     """Both opened in one label space, every file of them checked."""
-    known: dict[str, Any] = {"exclude_known_errors": config.exclude_known_errors, "feedback": feedback}
-    known |= {"images": config.images, "labels": config.labels}
-    real = open_pairs(config.data, classes=config.classes, **known)
-    if config.synth and config.classes == "auto" and real.space.name == "auto":
-        real = open_pairs(config.data, classes=open_pairs(config.synth[0], feedback=feedback).space, **known)
-    synths = [open_pairs(folder, classes=real.space, feedback=feedback) for folder in config.synth]
+    real = open_pairs(
+        config.data,
+        classes=config.classes,
+        exclude_known_errors=config.exclude_known_errors,
+        images=config.images,
+        labels=config.labels,
+        feedback=feedback,
+    )
+    if config.classes == "auto":
+        opened = [open_pairs(folder, feedback=feedback) for folder in config.synth]
+        real, *synths = together([real, *opened], [str(path) for path in (config.data, *config.synth)], feedback)
+    else:
+        synths = [open_pairs(folder, classes=real.space, feedback=feedback) for folder in config.synth]
     if config.leave_out_bad:
         real, *synths = (without_faults(frames, feedback, need_images=True) for frames in (real, *synths))
     for frames in (real, *synths):

@@ -10,8 +10,8 @@ import numpy as np
 
 from surgaug.errors import DataError
 from surgaug.labels.class_file import SUFFIXES, label_space, read_class_file
+from surgaug.labels.class_statistics import ClassStatistics
 from surgaug.labels.label_space import Kind, LabelSpace
-from surgaug.labels.map_statistics import MapStatistics
 from surgaug.runtime.options import did_you_mean
 
 _FOLDER = Path(__file__).with_name("spaces")
@@ -57,9 +57,10 @@ def stored_of(space: LabelSpace) -> dict[int, int]:
 
 
 @lru_cache(maxsize=16)
-def published_statistics(name: str) -> MapStatistics | None:
-    """Frames and pixels by class of a built-in space's published data set, where they are known."""
-    return MapStatistics.from_dict(_parsed(name).get("statistics", {}), _builtin(name).num_classes)
+def published_statistics(name: str) -> ClassStatistics | None:
+    """Of a built-in space's published data set, where they are known; `source` in its file says whence."""
+    kept = _parsed(name).get("statistics")
+    return ClassStatistics.from_dict(kept, _builtin(name).ids) if kept else None
 
 
 @lru_cache(maxsize=1)

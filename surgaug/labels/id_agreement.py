@@ -6,12 +6,13 @@ and which others it touches: the statistics that a model file keeps of the frame
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from surgaug.labels.map_statistics import MapStatistics
+from surgaug.labels.class_statistics import ClassStatistics
 
 # Total variation distance of the classes' shares of pixels. Real CaDIS maps lie within 0.51 of all CaDIS (any single
 # frame of 858), 0.46 (any video); other sets' ids taken for CaDIS's beyond 0.68 (pooled).
@@ -28,7 +29,7 @@ _CORE = 3  # core classes that must be told apart
 # least; with two core ids swapped in the maps, better by 5.4 at least (over videos).
 _MARGIN = 1.0
 _SPREAD = 0.7  # standard deviation of the log of a class's share, over videos
-_GROUPS = 8  # videos; more say no more about presence
+_VIDEOS = 8  # more say no more about presence
 _CAP = 6.0  # nats that one figure can count for
 _LEAST = 1e-5
 
@@ -45,30 +46,57 @@ class Agreement:
     why: str = ""
 
 
-def agreement(seen: MapStatistics, known: MapStatistics, names: tuple[str, ...]) -> Agreement:
-    """Of maps of bare ids, counted by the classes of the space that they may be in, with what is known of it."""
+@dataclass(frozen=True)
+class _Counts:
+    """In the order of the classes: presence [K], of the frames; shares [K], of the pixels; touching [K, K], of the
+    frames that show the rarer of two classes, NaN where unknown."""
+
+    presence: np.ndarray
+    shares: np.ndarray
+    touching: np.ndarray
+
+    @classmethod
+    def of(cls, statistics: ClassStatistics, ids: Sequence[int]) -> _Counts:
+        frames = np.array([statistics.presence.get(i, 0) for i in ids], np.float64)
+        rarer = np.minimum.outer(frames, frames)
+        touching = np.full(rarer.shape, np.nan)
+        if statistics.touching:
+            touching[rarer > 0] = 0
+            place = {i: k for k, i in enumerate(ids)}
+            for (a, b), n in statistics.touching.items():
+                if a in place and b in place and (at := rarer[place[a], place[b]]):
+                    touching[place[a], place[b]] = touching[place[b], place[a]] = n / at
+        shares = np.array([statistics.pixels.get(i, 0.0) for i in ids])
+        return cls(frames / max(statistics.frames, 1), shares, touching)
+
+
+def agreement(
+    of_maps: ClassStatistics, of_space: ClassStatistics, ids: Sequence[int], names: Sequence[str], videos: int
+) -> Agreement:
+    """Of maps of bare ids, of so many videos (1 where none is known), with what is known of the space of `ids`."""
+    seen, known = _Counts.of(of_maps, ids), _Counts.of(of_space, ids)
     distance = share_distance(seen.shares, known.shares)
     k = int(np.argmax(np.abs(seen.shares - known.shares)))
     covers = f"{names[k]} would cover {seen.shares[k]:.0%} of the frames, and covered {known.shares[k]:.0%} in training"
-    few = seen.frames < _FEW  # single frames differ more than sets of them
+    few = of_maps.frames < _FEW  # single frames differ more than sets of them
     if distance > (FAR_FOR_FEW if few else FAR):
         return Agreement("against", covers)
     if distance > (FAR if few else NEAR):
         return Agreement("doubtful", covers)
-    usual, rate = known.presence / known.frames, seen.presence / seen.frames
+    usual, rate = known.presence, seen.presence
     core = np.flatnonzero(usual >= _ALWAYS)
     by_class = _divergence(rate, np.clip(usual, 0.002, 0.998))
     missed = [] if few else [int(i) for i in core if rate[i] < _MISSED]
-    if missed or (seen.groups >= _SEVERAL and by_class.sum() > _DIVERGED):
+    if missed or (videos >= _SEVERAL and by_class.sum() > _DIVERGED):
         i = missed[0] if missed else int(np.argmax(by_class))
         is_in = f"{names[i]} would be in {rate[i]:.0%} of the frames, and was in {usual[i]:.0%} in training"
         return Agreement("doubtful", is_in)
-    if known.frames < _ENOUGH:
-        return Agreement("untold", f"the {known.frames} frames of its training tell too little of its classes")
+    if of_space.frames < _ENOUGH:
+        return Agreement("untold", f"the {of_space.frames} frames of its training tell too little of its classes")
     told = [int(i) for i in core if seen.presence[i]]
     if len(told) < _CORE:
         return Agreement("untold", "too few classes are in every frame to tell the ids by")
-    losses = {(a, b): _loss_by_swap(seen, known, a, b) for n, a in enumerate(told) for b in told[:n]}
+    losses = {(a, b): _loss_by_swap(seen, known, a, b, videos) for n, a in enumerate(told) for b in told[:n]}
     (a, b), least = min(losses.items(), key=lambda pair: pair[1])
     if least < _MARGIN:
         return Agreement("untold", f"{names[b]} and {names[a]} would fit as well the other way round")
@@ -80,23 +108,23 @@ def share_distance(seen: np.ndarray, known: np.ndarray) -> float:
     return 0.5 * float(np.abs(seen - known).sum())
 
 
-def _loss_by_swap(seen: MapStatistics, known: MapStatistics, a: int, b: int) -> float:
+def _loss_by_swap(seen: _Counts, known: _Counts, a: int, b: int, videos: int) -> float:
     """How many nats worse the maps fit with the ids of classes a and b swapped."""
     order = np.arange(len(seen.presence))
     order[[a, b]] = b, a
-    own = _cost(seen, known, [a, b], [a, b]) + _contact_cost(seen, known, np.arange(len(order)))
-    return _cost(seen, known, [a, b], [b, a]) + _contact_cost(seen, known, order) - own
+    own = _cost(seen, known, [a, b], [a, b], videos) + _contact_cost(seen, known, np.arange(len(order)))
+    return _cost(seen, known, [a, b], [b, a], videos) + _contact_cost(seen, known, order) - own
 
 
-def _cost(seen: MapStatistics, known: MapStatistics, ids: list[int], classes: list[int]) -> float:
+def _cost(seen: _Counts, known: _Counts, ids: list[int], classes: list[int], videos: int) -> float:
     """In nats, of these ids' shares of pixels and of frames, if they were those classes."""
     by_share = 0.5 * ((_log(seen.shares[ids]) - _log(known.shares[classes])) / _SPREAD) ** 2
-    usual = np.clip(known.presence[classes] / known.frames, 0.02, 0.98)
-    by_presence = min(seen.groups, _GROUPS) * _divergence(seen.presence[ids] / seen.frames, usual)
+    usual = np.clip(known.presence[classes], 0.02, 0.98)
+    by_presence = min(videos, _VIDEOS) * _divergence(seen.presence[ids], usual)
     return float((np.minimum(by_share, _CAP) + np.minimum(by_presence, _CAP)).sum())
 
 
-def _contact_cost(seen: MapStatistics, known: MapStatistics, order: np.ndarray) -> float:
+def _contact_cost(seen: _Counts, known: _Counts, order: np.ndarray) -> float:
     """Of the share in which two classes touch, if id i is class `order[i]`."""
     differ = 4 * (seen.touching - known.touching[np.ix_(order, order)]) ** 2
     return float(np.nansum(np.triu(differ, 1)))

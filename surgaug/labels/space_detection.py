@@ -83,7 +83,8 @@ def holds_cadis_ids(scans: Sequence[Scan]) -> bool:
         counts = scan.counts or {}
         shares[list(counts)] += np.array(list(counts.values())) / sum(counts.values())
     shares /= len(good)
-    return shares[:4].sum() < 0.5 or share_distance(shares, known.shares) <= FAR
+    published = np.array([known.pixels[i] for i in cadis.ids])
+    return shares[:4].sum() < 0.5 or share_distance(shares, published) <= FAR
 
 
 @dataclass(frozen=True)

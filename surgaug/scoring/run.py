@@ -6,6 +6,7 @@ import importlib.metadata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from surgaug.datasets.space_match import together
 from surgaug.errors import UsageError
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.runtime.device import pick_device
@@ -75,6 +76,8 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     real = open_folder(config.real, classes, feedback, bad)
     folders = [open_folder(path, classes, feedback, bad) for path in config.synth]
     train = open_folder(config.train, classes, feedback, bad) if config.train else None
+    if classes == "auto":
+        real, folders, train = _in_one_space(real, folders, train, feedback)
     # What nobody asked for by name is left out where it cannot be had.
     optional = by_default and not config.evaluation.utility and not any(g.measure in evaluated for g in conditions)
     if evaluated and train is not None:
@@ -113,6 +116,20 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     )
     report = with_verdicts(replace(report, gates=gates.check(report, conditions)))
     return Scored(report, real, train, tuple(folders))
+
+
+def _in_one_space(
+    real: Folder, folders: list[Folder], train: Folder | None, feedback: Feedback
+) -> tuple[Folder, list[Folder], Folder | None]:
+    """The folders with their label maps in one label space. DataError where they cannot be brought there."""
+    every = [real, *folders, *([train] if train else [])]
+    labelled = [folder for folder in every if folder.frames is not None]
+    frames = [folder.frames for folder in labelled if folder.frames is not None]
+    if len(frames) > 1:
+        brought = together(frames, [str(folder.root) for folder in labelled], feedback)
+        found = {id(folder): replace(folder, frames=to) for folder, to in zip(labelled, brought, strict=True)}
+        every = [found.get(id(folder), folder) for folder in every]
+    return every[0], every[1 : 1 + len(folders)], every[-1] if train else None
 
 
 def _without(

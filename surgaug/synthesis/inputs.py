@@ -13,6 +13,7 @@ import torch
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.datasets.space_match import INSIST
 from surgaug.labels.builtin_spaces import load_space
+from surgaug.labels.class_statistics import ClassStatistics
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
 from surgaug.perturb.engine import Engine, targets_of
@@ -27,6 +28,8 @@ from surgaug.synthesis.masks import digest, of_split, open_for
 from surgaug.synthesis.model_choice import resolve_model
 from surgaug.synthesis.sampling_settings import SamplingSettings, choose_settings
 from surgaug.synthesis.style_choice import Styles, choose
+
+FAR = 1.5  # times a side of the training size, or one part in so many; beyond, images are poor
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         model.space, model_file, config.masks, config.classes, feedback, model.meta, config.leave_out_bad
     )
     maps, presence = of_split(maps, found.presence_by_item, config)
+    _warn_of_size(config, model.size, list(found.sizes), feedback)
+    _warn_of_unseen(maps, presence, model, feedback)
     maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
     perturbations = None
@@ -126,6 +131,33 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     return Inputs(
         config, model_file, model, sampling, generator, styles, device, precision, maps, ranking, perturbations
     )
+
+
+def _warn_of_size(
+    config: SynthesizeConfig, trained: tuple[int, int], masks: list[tuple[int, int]], feedback: Feedback
+) -> None:
+    """Say so where images are asked for in a size that the model was not trained for."""
+    sizes = masks if config.size == "mask" else [config.size] if isinstance(config.size, tuple) else []
+    factors = {size: max(max(a / b, b / a) for a, b in zip(size, trained, strict=True)) for size in sizes}
+    if not factors or max(factors.values()) <= FAR:
+        return
+    size = max(factors, key=factors.__getitem__)
+    feedback.warn(
+        f"--size {'mask: ' if config.size == 'mask' else ''}{size[0]}x{size[1]}: the model was trained at "
+        f"{trained[0]}x{trained[1]}, and images that differ from it by a factor of {factors[size]:.1f} will be poor; "
+        "leave --size out, or train at that size"
+    )
+
+
+def _warn_of_unseen(maps: LabelMaps, presence: np.ndarray, model: LoadedModel, feedback: Feedback) -> None:
+    """Say so where label maps show classes that no training frame did. presence: bool [N, K], by classes of `maps`."""
+    known = ClassStatistics.from_dict(model.meta.get("statistics", {}), model.space.ids)
+    shown = {i: int(n) for i, n in zip(maps.space.ids, presence.sum(axis=0), strict=True)}
+    if unseen := [i for i in known.unseen if shown.get(i)]:
+        listed = ", ".join(f"{model.space.by_id(i).name} ({shown[i]} of {len(maps)} label maps)" for i in unseen)
+        feedback.warn(
+            f"none of the {known.frames} frames that the model was trained on shows {listed}: it cannot know it"
+        )
 
 
 def _recipe(config: SynthesizeConfig, feedback: Feedback) -> Recipe | None:

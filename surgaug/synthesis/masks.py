@@ -12,17 +12,14 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.item import fingerprint
-from surgaug.datasets.space_match import INSIST, bring, of_model
-from surgaug.datasets.survey import FILE_FAULTS, Survey, count, find_faults, survey, without_faults
+from surgaug.datasets.space_match import INSIST, bring, of_model, open_own
+from surgaug.datasets.survey import FILE_FAULTS, Survey, count, survey, without_faults
 from surgaug.datasets.writer import FOLDERS
 from surgaug.errors import DataError, UsageError
 from surgaug.io import output_folder
-from surgaug.labels.builtin_spaces import stored_of
-from surgaug.labels.codec import Codec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import fit_size, resize_label_map
-from surgaug.labels.space_match import is_named
-from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.feedback import Feedback
 from surgaug.synthesis.config import SynthesizeConfig
 
 
@@ -51,38 +48,11 @@ def open_for(
         maps = usable(open_masks(source, classes=model_space, feedback=feedback))
         return maps, survey(maps, feedback, need_images=False)
     reference = of_model(model_space, model, meta, f"say --classes {INSIST} if they are the model's")
-    maps = usable(_open(model_space, source, classes, feedback))
-    quiet = maps if is_named(maps.space) else replace(maps, notes=())  # "name them with --classes": `bring` tells more
-    survey(quiet, feedback, need_images=False)
-    maps = bring(quiet, reference, feedback)
+    own = open_own(lambda how, heard: open_masks(source, classes=how, feedback=heard), classes, model_space, feedback)
+    maps = usable(own)
+    survey(maps, feedback, need_images=False)
+    maps = bring(maps, reference, feedback)
     return maps, count(maps)
-
-
-def _open(space: LabelSpace, source: Path | Sequence[Path], classes: str, feedback: Feedback) -> LabelMaps:
-    """The label maps as they are read without a model; where that says nothing of their classes, by the values or
-    colours that only the model's classes have."""
-    try:
-        maps = open_masks(source, classes=classes, feedback=feedback)
-    except DataError:
-        if classes == "auto" and (coded := _by_value(space, source)) is not None:
-            return coded
-        raise
-    if classes == "auto" and not is_named(maps.space) and not set(maps.space.ids) <= set(space.ids):
-        return _by_value(space, source) or maps
-    return maps
-
-
-def _by_value(space: LabelSpace, source: Path | Sequence[Path]) -> LabelMaps | None:
-    """Label maps in the colours of `space`, or in the values that its published maps hold in place of its ids; None if
-    they are neither."""
-    try:
-        maps = open_masks(source, classes=space)
-    except DataError:
-        return None
-    published = isinstance(maps.codec, Codec) and maps.codec.table == stored_of(space)
-    if not (published or maps.codec.encoding == "colors") or find_faults(maps, Silent(), need_images=False):
-        return None
-    return maps
 
 
 def of_split(maps: LabelMaps, presence: np.ndarray, config: SynthesizeConfig) -> tuple[LabelMaps, np.ndarray]:

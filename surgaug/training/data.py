@@ -12,10 +12,12 @@ import numpy as np
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import natural
+from surgaug.datasets.space_match import INSIST, Reference, bring, of_model, open_own, statistics_of
 from surgaug.datasets.splits import group_of, hold_out
 from surgaug.datasets.survey import Survey, survey, without_faults
 from surgaug.errors import DataError
-from surgaug.labels.class_statistics import ClassStatistics, statistics_of, touching_classes
+from surgaug.labels import class_statistics
+from surgaug.labels.class_statistics import ClassStatistics, touching_classes
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import read_header
 from surgaug.models.style import style_code
@@ -53,21 +55,13 @@ class TrainingData:
 
 def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
     """Open, check and read the frames. DataError names the file and the value when one cannot be used."""
-    paired = open_pairs(
-        Path(config.data),
-        classes=LabelSpace.from_dict(read_header(Path(config.distill))["space"]) if config.distill else config.classes,
-        exclude_known_errors=config.exclude_known_errors,
-        images=Path(config.images) if config.images else None,
-        labels=Path(config.labels) if config.labels else None,
-        also=[Path(config.val)] if config.val else [],
-        feedback=feedback,
-    )
+    paired = _open(config, feedback)
     if config.leave_out_bad:
         paired = without_faults(paired, feedback, need_images=True)
     train, val = split(paired, config.seed)
     if config.val:
         train = train if any(i.split for i in paired.items) else paired
-        val = open_pairs(Path(config.val), classes=paired.space, feedback=feedback)
+        val = _open_val(Path(config.val), config, paired, feedback)
         val = without_faults(val, feedback, need_images=True) if config.leave_out_bad else val
     if not len(train):
         raise DataError(f"{config.data}: no frame to train on")
@@ -85,6 +79,39 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
     val_frames = frames if val is train else Frames(val, config.size, feedback, "reading validation frames")
     left_out = (*paired.left_out, *(val.left_out if config.val else ()))
     return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item, left_out)
+
+
+def _open(config: TrainConfig, feedback: Feedback) -> PairedFrames:
+    """The data, in the label space of the teacher where there is one."""
+
+    def open_as(classes: str | LabelSpace, heard: Feedback | None) -> PairedFrames:
+        return open_pairs(
+            Path(config.data),
+            classes=classes,
+            exclude_known_errors=config.exclude_known_errors,
+            images=Path(config.images) if config.images else None,
+            labels=Path(config.labels) if config.labels else None,
+            also=[Path(config.val)] if config.val else [],
+            feedback=heard,
+        )
+
+    if not config.distill:
+        return open_as(config.classes, feedback)
+    header = read_header(Path(config.distill))
+    space = LabelSpace.from_dict(header["space"])
+    if config.classes == INSIST:
+        return open_as(space, feedback)
+    teacher = of_model(space, Path(config.distill), header["meta"], f"say --classes {INSIST} if they are the teacher's")
+    return bring(open_own(open_as, config.classes, space, feedback), teacher, feedback)
+
+
+def _open_val(root: Path, config: TrainConfig, paired: PairedFrames, feedback: Feedback) -> PairedFrames:
+    """The frames of --val, in the label space of the training data `paired`."""
+    if config.classes != "auto":
+        return open_pairs(root, classes=paired.space, feedback=feedback)
+    val = open_own(lambda how, heard: open_pairs(root, classes=how, feedback=heard), "auto", paired.space, feedback)
+    data = Reference(paired.space, f"the training data {config.data}", lambda: statistics_of(paired))
+    return bring(val, data, feedback)
 
 
 def _warn_of_crops(size: tuple[int, int], seen: Survey, feedback: Feedback) -> None:
@@ -111,7 +138,7 @@ def like_frames(size: tuple[int, int], frame: tuple[int, int]) -> tuple[int, int
 def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:
     chosen = _spread(len(train), MAPS_LOOKED_AT)
     contacts = list(in_threads(lambda i: touching_classes(train.load_label(i), train.space), chosen))
-    return statistics_of(train.space.ids, seen.presence_by_item, seen.pixels, contacts)
+    return class_statistics.statistics_of(train.space.ids, seen.presence_by_item, seen.pixels, contacts)
 
 
 def digests(data: TrainingData, feedback: Feedback) -> Digests:
