@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,7 @@ from surgaug.labels.codecs.polygons import PolygonCodec, space_of_titles, titles
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
 from surgaug.labels.space_detection import cadis_named, class_file_space, detect_space, holds_cadis_ids
+from surgaug.labels.space_match import is_named, plain_name
 from surgaug.runtime.feedback import Feedback, Silent
 
 
@@ -57,6 +59,8 @@ def find_encoding(
     declared = read_description(folders)
     if given is not None and declared:
         _refuse_other_classes(given, declared)
+    if given is None:
+        _refuse_several_spaces(paths)
     if declared and declared.table != plain_values(declared.space):
         table, remapped = regrouped(declared.table, declared.space, given or declared.space)
         codec = Codec("ids", given or declared.space, table, remapped)
@@ -105,6 +109,26 @@ def find_encoding(
         if all(v in source.ids for v in union(scans)) and any(regroups[v] != v for v in union(scans)):
             notes.append(f"label maps taken to hold the ids of '{space.name}', which could be those of '{source.name}'")
     return LabelEncoding(space, codec, _by_path(scans), tuple(notes), (*warned, *doubts(codec, scans)))
+
+
+def _refuse_several_spaces(paths: Sequence[Path]) -> None:
+    """Raises DataError for label maps of several folders whose class files or descriptions give an id two names."""
+
+    @cache
+    def told(folder: Path) -> LabelSpace | None:
+        declared = read_description([folder])
+        return declared.space if declared else class_file_space([folder])
+
+    names: dict[int, tuple[str, Path]] = {}
+    for folder in dict.fromkeys(path.parent for path in paths):
+        space = told(folder) or told(folder.parent)
+        for c in space.classes if space and is_named(space) else ():
+            name, there = names.setdefault(c.id, (c.name, folder))
+            if plain_name(name) != plain_name(c.name):
+                raise DataError(
+                    f"{there} and {folder}: label maps of two label spaces: {c.id} is {name} in the first and {c.name} "
+                    "in the second; give them one at a time, or both their classes with --classes"
+                )
 
 
 def _refuse_other_classes(given: LabelSpace, declared: Declared) -> None:

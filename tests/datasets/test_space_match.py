@@ -14,7 +14,7 @@ from PIL import Image
 from surgaug import phantom
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.space_match import Reference, bring, of_model, statistics_of
-from surgaug.errors import ModelError
+from surgaug.errors import DataError, ModelError
 from surgaug.labels.builtin_spaces import builtin_spaces, load_space
 from surgaug.labels.codec import Codec
 from surgaug.labels.label_space import LabelClass, LabelSpace
@@ -145,6 +145,15 @@ def test_only_classes_that_occur_need_a_counterpart(tmp_path):
     written(tmp_path, [np.eye(4) * 2])
     with pytest.raises(ModelError, match=r"2 \(Lens\) in scene_0\.png"):
         bring(open_masks(tmp_path), reference(mine), Silent())
+
+
+def test_folders_that_give_an_id_two_names_are_not_opened_together(tmp_path):
+    a = written(tmp_path / "a" / "masks", [np.eye(4)], {"Iris": 0, "Pupil": 1})
+    b = written(tmp_path / "b" / "masks", [np.eye(4)], {"Pupil": 0, "Iris": 1}, name="other_{}")
+    with pytest.raises(DataError, match=r"a/masks and .*b/masks: .* 0 is Iris in the first and Pupil in the second"):
+        open_masks([a, b])
+    (b / "classes.json").write_text(json.dumps({"iris": 0, "Pupil": 1}))
+    assert len(open_masks([a, b])) == 2
 
 
 def test_an_ignore_value_never_becomes_a_class(tmp_path):
