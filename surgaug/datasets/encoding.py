@@ -13,15 +13,17 @@ import numpy as np
 from surgaug.datasets.item import Item
 from surgaug.datasets.stored_ids import Declared, plain_values, read_description
 from surgaug.errors import DataError
+from surgaug.io.images import LOSSY
 from surgaug.labels.builtin_spaces import load_space, remap_of
 from surgaug.labels.class_roles import LOOKED_AT, with_kinds
 from surgaug.labels.codec import Codec, DrawnCodec, regrouped
-from surgaug.labels.codec_detection import detect_codec, doubts, union
+from surgaug.labels.codec_detection import detect_codec, find_doubts, union
 from surgaug.labels.codecs.polygons import PolygonCodec, space_of_titles, titles_in
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
 from surgaug.labels.space_detection import cadis_named, class_file_space, detect_space, holds_cadis_ids
 from surgaug.labels.space_match import is_named, plain_name
+from surgaug.labels.stored_values import find_reading, refuse_contradicting_palettes
 from surgaug.runtime.feedback import Feedback, Silent
 
 
@@ -63,10 +65,11 @@ def find_encoding(
         _refuse_several_spaces(paths)
     if declared and declared.table != plain_values(declared.space):
         table, remapped = regrouped(declared.table, declared.space, given or declared.space)
-        codec = Codec("ids", given or declared.space, table, remapped)
-        return LabelEncoding(codec.space, codec, _by_path(scan_files(paths, feedback)))
+        return _of_numbers(Codec("ids", given or declared.space, table, remapped), scan_files(paths, feedback))
     if roots and layout and hasattr(layout, "codec") and (own := layout.codec(roots[0], items, given)):
-        return LabelEncoding(own.space, own, _by_path(scan_files(paths, feedback, getattr(own, "scan", None))))
+        if isinstance(own, Codec):
+            return _of_numbers(own, scan_files(paths, feedback))
+        return LabelEncoding(own.space, own, _by_path(scan_files(paths, feedback, own.scan)))
     if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
         space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
         drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)
@@ -108,7 +111,17 @@ def find_encoding(
         source, regroups = remap
         if all(v in source.ids for v in union(scans)) and any(regroups[v] != v for v in union(scans)):
             notes.append(f"label maps taken to hold the ids of '{space.name}', which could be those of '{source.name}'")
-    return LabelEncoding(space, codec, _by_path(scans), tuple(notes), (*warned, *doubts(codec, scans)))
+    return LabelEncoding(space, codec, _by_path(scans), tuple(notes), (*warned, *find_doubts(codec, scans)))
+
+
+def _of_numbers(codec: Codec, scans: Sequence[Scan]) -> LabelEncoding:
+    """Files known to hold the numbers of the codec's table, whatever program saved them last; lossy ones hold none."""
+    scans = [replace(s, counts=None, problem=f"{s.path}: {LOSSY}") if s.lossy else s for s in scans]
+    good = [s for s in scans if s.counts]
+    reading = find_reading(good, set(codec.table))
+    refuse_contradicting_palettes(reading.of_scan(s) for s in good)
+    codec = replace(codec, reading=reading)
+    return LabelEncoding(codec.space, codec, _by_path(scans), doubts=tuple(find_doubts(codec, good)))
 
 
 def _refuse_several_spaces(paths: Sequence[Path]) -> None:

@@ -24,6 +24,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 ARRAY_SUFFIXES = (".npy", ".npz")  # NumPy's, of label maps alone
 # PIL's own warning level; a file may claim any size in a few bytes (a "decompression bomb").
 MAX_PIXELS = 89_478_485
+LOSSY = "lossy (JPEG, WebP), so that its numbers need not be those that were saved; save label maps as PNG"
 # PIL stretches grey files of few bits to 0..255; the ids are got back by division.
 _STRETCH = {2: 85, 4: 17}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -82,6 +83,19 @@ def read_raw(path: Path) -> Raw:
         array = _whole(array, path)
     stretch = _STRETCH.get(stored.bits, 1) if channels == 1 and palette is None else 1
     return Raw(array // stretch if stretch > 1 else array, color, stored.lossy, palette, stored.bits, channels)
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """The numbers [H, W] of a label file that is known to hold such: uint8 or uint16, the indices of palette files.
+
+    Raises DataError as `read_raw` does, and for colours and lossy files, which hold none.
+    """
+    raw = read_raw(path)
+    if raw.color:
+        raise DataError(f"{path}: the channels differ, where numbers are expected; save it with a single channel")
+    if raw.lossy:
+        raise DataError(f"{path}: {LOSSY}")
+    return raw.values
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -13,6 +13,7 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
 from surgaug.labels.stored_values import (
     AS_STORED,
+    DOUBTFUL_RAMPS,
     WHITES,
     ValueReading,
     color_text,
@@ -79,10 +80,10 @@ def detect_codec(
     return Codec("ids", space, {i: i for i in known}, reading=reading)
 
 
-def doubts(codec: Codec, scans: Iterable[Scan]) -> list[str]:
+def find_doubts(codec: Codec, scans: Iterable[Scan]) -> list[str]:
     """What makes these files' labels doubtful though they are read: warnings that name the file with the most."""
     good = [codec.reading.of_scan(s) for s in scans if s.counts]
-    if codec.encoding != "ids" or not texture(good).has_ramps:
+    if codec.encoding != "ids" or texture(good).ramp_share < DOUBTFUL_RAMPS:
         return []
     most = max(good, key=lambda s: s.ramps)
     ramps, steps = sum(s.ramps for s in good), sum(s.steps for s in good)

@@ -22,6 +22,7 @@ WHITES = (255, 65535)
 # Of edges, the share at which a value lies between its two neighbours': at most 0.005 in ten data sets of ids (0.035 in
 # a single map), from 0.19 on in masks that were resized with interpolation or saved as JPEG.
 _MOST_RAMPS = 0.15
+DOUBTFUL_RAMPS = 0.08
 _FEWEST_STEPS = 30
 # In label maps most pixels lie within an area of one value; below this share they are noise, which has no edges.
 _LEAST_FLAT = 0.3
@@ -135,16 +136,16 @@ class Texture:
         return sorted(self.pixels.keys() - set(self.areas))
 
     @property
-    def has_ramps(self) -> bool:
-        """Whether values at edges lie between those beside them, as interpolation leaves it."""
+    def ramp_share(self) -> float:
+        """Of pixels at edges, the share with a value between those beside them; 0 where there are too few to tell."""
         enough = sum(self.flat.values()) >= _LEAST_FLAT * sum(self.pixels.values())
-        return enough and self.steps >= _FEWEST_STEPS and self.ramps >= _MOST_RAMPS * self.steps
+        return self.ramps / self.steps if enough and self.steps >= _FEWEST_STEPS else 0.0
 
     @property
     def is_soft(self) -> bool:
-        """Whether there are values that nobody drew: `has_ramps`, or visible greys with other values at their edges."""
+        """Whether there are values that nobody drew: at most edges, or, about visible greys, at any."""
         groups = self._groups
-        if self.has_ramps:
+        if self.ramp_share >= _MOST_RAMPS:
             return True
         if len(groups) < 2 or any(b[0] - a[-1] < _VISIBLE for a, b in pairwise(groups)):
             return False

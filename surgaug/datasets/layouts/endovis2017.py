@@ -16,7 +16,7 @@ import numpy as np
 from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import files_by_stem, natural, pair
 from surgaug.errors import DataError
-from surgaug.io.images import read_raw
+from surgaug.io.images import read_numbers
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import LabelSpace
@@ -67,7 +67,7 @@ class ToolsCodec(DrawnCodec):
             file = folder / path.name
             if not file.is_file():
                 continue
-            values = read_raw(file).values
+            values = read_numbers(file)
             merged = np.zeros(values.shape, np.uint8) if merged is None else merged
             if values.shape != merged.shape:
                 raise DataError(f"{file}: of another size than the other tools' files of this frame")

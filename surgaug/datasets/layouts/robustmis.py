@@ -15,7 +15,7 @@ import numpy as np
 from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import natural
 from surgaug.errors import DataError
-from surgaug.io.images import image_size, read_raw
+from surgaug.io.images import image_size, read_numbers
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import LabelSpace
@@ -70,7 +70,4 @@ class InstancesCodec(DrawnCodec):
         """Ids uint8 [H, W]. Raises DataError for a file that cannot be read, or that is coloured."""
         if path.name == IMAGE:
             return np.zeros(image_size(path), np.uint8)
-        raw = read_raw(path)
-        if raw.color:
-            raise DataError(f"{path}: the channels differ; a mask of instances holds their numbers")
-        return (raw.values > 0).astype(np.uint8)
+        return (read_numbers(path) > 0).astype(np.uint8)
