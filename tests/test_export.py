@@ -234,3 +234,18 @@ def test_classes_must_be_the_same(real: Path, tmp_path: Path) -> None:
     write_text(synth / "dataset.json", json.dumps({"label_space": load_space("cataract1k").to_dict()}))
     with pytest.raises(DataError, match="in the label space 'cataract1k'"):
         export(ExportConfig(real, tmp_path / "out", (synth,)))
+
+
+def test_a_frame_that_exif_turns_is_written_turned(tmp_path: Path) -> None:
+    """A copy with the tag would lie beside the label map that it does not fit, for all programs that know no EXIF."""
+    shown = np.zeros((24, 40, 3), np.uint8)
+    shown[4:12, 4:14] = 200
+    (tmp_path / "in" / "images").mkdir(parents=True)
+    (tmp_path / "in" / "labels").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(shown[::-1, ::-1].copy()).save(tmp_path / "in" / "images" / "a.png", exif=exif)
+    write_png(tmp_path / "in" / "labels" / "a.png", (shown[..., 0] > 0).astype(np.uint8))
+    export(ExportConfig(data=tmp_path / "in", out=tmp_path / "out"))
+    with Image.open(next((tmp_path / "out").rglob("images/**/*.png"))) as image:
+        assert np.array_equal(np.asarray(image), shown) and 0x0112 not in image.getexif()

@@ -20,6 +20,7 @@ from surgaug.errors import DataError, UsageError
 from surgaug.export.choice import Pair, choose
 from surgaug.io.atomic import write_bytes, write_png, write_text
 from surgaug.io.file_names import same_file
+from surgaug.io.images import stored_size
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import Row, part_path, to_line
 from surgaug.io.output_folder import write_description
@@ -160,8 +161,9 @@ def _write_pair(target: DatasetWriter, pair: Pair) -> None:
 
 
 def _is_rgb_png(path: Path) -> bool:
+    """Whether a file is what would be written of it: one that EXIF turns is not, since few programs turn it."""
     with Image.open(path) as image:
-        return image.format == "PNG" and image.mode == "RGB"
+        return image.format == "PNG" and image.mode == "RGB" and stored_size(path)[1] == 1
 
 
 def _row(target: DatasetWriter, pair: Pair) -> Row:

@@ -11,6 +11,7 @@ from surgaug.datasets.dataset import open_masks
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
+from surgaug.io.images import image_size
 from surgaug.io.manifest import is_there, read_rows
 from surgaug.labels.class_file import read_class_file
 from surgaug.labels.codecs.coco import objects_of, read_coco
@@ -29,7 +30,8 @@ def inspect_image(path: Path, classes: str) -> Report:
     report = Report(path, "image" if _is_photograph(scan) and classes == "auto" else "label map")
     with Image.open(path) as image:
         report.add("format", f"{image.format}, mode {image.mode}")
-        report.add("size", f"{image.height}x{image.width}")
+    height, width = image_size(path)
+    report.add("size", f"{height}x{width}")
     if report.kind == "image":
         return report
     try:
