@@ -113,7 +113,7 @@ def _meet(group: ProcessGroup, feedback: Feedback) -> Any:
 
     torch's own rendezvous waits for half an hour or for ever, and Ctrl-C does not end it.
     """
-    import torch.distributed as dist
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]  # public, but not declared so
 
     address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT", "")
     told = f"RANK={group.rank} and WORLD_SIZE={group.size}"
@@ -129,9 +129,9 @@ def _meet(group: ProcessGroup, feedback: Feedback) -> Any:
         try:
             if store is None:
                 limit = timedelta(seconds=_TRY_SECONDS)
-                found = dist.TCPStore(address, int(port), None, is_host, limit, wait_for_workers=False)
+                found = TCPStore(address, int(port), None, is_host, limit, wait_for_workers=False)
                 found.set_timeout(timedelta(minutes=30))
-                store = dist.PrefixStore(f"surgaug/{run}/{restarts}", found)
+                store = PrefixStore(f"surgaug/{run}/{restarts}", found)
                 store.set(f"here-{group.rank}", "yes")
             missing = [rank for rank in missing if not store.check([f"here-{rank}"])]
             reason = f"{len(missing)} of {group.size} processes did not come"
