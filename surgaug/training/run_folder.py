@@ -25,8 +25,8 @@ import torch
 from torch import nn
 
 from surgaug.errors import ModelError, UsageError
-from surgaug.io.atomic import atomic_write, clean_leftovers, write_text
-from surgaug.io.output_folder import differences
+from surgaug.io import output_folder
+from surgaug.io.atomic import atomic_write, write_text
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import MODEL_FILES, save_model
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
@@ -104,20 +104,19 @@ def find_run(run: Path, config: TrainConfig, resume: bool) -> bool:
     nothing to go on with. ModelError: its files are damaged.
     """
     names = {p.name for p in run.iterdir() if not p.name.startswith(".")} if run.is_dir() else set()
-    if not names & {STATE, *MODEL_FILES}:
-        if resume:
-            raise UsageError(f"--resume: {run} holds no run to resume; leave --resume out to start one")
-        if names and not (names <= UNTRAINED and _is_ours(run / CONFIG)):
-            raise UsageError(f"--out {run}: the folder is not empty and holds no run of surgaug; name another")
+    trained = bool(names & {STATE, *MODEL_FILES})
+    if resume and not trained:
+        raise UsageError(f"--resume: {run} holds no run to resume; leave --resume out to start one")
+    output_folder.refuse_strangers(run / CONFIG, "run of surgaug", UsageError, "name another with --out")
+    old = output_folder.read_description(run / CONFIG)
+    if not trained:
+        if names and not (names <= UNTRAINED and old.keys() >= {"network", "validate_frames"}):
+            raise UsageError(f"{run}: the folder is not empty and holds no run of surgaug; name another with --out")
         return False
-    try:
-        old = json.loads((run / CONFIG).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"--out {run}: the folder is not empty and holds no run of surgaug; name another") from None
-    except ValueError as e:
-        raise ModelError(f"{run / CONFIG}: damaged ({e}); delete {run} to start again") from None
+    if not old:
+        raise ModelError(f"{run / CONFIG}: damaged; delete {run} to start again")
     now = json.loads(json.dumps(to_dict(config)))
-    if lines := differences(completed(old, config), now, free=FREE_ON_RESUME):
+    if lines := output_folder.differences(completed(old, config), now, free=FREE_ON_RESUME):
         raise UsageError(
             f"{run} holds a run with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or name another folder with --out"
@@ -129,14 +128,7 @@ def find_run(run: Path, config: TrainConfig, resume: bool) -> bool:
 
 def read_run(run: Path) -> dict[str, Any]:
     """The state to go on from, with the run's "status" beside it."""
-    return load_state(run / STATE) | {"status": _read_status(run).get("status")}
-
-
-def _is_ours(config: Path) -> bool:
-    try:
-        return json.loads(config.read_text(encoding="utf-8")).keys() >= {"network", "validate_frames"}
-    except (OSError, ValueError, AttributeError):
-        return False
+    return load_state(run / STATE) | {"status": output_folder.read_description(run / STATUS).get("status")}
 
 
 def completed(old: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
@@ -184,10 +176,7 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
 def claim(run: Path, config: TrainConfig, digests: Digests, position: Position, left_out: Sequence[str] = ()) -> None:
     """Make the folder this run's: configuration, digests of its frames and what was left out of them, status; leftovers
     of killed runs go."""
-    (run / "samples").mkdir(parents=True, exist_ok=True)
-    for folder in (run, run / "samples"):
-        clean_leftovers(folder)
-    write_text(run / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
+    output_folder.claim(run / CONFIG, to_dict(config), [run / "samples"])
     write_text(run / DATA, json.dumps({"frames": digests} | ({"left_out": left_out} if left_out else {})) + "\n")
     write_status(run, status="running", step=position.step, minutes=position.minutes)
 
@@ -221,11 +210,4 @@ def load_state(path: Path) -> dict[str, Any]:
 
 def write_status(run: Path, **values: Any) -> None:
     """`run.json`: {"status": "running" | "stopped" | "finished", "step": ..., ...}."""
-    write_text(run / STATUS, json.dumps(values, indent=2) + "\n")
-
-
-def _read_status(run: Path) -> dict[str, Any]:
-    try:
-        return json.loads((run / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    output_folder.write_description(run / STATUS, values)
