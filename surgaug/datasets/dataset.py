@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unicodedata import normalize
@@ -169,13 +170,16 @@ def open_masks(
 def usual_size(root: Path, images: Path | None = None, labels: Path | None = None) -> tuple[int, int]:
     """(H, W) of most images of a data set, by the headers of some; images, labels: as in `open_pairs`.
 
-    DataError: no data set, or no image in it.
+    DataError: no data set, or no image in it that can be read.
     """
     layout, given = _layout(root, images, labels)
     files = [item.image for item in layouts.get(layout).read(root, **given) if item.image is not None]
-    if not files:
-        raise DataError(f"{root}: no image")
-    sizes = Counter(image_size(path) for path in files[:: -(-len(files) // _SIZES_READ)])
+    sizes: Counter[tuple[int, int]] = Counter()
+    for path in files[:: max(1, len(files) // _SIZES_READ)]:
+        with suppress(DataError):  # it is refused, or left out, when the data set is opened
+            sizes[image_size(path)] += 1
+    if not sizes:
+        raise DataError(f"{root}: no image that can be read")
     return sizes.most_common(1)[0][0]
 
 

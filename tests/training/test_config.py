@@ -105,6 +105,11 @@ def test_the_size_has_the_proportions_of_the_frames(tmp_path, hw, preset_name, s
     assert config.size == size
     assert config.out == f"runs/frames-{preset_name}-{size[0]}x{size[1]}"
     assert from_command_line(preset_name, {"data": data, "size": "32x32"}, None, []).size == (32, 32)
+    (tmp_path / "frames" / "images" / "0.png").write_bytes(b"no image")
+    (tmp_path / "frames" / "images").rename(tmp_path / "frames" / "pictures")
+    named = {"data": data, "images": "pictures", "labels": "labels"}
+    assert from_command_line(preset_name, named, None, []).size == size
+    (tmp_path / "frames" / "pictures").rename(tmp_path / "frames" / "images")
     assert from_command_line(preset_name, {"data": data}, None, ["size=32x40"]).size == (32, 40)
 
 
