@@ -33,6 +33,6 @@ def perturb(
     along = rng.uniform(-1, 1) * params.way * scene.diagonal
     dy, dx = round(along * obj.axis[0]), round(along * obj.axis[1])
     if (dy, dx) == (0, 0):
-        raise Rejected("a way of less than a pixel")
+        raise Rejected("moved by less than a pixel")
     label_map = move(scene, index, shift_matrix(dy, dx), 2 + params.way * scene.diagonal, context.bank)
     return label_map, {"classes": list(obj.class_ids), "way": round(along, 1), "dy": dy, "dx": dx}

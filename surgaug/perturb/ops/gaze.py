@@ -36,5 +36,5 @@ def perturb(
     angle, length = rng.uniform(0, 2 * np.pi), params.way * np.sqrt(rng.uniform()) * scene.discs[-1].mean_radius
     dy, dx = round(length * np.sin(angle)), round(length * np.cos(angle))
     if (dy, dx) == (0, 0):
-        raise Rejected("a way of less than a pixel")
+        raise Rejected("moved by less than a pixel")
     return move_eye(scene, shift_matrix(dy, dx)), {"dy": dy, "dx": dx}

@@ -22,5 +22,5 @@ def motion(frame: tuple[int, int], rng: np.random.Generator, params: Params) -> 
     """Everything moved by (dy, dx) pixels."""
     dy, dx = (round(v) for v in rng.uniform(-params.way, params.way, 2) * frame)
     if (dy, dx) == (0, 0):
-        raise Rejected("a way of less than a pixel")
+        raise Rejected("moved by less than a pixel")
     return shift_matrix(dy, dx), {"dy": dy, "dx": dx}

@@ -34,7 +34,7 @@ def perturb(
     # Whole pixels: the object's outline stays as it was drawn.
     displacement = (round(along * dy - across * dx), round(along * dx + across * dy))
     if displacement == (0, 0):
-        raise Rejected("a way of less than a pixel")
+        raise Rejected("moved by less than a pixel")
     limit = 1 + np.hypot(params.along, params.across) * scene.diagonal
     label_map = move(scene, index, shift_matrix(*displacement), limit, context.bank)
     return label_map, {"classes": list(obj.class_ids), "dy": displacement[0], "dx": displacement[1]}
