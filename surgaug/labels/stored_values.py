@@ -28,6 +28,8 @@ _FEWEST_STEPS = 30
 _LEAST_FLAT = 0.3
 # Classes drawn as visible greys are this far apart at least; values this near to one are traces of a lossy save.
 _VISIBLE = 16
+# They reach beyond this; below it, values with gaps between them are ids of which some are thin (36 classes of CaDIS).
+_SMALL_IDS = 48
 # Of edges, the share of faint local extremes from which on they are taken for those that a lossy save leaves.
 _LOSSY_SPECKS = 0.02
 _NEAR = 8
@@ -147,7 +149,7 @@ class Texture:
         groups = self._groups
         if self.ramp_share >= _MOST_RAMPS:
             return True
-        if len(groups) < 2 or any(b[0] - a[-1] < _VISIBLE for a, b in pairwise(groups)):
+        if len(groups) < 2 or any(b[0] - a[-1] < _VISIBLE for a, b in pairwise(groups)) or groups[-1][-1] < _SMALL_IDS:
             return False
         traces = self._traces
         return len(traces) > 1 or len([v for v in self.edges if all(v not in near for near in traces)]) >= 3
