@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -63,8 +64,16 @@ def check_names(items: Iterable[Item]) -> None:
                 raise DataError(f"{text!r}: the name has line ends, or is not UTF-8; rename the file")
 
 
+def can_be_a_path(name: str) -> bool:
+    """Whether a system can be asked for it: no zero bytes, no part above 255 bytes."""
+    parts = name.replace("\\", "/").split("/")
+    return "\0" not in name and len(name) < 2048 and all(len(os.fsencode(part)) < 256 for part in parts)
+
+
 def inside(folder: Path, name: str, told_by: Path) -> Path:
     """`folder / name`, for a name that the file `told_by` gives. Raises DataError when it leads out of the folder."""
+    if not can_be_a_path(name):
+        raise DataError(f"{told_by}: {name[:60]!r} can be no file name; correct it")
     for kind in (PurePosixPath, PureWindowsPath):
         if kind(name).is_absolute() or kind(name).drive or ".." in kind(name).parts:
             raise DataError(f"{told_by}: the file name {name!r} leads out of the data set; correct it")

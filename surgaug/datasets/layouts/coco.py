@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as pycoco
 
-from surgaug.datasets.item import Item, WrittenItem, inside
+from surgaug.datasets.item import Item, WrittenItem, can_be_a_path, inside
 from surgaug.datasets.pairing import natural, not_named
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
@@ -252,7 +252,7 @@ def _image(root: Path, path: Path, file_name: str) -> Path | None:
     split = re.sub(r"^(instances|panoptic)_", "", path.stem)
     name = Path(file_name).name
     names = [file_name, name]
-    if _ON_A_SERVER.search(file_name):
+    if _ON_A_SERVER.search(file_name) and can_be_a_path(file_name):
         names = [name, re.sub(r"^[0-9a-f]{8}-", "", name)]
     else:
         inside(root, file_name, path)

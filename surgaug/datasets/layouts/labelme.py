@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
-from surgaug.datasets.item import Item
+from surgaug.datasets.item import Item, can_be_a_path
 from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder, natural, not_named
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file, read_raw
@@ -145,7 +145,7 @@ def _named_in(path: Path) -> str:
 
 
 def _there(path: Path) -> Path | None:
-    return path if path.is_file() else None
+    return path if can_be_a_path(path.name) and path.is_file() else None
 
 
 def _names_in(path: Path) -> tuple[str, ...]:

@@ -72,6 +72,8 @@ def listed_splits(root: Path) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{listing}: cannot be read ({error})") from error
         for line in filter(None, map(str.strip, lines)):
+            if "\0" in line or max(map(len, line.encode("utf-8", "replace").split(b"/"))) > 255 or len(line) > 2048:
+                raise DataError(f"{listing}: {line[:60]!r} can be no file name; correct it")
             found[_within(root, line.replace("\\", "/"))] = split
     return found
 
