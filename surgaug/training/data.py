@@ -146,7 +146,7 @@ def digests(data: TrainingData, feedback: Feedback) -> Digests:
     items = {item.name: (data.frames.paired, i) for i, item in enumerate(data.frames.paired.items)}
     if data.val is not data.frames:  # of --val, where names may be the same
         items |= {f"val/{item.name}": (data.val.paired, i) for i, item in enumerate(data.val.paired.items)}
-    found = in_threads(_digest, list(items.values()), feedback=feedback, title="comparing frames")
+    found = in_threads(_digest, list(items.values()), feedback=feedback, title="digests of frames")
     return dict(zip(items, found, strict=True))
 
 
