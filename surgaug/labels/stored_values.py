@@ -80,8 +80,8 @@ def find_reading(scans: Sequence[Scan], known: set[int] | None) -> ValueReading:
     """How the numbers of scanned files are meant. known: the values that may occur, if these are known.
 
     Palettes that are grey throughout stand for their greys, unless only the indices are known values; others for their
-    indices. Samples of few or 16 bits among files of 8 stand for themselves, or for shares of white, according to which
-    of them the other files hold.
+    indices. Samples of few or 16 bits among files of 8 stand for themselves where only that is known, and for shares of
+    white where that is known, or is what the other files hold.
     Raises DataError for samples that could be both.
     """
     greys = _palettes_are_grey(scans, known)
@@ -261,19 +261,21 @@ def _scaled_depths(scans: Sequence[Scan], known: set[int] | None) -> frozenset[i
         if bits in (8, 32) or not drawn:
             continue
         shares = _shares_of_white(drawn, bits)
-        for expected in (by_depth[8], known or set()):
-            as_numbers, as_shares = drawn <= expected, shares is not None and shares <= expected
-            if as_numbers != as_shares:
-                break
-        else:
-            as_numbers, as_shares = shares is None, False
-        if as_shares:
+        if shares is None:
+            continue
+        numbers_fit, shares_fit = drawn <= (known or set()), shares <= (known or set())
+        held = (
+            shares <= by_depth[8] and not drawn <= by_depth[8]
+        )  # by the other files: 0 and 255, say, where ids are 0, 1
+        if numbers_fit and not shares_fit and not held:
+            continue
+        if (shares_fit and not numbers_fit) or (held and not shares_fit):
             scaled.add(bits)
-        elif not as_numbers and drawn != shares:
+        else:
             first = next(s for s in scans if s.bits == bits and s.channels == 1 and (s.counts or {}).keys() - {0})
             raise DataError(
                 f"{first.path}: {bits} bits a pixel among label maps of 8, so that its {_listed(drawn)} may also be "
-                f"{_listed(shares or ())} of 255; save it with 8 bits like the others"
+                f"{_listed(shares)} of 255; save it with 8 bits like the others"
             )
     return frozenset(scaled)
 
