@@ -78,6 +78,7 @@ def test_masks_of_held_out_splits_do_not_go_into_training_sets(config, masks, tm
                 (data / split / kind).mkdir(parents=True, exist_ok=True)
             (data / split / "labels" / path.name).write_bytes(path.read_bytes())
             Image.new("RGB", (32, 24)).save(data / split / "images" / path.name)
+    (tmp_path / "classes.json").rename(data / "classes.json")
     config = replace(config, masks=data, layout="mmseg")
     with pytest.raises(UsageError, match=r"3 of 5 label maps are of the validation or test split.*add --split train"):
         synthesize(config)
