@@ -102,10 +102,12 @@ def read_image(path: Path) -> np.ndarray:
     """A frame as RGB uint8 [H, W, 3], turned as its EXIF orientation says; grey and palette files are converted, alpha
     is dropped.
 
-    Raises DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, more than 8 bits.
+    Raises DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, more than 8 bits that say more
+    than 8 would.
     """
     with _opened(path) as (image, stored):
-        _refuse_deep(stored, path)
+        if stored.bits > 8:
+            return np.ascontiguousarray(_turned(_deep_frame(path, stored), image))
         _load(image, path)
         try:
             array = np.array(image if image.mode == "RGB" else image.convert("RGB"))
@@ -120,7 +122,8 @@ def check_image(path: Path) -> tuple[int, int]:
     PNG: the checksum of every chunk; JPEG: decoded at an eighth of the size; others: decoded. Raises DataError.
     """
     with _opened(path) as (image, stored):
-        _refuse_deep(stored, path)
+        if stored.bits > 8:
+            return read_image(path).shape[:2]
         hw, turn = _stored_size(image, path)
         if image.format == "JPEG":
             image.draft(None, (image.width // 8 or 1, image.height // 8 or 1))
@@ -216,12 +219,16 @@ def _turned(array: np.ndarray, image: Image.Image) -> np.ndarray:
     return TURNS.get(orientation(image), lambda a: a)(array)
 
 
-def _refuse_deep(stored: Stored, path: Path) -> None:
-    if stored.bits > 8:
+def _deep_frame(path: Path, stored: Stored) -> np.ndarray:
+    """RGB uint8 of a frame of 16 bits that are 8 bits stretched (v * 257); how many are in use is open in any other."""
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if stored.bits == 16 else None
+    if found is None or found.dtype != np.uint16 or (found % 257).any():
         raise DataError(
             f"{path}: {stored.bits} bits a channel, of which any number may be in use (10, 12, 16); save frames with "
             "8 bits a channel"
         )
+    eight = (found // 257).astype(np.uint8)
+    return np.stack([eight] * 3, axis=-1) if eight.ndim == 2 else eight[..., [2, 1, 0]]
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:

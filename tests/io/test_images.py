@@ -295,3 +295,16 @@ def test_lossless_webp_that_was_transparent_throughout_is_refused(tmp_path: Path
     Image.fromarray(np.dstack([IDS, IDS, IDS, np.zeros_like(IDS)])).save(tmp_path / "a.webp", lossless=True)
     with pytest.raises(DataError, match=r"a\.webp: transparent throughout"):
         read_raw(tmp_path / "a.webp")
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_eight_bits_stretched_to_sixteen_are_the_eight_bits(tmp_path, grey):
+    image = np.random.default_rng(0).integers(0, 256, (9, 14) if grey else (9, 14, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image.astype(np.uint16) * 257)
+    expected = np.stack([image] * 3, -1) if grey else image[..., ::-1]
+    assert np.array_equal(read_image(tmp_path / "a.png"), expected)
+    assert check_image(tmp_path / "a.png") == (9, 14)
+    cv2.imwrite(str(tmp_path / "b.png"), image.astype(np.uint16) * 4)  # 10 bits in use
+    for read in (read_image, check_image):
+        with pytest.raises(DataError, match="16 bits"):
+            read(tmp_path / "b.png")
