@@ -7,6 +7,7 @@
 # The same with GNU parallel, which spreads over machines with --sshlogin:
 #
 #   seq 4 | parallel surgaug synthesize --masks MASKS --model MODEL --n 1000 --out OUT --shard {}/4
+# CLASSES: the label space of MASKS where nothing beside them says it (see surgaug synthesize --help).
 set -euo pipefail
 
 masks=${1:?usage: $0 MASKS MODEL [OUT] [SHARDS]}
@@ -15,7 +16,8 @@ out=${3:-synthetic}
 shards=${4:-2}
 
 for shard in $(seq "$shards"); do
-  surgaug synthesize --masks "$masks" --model "$model" --n "${N:-1000}" --out "$out" --shard "$shard/$shards" >/dev/null &
+  surgaug synthesize --masks "$masks" --model "$model" ${CLASSES:+--classes "$CLASSES"} --n "${N:-1000}" \
+    --out "$out" --shard "$shard/$shards" >/dev/null &
   jobs[shard]=$!
 done
 for job in "${jobs[@]}"; do

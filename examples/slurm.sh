@@ -5,7 +5,8 @@
 #
 # The last task to finish joins the manifest. A task that dies, or is stopped at its time limit, is done by submitting
 # the same line again: the others find their images there and end at once. With several GPUs on a node, --gpus-per-task
-# says how many, and torchrun shares a task's shard between them.
+# says how many, and torchrun shares a task's shard between them. CLASSES: the label space of MASKS where nothing beside
+# them says it.
 #SBATCH --job-name=surgaug
 #SBATCH --cpus-per-task=4
 #SBATCH --time=04:00:00
@@ -24,6 +25,7 @@ if [[ $gpus =~ ^[0-9]+$ ]] && ((gpus > 1)); then
   launch=(torchrun --standalone --nproc-per-node "$gpus" -m -- surgaug)
 fi
 # In the background, so that the shell passes SIGTERM on two minutes before the limit: the batch in hand is finished.
-"${launch[@]}" synthesize --masks "$masks" --model "$model" --n "${N:-5000}" --out "$out" --shard "$shard" >/dev/null &
+"${launch[@]}" synthesize --masks "$masks" --model "$model" ${CLASSES:+--classes "$CLASSES"} --n "${N:-5000}" \
+  --out "$out" --shard "$shard" >/dev/null &
 trap 'kill -TERM $!' TERM
 wait $! || wait $!

@@ -54,7 +54,7 @@ def test_pipeline_then_shards(folder):
     score = json.loads((folder / "all" / "score.json").read_text())
     assert score["rows"][0]["images"] == 6
 
-    done = script(folder, "shards.sh", "val", "all/run", "sharded", "2", N="5")
+    done = script(folder, "shards.sh", "val", "all/run", "sharded", "2", N="5", CLASSES="cadis")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "sharded/manifest.jsonl"
     rows = [json.loads(line) for line in (folder / "sharded" / "manifest.jsonl").read_text().splitlines()]
@@ -63,7 +63,7 @@ def test_pipeline_then_shards(folder):
 
     for task in ("1", "2"):
         array = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2"}
-        done = script(folder, "slurm.sh", "val", "all/run", "array", N="5", **array)
+        done = script(folder, "slurm.sh", "val", "all/run", "array", N="5", CLASSES="cadis", **array)
         assert done.returncode == 0, done.stderr
     assert (folder / "array" / "manifest.jsonl").read_text() == (folder / "sharded" / "manifest.jsonl").read_text()
 

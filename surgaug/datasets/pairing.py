@@ -214,7 +214,7 @@ def _refuse_open_choice(
             names = f"{labels[one[stem]].name} and {labels[two[stem]].name}"
             raise DataError(f"{images[stem]}: {names} could both be its label map; move one kind to another folder")
     images_of = {label: image for image, label in one.items()}
-    for stem, label in two.items():
+    for stem, label in sorted(two.items(), key=lambda pair: natural(pair[0])):
         if images_of.get(label, stem) != stem:
             names = f"{images[images_of[label]].name} and {images[stem].name}"
             raise DataError(f"{labels[label]}: {names} could both be its image; move one kind to another folder")

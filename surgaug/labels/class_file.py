@@ -21,8 +21,8 @@ _LABELMAP = ".txt"  # CVAT's: a line `name:r,g,b:parts:actions` for each class
 CLASS_FILES = ("classes.json", "classes.toml", "classes.csv", "class_dict.csv", "labelmap.txt", "_classes.csv")
 _SHARED_NAMES = ("labelmap.txt", "_classes.csv")
 KINDS = ("anatomy", "instrument", "other")
-# Tables and manifests go wrong with line ends and with what is not Unicode.
-_UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+# What no file can hold: NUL, and what is not Unicode. Line ends are odd in a name, but text.
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 # The names that columns and keys go by in the wild, among them those of CaDIS's classes.csv (Index, Class).
 _ALIASES = {
     "id": ("id", "index", "value", "label_id", "classid", "class_id", "pixel value", "pixel_value"),
@@ -92,7 +92,7 @@ def label_space(parsed: Any, name: str, *, where: str) -> LabelSpace:
     if isinstance(parsed, Mapping) and isinstance(parsed.get("classes"), (Mapping, list)):
         name, ignore, parsed = str(parsed.get("name", name)), parsed.get("ignore"), parsed["classes"]
         if _UNFIT.search(name):
-            raise DataError(f"{where}: the name {name!r} is no line of text")
+            raise DataError(f"{where}: the name {name!r} is no text")
     rows = list(_rows(parsed, where))
     if not rows:
         raise DataError(f"{where}: names no class")
@@ -171,7 +171,7 @@ def _label_class(row: Mapping[str, Any], where: str) -> LabelClass:
     if not name:
         raise DataError(f"{where}: the name of id {class_id} is empty")
     if not isinstance(row["name"], (str, int, float)) or _UNFIT.search(name):
-        raise DataError(f"{where}: the name {row['name']!r} of id {class_id} is no line of text")
+        raise DataError(f"{where}: the name {row['name']!r} of id {class_id} is no text")
     return LabelClass(
         class_id,
         name,

@@ -68,8 +68,8 @@ def lines(frames, model_file):
         return {
             "train": ["train", "--data", data, "--classes", "cadis", "--out", str(out), "--size", "16x28",
                       "--batch", "2", "--steps", "4", "--device", "cpu", *TINY],
-            "synthesize": ["synthesize", "--masks", masks, "--model", str(model_file), "--out", str(out), "--n", "60",
-                           "--steps", "2", "--batch", "4", "--device", "cpu"],
+            "synthesize": ["synthesize", "--masks", masks, "--classes", "cadis", "--model", str(model_file),
+                           "--out", str(out), "--n", "60", "--steps", "2", "--batch", "4", "--device", "cpu"],
             "augment-masks": ["augment-masks", "--masks", masks, "--classes", "cadis", "--out", str(out), "--n", "60",
                               "--workers", "1"],
             "export": ["export", "--data", data, "--classes", "cadis", "--layout", "hf", "--out", str(out)],

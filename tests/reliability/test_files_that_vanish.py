@@ -29,7 +29,7 @@ def data(frames, tmp_path):
 
 def jobs(data, model_file, out):
     """The two commands that read masks as they go."""
-    painting = SynthesizeConfig(data / "labels", 30, model_file, out, batch=2, steps=1, device="cpu")
+    painting = SynthesizeConfig(data / "labels", 30, model_file, out, classes="cadis", batch=2, steps=1, device="cpu")
     perturbing = configure(data / "labels", out, "", None, None, None, {"n": 30, "workers": 1, "classes": "cadis"})
     return {"synthesize": (synthesize, painting), "augment-masks": (augment_masks, perturbing)}
 

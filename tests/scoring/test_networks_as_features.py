@@ -166,7 +166,7 @@ def test_a_network_of_ones_own_judges(folders, resnet):
     assert measure.value == pytest.approx(frechet_distance(*map(extract, images)), rel=1e-3)
     assert report.features["resnet18"]["weights"] == str(path)
     look = next(v for v in report.rows[0].verdicts if v.question == "Do they look real?")
-    assert "FD (resnet18)" in look.text
+    assert "resnet18" in look.text
     assert any("FD (resnet18) of 10 images (fewer than 512)" in note for note in report.rows[0].notes)
 
 
