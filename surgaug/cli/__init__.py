@@ -53,6 +53,9 @@ def main() -> None:
     except KeyboardInterrupt:  # a second one, while the first was being answered
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = _interrupted(argv)
+    # CPython notes a KeyboardInterrupt inside an `exec` of text (importing a dataclass does that), caught or not, and
+    # then ends by SIGINT whatever the exit code is. Another `exec` takes the note back.
+    exec("pass")
     sys.exit(code)
 
 
