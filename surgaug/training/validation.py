@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -104,8 +105,11 @@ class Validation:
             steps = min(self.steps, self.schedule.timesteps)
             levels = self.schedule.sampling_levels(steps, self.spacing)
 
+            calls = itertools.count(1)
+
             def shown(x_t: Tensor, alpha_bar: float) -> Tensor:
-                bar.advance(n / steps)
+                call = next(calls)
+                bar.advance(n * call // steps - n * (call - 1) // steps)  # whole frames, n of them in all
                 return denoise(x_t, alpha_bar)
 
             return to_images(get(self.sampler)(shown, eps, levels, lambda step: eps))
