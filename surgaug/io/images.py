@@ -221,14 +221,14 @@ def _turned(array: np.ndarray, image: Image.Image) -> np.ndarray:
 
 def _deep_frame(path: Path, stored: Stored) -> np.ndarray:
     """RGB uint8 of a frame of 16 bits that are 8 bits stretched (v * 257); how many are in use is open in any other."""
-    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if stored.bits == 16 else None
+    found = _deep_pixels(path) if stored.bits == 16 else None
     if found is None or found.dtype != np.uint16 or (found % 257).any():
         raise DataError(
             f"{path}: {stored.bits} bits a channel, of which any number may be in use (10, 12, 16); save frames with "
             "8 bits a channel"
         )
     eight = (found // 257).astype(np.uint8)
-    return np.stack([eight] * 3, axis=-1) if eight.ndim == 2 else eight[..., [2, 1, 0]]
+    return np.stack([eight] * 3, axis=-1) if eight.ndim == 2 else eight[..., :3]
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
@@ -254,11 +254,17 @@ def _palette(image: Image.Image) -> np.ndarray | None:
 
 
 def _deep_color(path: Path) -> np.ndarray:
-    """Channels of 16 bits each (grey thrice), of which PIL would keep 8: red, green, blue and, if any, alpha."""
-    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    """Channels of 16 bits each (grey thrice): red, green, blue and, if any, alpha."""
+    found = _deep_pixels(path)
     if found is None:
         raise DataError(f"{path}: cannot be read; restore or remove it")
-    return found[..., [2, 1, 0, 3][: found.shape[2]]]
+    return found
+
+
+def _deep_pixels(path: Path) -> np.ndarray | None:
+    """All bits of a file of which PIL would keep 8 in colour, red first; None where OpenCV cannot read it."""
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return found if found is None or found.ndim == 2 else found[..., [2, 1, 0, 3][: found.shape[2]]]
 
 
 def _without_alpha(array: np.ndarray, path: Path, stored: Stored, format_: str | None) -> np.ndarray:

@@ -245,11 +245,6 @@ def _checked(read: Any, parsed: Mapping[str, Any], hw: tuple[int, int], path: Pa
     return shape
 
 
-def _not_one(path: Path, error: Exception) -> DataError:
-    reason = f"{error} missing" if isinstance(error, KeyError) else str(error)
-    return DataError(f"{path}: not a Supervisely annotation, nor labelme's ({reason}); restore or remove it")
-
-
 def _title(parsed: Mapping[str, Any]) -> str:
     return str(parsed["classTitle"] if "classTitle" in parsed else parsed["label"])
 
