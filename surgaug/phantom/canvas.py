@@ -52,7 +52,7 @@ def coverage(frame: Frame, points: np.ndarray) -> tuple[Window, np.ndarray] | No
     if right <= left or bottom <= top:
         return None
     w, h = right - left, bottom - top
-    fine = 4 if frame.scale <= 200 else 2
+    fine = 4 if frame.scale <= 300 else 2
     mask = np.zeros((h * fine, w * fine), np.uint8)
     corners = (p - (left, top)) * (fine * 16) + (fine - 1) * 8
     cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 255, cv2.LINE_8, 4)

@@ -1,5 +1,4 @@
-"""The eye to pixels: iris and pupil, the light that the wet eye throws back; around it skin, the lid opening with the
-white of the eye, lashes, tapes."""
+"""The eye to pixels: iris and pupil; around it skin, the lid opening with the white of the eye, tapes."""
 
 from __future__ import annotations
 
@@ -7,6 +6,8 @@ import cv2
 import numpy as np
 
 from surgaug.phantom.canvas import Frame, Window, blurred, coverage, lay
+from surgaug.phantom.lashes import lashes
+from surgaug.phantom.noise import ridge
 from surgaug.phantom.scene import CORNEA, IRIS, PUPIL, TAPE, Scene
 from surgaug.phantom.texture import CANVAS, Textures
 from surgaug.phantom.video_style import Style
@@ -21,7 +22,9 @@ def eye(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator
     # The limbus: sclera and iris run into each other over a tenth of the radius.
     rim = 0.5 * np.array(style.iris, np.float32) + 0.3 * np.array(style.sclera, np.float32)
     view = frame.image[window]
-    view += (rim - view) * (np.float32(0.3 + 0.35 * style.limbus_soft) * np.exp(np.minimum(1 - r, 0) / 0.06))[..., None]
+    view += (rim - view) * (np.float32(0.45 + 0.35 * style.limbus_soft) * np.exp(np.minimum(1 - r, 0) / 0.07))[
+        ..., None
+    ]
 
     found = coverage(frame, scene.iris)
     if found is not None:
@@ -31,7 +34,7 @@ def eye(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator
         colour = _disk(textures.iris, dx[part], dy[part], 0.15 * np.sin(scene.seed % 1000))
         edge = np.clip((r_iris - 0.8) / 0.2, 0, 1)
         colour *= (1 - np.float32(0.5 - 0.2 * style.limbus_soft) * edge * edge)[..., None]
-        soft = np.float32(0.15 + 0.5 * style.limbus_soft) * np.exp((r_iris - 1) / 0.045)
+        soft = np.float32(0.3 + 0.5 * style.limbus_soft) * np.exp((r_iris - 1) / 0.055)
         colour += (rim * np.float32(0.9) - colour) * np.minimum(soft, 1)[..., None]
         lay(frame, inner, alpha, IRIS, colour)
 
@@ -44,20 +47,6 @@ def eye(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator
     frame.image[inner] *= (1 - shadow * np.float32(0.5 / 255))[..., None]
     dx, dy = _offsets(frame, inner, scene.pupil_centre, scene.pupil_radius)
     lay(frame, inner, alpha, PUPIL, _pupil_colour(scene, textures, rng, dx, dy))
-
-
-def wet_light(frame: Frame, scene: Scene, rng: np.random.Generator) -> None:
-    """Reflections of the microscope's lamps on the cornea, and on the tear film round the limbus."""
-    layer = np.zeros(frame.hw, np.uint8)
-    centres, axes, angles, greys = _reflections(scene, rng)
-    axes = axes * frame.scale
-    greys = 255 * greys * np.minimum(1, 4 * axes[:, 0] * np.maximum(axes[:, 1], 0.5))  # small spots are fainter
-    whole = np.rint(16 * np.concatenate([frame.pixels(centres), np.maximum(axes, 0.25)], axis=1)).astype(int).tolist()
-    for (x, y, long, short), angle, grey in zip(whole, angles.tolist(), greys.tolist(), strict=True):
-        cv2.ellipse(layer, (x, y), (long, short), angle, 0, 360, int(grey), -1, cv2.LINE_AA, 4)
-    glow = layer.astype(np.float32) * np.float32(1 / 255)
-    glow += np.float32(0.45) * blurred(glow, 0.012 * frame.scale)
-    cv2.add(frame.image, cv2.merge((glow, glow * np.float32(0.97), glow * np.float32(0.86))), dst=frame.image)
 
 
 def _box(frame: Frame, centre: tuple[float, float], radius: float) -> Window:
@@ -100,46 +89,23 @@ def _pupil_colour(
     clear = {"lens": u(0.0, 0.25), "broken": u(0.2, 0.7), "cortex": u(0.6, 0.95), "iol": u(0.85, 1.0)}[scene.phase]
     clear = np.float32(clear)
     colour = _disk(textures.lens, dx, dy, spin) * (1 - clear) + _disk(textures.reflex, dx, dy, -spin) * clear
+    pixel = 0.7 / (scene.pupil_radius * textures.scale)
     sweep = dx * np.float32(np.cos(lit)) + dy * np.float32(np.sin(lit))
     level = (1 + 0.28 * sweep) * (1 - 0.42 * np.clip((r - 0.6) / 0.4, 0, 1) ** 2)
     if scene.phase == "broken":  # grooves in the nucleus
         a = u(0, np.pi)
         for angle in (a, a + u(1.2, 1.9)):
             across = dx * np.float32(np.sin(angle)) - dy * np.float32(np.cos(angle)) + u(-0.1, 0.1)
-            level -= 0.3 * np.exp(-((across / 0.08) ** 2)) * (r < 0.75)
+            level -= 0.3 * ridge(across, 0.08, pixel) * np.clip((0.8 - r) / 0.1, 0, 1)
     elif scene.phase == "iol":  # rim of the implanted lens
         rim = np.hypot(dx - np.float32(u(-0.1, 0.1)), dy - np.float32(u(-0.1, 0.1))) - np.float32(u(0.68, 0.84))
-        level += 0.22 * np.exp(-((rim / 0.025) ** 2)) - 0.14 * np.exp(-(((rim - 0.05) / 0.04) ** 2))
+        level += 0.24 * ridge(rim, 0.025, pixel) - 0.14 * ridge(rim - 0.05, 0.04, pixel)
     elif rng.random() < 0.5:  # edge of the opened capsule
-        rim = r - np.float32(u(0.6, 0.75)) - 0.05 * sweep
-        level += 0.13 * np.exp(-((rim / 0.03) ** 2))
+        rim = r - np.float32(u(0.6, 0.75)) - 0.05 * sweep - 0.09 * dx * dy
+        level += 0.11 * ridge(rim, 0.03, pixel)
+    # Light from the fundus that passes beside the clouds, brightest at the side it comes from.
+    level += clear * np.float32(u(0.1, 0.6)) * np.exp(-(((r - 0.84) / 0.13) ** 2)) * np.clip(sweep, 0, 1) ** 2
     return colour * level[..., None]
-
-
-def _reflections(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ellipses: centres [n, 2] and half axes [n, 2] in scene units, angles [n] in degrees, brightness [n] 0..1."""
-    u, centre, radius = rng.uniform, np.array(scene.centre), scene.radius
-    reflex = np.array(scene.style.reflex_at)
-    rows, n = int(rng.integers(1, 4)), int(rng.integers(6, 16))
-    main = centre + radius * (reflex + rng.normal(0, 0.06, 2))
-    second = centre - radius * (reflex * u(0.8, 1.6)) + [0, 0.3 * radius]
-    # The wet rim: rows of short glints.
-    a = (rng.normal(1.5, 1.2, (rows, 1)) + np.arange(6) * u(0.04, 0.09, (rows, 1)))[u(0, 1, (rows, 6)) < 0.7]
-    out = radius * (np.repeat(u(0.98, 1.3, rows), 6)[: len(a)] + u(-0.02, 0.02, len(a)))
-    glints = centre + out[:, None] * np.stack([np.cos(a), np.sin(a)], axis=1)
-    return (
-        np.concatenate([main[None], main + rng.normal(0, 1, (n, 2)) * [0.014, 0.022], second[None], glints]),
-        np.concatenate(
-            [
-                u(0.008, 0.013, (1, 2)),
-                u(0.0015, 0.006, (n, 1)) * [1, 0.75],
-                u(0.008, 0.028) * np.array([[1, u(0.1, 0.35)]]),
-                u(0.003, 0.014, (len(a), 1)) * [1, u(0.12, 0.4)],
-            ]
-        ),
-        np.concatenate([u(0, 180, n + 1), u(-35, 35, 1), np.degrees(a) + 90 + u(-17, 17, len(a))]),
-        np.concatenate([[1.0], u(0.3, 1, n), u(0.4, 0.9, 1), u(0.15, 0.9, len(a))]),
-    )
 
 
 def surroundings(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator) -> None:
@@ -161,7 +127,7 @@ def surroundings(frame: Frame, scene: Scene, textures: Textures, rng: np.random.
     frame.image += (0.5 * (frame.image + sclera * np.array([1.0, 0.72, 0.7], np.float32)) - frame.image) * (
         0.75 * margin
     )[..., None]
-    _lashes(frame, scene, rng)
+    lashes(frame, scene, rng)
     near = np.clip((1 - depth) * 2, 0, 1)[..., None]
     sclera = sclera * (1 - near * _fornix(style))
     lay(frame, window, alpha, CORNEA, sclera[window])
@@ -199,25 +165,3 @@ def _warp(frame: Frame, scene: Scene, textures: Textures, canvas: np.ndarray) ->
 def _fornix(style: Style) -> np.ndarray:
     """How much darker and redder the white of the eye becomes towards the lids, float32 [3]."""
     return (0.12 + np.array([0.02, 0.3, 0.32]) * (0.3 + 0.7 * style.redness)).astype(np.float32)
-
-
-def _lashes(frame: Frame, scene: Scene, rng: np.random.Generator) -> None:
-    """Dark hairs that grow outwards from the lid margin; they stay skin in the label map."""
-    n = len(scene.opening)
-    tufts = np.repeat(np.arange(int(rng.integers(2, 6))), 11)
-    tufts = tufts[rng.random(len(tufts)) < 0.8]
-    if not len(tufts):
-        return
-    first, lean = rng.integers(n, size=6)[tufts], rng.normal(0, 0.5, 6)[tufts]
-    length = rng.uniform(0.05, 0.14, 6)[tufts] * rng.uniform(0.7, 1.2, len(tufts))
-    root = scene.opening[(first + np.arange(len(tufts)) % 11 // 2) % n] + rng.normal(0, 0.012, (len(tufts), 2))
-    angle = np.arctan2(root[:, 1] - scene.centre[1], root[:, 0] - scene.centre[0]) + lean
-    angle += rng.normal(0, 0.13, len(tufts))
-    t = np.linspace(0, 1, 5)
-    turned = angle[:, None] + rng.normal(0, 0.5, 6)[tufts, None] * t + rng.normal(0, 0.15, (len(tufts), 1)) * t
-    hairs = root[:, None] + (length[:, None] * t)[..., None] * np.stack([np.cos(turned), np.sin(turned)], axis=2)
-    layer = np.zeros(frame.hw, np.uint8)
-    points = np.round(frame.pixels(hairs) * 16).astype(np.int32)
-    grey = max(int(min(1.0, 0.006 * frame.scale) * 200), 70)
-    cv2.polylines(layer, list(points), False, grey, max(1, round(0.0026 * frame.scale)), cv2.LINE_AA, 4)
-    frame.image *= (1 - layer.astype(np.float32) * np.float32(0.8 / 255))[..., None]

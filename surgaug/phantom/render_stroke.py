@@ -1,156 +1,26 @@
-"""Strokes to pixels: instruments, hands and retractors, each with its material and its shadow.
-
-A material says how a surface looks: colour and opacity from the place on the stroke. It is a function of v (across the
-stroke, -1..1), s (along it, frame heights from its start), grain (noise of standard deviation 1) and the video's style;
-float32 arrays [n]. It returns colour [n, 3] and opacity (a number or [n]).
-"""
+"""Strokes to pixels: instruments, hands and retractors, each with its material and its shadow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from surgaug.phantom.canvas import Frame, Window, blurred, coverage
+from surgaug.phantom.materials import MATERIALS, Place, Surface
+from surgaug.phantom.noise import octaves
 from surgaug.phantom.scene import Stroke, arc_lengths, outline
-from surgaug.phantom.texture import octaves
 from surgaug.phantom.video_style import Style
 
-Surface = tuple[np.ndarray, "np.ndarray | float"]
+GRAIN = 540
+"""Cells of the finest surface noise a frame height."""
 
+FAINT, NO_NOISE = 2, np.zeros(1, np.float32)
+"""Surface noise that is halved more often than that is no longer seen."""
 
-def _bump(v: np.ndarray, at: float, width: float) -> np.ndarray:
-    t = (v - np.float32(at)) * np.float32(1 / width)
-    return np.exp(-t * t)
-
-
-def _tinted(level: np.ndarray, tint: tuple[float, float, float]) -> np.ndarray:
-    return level[:, None] * np.array(tint, np.float32)
-
-
-def _cylinder(
-    v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, base: float, shine: float, rough: float
-) -> np.ndarray:
-    """Polished rod: dark flanks, a sharp highlight along the axis on the lit side, a weaker reflection opposite."""
-    sway = np.float32(0.25) * np.sin(s * 7 + phase * 6.3)
-    level = base * (1 - 0.75 * v * v) + shine * _bump(v + 0.3 * sway, -0.32, 0.27) + 0.3 * shine * _bump(v, 0.5, 0.25)
-    return level * (1 + rough * grain) * (1 + 0.5 * sway)
-
-
-def _rod(base: float, shine: float, tint: tuple[float, float, float], rough: float = 0.06) -> Callable[..., Surface]:
-    def surface(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-        return _tinted(_cylinder(v, s, grain, phase, base, shine, rough), tint), 1.0
-
-    return surface
-
-
-def _plastic(tint: tuple[float, float, float], opacity: float = 1.0, gloss: float = 0.3) -> Callable[..., Surface]:
-    def surface(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-        level = 0.45 + 0.55 * np.sqrt(np.maximum(1 - v * v * 0.9, 0)) * (1 - 0.2 * v)
-        colour = _tinted(level * (1 + 0.02 * grain), tint) + (gloss * _bump(v, -0.35, 0.14))[:, None]
-        return colour, opacity
-
-    return surface
-
-
-def _knife_handle(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    return _plastic(style.knife_handle, 1.0, 0.16)(v, s, grain, phase, style)
-
-
-def _blade(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    """Flat steel with a ground bevel at both edges and a glint that moves along it."""
-    flat = 0.3 + 0.28 * _bump(s, 0.05 + 0.1 * phase, 0.05) + 0.1 * v
-    bevel = 0.5 * np.clip((np.abs(v) - 0.62) / 0.15, 0, 1)
-    rod = _cylinder(v, s, grain, phase, 0.34, 0.45, 0.05)
-    shank = np.clip((s - 0.2) / 0.05, 0, 1)
-    level = (flat + bevel) * (1 + 0.05 * grain) * (1 - shank) + rod * shank
-    return _tinted(level, (0.98, 0.97, 0.93)), 1.0
-
-
-def _grained(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    level = 0.46 - 0.12 * v * v + 0.3 * _bump(v, -0.55, 0.3) + 0.13 * grain * (0.6 + np.maximum(grain, 0) * 0.5)
-    level = level - 0.22 * np.clip((v - 0.7) / 0.2, 0, 1)
-    return _tinted(np.maximum(level, 0.05), (0.97, 0.95, 0.84)), 1.0
-
-
-def _ported(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    level = _cylinder(v, s, grain, phase, 0.36, 0.6, 0.04)
-    port = np.exp(-(((s - 0.028) / 0.009) ** 2) - ((v - 0.1) / 0.4) ** 2)
-    return _tinted(level * (1 - 0.85 * port), (0.96, 0.97, 0.97)), 1.0
-
-
-def _cartridge(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    """Clear plastic: bright walls, the folded lens and the plunger seen through."""
-    walls = np.clip((np.abs(v) - 0.7) / 0.2, 0, 1)
-    core = _bump(v, 0.05, 0.4) * np.clip((s - 0.1) / 0.2, 0, 1)
-    tint = np.array(style.lens_tint, np.float32)
-    level = 0.5 + 0.3 * walls + 0.25 * _bump(v, -0.4, 0.12) + 0.03 * grain
-    colour = (
-        level[:, None] * (0.4 + 0.6 * tint) * (1 - core[:, None]) + core[:, None] * tint * (0.75 + 0.2 * v)[:, None]
-    )
-    return colour, np.clip(0.5 + 0.3 * walls + 0.35 * core, 0, 1)
-
-
-def _sleeve(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    level = 0.5 + 0.3 * np.sqrt(np.maximum(1 - v * v, 0)) + 0.3 * _bump(v, -0.4, 0.18) + 0.03 * grain
-    hard = np.clip((s - 0.3) / 0.1, 0, 1)
-    rod = _cylinder(v, s, grain, phase, 0.42, 0.5, 0.04)
-    colour = _tinted(level, (0.72, 0.78, 0.86)) * (1 - hard)[:, None] + _tinted(rod, (0.95, 0.95, 0.95)) * hard[:, None]
-    return colour, 0.72 + 0.28 * hard
-
-
-def _hand(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    round_off = np.sqrt(np.maximum(1 - 0.85 * v * v, 0)) * (1 - 0.25 * v)
-    tone = np.array((0.84, 0.62, 0.42) if style.gloved else style.skin, np.float32) * (0.85 + 0.25 * phase)
-    fold = 0.05 * np.sin(s * 40 + phase * 9) * np.exp(-((s - 0.22) ** 2) / 0.003) + 0.012 * grain
-    return tone * (0.4 + 0.6 * round_off + fold)[:, None] + (0.06 * _bump(v, -0.35, 0.25))[:, None], 1.0
-
-
-def _cotton(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    level = 0.68 + 0.22 * np.sqrt(np.maximum(1 - v * v, 0)) + 0.06 * grain + 0.05 * np.sin(s * 60 + 5 * v)
-    return _tinted(level, (1.0, 0.96, 0.9)), 1.0
-
-
-def _ink(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    colour = np.array((0.12, 0.08, 0.30), np.float32) * (1 + 0.15 * grain + 0.3 * v * v)[:, None]
-    return colour, np.clip(0.86 - 0.25 * v * v + 0.05 * grain, 0.4, 1)
-
-
-def _graduated(v: np.ndarray, s: np.ndarray, grain: np.ndarray, phase: float, style: Style) -> Surface:
-    """A flat steel ring with engraved degree marks, every third one longer."""
-    turn = s * np.float32(24 / 3.0)
-    tick = np.abs(turn - np.round(turn)) < 0.07
-    long = np.round(turn) % 3 == 0
-    mark = tick & (v > np.where(long, -0.5, 0.15))
-    level = 0.5 + 0.16 * _bump(v, -0.85, 0.12) + 0.16 * _bump(v, 0.85, 0.12) + 0.14 * np.sin(s * 2.1 + 6 * phase)
-    level = level * (1 + 0.05 * grain) * np.where(mark, 0.35, 1.0).astype(np.float32)
-    return _tinted(level, (0.97, 0.96, 0.9)), 1.0
-
-
-MATERIALS: dict[str, Callable[..., Surface]] = {
-    "steel": _rod(0.42, 0.6, (0.98, 0.97, 0.93)),
-    "dark_steel": _rod(0.3, 0.46, (0.95, 0.95, 0.92)),
-    "black_steel": _rod(0.1, 0.26, (0.9, 0.95, 1.0)),
-    "titanium": _rod(0.42, 0.34, (0.9, 0.93, 1.0)),
-    "brass": _rod(0.36, 0.5, (1.0, 0.86, 0.58)),
-    "bronze": _rod(0.33, 0.5, (1.0, 0.9, 0.66)),
-    "retractor": _rod(0.44, 0.62, (1.0, 0.93, 0.76)),
-    "nylon": _rod(0.16, 0.2, (0.8, 0.75, 1.0)),
-    "hub": _plastic((0.72, 0.74, 0.72), 0.88),
-    "amber": _plastic((0.72, 0.46, 0.12), 0.95),
-    "pale_plastic": _plastic((0.80, 0.82, 0.82), 1.0, 0.18),
-    "knife_handle": _knife_handle,
-    "blade": _blade,
-    "grained": _grained,
-    "ported": _ported,
-    "cartridge": _cartridge,
-    "sleeve": _sleeve,
-    "hand": _hand,
-    "cotton": _cotton,
-    "ink": _ink,
-    "graduated": _graduated,
-}
+LOOKS = 3
+"""Places within a pixel from which a thin stroke's colour is averaged."""
 
 
 def draw_stroke(frame: Frame, stroke: Stroke, style: Style) -> None:
@@ -162,29 +32,46 @@ def draw_stroke(frame: Frame, stroke: Stroke, style: Style) -> None:
     window, alpha = found
     _shadow(frame, window, alpha, float(stroke.half_width[len(stroke.half_width) // 2]))
     rows, columns = np.nonzero(alpha)
+    if not rows.size:
+        return
     share = alpha[rows, columns]
     rows, columns = rows + window[0].start, columns + window[1].start
-    x, y = frame.x[0, columns], frame.y[rows, 0]
-    v, s, w = stroke_coordinates(stroke, x, y, least)
-    cells = _grain()
-    grain = cells[(y * 540).astype(np.int32) & 511, (x * 540).astype(np.int32) & 511]
-    grain = grain * np.float32(min(1.0, frame.scale / 300))
-    material = MATERIALS[stroke.material]
-    if float(stroke.half_width[0]) * frame.scale < 5:
-        # A pixel sees much of a thin stroke's width: the mean of three looks, or its highlight breaks into a rope.
-        reach = np.float32(0.8 / frame.scale) / w
-        low, high = np.maximum(v - reach, -1), np.minimum(v + reach, 1)
-        looks = np.concatenate([(5 * low + high) / 6, (low + high) / 2, (low + 5 * high) / 6])
-        colour, opacity = material(looks, np.tile(s, 3), np.tile(grain, 3), stroke.phase, style)
-        colour = colour.reshape(3, -1, 3).mean(axis=0)
-        opacity = opacity.reshape(3, -1).mean(axis=0) if isinstance(opacity, np.ndarray) else opacity
-    else:
-        colour, opacity = material(v, s, grain, stroke.phase, style)
+    colour, opacity = _surface(frame, stroke, style, frame.x[0, columns], frame.y[rows, 0], least)
     under = frame.image[rows, columns]
     blend = (share.astype(np.float32) * np.float32(1 / 255)) * opacity
     frame.image[rows, columns] = under + (colour - under) * blend[:, None]
     keep = share >= 128
     frame.label_map[rows[keep], columns[keep]] = stroke.id
+
+
+def _surface(frame: Frame, stroke: Stroke, style: Style, x: np.ndarray, y: np.ndarray, least: float) -> Surface:
+    """Colour and opacity of the stroke at scene points x, y [n]."""
+    v, s, w = stroke_coordinates(stroke, x, y, least)
+    reach = np.float32(0.5 / frame.scale) / w
+    grain, brushed = _noise(frame, stroke, x, y, s, v * w)
+    material = MATERIALS[stroke.material]
+    if float(stroke.half_width[0]) * frame.scale >= 5:
+        return material(Place(v, s, reach, grain, brushed, 1 / frame.scale, stroke.phase, style))
+    # A pixel sees much of a thin stroke's width: the mean of three looks, or its highlight breaks into a rope.
+    low, high = np.maximum(v - 1.6 * reach, -1), np.minimum(v + 1.6 * reach, 1)
+    v = np.concatenate([(5 * low + high) / 6, (low + high) / 2, (low + 5 * high) / 6])
+    s, reach = np.tile(s, LOOKS), np.tile(reach / LOOKS, LOOKS)
+    grain, brushed = (np.tile(a, LOOKS) if a.size > 1 else a for a in (grain, brushed))
+    colour, opacity = material(Place(v, s, reach, grain, brushed, 1 / frame.scale, stroke.phase, style))
+    opacity = opacity.reshape(LOOKS, -1).mean(axis=0) if isinstance(opacity, np.ndarray) else opacity
+    return colour.reshape(LOOKS, -1, 3).mean(axis=0), opacity
+
+
+def _noise(
+    frame: Frame, stroke: Stroke, x: np.ndarray, y: np.ndarray, s: np.ndarray, across: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Grain and brushed (see `Place`) at points of the stroke, float32 [n]; [1] where nothing is left of them."""
+    halvings = max(0, round(np.log2(GRAIN / frame.scale)))
+    if halvings > FAINT:
+        return NO_NOISE, NO_NOISE
+    cells = np.float32(GRAIN / 2**halvings)
+    grain = _cell(_grain(halvings), y * cells, x * cells)
+    return grain, _cell(_brushed(halvings), (across + np.float32(1 + stroke.phase)) * cells, s * cells)
 
 
 def stroke_coordinates(
@@ -211,10 +98,27 @@ def stroke_coordinates(
     return np.clip(across / w, -1, 1), s, w
 
 
-@lru_cache(maxsize=1)
-def _grain() -> np.ndarray:
-    """float32 [512, 512] noise of surfaces, one cell a pixel of a frame 540 high."""
-    return octaves([7, 7], (512, 512), (512, 512), [0.25, 0.5, 1.0], 1.0)
+def _cell(noise: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """float32 [n] the noise's cells at rows and columns [n], beyond its borders from the start again."""
+    h, w = noise.shape  # powers of two
+    return noise[row.astype(np.int32) & (h - 1), column.astype(np.int32) & (w - 1)]
+
+
+@lru_cache(maxsize=16)
+def _grain(halvings: int) -> np.ndarray:
+    """float32 [h, w] noise of surfaces, a cell a pixel; each halving averages 2 x 2 cells to one."""
+    return _halved(octaves([7, 7], (512, 512), (512, 512), [0.25, 0.5, 1.0], 1.0), halvings)
+
+
+@lru_cache(maxsize=16)
+def _brushed(halvings: int) -> np.ndarray:
+    """float32 [h, w] noise of brushed metal, drawn out along the rows; cells and halvings as of `_grain`."""
+    return _halved(octaves([7, 8], (512, 512), (512, 24), [0.5, 1.0], 1.0), halvings)
+
+
+def _halved(noise: np.ndarray, halvings: int) -> np.ndarray:
+    size = max(1, 512 >> halvings)
+    return cv2.resize(noise, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def _shadow(frame: Frame, window: Window, alpha: np.ndarray, half_width: float) -> None:

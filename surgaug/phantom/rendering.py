@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from surgaug.phantom.canvas import Frame, grid
-from surgaug.phantom.render_eye import eye, surroundings, tapes, wet_light
+from surgaug.phantom.reflexes import wet_light
+from surgaug.phantom.render_eye import eye, surroundings, tapes
 from surgaug.phantom.render_stroke import draw_stroke
 from surgaug.phantom.scene import Scene
 from surgaug.phantom.texture import video_textures
