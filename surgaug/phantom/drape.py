@@ -24,10 +24,10 @@ def _film(style: Style, canvas: tuple[float, float], hw: tuple[int, int]) -> np.
     wrinkles = np.zeros(hw, np.float32)
     for k, frequency in enumerate((1.0, 2.2)):
         wave = octaves([*key, 6, k], hw, (canvas[0] * 3, canvas[1]), [frequency, 2 * frequency], 0.5)
-        wrinkles += ridge(wave, 0.09, 1.5 * frequency * canvas[0] / hw[0])
-    patches = np.clip(0.1 + 0.6 * octaves([*key, 7], hw, canvas, [3, 6]), 0, 1)
+        wrinkles += ridge(wave, 0.16, 1.5 * frequency * canvas[0] / hw[0])
+    patches = np.clip(0.5 * octaves([*key, 7], hw, canvas, [3, 6, 12]), 0, 1)
     tone = np.array([0.70, 0.60, 0.49], np.float32) * (1 + 0.08 * broad - 0.08 * wrinkles)[..., None]
-    return tone + (0.14 * sheen + 0.26 * wrinkles * patches)[..., None]
+    return tone + (0.14 * sheen + 0.17 * wrinkles * patches)[..., None]
 
 
 def _gauze(style: Style, canvas: tuple[float, float], hw: tuple[int, int]) -> np.ndarray:

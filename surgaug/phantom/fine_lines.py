@@ -25,7 +25,7 @@ def fine_lines(
     lines [n, k, 2] and widths [n, k] are in pixels, strengths [n] 0..1. A line is drawn in `pieces` of one width each;
     a piece of no width is left out. What is thinner than the finest line that can be drawn is fainter instead.
     """
-    if widths.max() * FINE <= 1:  # all are drawn as thin as can be: two pieces show that they taper
+    if widths.max() * FINE <= THINNEST:  # all are drawn as thin as can be: two pieces show that they taper
         pieces = min(pieces, 2)
     layer = np.zeros((hw[0] * FINE, hw[1] * FINE), np.uint8)
     points = np.round(((lines + 0.5) * FINE - 0.5) * 16).astype(np.int32)

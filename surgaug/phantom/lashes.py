@@ -42,7 +42,7 @@ def _hairs(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     root = root + away * rng.uniform(0.0, 0.022, (len(tuft), 1))
     angle = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0, 0.35, tufts)[tuft] - 0.09 * place
     angle += rng.normal(0, 0.08, len(tuft))
-    curl = (rng.choice([-1, 1]) * rng.uniform(0.5, 1.3, tufts))[tuft] + rng.normal(0, 0.15, len(tuft))
+    curl = ((1 if rng.random() < 0.5 else -1) * rng.uniform(0.5, 1.3, tufts))[tuft] + rng.normal(0, 0.15, len(tuft))
     length = rng.uniform(0.08, 0.17, tufts)[tuft] * rng.uniform(0.7, 1.1, len(tuft))
     turned = angle[:, None] + curl[:, None] * ALONG
     steps = (length / (POINTS - 1))[:, None, None] * np.stack([np.cos(turned), np.sin(turned)], axis=2)

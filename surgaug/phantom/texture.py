@@ -34,7 +34,7 @@ class Textures:
     reflex: np.ndarray
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)  # a data set has 25 videos
 def video_textures(video: int, scale: int) -> Textures:
     """The textures of a video for frames of `scale` pixels height (more than `FINEST` is clipped to it)."""
     style, scale = video_style(video), min(scale, FINEST)

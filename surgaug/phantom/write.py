@@ -16,7 +16,7 @@ from surgaug.phantom.rendering import render_scene
 from surgaug.runtime.feedback import Feedback, Silent
 
 GOLDEN = (5**0.5 - 1) / 2
-RENDERER = 3
+RENDERER = 4
 """Raised when the same seed gives other pixels than before."""
 
 
