@@ -8,6 +8,9 @@ known fault (blurred, hue turned, noisy, frames of OTHER instead, and, with `--t
 Sets larger than that half hold some frames several times, as a synthetic set holds images of one mask. Features, and
 the predictions of a segmenter trained on the frames of `--train`, are computed once for each frame and fault.
 
+The same draws are judged twice: by the real frames alone, where OTHER is a fault, and with the second yardstick, of all
+other videos of ROOT and `--train`, where OTHER is none and only its blurred, turned and noisy frames are faulty.
+
 Prints a line for each set, fault and size, with the share of draws by answer. Ends with 1 where "Yes" to a fault or
 "No" to real frames is said in more than 5 % of them.
 """
@@ -37,6 +40,7 @@ from surgaug.runtime.parallel import cores
 from surgaug.scoring import features, metrics
 from surgaug.scoring.compute.energy import distances, energy_of_distances, interval
 from surgaug.scoring.compute.intervals import set_measures
+from surgaug.scoring.compute.other_videos import FEWEST_VIDEOS, Sides, frames_of_videos, sides
 from surgaug.scoring.config import SegmenterConfig, Weights
 from surgaug.scoring.report.model import Report, Row, Separation, Tone
 from surgaug.scoring.report.verdicts import LABELS, LOOK, verdicts
@@ -77,6 +81,7 @@ def noisy(images: Images) -> Images:
 
 
 FAULTS: dict[str, Callable[[Images], Images]] = {"blur": blurred, "hue": turned, "noise": noisy}
+KNOWN = f"{LOOK} Other videos known"
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,27 @@ class Distances:
     across: dict[str, np.ndarray]
     within: dict[str, np.ndarray]
 
+    @classmethod
+    def of(cls, vectors: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> Distances:
+        return cls(
+            {key: distances(x, real[key]) for key, x in vectors.items()},
+            {key: distances(x, x) for key, x in vectors.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Video:
-    """All that draws are made of. counts: of label maps as they are, and of those of two other frames, [3, N, 7, K]."""
+    """All that draws are made of.
+
+    real: distances among the real frames by extractor. colours, versions: by fault. others: of the videos of the second
+    yardstick, with their colours. counts: of label maps as they are, and of those of two other frames, [3, N, 7, K].
+    """
 
     name: str
     real: dict[str, np.ndarray]
     colours: dict[str, np.ndarray]
     versions: dict[str, Distances]
+    others: dict[str, tuple[Distances, np.ndarray]] = field(default_factory=dict)
     counts: np.ndarray | None = None
     train_frames: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     space: LabelSpace | None = None
@@ -112,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     hw = parse_size(options.size)
     segmenter = trained(options.train, hw, options.steps) if options.train else None
-    videos = [read_video(text, hw, segmenter) for text in options.videos]
+    videos = [read_video(text, hw, options.train, segmenter) for text in options.videos]
     lines = [line for video in videos for line in simulate(video, options.draws, options.label_draws)]
     sys.stdout.write(table(lines))
     if options.json:
@@ -138,36 +155,46 @@ def trained(root: Path, hw: tuple[int, int], steps: int) -> Segmenter:
     return Segmenter(network, pairs.space, frames.class_frames())
 
 
-def read_video(text: str, hw: tuple[int, int], segmenter: Segmenter | None) -> Video:
+def read_video(text: str, hw: tuple[int, int], train: Path | None, segmenter: Segmenter | None) -> Video:
     """Frames of ROOT@VIDEO:OTHER, described with every fault."""
     root, _, names = text.rpartition("@")
     name, _, other = names.partition(":")
     pairs = open_pairs(Path(root), classes=segmenter.space if segmenter else "auto")
-    frames = read(pairs, name, hw)
-    images = {NONE: frames.images, OTHER: read(pairs, other, hw).images}
+    frames, foreign = read(pairs, name, hw), read(pairs, other, hw).images
+    images = {NONE: frames.images, OTHER: foreign}
     images |= {fault: change(frames.images) for fault, change in FAULTS.items()}
+    images |= {f"{OTHER}, {fault}": change(foreign) for fault, change in FAULTS.items()}
+    vectors = described(f"features of {name}", images)
+    other_images: dict[str, Images] = {}
+    for source in [pairs, *([open_pairs(train)] if train else [])]:
+        for video in frames_of_videos([item.video for item in source.items], [name, other, *other_images]):
+            other_images[video] = read(source, video, hw).images
+    others = described("features of other videos", other_images)
+    real = vectors[NONE]
+    versions = {fault: Distances.of(found, real) for fault, found in vectors.items()}
+    video = Video(
+        names,
+        versions[NONE].within,
+        {fault: found[COLOUR] for fault, found in vectors.items()},
+        versions,
+        {video: (Distances.of(found, real), found[COLOUR]) for video, found in others.items()},
+    )
+    if segmenter is None:
+        return video
+    counts = label_counts(frames, segmenter)
+    return replace(video, counts=counts, train_frames=segmenter.train_frames, space=segmenter.space)
+
+
+def described(title: str, images: dict[str, Images]) -> dict[str, dict[str, np.ndarray]]:
+    """Features [N, d] of each set of images, by extractor."""
     extractors = {key: module.load(Weights(), CPU) for key, module in features.available(Weights()).items()}
     vectors: dict[str, dict[str, np.ndarray]] = {}
-    with screen.feedback().task(f"features of {name}", len(images) * len(extractors), "sets") as bar:
-        for fault, versions in images.items():
+    with screen.feedback().task(title, len(images) * len(extractors), "sets") as bar:
+        for name, version in images.items():
             for key, feature in extractors.items():
-                vectors.setdefault(fault, {})[key] = extracted(feature, versions)
+                vectors.setdefault(name, {})[key] = extracted(feature, version)
                 bar.advance()
-    real = vectors[NONE]
-    versions = {
-        fault: Distances(
-            {key: distances(x, real[key]) for key, x in found.items()},
-            {key: distances(x, x) for key, x in found.items()},
-        )
-        for fault, found in vectors.items()
-    }
-    within = versions[NONE].within
-    colours = {fault: found[COLOUR] for fault, found in vectors.items()}
-    if segmenter is None:
-        return Video(name, within, colours, versions)
-    return Video(
-        name, within, colours, versions, label_counts(frames, segmenter), segmenter.train_frames, segmenter.space
-    )
+    return vectors
 
 
 def read(pairs: PairedFrames, video: str, hw: tuple[int, int]) -> LabelledFrames:
@@ -204,7 +231,8 @@ class Line:
     @property
     def passed(self) -> bool:
         """Whether wrong answers are few."""
-        return self.shares["bad" if self.fault == NONE else "good"] <= MOST
+        is_real = self.fault == NONE or (self.fault == OTHER and self.question == KNOWN)
+        return self.shares["bad" if is_real else "good"] <= MOST
 
 
 def simulate(video: Video, draws: int, label_draws: int) -> Iterator[Line]:
@@ -212,8 +240,10 @@ def simulate(video: Video, draws: int, label_draws: int) -> Iterator[Line]:
     for fault in video.versions:
         for size in SIZES:
             rng = np.random.default_rng([size, len(fault)])
-            found = Counter(look(video, fault, size, rng) for _ in range(draws))
-            yield Line(video.name, LOOK, fault, size, shares(found))
+            answers = [look(video, fault, size, rng) for _ in range(draws)]
+            for question in answers[0]:
+                found = Counter(answer[question] for answer in answers)
+                yield Line(video.name, question, fault, size, shares(found))
     for fault in (NONE, WRONG) if video.counts is not None else ():
         for size in SIZES:
             rng = np.random.default_rng([size, len(fault), 1])
@@ -229,27 +259,38 @@ def split(video: Video, fault: str, size: int, rng: np.random.Generator) -> tupl
     """Positions of real frames, and of the set: other frames, each taken once before any is taken again."""
     order = rng.permutation(len(video.colours[NONE]))
     real, pool = order[: len(order) // 2], order[len(order) // 2 :]
-    if fault == OTHER:
+    if fault.startswith(OTHER):
         pool = rng.permutation(len(video.colours[OTHER]))
     return real, np.concatenate([rng.permutation(pool) for _ in range(-(-size // len(pool)))])[:size]
 
 
-def look(video: Video, fault: str, size: int, rng: np.random.Generator) -> Tone:
-    """The answer to "Do they look real?" for one draw."""
+def look(video: Video, fault: str, size: int, rng: np.random.Generator) -> dict[str, Tone]:
+    """The answers to "Do they look real?" for one draw: by the real frames alone, and with other videos known."""
     real, chosen = split(video, fault, size, rng)
     version, weights, separations = video.versions[fault], Weights(), {}
     images = min(len(real), len(np.unique(chosen)))
     for key, module in features.available(weights).items():
+        among_real = video.real[key][np.ix_(real, real)]
         value, error = energy_of_distances(
-            version.across[key][np.ix_(chosen, real)],
-            version.within[key][np.ix_(chosen, chosen)],
-            video.real[key][np.ix_(real, real)],
-            chosen,
+            version.across[key][np.ix_(chosen, real)], version.within[key][np.ix_(chosen, chosen)], among_real, chosen
         )
-        separations[key] = Separation(module.title(weights), value, *interval(value, error), images)
-    sides = video.colours[NONE][real], video.colours[fault][chosen]
-    measures = {name: set_measures(metrics.get(name), *sides, 10, 0)[0] for name in DRIFTS}
-    return answer(Row("", "", size, (1, 1), 0, "", measures, None, None, (), separations=separations), len(real), LOOK)
+        others = {
+            name: energy_of_distances(of.across[key][:, real], of.within[key], among_real)[0]
+            for name, (of, _) in video.others.items()
+        }
+        separations[key] = Separation(
+            module.title(weights), value, *interval(value, error), images, others=others or None
+        )
+    colours: Sides = sides(
+        video.colours[NONE][real], [None] * len(real), {name: found for name, (_, found) in video.others.items()}
+    )
+    sets = video.colours[NONE][real], video.colours[fault][chosen]
+    measures = {name: set_measures(metrics.get(name), *sets, 10, 0, colours)[0] for name in DRIFTS}
+    row = Row("", "", size, (1, 1), 0, "", measures, None, None, (), separations=separations)
+    answers = {} if fault.startswith(f"{OTHER},") else {LOOK: answer(row, len(real), LOOK)}
+    if len(video.others) >= FEWEST_VIDEOS:
+        answers[KNOWN] = answer(row, len(real), LOOK, dict.fromkeys(video.others, 0))
+    return answers
 
 
 def labels(video: Video, fault: str, size: int, rng: np.random.Generator) -> Tone:
@@ -264,8 +305,8 @@ def labels(video: Video, fault: str, size: int, rng: np.random.Generator) -> Ton
     return answer(row, len(real), LABELS)
 
 
-def answer(row: Row, real_images: int, question: str) -> Tone:
-    report = Report("", real_images, {}, {}, (row,), {}, {}, 0, 10)
+def answer(row: Row, real_images: int, question: str, other_videos: dict[str, int] | None = None) -> Tone:
+    report = Report("", real_images, {}, {}, (row,), {}, {}, 0, 10, other_videos=other_videos or {})
     return next(v.tone for v in verdicts(report, row) if v.question == question)
 
 

@@ -50,12 +50,11 @@ class Folder:
         """What real label map each image goes back to, as far as manifests say; otherwise the image's own name."""
         return [self.origins[name].key if name in self.origins else name for name in self.names]
 
-    def videos(self) -> list[str]:
-        """The video of each frame, or the frame's own name."""
+    def videos(self) -> list[str | None]:
+        """The video of each frame; None where it is not known."""
         if self.frames is None:
-            return list(self.names)
-        items = [self.frames.items[i] for i in self.positions]
-        return [item.video or item.name for item in items]
+            return [None] * len(self)
+        return [self.frames.items[i].video for i in self.positions]
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,7 @@ def _of_features(
             group,
             metric.ranked,
             module.DEEP,
+            metric.biased,
         )
         key = f"{key}_{feature}" if several and feature != "inception" else key
         planned[key] = PlannedMeasure(definition, metric, name, feature, i)

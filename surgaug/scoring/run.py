@@ -112,6 +112,8 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         seed=config.seed,
         draws=config.draws,
         segmenter=facts,
+        videos=tuple(sorted({video for video in real.videos() if video})),
+        other_videos=scorer.yardstick(),
         left_out=tuple(line for folder in (real, *folders, train) if folder for line in folder.left_out),
     )
     report = with_verdicts(replace(report, gates=gates.check(report, conditions)))

@@ -57,19 +57,19 @@ def row(name, ratio=1.2, **parts):
     return Row(name, f"/data/{name}", 40, (64, 64), 0, "", measures, balance, None, (f"{name} was resized",), **parts)
 
 
-def report(*rows):
+def report(*rows, **parts):
     definitions = {
         "frechet_colour_texture": Definition("Fréchet", "lower", "", "squared distance"),
         "psnr": Definition("PSNR", "higher", "dB", "10 log10"),
     }
-    return Report("/data/real", 30, {"64x64": 30}, definitions, rows, {}, {"surgaug": "0"}, 0, 10)
+    return Report("/data/real", 30, {"64x64": 30}, definitions, rows, {}, {"surgaug": "0"}, 0, 10, **parts)
 
 
-def page(*rows):
+def page(*rows, **parts):
     trio = Trio(EVIL, PIXEL, None, PIXEL)
     twins = Twins(PIXEL, PIXEL, EVIL, True)
     shown = Thumbnails(tuple((trio,) for _ in rows), tuple((twins,) for _ in rows), (PIXEL,))
-    return render(with_verdicts(report(*rows)), shown)
+    return render(with_verdicts(report(*rows, **parts)), shown)
 
 
 class Checked(HTMLParser):
@@ -132,6 +132,19 @@ def test_every_svg_stays_inside_its_axis():
 def test_the_axis_of_gains_is_round_and_long_enough(gain, half, reach):
     ticks = utility_chart(usefulness(gain, half).classes).ticks
     assert [text for _, text in ticks] == [f"−{reach:g}", "0", f"+{reach:g}"]
+
+
+def test_other_videos_have_a_column_and_are_named():
+    def text(**parts):
+        checked = Checked()
+        apart = Separation("features", 0.3, 0.25, 0.35, 30, None, Spread(0.004, 0.01, 15, 10), {"a": 0.1, "b": 0.456})
+        checked.feed(page(row("a", separations={"f": apart}), **parts))
+        return checked.text
+
+    known = text(other_videos={"a": 12, EVIL: 9, "c": 8})
+    for part in ("other real videos", "10 to 45.6", "Distance (features) (%)", f"{EVIL} (9 frames)"):
+        assert part in known
+    assert "other real videos" not in text()
 
 
 def test_a_figure_that_is_missing_is_a_dash_with_its_reason():
@@ -223,6 +236,52 @@ def test_the_worst_distance_speaks_for_the_look():
     assert looks(near, hue=(11.0, 12.0, 13.0)).answer == "No"
     assert "turned by 12" in looks(near, hue=(11.0, 12.0, 13.0)).text
     assert looks(near, hue=(0.0, 3.0, 6.0)).answer == "Cannot be told"
+
+
+OTHERS = {"a": 0.2, "b": 0.3, "c": 0.4, "d": 0.5}  # three in four of them keep 0.425
+
+
+def with_others(value, half, hue=None):
+    apart = Separation("F", value, value - half, value + half, 12, None, Spread(0.0, 0.01, 6, 10), OTHERS)
+    made = row("a", separations={"f": apart})
+    if hue:
+        made.measures["hue"] = Measure(hue, 12, hue - 1, hue + 1, others={"a": 1.0, "b": 9.0, "c": 12.0, "d": 13.0})
+    return verdicts(report(made, videos=("v",), other_videos=dict.fromkeys(OTHERS, 9)), made)[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "answer", "said"),
+    [
+        (0.03, 0.02, "Yes", "other videos 20 to 50"),
+        (
+            0.09,
+            0.05,
+            "As other videos",
+            "As near to v as 3 in 4 of 4 other real videos are, and perhaps as near as its",
+        ),
+        (0.3, 0.05, "As other videos", "As near to v as 3 in 4 of 4 other real videos are, but not as near as its own"),
+        (0.4, 0.1, "Cannot be told", "Perhaps as near to v as 3 in 4 of 4 other real videos are, but not as near"),
+        (0.6, 0.1, "Not quite", "Not as near to v as 3 in 4 of 4 other real videos are, and not as near"),
+        (1.5, 0.1, "No", "Not as near to v"),
+    ],
+)
+def test_the_better_yardstick_speaks(value, half, answer, said):
+    verdict = with_others(value, half)
+    assert verdict.answer == answer and said in verdict.text
+    assert "own halves 0, other videos 20 to 50" in verdict.text
+    assert ("12 images may hide a distance of 50 % by F" in verdict.text) is (answer == "Cannot be told")
+
+
+def test_the_worst_figure_speaks_by_other_videos_too():
+    assert with_others(0.3, 0.05, hue=10.0).answer == "As other videos"
+    assert with_others(0.3, 0.05, hue=14.0).answer == "Not quite"
+    assert "turned by 14° (other videos 1 to 13)" in with_others(0.3, 0.05, hue=14.0).text
+
+
+def test_two_other_videos_are_no_yardstick():
+    made = row("a", separations={"f": Separation("F", 0.4, 0.35, 0.45, 12, None, None, {"a": 0.5, "b": 0.6})})
+    verdict = verdicts(report(made, videos=("v",), other_videos={"a": 9, "b": 9}), made)[0]
+    assert verdict.answer == "No" and "3 in 4" not in verdict.text
 
 
 def test_what_cannot_be_told_is_said_with_the_number_of_images_that_would_tell():

@@ -35,7 +35,26 @@ def test_it_fails_by_wrong_answers_alone(power):
 
     assert line("blur", 0.05, 0.0).passed and not line("blur", 0.06, 0.9).passed
     assert line(power.NONE, 0.0, 0.05).passed and not line(power.NONE, 0.9, 0.06).passed
+    known = line(power.OTHER, 0.9, 0.0)
+    assert not known.passed and power.replace(known, question=power.KNOWN).passed  # then it is no fault
     assert "| v | Do they look real? | blur | 5 / 0 / 0 / 95 |" in power.table([line("blur", 0.05, 0.0)])
+
+
+def test_draws_are_judged_without_and_with_other_videos(power):
+    rng = np.random.default_rng(0)
+
+    def frames(shift, n=40):
+        return 3 + 0.1 * (rng.normal(size=(n, 130)) + shift)
+
+    vectors = {power.NONE: frames(0), power.OTHER: frames(1), "another video, blur": frames(20)}
+    real = {power.COLOUR: vectors[power.NONE]}
+    versions = {fault: power.Distances.of({power.COLOUR: x}, real) for fault, x in vectors.items()}
+    others = {str(i): (power.Distances.of({power.COLOUR: x}, real), x) for i, x in enumerate([frames(2)] * 4)}
+    video = power.Video("v", versions[power.NONE].within, vectors, versions, others)
+    assert set(power.look(video, power.NONE, 20, rng)) == {power.LOOK, power.KNOWN}
+    other = power.look(video, power.OTHER, 20, rng)
+    assert other[power.LOOK] != "good" == other[power.KNOWN]
+    assert power.look(video, "another video, blur", 20, rng) == {power.KNOWN: "bad"}
 
 
 def test_faults_change_pixels_as_they_are_called(power):

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surgaug.scoring.report.model import Separation
+from surgaug.scoring.compute.distances import random_halves
+from surgaug.scoring.compute.other_videos import Sides, by_video
+from surgaug.scoring.report.model import Separation, Spread
 
 FEWEST = 4  # independent images on either side; of fewer the standard error says nothing
 MOST = 1500  # images of either side; more change nothing and cost memory
@@ -24,7 +26,14 @@ Groups = Sequence[str] | Sequence[int] | np.ndarray
 
 
 def separation(
-    title: str, synth: np.ndarray, real: np.ndarray, groups: Groups, partner: np.ndarray, seed: int
+    title: str,
+    synth: np.ndarray,
+    real: np.ndarray,
+    groups: Groups,
+    partner: np.ndarray,
+    seed: int,
+    draws: int = 10,
+    videos: Sides | None = None,
 ) -> Separation:
     """The energy distance of two sets by features [n, d] and [m, d] called `title`, with a 95 % interval.
 
@@ -33,6 +42,8 @@ def separation(
     Args:
         groups: what each synthetic image comes from, [n]: images of one mask are not independent.
         partner: int [n], the real frame whose label map each synthetic image has; -1 for none.
+        draws: random halves of the real frames, for the first yardstick.
+        videos: features of other real videos, for the second (see `other_videos.sides`).
     """
     rng = np.random.default_rng([seed, 17])
     rows, columns = (np.sort(rng.permutation(len(x))[:MOST]) for x in (synth, real))
@@ -44,7 +55,9 @@ def separation(
         value, error = energy_distance(synth[rows], real[columns], sources, place[partner[rows]])
     except ValueError as reason:
         return Separation(title, None, None, None, images, str(reason))
-    return Separation(title, value, *interval(value, error), images)
+    others = by_video(_distance, videos or {})
+    baseline = _of_halves(distances(real[columns], real[columns]), draws, rng)
+    return Separation(title, value, *interval(value, error), images, baseline=baseline, others=others or None)
 
 
 def interval(value: float, error: float) -> tuple[float, float]:
@@ -122,6 +135,20 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     centre = np.asarray(y, np.float64).mean(0)  # distances do not change, rounding errors shrink
     x, y = x - centre, y - centre
     return np.sqrt((np.square(x).sum(1)[:, None] + np.square(y).sum(1) - 2 * x @ y.T).clip(0))
+
+
+def _distance(x: np.ndarray, y: np.ndarray) -> float:
+    return energy_distance(x, y)[0]
+
+
+def _of_halves(real: np.ndarray, draws: int, rng: np.random.Generator) -> Spread | None:
+    """D of random halves of the real frames to each other, from distances [m, m]; None where halves are too small."""
+    size = len(real) // 2
+    if size < FEWEST:
+        return None
+    halves = random_halves(len(real), size, draws, rng)
+    found = [energy_of_distances(real[np.ix_(a, b)], real[np.ix_(a, a)], real[np.ix_(b, b)])[0] for a, b in halves]
+    return Spread(float(np.mean(found)), float(np.std(found, ddof=1)), size, draws)
 
 
 def _pair_means(blocks: np.ndarray, sizes: np.ndarray) -> tuple[float, np.ndarray]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from surgaug.scoring.compute.bootstrap import mean_interval
 from surgaug.scoring.compute.distances import random_halves
+from surgaug.scoring.compute.other_videos import Sides, by_video
 from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import Measure, Spread
 
@@ -28,7 +31,9 @@ def pair_measure(values: np.ndarray, sources: np.ndarray, rng: np.random.Generat
     return Measure(float(kept.mean()), len(kept), low, high, identical=identical)
 
 
-def set_measures(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> list[Measure]:
+def set_measures(
+    metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int, videos: Sides | None = None
+) -> list[Measure]:
     """What a metric says of two sets of features [n, d], [m, d], a measure for each of its figures; see `Measure`.
 
     The interval is value ± 1.96 standard errors; the standard error is the standard deviation of the distance over
@@ -36,7 +41,16 @@ def set_measures(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int
     spread equals that of the full sample to first order, and no image occurs twice, which would spoil a covariance).
     For sets that are nearly alike it errs on the wide side, by less than a factor of 2. It is the uncertainty of the
     figure at this number of images, bias included; `matched` and `baseline` are what to compare.
+
+    videos: features of other real videos, for the second yardstick (see `other_videos.sides`).
     """
+    measures = _against_halves(metric, real, synth, draws, seed)
+    others = _other_videos(metric, videos or {}, measures[0].matched, seed)
+    columns = [{video: float(row[i]) for video, row in others.items()} for i in range(len(measures))]
+    return [replace(m, others=column or None) for m, column in zip(measures, columns, strict=True)]
+
+
+def _against_halves(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> list[Measure]:
     smaller = min(len(real), len(synth))
     if smaller < metric.fewest:
         counts = f"there are {len(real)} and {len(synth)}"
@@ -104,6 +118,25 @@ def _mean_spread(spreads: list[Spread]) -> Spread:
     return Spread(
         float(np.mean([s.mean for s in spreads])), float(np.mean([s.sd for s in spreads])), size, spreads[0].draws
     )
+
+
+def _other_videos(metric: Metric, videos: Sides, matched: Spread | None, seed: int) -> dict[str, np.ndarray]:
+    """float64 [figures] by video: of all its frames, or, where the number counts, the mean over draws of `matched`."""
+
+    def whole(frames: np.ndarray, real: np.ndarray) -> np.ndarray:
+        return _row(_computed(metric, real, frames))
+
+    def drawn(frames: np.ndarray, real: np.ndarray) -> np.ndarray:
+        if matched is None or min(len(frames), len(real)) < matched.size:
+            raise ValueError("too few frames for a figure of as many images")
+        rng = np.random.default_rng(seed)
+        parts = [
+            (rng.permutation(len(real))[: matched.size], rng.permutation(len(frames))[: matched.size])
+            for _ in range(matched.draws)
+        ]
+        return _many(metric, real, frames, parts).mean(0)
+
+    return by_video(drawn if metric.biased else whole, videos)
 
 
 def _many(metric: Metric, real: np.ndarray, synth: np.ndarray, subsets: list) -> np.ndarray:

@@ -23,6 +23,7 @@ from surgaug.scoring.compute.class_shares import ClassCounts, class_shares, coun
 from surgaug.scoring.compute.energy import separation
 from surgaug.scoring.compute.extraction import Extraction, PairValue, Partners, Pass, Size, pair_value, run_pass
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
+from surgaug.scoring.compute.other_videos import Sides, frames_of_videos, sides
 from surgaug.scoring.compute.repeats import diversity_measure, pairs_of_one_map
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import Feature
@@ -68,11 +69,19 @@ class Scorer:
         self._extraction = Extraction(extractors, needs_regions, self.workers, cache)
         self._real_passes: dict[Size, Pass] = {}
         self._train_features: dict[Size, np.ndarray] = {}
+        self._video_sides: dict[Size, dict[str, Sides]] = {}
 
     @cached_property
     def real_sizes(self) -> Counter[Size]:
         """How many real frames there are of each size."""
         return Counter(in_threads(image_size, self.real.images, self.workers))
+
+    @cached_property
+    def other_videos(self) -> dict[str, np.ndarray]:
+        """By video that the real folder has no frame of, positions of its frames in the training folder."""
+        if self._train is None:
+            return {}
+        return frames_of_videos(self._train.videos(), [video for video in self.real.videos() if video])
 
     def row(self, folder: Folder, name: str) -> Row:
         """One synthetic folder against the real one."""
@@ -84,7 +93,8 @@ class Scorer:
         shares, no_shares = self._class_shares(folder)
         by_class = self._region_measures(folder, real, seen)
         leaks = self._leakage(folder, size, seen, real)
-        sets = self._set_measures(real, seen)
+        videos = self._sides(size, real)
+        sets = self._set_measures(real, seen, videos)
         measure_of: dict[str, Callable[[PlannedMeasure], Measure]] = {
             "pair": lambda m: self._pair_measure(m, seen, pairing),
             "features": lambda m: sets[m.name, m.feature][m.figure],
@@ -113,8 +123,13 @@ class Scorer:
             class_frechet=by_class[CLASS_FRECHET][1] if CLASS_FRECHET in by_class else (),
             closest=leaks.closest if leaks else (),
             settings=folder.settings,
-            separations=self._separations(folder, real, seen),
+            separations=self._separations(folder, real, seen, videos),
         )
+
+    def yardstick(self) -> dict[str, int]:
+        """The videos of the second yardstick, with the number of frames of each; once a row is measured."""
+        found = next((s for by_extractor in self._video_sides.values() for s in by_extractor.values()), {})
+        return {video: len(frames) for video, (frames, _) in found.items()}
 
     def facts(self) -> dict[str, Any]:
         """What the features and weights were, for the report."""
@@ -146,24 +161,55 @@ class Scorer:
             )
         return self._real_passes[size]
 
-    def _set_measures(self, real: Pass, seen: Pass) -> dict[tuple[str, str | None], list[Measure]]:
+    def _sides(self, size: Size, real: Pass) -> dict[str, Sides]:
+        """What the second yardstick is made of, by extractor."""
+        if size not in self._video_sides:
+            extractors = {key: f for key, f in self._extraction.features.items() if key != FINGERPRINT}
+            positions = np.concatenate([np.zeros(0, int), *self.other_videos.values()])
+            ends = np.cumsum([len(p) for p in self.other_videos.values()])[:-1]
+            found: dict[str, np.ndarray] = {}
+            if extractors and len(positions) and self._train is not None:
+                images = tuple(self._train.images[i] for i in positions)
+                extraction = Extraction(extractors, False, self.workers, self._cache)
+                description = f"frames of other videos at {size_text(size)}"
+                found = run_pass(images, size, extraction, self._feedback, description).features
+            self._video_sides[size] = {
+                key: sides(
+                    real.features[key],
+                    self.real.videos(),
+                    dict(zip(self.other_videos, np.split(found[key], ends), strict=True)) if found else {},
+                )
+                for key in extractors
+            }
+        return self._video_sides[size]
+
+    def _set_measures(
+        self, real: Pass, seen: Pass, videos: dict[str, Sides]
+    ) -> dict[tuple[str, str | None], list[Measure]]:
         """Each metric of features once on each extractor, however many figures it gives."""
         planned = [m for m in self._measures.values() if m.metric.needs == "features" and not m.missing]
         return {
             (name, feature): set_measures(
-                metrics.get(name), real.features[feature], seen.features[feature], self._draws, self._seed
+                metrics.get(name),
+                real.features[feature],
+                seen.features[feature],
+                self._draws,
+                self._seed,
+                videos[feature],
             )
             for name, feature in dict.fromkeys((m.name, m.feature) for m in planned)
             if feature is not None
         }
 
-    def _separations(self, folder: Folder, real: Pass, seen: Pass) -> dict[str, Separation]:
+    def _separations(self, folder: Folder, real: Pass, seen: Pass, videos: dict[str, Sides]) -> dict[str, Separation]:
         """The distance behind the verdict on the look, by each kind of features."""
         titles = {key: module.title(self._weights) for key, module in features.available(self._weights).items()}
         titles["inception"] = "Inception"
         partner, groups = pair(folder, self.real).partner, folder.sources()
         return {
-            key: separation(titles[key], found, real.features[key], groups, partner, self._seed)
+            key: separation(
+                titles[key], found, real.features[key], groups, partner, self._seed, self._draws, videos[key]
+            )
             for key, found in seen.features.items()
             if key != FINGERPRINT
         }
@@ -220,7 +266,8 @@ class Scorer:
                 self._train.images, size, extraction, self._feedback, f"training frames at {size_text(size)}"
             )
             self._train_features[size] = found.features[FINGERPRINT]
-        groups = _numbers(folder.sources()), _numbers(self.real.videos())
+        clusters = [video or name for video, name in zip(self.real.videos(), self.real.names, strict=True)]
+        groups = _numbers(folder.sources()), _numbers(clusters)
         prints = [p.features[FINGERPRINT] for p in (seen, real)]
         return leakage.find_leakage(
             prints[0], prints[1], self._train_features[size], folder.images, self._train.images, groups, self._seed

@@ -40,8 +40,9 @@ class Metric:
     Of "features" and "regions": features: the extractors that it is defined on (empty: on all that describe sets).
     figures: what `compute` gives, key and title (empty: one, of the metric's name). on_deep, on_inception: what its one
     figure is called on features of networks and of FID's network. minimum, maximum: of the value. has_ratio: whether a
-    value over that of real frames among themselves means something. fewest: images of either set. most_draws: bounds
-    the random halves behind intervals. compute_many: of many pairs of index arrays at once, where that is faster.
+    value over that of real frames among themselves means something. biased: whether the value depends on the number of
+    images. fewest: images of either set. most_draws: bounds the random halves behind intervals. compute_many: of many
+    pairs of index arrays at once, where that is faster.
 
     Of "repeats": distances: by key, title and convention, and the metric of pairs or the feature that it is made of.
     """
@@ -67,6 +68,7 @@ class Metric:
     minimum: float = 0.0
     maximum: Any = float("inf")
     has_ratio: bool = True
+    biased: bool = False
     fewest: int = 2
     most_draws: int = 1000
     compute_many: Callable[..., Any] | None = None

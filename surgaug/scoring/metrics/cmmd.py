@@ -35,6 +35,7 @@ METRIC = Metric(
     f"itself included (as published; biased upwards by order 1/n), times {FACTOR:.0f}",
     compute=compute,
     compute_many=compute_many,
+    biased=True,
     features=("clip",),
     weights="clip",
     lacking="CMMD needs weights: --clip-weights DIR, a model's folder as published",

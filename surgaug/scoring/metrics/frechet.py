@@ -27,6 +27,7 @@ METRIC = Metric(
     "values; biased upwards in small samples: compare only at equal size",
     compute=compute,
     default=True,
+    biased=True,
     on_deep=("fd", "FD"),
     on_inception=("fid", "FID"),
     aliases={"fid": "inception"},

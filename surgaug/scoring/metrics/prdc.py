@@ -33,5 +33,6 @@ METRIC = Metric(
     aliases=dict.fromkeys(("precision", "recall", "density", "coverage"), ""),
     maximum=np.array([1, 1, np.inf, 1]),
     has_ratio=False,
+    biased=True,
     fewest=K_COVER + 1,
 )

@@ -30,8 +30,9 @@ class Measure:
     `value` is None where it could not be had, and then `reason` says why. `low` and `high` bound the 95 % interval.
     `n` counts images or pairs. For distances, `matched` is synthetic against half of the real frames, and `baseline`
     one random half of the real frames against the other, all at equal size; `ratio` is the one over the other (1 means
-    as close as real frames are to each other). `identical` counts pairs without any difference (their PSNR is infinite
-    and is not in the mean).
+    as close as real frames are to each other). `others` is the second yardstick: real frames of other videos against
+    the real frames, by video, at the size of `matched` where the metric depends on the number of images. `identical`
+    counts pairs without any difference (their PSNR is infinite and is not in the mean).
     """
 
     value: float | None
@@ -43,6 +44,7 @@ class Measure:
     ratio: float | None = None
     identical: int | None = None
     reason: str | None = None
+    others: dict[str, float] | None = None
 
     @property
     def rank_value(self) -> float | None:
@@ -57,6 +59,7 @@ class Definition:
     better: "middle" where 0.5 is right and either side is a fault of its own.
     ranked: whether the best of several folders is to be marked; not where the best figure may come of a bad set.
     deep: whether it is made of features of a trained network.
+    biased: whether it depends on the number of images, so that only figures of equal numbers may be compared.
     """
 
     title: str
@@ -66,6 +69,7 @@ class Definition:
     group: str = ""
     ranked: bool = True
     deep: bool = False
+    biased: bool = False
 
     @property
     def arrow(self) -> str:
@@ -79,7 +83,8 @@ class Separation:
 
     value: the energy distance over the mean distance of two real frames, 0 for equal distributions; an estimate without
     bias, and so slightly below 0 at times. low, high: its 95 % interval. images: independent ones (of different masks
-    or frames) in the smaller set. All three are None where these are too few, and `reason` says so.
+    or frames) in the smaller set. All three are None where these are too few, and `reason` says so. baseline: of random
+    halves of the real frames; others: of real frames of other videos, by video.
     """
 
     title: str
@@ -88,6 +93,8 @@ class Separation:
     high: float | None
     images: int
     reason: str | None = None
+    baseline: Spread | None = None
+    others: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `score` found. left_out: of images that could not be used, why."""
+    """Everything that `score` found. left_out: of images that could not be used, why.
+
+    videos: of the real frames, as far as they are known. other_videos: those of the second yardstick, each with the
+    number of its frames.
+    """
 
     real_path: str
     real_images: int
@@ -179,6 +190,8 @@ class Report:
     gates: tuple[dict[str, Any], ...] = field(default=())
     segmenter: dict[str, Any] | None = None
     left_out: tuple[str, ...] = ()
+    videos: tuple[str, ...] = ()
+    other_videos: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""
@@ -200,6 +213,13 @@ def best_rows(report: Report) -> dict[str, int]:
         if definition.ranked and len(values) > 1 and values[0][0] != values[1][0]:
             best[key] = values[0][1]
     return best
+
+
+def compared(measure: Measure, definition: Definition) -> float | None:
+    """The figure that the same one of other videos (`Measure.others`) stands beside."""
+    if not definition.biased:
+        return measure.value
+    return None if measure.matched is None else measure.matched.mean
 
 
 def copied(row: Row) -> bool:

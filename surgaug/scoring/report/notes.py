@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from surgaug.scoring.compute.extraction import Pass, Size
+from surgaug.scoring.compute.other_videos import FEWEST_FRAMES, FEWEST_VIDEOS
 from surgaug.scoring.inputs import Folder, Pairing
 from surgaug.scoring.report.model import Report
 
@@ -63,7 +64,10 @@ def folder_notes(
 
 
 def report_notes(report: Report) -> list[str]:
-    """The notes of all folders, each once, with the folders that it is about where it is not about all."""
+    """The notes of all folders, each once, with the folders that it is about where it is not about all.
+
+    And, where videos are known, what the second yardstick lacks.
+    """
     about: dict[str, list[str]] = {}
     for row in report.rows:
         missing: dict[str, list[str]] = {}
@@ -73,7 +77,14 @@ def report_notes(report: Report) -> list[str]:
         for note in [*row.notes, *(f"{', '.join(titles)}: {reason}" for reason, titles in missing.items())]:
             about.setdefault(note, []).append(row.name)
     everything = len(report.rows)
-    return [note if len(names) == everything else f"{', '.join(names)}: {note}" for note, names in about.items()]
+    found = [note if len(names) == everything else f"{', '.join(names)}: {note}" for note, names in about.items()]
+    if report.videos and len(report.other_videos) < FEWEST_VIDEOS:
+        seen = "one video" if len(report.videos) == 1 else f"{len(report.videos)} videos"
+        found.append(
+            f"the real frames show {seen}, and {len(report.other_videos)} others of {FEWEST_FRAMES} frames are known; "
+            f"{FEWEST_VIDEOS} of them (in --train, too) would say how near real frames of another video come"
+        )
+    return found
 
 
 def size_text(size: Size) -> str:

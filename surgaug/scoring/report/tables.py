@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgaug.scoring.report.model import Definition, Measure, Report, Row, Spread, best_rows, figure
+from surgaug.scoring.report.model import Definition, Measure, Report, Row, Spread, best_rows, compared, figure
 from surgaug.scoring.segmenter.results import Faithfulness, Figure, Utility
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
@@ -28,7 +28,11 @@ def tables(report: Report) -> list[Table]:
         out += [_gains(row.utility)] if row.utility else []
     else:
         out = [*_comparison(report), *_ratios(report)]
-    return [*out, *(_copies(row) for row in report.rows if any(pair.kind != "other" for pair in row.closest))]
+    return [
+        *out,
+        *_yardsticks(report),
+        *(_copies(row) for row in report.rows if any(pair.kind != "other" for pair in row.closest)),
+    ]
 
 
 def _comparison(report: Report) -> list[Table]:
@@ -45,7 +49,7 @@ def _comparison(report: Report) -> list[Table]:
     ]
     return _side_by_side(
         "comparison",
-        report,
+        _folders(report),
         [*facts, *columns],
         "± half of the 95 % interval; * best of its column, copies of training frames apart; c+t: colour+texture",
     )
@@ -55,13 +59,45 @@ def _ratios(report: Report) -> list[Table]:
     keys = [key for key in report.definitions if any(row.measures[key].ratio is not None for row in report.rows)]
     columns = [[report.definitions[key].title, *(_ratio(row.measures[key]) for row in report.rows)] for key in keys]
     caption = "at equal size; 1: as close, or as good, as real frames are among themselves"
-    return _side_by_side("times real vs real", report, columns, caption) if columns else []
+    return _side_by_side("times real vs real", _folders(report), columns, caption) if columns else []
 
 
-def _side_by_side(title: str, report: Report, columns: list[list[str]], caption: str) -> list[Table]:
-    """One table, or as many as it takes for the columns to fit, each with the folders' names."""
-    names = ["folder", *(row.name for row in report.rows)]
-    parts: list[list[list[str]]] = [[names]]
+def _yardsticks(report: Report) -> list[Table]:
+    """Each distance of halves of the real frames, of other real videos, and of the folders, a line each."""
+    lines = []
+    first = report.rows[0]
+    for key, found in first.separations.items():
+        if found.others:
+            own = found.baseline and Spread(100 * found.baseline.mean, 100 * found.baseline.sd, 0, 0)
+            values = [row.separations[key].value for row in report.rows]
+            cells = ["-" if value is None else _percent(value) for value in values]
+            others = _range(found.others, _percent)
+            lines.append([f"distance ({found.title}), % ↓", _spread(own), others, *cells])
+    for key, definition in report.definitions.items():
+        measure = first.measures[key]
+        if measure.others:
+            cells = [figure(compared(row.measures[key], definition)) for row in report.rows]
+            lines.append([titled(definition), _spread(measure.baseline), _range(measure.others, figure), *cells])
+    if not lines:
+        return []
+    names, *columns = zip(
+        ["distance", "own halves", "other videos", *(row.name for row in report.rows)], *lines, strict=True
+    )
+    caption = f"other videos: the nearest .. the farthest of {len(report.other_videos)}; FD and the like at equal size"
+    return _side_by_side("against two yardsticks", names, columns, caption)
+
+
+def _percent(distance: float) -> str:
+    return f"{100 * max(0.0, distance):.0f}"
+
+
+def _range(others: dict[str, float], text: Callable[[float], str]) -> str:
+    return f"{text(min(others.values()))} .. {text(max(others.values()))}"
+
+
+def _side_by_side(title: str, names: Sequence[str], columns: Sequence[Sequence[str]], caption: str) -> list[Table]:
+    """One table, or as many as it takes for the columns to fit, each with the names of the lines."""
+    parts: list[list[Sequence[str]]] = [[names]]
     for column in ([title.replace("colour+texture", "c+t"), *cells] for title, *cells in columns):
         if sum(map(_width, [*parts[-1], column])) > WIDTH:
             parts.append([names])
@@ -73,7 +109,11 @@ def _side_by_side(title: str, report: Report, columns: list[list[str]], caption:
     return found
 
 
-def _width(column: list[str]) -> int:
+def _folders(report: Report) -> list[str]:
+    return ["folder", *(row.name for row in report.rows)]
+
+
+def _width(column: Sequence[str]) -> int:
     return max(map(len, column)) + GAP
 
 

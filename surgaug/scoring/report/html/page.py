@@ -16,13 +16,24 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.scoring.inputs import Folder
 from surgaug.scoring.report.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
 from surgaug.scoring.report.html.thumbnails import Trio, Twins, photo, sheet, twins
-from surgaug.scoring.report.model import Measure, Report, Row, best_rows, figure
+from surgaug.scoring.report.model import (
+    Definition,
+    Measure,
+    Report,
+    Row,
+    Separation,
+    Spread,
+    best_rows,
+    compared,
+    figure,
+)
 from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.report.verdicts import NEW
 
 STRIP = 12
 SHEET, SHEET_OF_MANY = 12, 6  # images shown of a folder: alone, beside others
 CLOSEST = 6
+ENERGY = Definition("Distance", "lower", "%", "energy distance over what two real frames differ", "realism")
 GROUPS = {
     "realism": "Look of the whole set",
     "drift": "Drift of colour, texture and light",
@@ -79,6 +90,7 @@ def render(report: Report, thumbnails: Thumbnails) -> str:
         sets=sets,
         questions=questions,
         groups=_groups(report),
+        has_others=bool(report.other_videos),
         strip=thumbnails.strip,
         conventions=_conventions(report),
         general=report_notes(report) if not many else [],
@@ -137,16 +149,30 @@ def _groups(report: Report) -> list[dict[str, Any]]:
     """The table in parts: measures that belong together, a line each with a cell for each folder."""
     best = best_rows(report)
     parts: dict[str, list[dict[str, Any]]] = {}
+    for key, found in report.rows[0].separations.items():
+        cells = [_cell(_as_measure(row.separations[key]), ENERGY, False) for row in report.rows]
+        parts.setdefault(ENERGY.group, []).append(
+            {"title": f"{ENERGY.title} ({found.title}) (%) ↓", "real": "", "cells": cells}
+        )
     for key, definition in report.definitions.items():
         unit = f" ({definition.unit})" if definition.unit else ""
-        cells = [_cell(row.measures[key], best.get(key) == i) for i, row in enumerate(report.rows)]
+        cells = [_cell(row.measures[key], definition, best.get(key) == i) for i, row in enumerate(report.rows)]
         line = {"title": f"{definition.title}{unit} {definition.arrow}", "real": _real(report, key), "cells": cells}
         parts.setdefault(definition.group, []).append(line)
     order = [*GROUPS, *(group for group in parts if group not in GROUPS)]
     return [{"title": GROUPS.get(group, group), "lines": parts[group]} for group in order if group in parts]
 
 
-def _cell(measure: Measure, best: bool) -> dict[str, Any]:
+def _as_measure(found: Separation) -> Measure:
+    """In percent."""
+    value, low, high = (None if v is None else 100 * v for v in (found.value, found.low, found.high))
+    own = found.baseline
+    baseline = own and Spread(100 * own.mean, 100 * own.sd, own.size, own.draws)
+    others = found.others and {video: 100 * v for video, v in found.others.items()}
+    return Measure(value, found.images, low, high, baseline=baseline, reason=found.reason, others=others)
+
+
+def _cell(measure: Measure, definition: Definition, best: bool) -> dict[str, Any]:
     interval = "" if measure.low is None or measure.high is None else f"{_short(measure.low)} to {_short(measure.high)}"
     baseline = "" if measure.baseline is None else f"{_short(measure.baseline.mean)} ± {measure.baseline.sd:.2g}"
     return {
@@ -154,10 +180,20 @@ def _cell(measure: Measure, best: bool) -> dict[str, Any]:
         "interval": interval,
         "n": measure.n,
         "baseline": baseline,
+        "others": _other_videos(measure, definition),
         "ratio": "" if measure.ratio is None else _short(measure.ratio),
         "reason": measure.reason,
         "best": best,
     }
+
+
+def _other_videos(measure: Measure, definition: Definition) -> str:
+    """The nearest and the farthest of the other real videos; beside the set's own figure of as many images."""
+    if not measure.others:
+        return ""
+    ends = f"{_short(min(measure.others.values()))} to {_short(max(measure.others.values()))}"
+    value = compared(measure, definition)
+    return f"{ends} (set: {_short(value)})" if definition.biased and value is not None else ends
 
 
 def _real(report: Report, key: str) -> str:
@@ -171,7 +207,11 @@ def _real(report: Report, key: str) -> str:
 
 
 def _conventions(report: Report) -> list[tuple[str, str]]:
-    lines = [(d.title, d.convention) for d in report.definitions.values()]
+    lines = [(ENERGY.title, ENERGY.convention)] * any(row.separations for row in report.rows)
+    lines += [(d.title, d.convention) for d in report.definitions.values()]
+    if report.other_videos:
+        videos = ", ".join(f"{video} ({n} frames)" for video, n in report.other_videos.items())
+        lines.append(("Other real videos", videos))
     if report.segmenter:
         s = report.segmenter
         size = f"{s['size'][0]}×{s['size'][1]}"
