@@ -60,8 +60,8 @@ def train(
     Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
     Raises UsageError, DataError, ModelError (the loss is no number, or memory ran out), Interrupted after SIGINT.
     """
-    from surgaug.training.loop import train as run
     from surgaug.training.presets import from_command_line
+    from surgaug.training.run import train as run
 
     given: dict[str, Any] = {
         "model": model, "data": str(data), "val": None if val is None else str(val),

@@ -26,8 +26,8 @@ from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.run import run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
-from surgaug.training.loop import train
 from surgaug.training.presets import preset
+from surgaug.training.run import train
 
 CLASSES = "cadis"
 HW = (64, 112)

@@ -75,8 +75,9 @@ def synthesize(
     size: Annotated[
         str | None,
         _How(
-            metavar="HxW|mask",
-            help="Of the images. Default: the model's size in the mask's proportions; mask: that of each mask.",
+            metavar="native|HxW|base",
+            help="Of the images. Default: native, each mask's own, for a model of two stages trained at about that; "
+            "else the model's in the mask's proportions. base: the first stage alone.",
         ),
     ] = None,
     seed: Annotated[
@@ -88,7 +89,7 @@ def synthesize(
             "--set",
             metavar="KEY=VALUE",
             help="Of the sampler: eta=0.5, variance=large, spacing=karras, or guidance_below=5, the highest noise "
-            "level (sigma) with guidance.",
+            "level (sigma) with guidance; second.steps=6 and the like of a second stage.",
         ),
     ] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("synthetic"),

@@ -93,6 +93,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    cascade: Annotated[
+        str,
+        typer.Option(
+            **one_of("auto", "on", "off"),
+            help="Two stages in one model: a small picture, then a large one. auto: above 128 pixels a side.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "auto",
     init: Annotated[
         str | None,
         typer.Option(
@@ -184,8 +192,8 @@ def train(
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
     surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
     """
-    from surgaug.training.loop import train as run
     from surgaug.training.presets import from_command_line
+    from surgaug.training.run import train as run
 
     given = {
         "model": model,
@@ -198,6 +206,7 @@ def train(
         "images": None if images is None else str(images),
         "labels": None if labels is None else str(labels),
         "size": size,
+        "cascade": cascade,
         "init": init,
         "distill": distill,
         "steps": steps,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surgaug.diffusion.spacing import SPACINGS
+from surgaug.diffusion.spacing import SPACINGS, alpha_bar_at
 from surgaug.errors import UsageError
 
 # Sampling starts from pure noise. A schedule that ends with more of the image than this was trained for another start.
@@ -38,6 +38,8 @@ class Schedule:
     zero_terminal_snr: stretch the table so that its last level holds no signal at all (Lin et al. 2023, algorithm 1).
     shift: the size of the images over the size that the table suits; 2 for twice the height and width. Divides the
         signal-to-noise ratio by shift ** 2 (Hoogeboom et al. 2023, section 3.1).
+    hand_over: sigma = sqrt(1 / alpha_bar - 1) at which the table is cut off, where sampling starts from a picture with
+        that much noise on it (Relay Diffusion, Teng et al. 2023); None: it starts from noise alone.
 
     Raises UsageError for a value out of range.
     """
@@ -48,6 +50,7 @@ class Schedule:
     beta_end: float = 1e-2
     zero_terminal_snr: bool = False
     shift: float = 1.0
+    hand_over: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in names():
@@ -61,6 +64,8 @@ class Schedule:
                 raise UsageError(f"schedule.{name}: {getattr(self, name)!r} is not from {MIN_BETA} to below 1")
         if not 0.01 <= self.shift <= 100:
             raise UsageError(f"schedule.shift: {self.shift!r} is not from 0.01 to 100")
+        if self.hand_over is not None and not 0.05 <= self.hand_over <= 100:
+            raise UsageError(f"schedule.hand_over: {self.hand_over!r} is not from 0.05 to 100")
 
     def check(self) -> None:
         """Raise UsageError unless a network trained on these levels can be sampled.
@@ -68,7 +73,7 @@ class Schedule:
         Apart from the checks of single values, so that these may be changed one after the other.
         """
         last = float(self.alpha_bars[-1])
-        if last > MAX_TERMINAL_ALPHA_BAR:
+        if self.hand_over is None and last > MAX_TERMINAL_ALPHA_BAR:
             raise UsageError(
                 f"schedule: its noisiest level keeps alpha_bar = {last:.3g} of the image, yet sampling starts from "
                 f"noise alone; raise timesteps, beta_end or shift until it is at most {MAX_TERMINAL_ALPHA_BAR}, or set "
@@ -83,16 +88,20 @@ class Schedule:
         table = shift_snr(np.cumprod(1 - _BETAS[self.kind](self)), self.shift)
         if self.zero_terminal_snr:
             table = rescale_to_zero_terminal_snr(table)
+        if self.hand_over is not None:
+            table = table[table >= alpha_bar_at(self.hand_over)]
         return torch.from_numpy(np.concatenate([[1.0], table]))
 
     def sample_levels(self, u: Tensor) -> Tensor:
         """Continuous noise levels for training (SR3, Saharia et al. 2021, section 2.4; WaveGrad, Chen et al. 2020).
 
-        u: [B], uniform in [0, 1]: `u * T` picks two neighbours in the table and a place between them, uniform in
-        sqrt(alpha_bar). Returns alpha_bar, float64 [B] on the CPU, falling with u.
+        u: [B], uniform in [0, 1]: `u * T` picks two neighbours in the table of T levels (those that are left where it
+        is cut off) and a place between them, uniform in sqrt(alpha_bar). Returns alpha_bar, float64 [B] on the CPU,
+        falling with u.
         """
-        place = u.detach().to("cpu", torch.float64) * self.timesteps
-        below = place.floor().clamp(0, self.timesteps - 1)
+        last = len(self.alpha_bars) - 1
+        place = u.detach().to("cpu", torch.float64) * last
+        below = place.floor().clamp(0, last - 1)
         roots = self.alpha_bars.sqrt()
         index = below.long()
         return torch.lerp(roots[index], roots[index + 1], place - below).square()
@@ -104,10 +113,9 @@ class Schedule:
         """
         if spacing not in SPACINGS:
             raise UsageError(f"spacing: {spacing!r} is not one of {', '.join(SPACINGS)}")
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= self.timesteps:
-            raise UsageError(
-                f"steps: {steps!r} is not a whole number from 1 to {self.timesteps}, the noise levels of this model"
-            )
+        last = len(self.alpha_bars) - 1
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= last:
+            raise UsageError(f"steps: {steps!r} is not a whole number from 1 to {last}, the noise levels of this model")
         return SPACINGS[spacing](self.alpha_bars, steps)
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,6 +18,28 @@ def groups_for(channels: int) -> int:
     return next(g for g in range(min(32, max(1, channels // 8)), 0, -1) if channels % g == 0)
 
 
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of each place (Ba et al. 2016), as in ConvNeXt; x [B, C, h, w].
+
+    Unlike GroupNorm it looks at no other place: an image made in tiles equals the image made whole.
+    """
+
+    def __init__(self, channels: int, affine: bool = True):
+        super().__init__()
+        self.num_channels = channels
+        self.norm = nn.LayerNorm(channels, elementwise_affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def normalisation(kind: str, channels: int, affine: bool = True) -> nn.GroupNorm | ChannelNorm:
+    """The norm that `UNetConfig.norm` names: "group" over groups of channels and all places, or "channel"."""
+    if kind == "channel":
+        return ChannelNorm(channels, affine)
+    return nn.GroupNorm(groups_for(channels), channels, affine=affine)
+
+
 def zero_init(module: Layer) -> Layer:
     """Start a residual branch (or the output) at zero, so that the untrained network is the identity (Goyal 2017)."""
     nn.init.zeros_(module.weight)
@@ -54,13 +76,21 @@ class ResBlock(nn.Module):
     x [B, C_in, h, w] to [B, C_out, h, w].
     """
 
-    def __init__(self, in_channels: int, channels: int, embed_dim: int, dropout: float = 0.0, spade: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        embed_dim: int,
+        dropout: float = 0.0,
+        spade: bool = False,
+        norm: str = "group",
+    ):
         super().__init__()
         self.spade = spade
-        self.norm1 = nn.GroupNorm(groups_for(in_channels), in_channels, affine=not spade)
+        self.norm1 = normalisation(norm, in_channels, affine=not spade)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.noise = nn.Linear(embed_dim, 2 * channels)
-        self.norm2 = nn.GroupNorm(groups_for(channels), channels)
+        self.norm2 = normalisation(norm, channels)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
         self.skip = nn.Identity() if in_channels == channels else nn.Conv2d(in_channels, channels, 1)

@@ -3,6 +3,9 @@
 One file holds the EMA weights, the network's configuration, the label space, the noise schedule, the parameterisation
 (eps, v or x0), the training size and the class statistics. No sampler can be run on another schedule than the one
 trained on, because the schedule comes with the weights. Nothing in it is executed when it is read.
+
+The file of a cascade holds two of these: the descriptions of both stages, and their weights as "first.NAME" and
+"second.NAME".
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from surgaug.io.atomic import write_bytes
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
 from surgaug.models.unet import SemanticUNet
+from surgaug.models.upsampler import Upsampler
 
-FORMAT = "surgaug-model-1"
+FORMAT, CASCADE_FORMAT = "surgaug-model-1", "surgaug-model-2"
+STAGE_NAMES = ("first", "second")
 # The small model that comes with the package, trained on phantom scenes (docs/model-card.md).
 SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
 # What training leaves in a run's folder, in the order of preference. The last one comes first: the learning rate has
@@ -38,7 +43,9 @@ MODEL_FILES = ("last.safetensors", "best.safetensors")
 class LoadedModel:
     """A trained model, ready to sample from: `net` in eval mode with the EMA weights, in float32.
 
-    schedule and prediction: of family "diffusion"; the others have none ({}) and "image". hash: see `model_hash`.
+    schedule and prediction: of families "diffusion" and "upsampler"; the others have none ({}) and "image". hash: see
+    `model_hash`. stages: of family "cascade", the first and the second; all else but `size` and `hash` is then the
+    first's.
     """
 
     net: Any  # of one of `models/families`, each with methods of its own
@@ -50,6 +57,12 @@ class LoadedModel:
     family: str = families.DIFFUSION
     defaults: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+    stages: tuple[LoadedModel, ...] = ()
+
+    @property
+    def first(self) -> LoadedModel:
+        """The model that label maps go into first: of a cascade, its first stage; else itself."""
+        return self.stages[0] if self.stages else self
 
 
 def model_file(path: Path) -> Path:
@@ -85,9 +98,12 @@ def save_model(
     defaults: dict[str, Any],
     meta: dict[str, Any],
     family: str = families.DIFFUSION,
+    base: tuple[int, int] | None = None,
     half: bool = False,
 ) -> None:
     """Write a model file atomically; `half` stores the weights in float16 (half the bytes).
+
+    base: of an upsampler, the size (h, w) of the small pictures that it was trained on.
 
     Its hash (`model_hash`) is of the weights and of what they mean, but of nothing in `meta`, where folders and minutes
     stand: two trainings to the same weights have the same hash.
@@ -101,18 +117,67 @@ def save_model(
         "size": list(size),
         "defaults": defaults,
         "meta": meta,
+        **({"base": list(base)} if base else {}),
     }
-    tensors = {
+    _write(path, FORMAT, header, _meaning(header), _stored(weights, half))
+
+
+def save_cascade(path: Path, first: Path, second: Path, *, half: bool = False) -> None:
+    """Join the model files of two stages (of cascades: that stage) to one, atomically.
+
+    ModelError unless the second is an upsampler of the first's classes that was trained on pictures of its size.
+    """
+    headers: dict[str, dict[str, Any]] = {}
+    weights: dict[str, Tensor] = {}
+    for name, source, family in zip(STAGE_NAMES, (first, second), families.STAGES, strict=True):
+        header, tensors = read_stage(source, family)
+        stored = _stored(tensors, half)
+        headers[name] = {**header, "hash": _content_hash(json.dumps(_meaning(header)), stored)}
+        weights |= {f"{name}.{key}": value for key, value in stored.items()}
+    spaces = [LabelSpace.from_dict(h["space"]) for h in headers.values()]
+    if (spaces[0].ids, spaces[0].names) != (spaces[1].ids, spaces[1].names):
+        raise ModelError(
+            f"{second}: a second stage of other classes ({spaces[1].name}) than {first} ({spaces[0].name})"
+        )
+    if (base := list(headers["second"]["base"])) != (size := list(headers["first"]["size"])):
+        raise ModelError(f"{second}: makes pictures of {base[0]}x{base[1]} large, {first} those of {size[0]}x{size[1]}")
+    meaning = {name: _meaning(header) for name, header in headers.items()}
+    _write(path, CASCADE_FORMAT, {"family": families.CASCADE, "stages": headers}, meaning, weights)
+
+
+def read_stage(path: Path, family: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and weights of a model file, or of that stage of a cascade whose family it is.
+
+    ModelError where it is, or has, none.
+    """
+    header, weights = read_header(path), read_weights(path)
+    for name, stage in header.get("stages", {}).items():
+        if stage["family"] == family:
+            prefix = f"{name}."
+            return stage, {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    if (found := header.get("family", families.DIFFUSION)) != family:
+        raise ModelError(f"{path}: a model of kind {found}, where one of kind {family} is asked for")
+    return header, weights
+
+
+def _meaning(header: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in header.items() if key not in ("defaults", "meta", "hash")}
+
+
+def _stored(weights: dict[str, Tensor], half: bool) -> dict[str, Tensor]:
+    return {
         k: v.detach().to("cpu", torch.float16 if half and v.is_floating_point() else v.dtype).contiguous()
         for k, v in weights.items()
     }
+
+
+def _write(path: Path, kind: str, header: dict[str, Any], meaning: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     text = json.dumps(header)
-    meaning = json.dumps({key: value for key, value in header.items() if key not in ("defaults", "meta")})
     metadata = {
-        "format": FORMAT,
+        "format": kind,
         "surgaug": text,
         "sha256": _content_hash(text, tensors),
-        "hash": _content_hash(meaning, tensors),
+        "hash": _content_hash(json.dumps(meaning), tensors),
     }
     write_bytes(path, save(tensors, metadata=metadata))
 
@@ -127,7 +192,10 @@ def model_hash(path: Path) -> str:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The metadata of a model file. ModelError when it is not one, is cut short or cannot be read."""
+    """The metadata of a model file. ModelError when it is not one, is cut short or cannot be read.
+
+    Of a cascade: the first stage's, with the family "cascade", the second one's size, and both under "stages".
+    """
     try:
         with safe_open(str(path), framework="pt") as f:
             metadata = f.metadata() or {}
@@ -135,11 +203,13 @@ def read_header(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: no such model file") from None
     except (SafetensorError, OSError) as e:
         raise ModelError(f"{path}: not a readable model file ({e}); is it complete?") from None
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") not in (FORMAT, CASCADE_FORMAT):
         raise ModelError(f"{path}: a safetensors file, but not a surgaug model (no '{FORMAT}' in its metadata)")
     try:
-        return json.loads(metadata["surgaug"])
-    except (KeyError, ValueError) as e:
+        header = json.loads(metadata["surgaug"])
+        stages = header.get("stages")
+        return {**stages["first"], **header, "size": stages["second"]["size"]} if stages else header
+    except (KeyError, ValueError, TypeError, AttributeError) as e:
         raise ModelError(f"{path}: its description is damaged ({e}); copy or train the model again") from None
 
 
@@ -170,7 +240,17 @@ def _content_hash(header: str, tensors: dict[str, Tensor]) -> str:
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
     """Read a model file. ModelError names what is wrong with it."""
     path = Path(path)
-    header, weights = read_header(path), read_weights(path)
+    header = read_header(path)
+    if header.get("stages"):
+        first, second = (_load(path, *read_stage(path, family), device) for family in families.STAGES)
+        return dataclasses.replace(
+            first, hash=model_hash(path), family=families.CASCADE, size=second.size, stages=(first, second)
+        )
+    return _load(path, header, read_weights(path), device)
+
+
+def _load(path: Path, header: dict[str, Any], weights: dict[str, Tensor], device: str | torch.device) -> LoadedModel:
+    """The network that `header` describes with these weights."""
     space = LabelSpace.from_dict(header["space"])
     family = header.get("family", families.DIFFUSION)  # files of the first version have none
     net = families.get(family).build(families.read_config(family, header["config"]), space.num_classes)
@@ -181,8 +261,8 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     size = (int(header["size"][0]), int(header["size"][1]))
     return LoadedModel(
-        net, space, header["schedule"], header["prediction"], size, model_hash(path), family, header["defaults"],
-        header["meta"],
+        net, space, header["schedule"], header["prediction"], size, header.get("hash") or model_hash(path), family,
+        header["defaults"], header["meta"],
     )  # fmt: skip
 
 
@@ -191,9 +271,7 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
 
     Returns the names of the tensors that could not be taken over (other shape or absent).
     """
-    header, source = read_header(path), read_weights(path)
-    if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
-        raise ModelError(f"--init {path}: a model of kind {family}; it can start no diffusion model")
+    header, source = read_stage(path, families.UPSAMPLER if isinstance(net, Upsampler) else families.DIFFUSION)
     source_names = {c["name"].lower(): i for i, c in enumerate(header["space"]["classes"])}
     pairs = [(i, source_names[n.lower()]) for i, n in enumerate(space.names) if n.lower() in source_names]
     own = net.state_dict()
@@ -220,9 +298,12 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
 def halve(source: Path, target: Path) -> None:
     """Write the model file `source` again with its weights in float16. ModelError when it cannot be read."""
     h = read_header(source)
+    if h.get("stages"):
+        save_cascade(target, source, source, half=True)
+        return
     size, family = (int(h["size"][0]), int(h["size"][1])), h.get("family", families.DIFFUSION)
     save_model(
         target, read_weights(source), family=family, config=families.read_config(family, h["config"]),
         space=LabelSpace.from_dict(h["space"]), schedule=h["schedule"], prediction=h["prediction"], size=size,
-        defaults=h["defaults"], meta=h["meta"], half=True,
+        defaults=h["defaults"], meta=h["meta"], base=h.get("base"), half=True,
     )  # fmt: skip

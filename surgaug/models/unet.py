@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.labels.label_space import IGNORE_INDEX
-from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, groups_for, zero_init
+from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, normalisation, zero_init
 from surgaug.models.spade import LevelFeatures, Modulation, cells, class_shares, pyramid
 from surgaug.models.style import DIMENSION as STYLE_DIMENSION
 from surgaug.models.style import StyleEmbedding
@@ -24,7 +24,8 @@ class UNetConfig:
     `patch`: space-to-depth factor at the entry (and its inverse at the exit), so that no convolution runs at full
     resolution. `spade`: levels whose decoder blocks are SPADE blocks (the middle always is). `join`: a decoder level
     takes the encoder's features by "concat" (SR3) or by "sum" (half the arithmetic). `style`: the network is told the
-    frame's style (`models/style.py`).
+    frame's style (`models/style.py`). `norm`: "group" (SR3), or "channel", which looks at no other place (with no
+    attention anywhere, an image may then be made in tiles). `middle_attention`: between the two blocks of the middle.
     """
 
     patch: int = 2
@@ -41,6 +42,8 @@ class UNetConfig:
     noise_dim: int = 256
     dropout: float = 0.0
     style: bool = False
+    norm: str = "group"
+    middle_attention: bool = True
 
     @property
     def multiple(self) -> int:
@@ -52,28 +55,29 @@ class UNetConfig:
 class Conditioning:
     """What a batch of label maps contributes: the entry's features and the scale and shift of every SPADE norm.
 
-    `style`: the embedded styles [B, noise_dim], None in a network without.
+    `style`: what is added to the noise level's embedding, [B, noise_dim]: the embedded styles; None in a network
+    without. `picture`: the enlarged small picture [B, 3, H, W], None but for `models/upsampler.py`.
     """
 
     entry: Tensor
     modulation: list[tuple[Tensor, Tensor]]
     size: tuple[int, int]
     style: Tensor | None = None
+    picture: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
+        """With every tensor, whose first dimension is the batch, changed alike."""
+        style, picture = (None if t is None else change(t) for t in (self.style, self.picture))
+        modulation = [(change(a), change(b)) for a, b in self.modulation]
+        return Conditioning(change(self.entry), modulation, self.size, style, picture)
 
     def select(self, indices: Tensor | slice) -> Conditioning:
         """The label maps at `indices` (may repeat)."""
-        style = None if self.style is None else self.style[indices]
-        modulation = [(a[indices], b[indices]) for a, b in self.modulation]
-        return Conditioning(self.entry[indices], modulation, self.size, style)
+        return self.each(lambda t: t[indices])
 
     def expand(self, batch: int) -> Conditioning:
         """One label map for `batch` samples, without copying it."""
-
-        def spread(t: Tensor) -> Tensor:
-            return t.expand(batch, *[-1] * (t.dim() - 1))
-
-        style = None if self.style is None else spread(self.style)
-        return Conditioning(spread(self.entry), [(spread(a), spread(b)) for a, b in self.modulation], self.size, style)
+        return self.each(lambda t: t.expand(batch, *[-1] * (t.dim() - 1)))
 
     @staticmethod
     def cat(parts: list[Conditioning]) -> Conditioning:
@@ -82,9 +86,11 @@ class Conditioning:
             (torch.cat([p.modulation[i][0] for p in parts]), torch.cat([p.modulation[i][1] for p in parts]))
             for i in range(len(parts[0].modulation))
         ]
-        styles = [p.style for p in parts if p.style is not None]
-        style = torch.cat(styles) if styles else None
-        return Conditioning(torch.cat([p.entry for p in parts]), modulation, parts[0].size, style)
+        style, picture = (
+            torch.cat(found) if (found := [t for t in tensors if t is not None]) else None
+            for tensors in ([p.style for p in parts], [p.picture for p in parts])
+        )
+        return Conditioning(torch.cat([p.entry for p in parts]), modulation, parts[0].size, style, picture)
 
 
 class SemanticUNet(nn.Module):
@@ -107,12 +113,15 @@ class SemanticUNet(nn.Module):
         self.label_entry = nn.Conv2d(config.label_channels * patch**2, channels[0], 3, padding=1, bias=False)
         self.image_entry = nn.Conv2d(3 * patch**2, channels[0], 3, padding=1)
 
+        def block(in_channels: int, channels: int, spade: bool = False) -> ResBlock:
+            return ResBlock(in_channels, channels, embed, config.dropout, spade, config.norm)
+
         self.encoder = nn.ModuleList()
         width = channels[0]
         for level, (c, n) in enumerate(zip(channels, config.encoder_blocks, strict=True)):
             stage = nn.ModuleList()
             for _ in range(n):
-                stage.append(ResBlock(width, c, embed, config.dropout))
+                stage.append(block(width, c))
                 width = c
                 if config.attention[level]:
                     stage.append(SelfAttention(c, config.head_dim))
@@ -120,9 +129,9 @@ class SemanticUNet(nn.Module):
 
         self.middle = nn.ModuleList(
             [
-                ResBlock(width, width, embed, config.dropout, spade=True),
-                SelfAttention(width, config.head_dim),
-                ResBlock(width, width, embed, config.dropout, spade=True),
+                block(width, width, spade=True),
+                *([SelfAttention(width, config.head_dim)] if config.middle_attention else []),
+                block(width, width, spade=True),
             ]
         )
 
@@ -134,13 +143,13 @@ class SemanticUNet(nn.Module):
             width = c if config.join == "sum" else 2 * c
             stage = nn.ModuleList()
             for _ in range(config.decoder_blocks[level]):
-                stage.append(ResBlock(width, c, embed, config.dropout, spade=spade))
+                stage.append(block(width, c, spade))
                 width = c
                 if config.attention[level]:
                     stage.append(SelfAttention(c, config.head_dim))
             self.decoder.append(stage)
 
-        self.out_norm = nn.GroupNorm(groups_for(width), width)
+        self.out_norm = normalisation(config.norm, width)
         self.out = zero_init(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
 
         used = {last} | {level for level in range(last + 1) if config.spade[level]}
@@ -151,6 +160,11 @@ class SemanticUNet(nn.Module):
             Modulation(config.spade_hidden, block.norm1.num_channels, config.spade_kernel)
             for _, block in self._spade_blocks()
         )
+
+    @property
+    def ends(self) -> list[nn.Module]:
+        """The layers that touch images and label maps themselves."""
+        return [self.label_embedding, self.label_entry, self.image_entry, self.out]
 
     def _spade_blocks(self) -> list[tuple[int, ResBlock]]:
         """(level, block) of every SPADE block, in the order of the forward pass."""
@@ -190,6 +204,11 @@ class SemanticUNet(nn.Module):
         if codes is None:
             codes = cond.entry.new_full((len(cond.entry), STYLE_DIMENSION), torch.nan)
         return replace(cond, style=self.style(codes))
+
+    def told(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
+        """All that the network is told, at once: label maps (`encode`), styles (`in_style`), and what else a network of
+        another kind is told."""
+        return self.in_style(self.encode(index_map), style)
 
     def forward(self, x_t: Tensor, noise_level: Tensor, cond: Conditioning) -> Tensor:
         """x_t float [B, 3, H, W]; noise_level = sqrt(alpha_bar) [B]; the prediction [B, 3, H, W]."""

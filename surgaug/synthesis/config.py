@@ -17,6 +17,8 @@ from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
 
 SPLITS = ("train", "val", "test")
+NATIVE, BASE = "native", "base"
+_SIZES = {"native": NATIVE, "mask": NATIVE, "base": BASE}
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,12 @@ class SynthesizeConfig:
     """One synthetic data set. Sizes are (H, W). None: what the model file says.
 
     masks: a folder of label maps (or a data set with them), or the files themselves; of a data set with splits, those
-    of `split` alone where it is given. size: of the images; None for the training size in the mask's proportions,
-    "mask" for that of each mask. classes: the masks' label space; "auto" for the ids found in them. style: see
-    `synthesis.style.choose`. augment: perturbations applied to each sample's label map, or a recipe file, of which n,
-    seed and classes come by `over_recipe`. palette: label maps as palette PNGs. leave_out_bad: go on without masks that
-    cannot be used, instead of refusing them. batch: None to find it. compile: see `models/compiled.py`.
+    of `split` alone where it is given. size: of the images; None for the mask's own where a cascade was trained at
+    about that, else the training size in the mask's proportions; "native" for that of each mask; "base" for the small
+    pictures of a cascade's first stage alone. classes: the masks' label space; "auto" for the ids found in them. style:
+    see `synthesis.style_choice`. augment: perturbations applied to each sample's label map, or a recipe file, of which
+    n, seed and classes come by `over_recipe`. palette: label maps as palette PNGs. leave_out_bad: go on without masks
+    that cannot be used, instead of refusing them. batch: None to find it. compile: see `models/compiled.py`.
     """
 
     masks: Path | tuple[Path, ...]
@@ -85,12 +88,12 @@ def check(config: SynthesizeConfig) -> None:
     if isinstance(config.size, tuple):
         must(min(config.size) >= 8, f"--size {config.size[0]}x{config.size[1]}: at least 8x8")
     else:
-        must(config.size in (None, "mask"), f"--size {config.size}: HxW (64x112) or mask")
+        must(config.size in (None, NATIVE, BASE), f"--size {config.size}: HxW (64x112), native or base")
 
 
 def parse_size(text: str) -> tuple[int, int] | str:
-    """ "64x112" to (64, 112); "mask" stays. UsageError for anything else."""
-    return text if text == "mask" else options.parse_size(text, other="mask")
+    """ "64x112" to (64, 112); "native" (or "mask") and "base" stay. UsageError for anything else."""
+    return _SIZES.get(text) or options.parse_size(text, other="native or base")
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

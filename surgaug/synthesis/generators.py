@@ -41,7 +41,7 @@ class DiffusionGenerator:
         self._model, self._settings, self._device, self._precision = model, settings, device, precision
         self._net = model.net.to(device)
         self._sample = samplers.get(settings.sampler)
-        _check_options(settings, self._sample)
+        check_options(settings, self._sample)
         self._alpha_bars = Schedule.from_dict(model.schedule).sampling_levels(settings.steps, settings.spacing)
         self._encoded: dict[Hashable, Conditioning] = {}
         self._null: Conditioning | None = None
@@ -83,7 +83,7 @@ class DiffusionGenerator:
             lambda step: to_device(noise(step + 1, shape), self._device),
             **self._settings.sampler_options,
         )
-        return _finite_images(x_0)
+        return finite_images(x_0)
 
     def forget(self) -> None:
         """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
@@ -144,7 +144,7 @@ class OnePassGenerator:
         on_step()
         with autocast(self._device, self._precision):
             x = self._net(index_map, drawn)
-        return _finite_images(x)
+        return finite_images(x)
 
     def forget(self) -> None:
         """Give back the memory that the device holds in reserve."""
@@ -152,35 +152,41 @@ class OnePassGenerator:
             torch.cuda.empty_cache()
 
 
-def _finite_images(x: Tensor) -> np.ndarray:
+def finite_images(x: Tensor) -> np.ndarray:
     """`to_images` of the network's output. FloatingPointError where it is not finite."""
     if not bool(torch.isfinite(x).all()):
         raise FloatingPointError("an image holds values that are not numbers")
     return to_images(x)
 
 
-def _check_options(settings: SamplingSettings, sample: Callable[..., Tensor]) -> None:
+def check_options(settings: SamplingSettings, sample: Callable[..., Tensor], flag: str = "--set ") -> None:
+    """UsageError for an option that the sampler does not have."""
     parameters = inspect.signature(sample).parameters.values()
     known = [*NOT_THE_SAMPLERS, *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
     for name in settings.options:
         if name not in known:
-            raise UsageError(f"--set {name}: sampler {settings.sampler} has {', '.join(known)}")
+            raise UsageError(f"{flag}{name}: sampler {settings.sampler} has {', '.join(known)}")
 
 
 class BatchLimit:
     """How many images of a size make a batch: as told, or as many as keep the device busy; halved when memory
-    runs out."""
+    runs out.
+
+    base: (h, w) of the pictures of a cascade's first stage; only they are made many at a time.
+    """
 
     # Pixels a batch. More gains nothing: a CPU's caches overflow, a GPU is busy.
     PIXELS: ClassVar[dict[str, int]] = {"cpu": 1 << 16, "cuda": 1 << 21, "mps": 1 << 19}
-    MOST = 256
+    MOST, MOST_LARGE = 256, 4  # the latter of a cascade: what a stopped run must still finish
 
-    def __init__(self, fixed: int | None, device: torch.device):
-        self._fixed, self._pixels = fixed, self.PIXELS[device.type]
+    def __init__(self, fixed: int | None, device: torch.device, base: tuple[int, int] | None = None):
+        self._fixed, self._pixels, self._base = fixed, self.PIXELS[device.type], base
         self._halved: dict[tuple[int, int], int] = {}
 
     def __call__(self, size: tuple[int, int]) -> int:
-        found = self._fixed or min(self.MOST, max(1, self._pixels // (size[0] * size[1])))
+        height, width = self._base or size
+        most = self.MOST_LARGE if self._base else self.MOST
+        found = self._fixed or min(most, max(1, self._pixels // (height * width)))
         return min(found, self._halved.get(size, found))
 
     def halve(self, size: tuple[int, int], failed: int) -> None:

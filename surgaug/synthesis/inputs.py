@@ -12,6 +12,7 @@ import torch
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.datasets.space_match import INSIST
+from surgaug.errors import UsageError
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.class_statistics import ClassStatistics
 from surgaug.models import families
@@ -22,14 +23,13 @@ from surgaug.runtime.device import pick_device, pick_precision
 from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback
 from surgaug.synthesis import plan
-from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.cascade import CascadeGenerator
+from surgaug.synthesis.config import BASE, NATIVE, SynthesizeConfig
 from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator
-from surgaug.synthesis.masks import digest, of_split, open_for
+from surgaug.synthesis.masks import FAR, digest, factor, of_split, open_for, output_size
 from surgaug.synthesis.model_choice import resolve_model
-from surgaug.synthesis.sampling_settings import SamplingSettings, choose_settings
+from surgaug.synthesis.sampling_settings import ONE_PASS, SamplingSettings, choose_settings
 from surgaug.synthesis.style_choice import Styles, choose
-
-FAR = 1.5  # times a side of the training size, or one part in so many; beyond, images are poor
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Inputs:
     model_file: Path
     model: LoadedModel
     sampling: SamplingSettings
-    generator: DiffusionGenerator | OnePassGenerator
+    generator: DiffusionGenerator | OnePassGenerator | CascadeGenerator
     styles: Styles
     device: torch.device
     precision: torch.dtype | None
@@ -61,7 +61,7 @@ class Inputs:
             "classes": self._classes(),
             "seed": config.seed,
             "order": config.order,
-            "size": "x".join(map(str, config.size)) if isinstance(config.size, tuple) else config.size or "fit",
+            "size": _told_size(config.size),
             "augment": ",".join(config.augment),
             **({"recipe": recipe.to_dict()} if recipe else {}),
             "sampler": self.sampling.sampler,
@@ -69,6 +69,7 @@ class Inputs:
             "guidance": self.sampling.guidance,
             "style": config.style,
             "options": self.sampling.options,
+            **({"second": self.sampling.second.told()} if self.sampling.second else {}),
             "precision": "fp32" if self.precision is None else str(self.precision).removeprefix("torch."),
             "layout": config.layout,
             **({"palette": True} if config.palette else {}),
@@ -85,8 +86,10 @@ class Inputs:
         guidance = "" if sampling.guidance == 1 else f", guidance {sampling.guidance:g}"
         if math.isfinite(sampling.guidance_below):
             guidance += f" below sigma {sampling.guidance_below:g}"
-        diffusion = model.family == families.DIFFUSION
-        how = f"{sampling.sampler} {sampling.steps} steps{guidance}" if diffusion else model.family
+        how = f"{sampling.sampler} {sampling.steps} steps{guidance}" if sampling.sampler != ONE_PASS else model.family
+        if sampling.second:
+            base = model.first.size
+            how += f" at {base[0]}x{base[1]}, made large by {sampling.second.sampler} {sampling.second.steps} steps"
         trained = f"{model.space.num_classes} classes, {model.size[0]}x{model.size[1]}"
         return (
             f"{self.config.n} images from {len(self.maps)} label maps by {self.model_file} ({trained}), "
@@ -104,9 +107,18 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     precision = pick_precision(config.precision, device)
     model_file = resolve_model(config.model, feedback)
     model = load_model(model_file, device)
+    if model.family == families.UPSAMPLER:
+        raise UsageError(
+            f"{model_file}: a second stage, which makes small pictures large and cannot begin; name the folder above "
+            "it, or join it to a first stage: surgaug train --set cascade.first=RUN --set cascade.second=RUN"
+        )
+    if config.size == BASE:
+        model = model.first
     sampling = choose_settings(config, model)
-    generator: DiffusionGenerator | OnePassGenerator
-    if model.family == families.DIFFUSION:
+    generator: DiffusionGenerator | OnePassGenerator | CascadeGenerator
+    if model.stages:
+        generator = CascadeGenerator(model, sampling, device, precision)
+    elif model.family == families.DIFFUSION:
         generator = DiffusionGenerator(model, sampling, device, precision)
     else:
         generator = OnePassGenerator(model, device, precision)
@@ -116,7 +128,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         model.space, model_file, config.masks, config.classes, feedback, model.meta, config.leave_out_bad
     )
     maps, presence = of_split(maps, found.presence_by_item, config)
-    _warn_of_size(config, model.size, list(found.sizes), feedback)
+    _warn_of_size(config, model, list(found.sizes), feedback)
     _warn_of_unseen(maps, presence, model, feedback)
     maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
@@ -134,16 +146,25 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
 
 
 def _warn_of_size(
-    config: SynthesizeConfig, trained: tuple[int, int], masks: list[tuple[int, int]], feedback: Feedback
+    config: SynthesizeConfig, model: LoadedModel, masks: list[tuple[int, int]], feedback: Feedback
 ) -> None:
-    """Say so where images are asked for in a size that the model was not trained for."""
-    sizes = masks if config.size == "mask" else [config.size] if isinstance(config.size, tuple) else []
-    factors = {size: max(max(a / b, b / a) for a, b in zip(size, trained, strict=True)) for size in sizes}
+    """Say so where images are asked for in a size that the model was not trained for, or are not of the masks' size
+    though a cascade could make them so."""
+    trained, native = model.size, config.size == NATIVE
+    sizes = [config.size] if isinstance(config.size, tuple) else masks if native or model.stages else []
+    factors = {size: factor(size, trained) for size in sizes}
     if not factors or max(factors.values()) <= FAR:
         return
     size = max(factors, key=factors.__getitem__)
+    if config.size is None:
+        fitted = output_size(size, None, trained, True)
+        feedback.info(
+            f"label maps of {size[0]}x{size[1]} give images and labels of {fitted[0]}x{fitted[1]}, since the model was "
+            f"trained at {trained[0]}x{trained[1]}; --size native keeps theirs"
+        )
+        return
     feedback.warn(
-        f"--size {'mask: ' if config.size == 'mask' else ''}{size[0]}x{size[1]}: the model was trained at "
+        f"--size {'native: ' if native else ''}{size[0]}x{size[1]}: the model was trained at "
         f"{trained[0]}x{trained[1]}, and images that differ from it by a factor of {factors[size]:.1f} will be poor; "
         "leave --size out, or train at that size"
     )
@@ -160,6 +181,13 @@ def _warn_of_unseen(maps: LabelMaps, presence: np.ndarray, model: LoadedModel, f
         )
 
 
+def _told_size(size: tuple[int, int] | str | None) -> str:
+    """As settings of version 0.1 have it, so that its sets go on."""
+    if isinstance(size, tuple):
+        return "x".join(map(str, size))
+    return "mask" if size == NATIVE else size or "fit"
+
+
 def _recipe(config: SynthesizeConfig, feedback: Feedback) -> Recipe | None:
     """How label maps are perturbed, if they are."""
     if not config.augment:
@@ -172,4 +200,4 @@ def _recipe(config: SynthesizeConfig, feedback: Feedback) -> Recipe | None:
 
 def _draws_noise(model: LoadedModel) -> bool:
     """Whether two images of one label map differ."""
-    return model.family == families.DIFFUSION or bool(model.net.noise_shapes(model.size))
+    return model.first.family == families.DIFFUSION or bool(model.net.noise_shapes(model.size))

@@ -20,7 +20,9 @@ from surgaug.io import output_folder
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import fit_size, resize_label_map
 from surgaug.runtime.feedback import Feedback
-from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.config import NATIVE, SynthesizeConfig
+
+FAR = 1.5  # times a side of the training size, or one part in so many; beyond, images are poor
 
 
 def open_for(
@@ -81,12 +83,20 @@ def digest(files: Sequence[Path]) -> str:
 
 
 def output_size(
-    mask: tuple[int, int], wanted: tuple[int, int] | str | None, trained: tuple[int, int]
+    mask: tuple[int, int], wanted: tuple[int, int] | str | None, trained: tuple[int, int], cascade: bool = False
 ) -> tuple[int, int]:
-    """(H, W) of the image for a mask of that size; `wanted` as in `SynthesizeConfig.size`."""
-    if isinstance(wanted, str):
+    """(H, W) of the image for a mask of that size; `wanted` as in `SynthesizeConfig.size`. trained: of the model.
+
+    Left to itself, a cascade keeps the mask's own size where it is near the one that it was trained at.
+    """
+    if wanted == NATIVE or (wanted is None and cascade and factor(mask, trained) <= FAR):
         return mask
-    return fit_size(mask, trained) if wanted is None else wanted
+    return wanted if isinstance(wanted, tuple) else fit_size(mask, trained)
+
+
+def factor(size: tuple[int, int], trained: tuple[int, int]) -> float:
+    """How far apart two sizes are: the larger ratio of their sides, at least 1."""
+    return max(max(a / b, b / a) for a, b in zip(size, trained, strict=True))
 
 
 def to_size(label_map: np.ndarray, hw: tuple[int, int], space: LabelSpace) -> np.ndarray:

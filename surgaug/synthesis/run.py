@@ -133,7 +133,7 @@ def _synthesize_all(
     again: str,
 ) -> None:
     """Synthesize and write the samples `todo`, of `total` in all."""
-    limit = BatchLimit(inputs.config.batch, inputs.device)
+    limit = BatchLimit(inputs.config.batch, inputs.device, inputs.model.first.size if inputs.model.stages else None)
     finished = total - len(todo)
     compiler = Compiler(inputs.config.compile, inputs.model.net, inputs.device, feedback)
     with (

@@ -79,7 +79,8 @@ class Samples:
         """A label map of ids at the image's size, the same as class indices of the model, and whether no class of it
         was lost on the way."""
         config, model = self._inputs.config, self._inputs.model
-        label_map = to_size(source, output_size(source.shape, config.size, model.size), self._inputs.maps.space)
+        hw = output_size(source.shape, config.size, model.size, bool(model.stages))
+        label_map = to_size(source, hw, self._inputs.maps.space)
         return label_map, self._index_table[label_map], set(np.unique(source)) <= set(np.unique(label_map))
 
     @cached_property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surgaug.diffusion import samplers
@@ -12,7 +13,10 @@ from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.synthesis.config import SynthesizeConfig
 
+ONE_PASS = "one-pass"  # in the sampler's place, for models that have none
 NOT_THE_SAMPLERS = ("spacing", "guidance_below")
+# Settings of a cascade's second stage are told by `--set second.KEY=VALUE`.
+SECOND = "second."
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,17 @@ class SamplingSettings:
 
     guidance: 1 is none. options: go to the sampler (eta, variance), but for two: `spacing`, how the noise levels are
     chosen (each sampler has its own default), and `guidance_below`, the highest sigma with guidance
-    (`diffusion/guidance.py`).
+    (`diffusion/guidance.py`). second: those of a cascade's second stage, of which `picture_noise` is the standard
+    deviation of the noise on the small picture, and `start` the sigma at which sampling begins.
     """
 
     sampler: str = "ddim"
     steps: int = 40
     guidance: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
+    second: SamplingSettings | None = None
+    picture_noise: float = 0.0
+    start: float | None = None
 
     @property
     def spacing(self) -> str:
@@ -41,37 +49,84 @@ class SamplingSettings:
     def sampler_options(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if name not in NOT_THE_SAMPLERS}
 
+    def told(self) -> dict[str, Any]:
+        """Of a second stage, for descriptions and manifest rows: plain values."""
+        told: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
+        told |= {"picture_noise": self.picture_noise, "start": self.start}
+        return told | ({"options": self.options} if self.options else {})
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the user says of one network's sampling; None: nothing. flag: how the settings are named in messages."""
+
+    sampler: str | None
+    steps: int | None
+    guidance: float | None
+    options: Mapping[str, Any]
+    flag: str = "--"
+
 
 def choose_settings(config: SynthesizeConfig, model: LoadedModel) -> SamplingSettings:
     """What `config` says, else what the model file says. UsageError for what this model cannot do."""
-    if model.family != families.DIFFUSION:
-        given = {"sampler": config.sampler, "steps": config.steps, "guidance": config.guidance}
-        given |= {f"set {name}": value for name, value in config.options.items()}
+    second = {k.removeprefix(SECOND): v for k, v in config.options.items() if k.startswith(SECOND)}
+    options = {k: v for k, v in config.options.items() if not k.startswith(SECOND)}
+    first = _of_network(_Asked(config.sampler, config.steps, config.guidance, options), model.first)
+    if not model.stages:
+        if second:
+            raise UsageError(f"--set {SECOND}{min(second)}: this model has no second stage")
+        return first
+    return replace(first, second=_of_second(second, model.stages[1]))
+
+
+def _of_network(asked: _Asked, model: LoadedModel) -> SamplingSettings:
+    if model.family not in families.STAGES:
+        given = {"sampler": asked.sampler, "steps": asked.steps, "guidance": asked.guidance}
+        given |= {f"set {name}": value for name, value in asked.options.items()}
         if names := [name for name, value in given.items() if value is not None]:
             raise UsageError(
                 f"--{names[0]}: {model.family} synthesizes in one pass; only diffusion models have samplers"
             )
-        return SamplingSettings(sampler="one-pass", steps=1)
+        return SamplingSettings(sampler=ONE_PASS, steps=1)
     defaults = {"sampler": SamplingSettings.sampler, "guidance": SamplingSettings.guidance, **model.defaults}
     if defaults.get("student"):
-        return _of_student(config, defaults)
-    sampler, guidance = config.sampler or defaults["sampler"], config.guidance
-    steps = config.steps
+        return _of_student(asked, defaults)
+    sampler, guidance = asked.sampler or defaults["sampler"], asked.guidance
+    steps = asked.steps
     if steps is None:  # the model's are its own sampler's
         own = defaults.get("steps") if sampler == defaults["sampler"] else None
         steps = own or samplers.steps(sampler)
     if guidance not in (None, 1) and _always_saw_maps(model):
         raise UsageError(
-            f"--guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it cannot do "
-            "without one, as guidance must; give --guidance 1"
+            f"{asked.flag}guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it "
+            f"cannot do without one, as guidance must; give {asked.flag}guidance 1"
         )
     scale = float(defaults["guidance"] if guidance is None else guidance)
-    return SamplingSettings(sampler, steps, scale, _options(config, scale, defaults.get("guidance_below")))
+    return SamplingSettings(sampler, steps, scale, _options(asked, scale, defaults.get("guidance_below")))
 
 
-def _options(config: SynthesizeConfig, guidance: float, usual: float | None) -> dict[str, Any]:
-    """`config.options` with the noise levels of guidance: those said, or the model's `usual` ones; none for all."""
-    options = dict(config.options)
+def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
+    """Those of a second stage; `given` without the prefix of its keys."""
+    hand_over = model.schedule["hand_over"]
+    own = {"picture_noise": model.defaults["picture_noise"], "start": hand_over}
+    numbers = {name: given.pop(name, value) for name, value in own.items()}
+    highest = model.meta.get("train", {}).get("cascade", {}).get("picture_noise", math.inf)
+    for name, limit in (("picture_noise", highest), ("start", hand_over)):
+        value = numbers[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
+            raise UsageError(f"--set {SECOND}{name}={value}: from 0 to {limit:g}, the most that it was trained with")
+    asked = _Asked(
+        given.pop("sampler", None), given.pop("steps", None), given.pop("guidance", None), given, f"--set {SECOND}"
+    )
+    for name, value, kind in (("steps", asked.steps, int), ("guidance", asked.guidance, (int, float))):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            raise UsageError(f"--set {SECOND}{name}={value}: expected a number")
+    return replace(_of_network(asked, model), **numbers)
+
+
+def _options(asked: _Asked, guidance: float, usual: float | None) -> dict[str, Any]:
+    """`asked.options` with the noise levels of guidance: those said, or the model's `usual` ones; none for all."""
+    options = dict(asked.options)
     given = options.pop("guidance_below", None)
     if given is not None and guidance == 1:
         raise UsageError("--set guidance_below: with --guidance 1 there is no guidance to limit; leave it out")
@@ -90,14 +145,15 @@ def _always_saw_maps(model: LoadedModel) -> bool:
     return train.get("drop_map") == 0 and not train.get("init")
 
 
-def _of_student(config: SynthesizeConfig, defaults: dict[str, Any]) -> SamplingSettings:
+def _of_student(asked: _Asked, defaults: dict[str, Any]) -> SamplingSettings:
     """A student knows one sampler, one number of steps and its own noise levels."""
-    for name, value in {"sampler": config.sampler, "steps": config.steps, **config.options}.items():
+    for name, value in {"sampler": asked.sampler, "steps": asked.steps, **asked.options}.items():
         own = defaults.get(name, defaults["options"].get(name))
         if value not in (None, own):
             raise UsageError(
-                f"--{'set ' if name in config.options else ''}{name} {value}: this model is a student, distilled "
-                f"for {defaults['sampler']} in {defaults['steps']} steps and nothing else; use its teacher for that"
+                f"{'--set ' if name in asked.options else asked.flag}{name} {value}: this model is a student, "
+                f"distilled for {defaults['sampler']} in {defaults['steps']} steps and nothing else; use its teacher "
+                "for that"
             )
-    guidance = defaults["guidance"] if config.guidance is None else config.guidance
+    guidance = defaults["guidance"] if asked.guidance is None else asked.guidance
     return SamplingSettings(defaults["sampler"], defaults["steps"], float(guidance), defaults["options"])

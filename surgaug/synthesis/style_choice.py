@@ -16,20 +16,19 @@ from surgaug.models.style import DIMENSION, style_code
 from surgaug.runtime.device import to_tensor
 from surgaug.synthesis.noise import style_rng
 
-ANY = np.full(DIMENSION, np.nan, np.float32)
-
 
 @dataclass(frozen=True)
 class Styles:
-    """The styles to draw from: names, and codes float32 [N, 7]. None at all: the model's own choice."""
+    """The styles to draw from: names, and codes float32 [N, 7]; of a cascade [N, 14], those of either stage's size one
+    behind the other. None at all: the model's own choice."""
 
     names: tuple[str, ...] = ()
     codes: np.ndarray = field(default_factory=lambda: np.empty((0, DIMENSION), np.float32))
 
     def draw(self, seed: int, sample: int) -> tuple[str | None, np.ndarray]:
-        """Name and code [7] for a sample; (None, NaN) where there is nothing to draw from."""
+        """Name and code for a sample; (None, NaN) where there is nothing to draw from."""
         if not self.names:
-            return None, ANY
+            return None, np.full(self.codes.shape[1], np.nan, np.float32)
         i = int(style_rng(seed, sample).integers(len(self.names)))
         return self.names[i], self.codes[i]
 
@@ -40,25 +39,34 @@ def choose(asked: str, model: LoadedModel, file: Path) -> Styles:
 
     Raises UsageError for a name that the model does not know, or for a model that was trained without styles.
     """
-    if model.family != families.DIFFUSION or model.net.style is None:
+    stages = model.stages or (model,)
+    none = Styles((), np.empty((0, DIMENSION * len(stages)), np.float32))
+    if model.first.family != families.DIFFUSION or model.net.style is None:
         if asked in ("auto", "any"):
-            return Styles()
+            return none
         raise UsageError(f"--style {asked}: {file} was trained without styles; train with network.style=true")
     bank = model.meta.get("styles", [])
     if asked == "any":
-        return Styles()
+        return none
     if asked == "auto":
-        return _styles(bank)
+        return _styles(bank, stages)
     if Path(asked).is_file():
-        image = resize_image(read_image(Path(asked)), model.size)
-        return Styles((Path(asked).name,), style_code(to_tensor(image[None], "cpu")).numpy())
+        image = read_image(Path(asked))
+        codes = [style_code(to_tensor(resize_image(image, s.size)[None], "cpu")).numpy() for s in stages]
+        return Styles((Path(asked).name,), np.concatenate(codes, axis=1))
     if chosen := [style for style in bank if asked in (style["video"], style["name"])]:
-        return _styles(chosen)
+        return _styles(chosen, stages)
     videos = sorted({style["video"] for style in bank if style["video"]})
     known = f"videos {', '.join(videos[:8])}" if videos else f"frames such as {', '.join(s['name'] for s in bank[:3])}"
     raise UsageError(f"--style {asked}: neither a picture nor known to {file}, which knows {known}")
 
 
-def _styles(bank: list[dict]) -> Styles:
-    codes = np.array([style["code"] for style in bank], np.float32).reshape(-1, DIMENSION)
-    return Styles(tuple(style["name"] for style in bank), codes)
+def _styles(bank: list[dict], stages: tuple[LoadedModel, ...]) -> Styles:
+    """Those of the first stage's `bank`; a later stage that was not trained on a frame takes any style for it."""
+    names = tuple(style["name"] for style in bank)
+    columns = []
+    for k, stage in enumerate(stages):
+        own = {style["name"]: style["code"] for style in (stage.meta.get("styles", []) if k else bank)}
+        codes = [own.get(name, [np.nan] * DIMENSION) for name in names]
+        columns.append(np.array(codes, np.float32).reshape(-1, DIMENSION))
+    return Styles(names, np.concatenate(columns, axis=1))

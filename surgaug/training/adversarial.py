@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from surgaug.models.spade import class_shares
 from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.distributed import ProcessGroup
-from surgaug.runtime.feedback import Task
+from surgaug.runtime.feedback import Feedback, Task
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import apply
-from surgaug.training.frames import Frames
+from surgaug.training.frames import FrameBatch, Frames
 from surgaug.training.validation import SHEET, fixed_frames, sheet_of
 
 JITTER = 0.1
@@ -78,9 +78,9 @@ class Adversarial:
                 group["lr"] = lr * network.rate
         return lr
 
-    def to_device(self, images: np.ndarray, index_maps: np.ndarray) -> tuple[Tensor, Tensor]:
+    def to_device(self, frames: FrameBatch) -> tuple[Tensor, Tensor]:
         """Images float [b, 3, H, W] in [-1, 1] and index maps uint8 [b, H, W]."""
-        return to_tensor(images, self.device), to_device(index_maps, self.device)
+        return to_tensor(frames.images, self.device), to_device(frames.index_maps, self.device)
 
     def one_hot(self, index_map: Tensor) -> Tensor:
         """[b, H, W] to float [b, K, H, W]."""
@@ -96,6 +96,9 @@ class Adversarial:
     def autocast(self) -> Any:
         """The context of the run's precision."""
         return autocast(self.device, self.dtype)
+
+    def prepare(self, frames: Frames, feedback: Feedback) -> None:
+        """Nothing: the frames are all it needs."""
 
     def halve(self) -> bool:
         """False: a batch cannot be computed in smaller pieces, since its normalisation layers need the whole of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +19,35 @@ from surgaug.runtime.options import nearest
 
 
 @dataclass(frozen=True)
+class Cascade:
+    """How a cascade of two stages is trained: the first at the size `base`, the second at that of the images.
+
+    base: (H, W); None for the preset's own, in the frames' proportions. share: of the minutes (or steps) that the first
+    stage gets. first, second: model files (of a cascade: that stage of it) that serve as stages; None: one is trained.
+
+    Of the second stage: network, None for the preset's; hand_over: see `Schedule`; window: (H, W) of the parts of
+    frames that it is trained on; picture_noise: the most noise on its small pictures (standard deviation; images lie in
+    [-1, 1]); own: of its small pictures, how many are the first stage's own rather than frames made small.
+    """
+
+    base: tuple[int, int] | None = None
+    share: float = 0.4
+    first: str | None = None
+    second: str | None = None
+    network: Any = None
+    hand_over: float = 1.0
+    window: tuple[int, int] = (128, 128)
+    picture_noise: float = 0.3
+    own: float = 0.5
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
     images, labels: the folders of the data, relative to it, where their names do not tell. leave_out_bad: go on without
     frames that cannot be used, instead of refusing them.
+    cascade: of model "cascade", which is two runs, and of "upsampler", its second one; None for all others.
     size: (H, W). steps, minutes: the run ends with whichever is reached first, and the learning rate falls until then.
     network: the `Config` of the model's family. adversary: the `Adversary` of its method; None for diffusion. lr: the
     rate of AdamW. muon_lr: the rate of Muon, which trains the convolutions between the network's first and last layers;
@@ -49,6 +74,7 @@ class TrainConfig:
     student_steps: int = 4
     teacher_guidance: float = 1.0
     teacher_guidance_below: float | None = None
+    cascade: Cascade | None = None
 
     network: Any = field(default_factory=UNetConfig)
     adversary: Any = None
@@ -90,8 +116,8 @@ FREE_ON_RESUME = {"out", "leave_out_bad", "device", "compile", "save_minutes", "
 # Settings that only diffusion heeds; with another model they are refused.
 DIFFUSION_ONLY = (
     "init", "distill", "student_steps", "teacher_guidance", "teacher_guidance_below", "schedule", "prediction", "loss",
-    "min_snr_gamma", "min_snr_floor", "drop_map", "drop_class", "drop_style", "accumulate", "muon_lr", "warmup",
-    "weight_decay", "clip", "compile",
+    "min_snr_gamma", "min_snr_floor", "cascade", "drop_map", "drop_class", "drop_style", "accumulate", "muon_lr",
+    "warmup", "weight_decay", "clip", "compile",
 )  # fmt: skip
 
 
@@ -175,13 +201,17 @@ def check(config: TrainConfig) -> None:
     )
     for name in ("drop_map", "drop_class", "drop_style"):
         must(0 <= getattr(config, name) < 1, f"{name} {getattr(config, name)}: from 0 to below 1")
-    if config.model != families.DIFFUSION:
+    if config.model not in families.STAGES:
         for f in dataclasses.fields(config):
             if f.name in DIFFUSION_ONLY:
                 default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
                 name = f"--{f.name}" if f.name in ("init", "distill", "compile") else f.name
                 must(getattr(config, f.name) == default, f"{name}: only diffusion heeds it, not --model {config.model}")
         return
+    if config.model == families.UPSAMPLER:
+        must(config.cascade is not None and config.cascade.base is not None, "cascade.base: a second stage needs it")
+    if config.cascade:
+        _check_cascade(config, config.cascade, must)
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
     must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
@@ -190,6 +220,24 @@ def check(config: TrainConfig) -> None:
         must(config.student_steps >= 1, f"student_steps {config.student_steps}: at least 1")
         must(config.classes == "auto", f"--classes {config.classes}: a student has its teacher's")
         distillation.check(config.prediction)
+
+
+def _check_cascade(config: TrainConfig, cascade: Cascade, must: Callable[[bool, str], None]) -> None:
+    must(0 < cascade.share < 1, f"cascade.share {cascade.share}: between 0 and 1")
+    must(min(cascade.window) >= 16, f"cascade.window {cascade.window[0]}x{cascade.window[1]}: at least 16x16")
+    must(0 <= cascade.picture_noise <= 1, f"cascade.picture_noise {cascade.picture_noise}: from 0 to 1")
+    must(0 <= cascade.own <= 1, f"cascade.own {cascade.own}: from 0 to 1")
+    if cascade.base:
+        shown = "x".join(map(str, cascade.base))
+        must(min(cascade.base) >= 8, f"cascade.base {shown}: at least 8x8")
+        smaller = all(a < b for a, b in zip(cascade.base, config.size, strict=True))
+        must(smaller, f"cascade.base {shown}: smaller than --size {config.size[0]}x{config.size[1]}")
+
+
+def cascade_of(config: TrainConfig) -> tuple[Cascade, tuple[int, int]]:
+    """The cascade of a run that has one, and the size (h, w) of its small pictures."""
+    assert config.cascade is not None and config.cascade.base is not None
+    return config.cascade, config.cascade.base
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -19,13 +19,15 @@ from surgaug.errors import DataError
 from surgaug.labels import class_statistics
 from surgaug.labels.class_statistics import ClassStatistics, touching_classes
 from surgaug.labels.label_space import LabelSpace
+from surgaug.models import families
 from surgaug.models.checkpoint import read_header
 from surgaug.models.style import style_code
 from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
-from surgaug.training.config import TrainConfig
+from surgaug.training.config import TrainConfig, cascade_of
 from surgaug.training.frames import Frames
+from surgaug.training.windows import WindowedFrames
 
 HELD_OUT = 0.05
 # Below this many frames none can be spared; validation then looks at the training frames, and says so.
@@ -75,10 +77,18 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
         feedback.warn(f"only {len(train)} frames and no --val: the validation loss is measured on the training frames")
     else:
         feedback.info(f"{len(val)} frames held out for validation (name others with --val)")
-    frames = Frames(train, config.size, feedback, "reading frames")
-    val_frames = frames if val is train else Frames(val, config.size, feedback, "reading validation frames")
+    frames = _frames(train, config, feedback, "reading frames")
+    val_frames = frames if val is train else _frames(val, config, feedback, "reading validation frames")
     left_out = (*paired.left_out, *(val.left_out if config.val else ()))
     return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item, left_out)
+
+
+def _frames(paired: PairedFrames, config: TrainConfig, feedback: Feedback, task: str) -> Frames:
+    """Whole frames, or windows of them for the second stage of a cascade."""
+    if config.model != families.UPSAMPLER:
+        return Frames(paired, config.size, feedback, task)
+    cascade, base = cascade_of(config)
+    return WindowedFrames(paired, config.size, base, cascade.window, feedback, task)
 
 
 def _open(config: TrainConfig, feedback: Feedback) -> PairedFrames:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -18,6 +17,7 @@ from surgaug.models.style import DIMENSION, style_code
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.device import autocast, to_device, to_tensor
 from surgaug.training.config import TrainConfig
+from surgaug.training.frames import FrameBatch
 
 FINAL_LR = 0.01
 
@@ -29,45 +29,43 @@ class NetWithLabels(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x_t: Tensor, noise_level: Tensor, index_map: Tensor, style: Tensor) -> Tensor:
-        return self.net(x_t, noise_level, self.net.in_style(self.net.encode(index_map), style))
+    def forward(self, x_t: Tensor, noise_level: Tensor, *condition: Tensor) -> Tensor:
+        return self.net(x_t, noise_level, self.net.told(*condition))
 
 
 @dataclass(frozen=True)
 class Batch:
     """What the network is given, and the target of its output.
 
-    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. index_map: uint8 [b, H, W]. style:
-    [b, 7], NaN where the network is not told.
+    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. condition: what the network's `told`
+    takes: index maps uint8 [b, H, W]; styles [b, 7], NaN where it is not told; and what an upsampler is told besides.
     """
 
     x_t: Tensor
     noise_level: Tensor
-    index_map: Tensor
-    style: Tensor
+    condition: tuple[Tensor, ...]
     target: Tensor
     weight: Tensor | None
 
     def pieces(self, n: int) -> list[Batch]:
         """The batch in `n` parts of (nearly) equal size."""
-        columns = [t.chunk(n) for t in (self.x_t, self.noise_level, self.index_map, self.style, self.target)]
-        weights = self.weight.chunk(n) if self.weight is not None else [None] * len(columns[0])
-        return [Batch(*parts) for parts in zip(*columns, weights, strict=True)]
+        x_t, noise_level, target = (t.chunk(n) for t in (self.x_t, self.noise_level, self.target))
+        condition = zip(*(t.chunk(n) for t in self.condition), strict=True)
+        weight = self.weight.chunk(n) if self.weight is not None else [None] * len(x_t)
+        return [Batch(*parts) for parts in zip(x_t, noise_level, condition, target, weight, strict=True)]
 
 
 @dataclass(frozen=True)
 class Drawn:
     """What is drawn for a step, before noise and frames are mixed.
 
-    x_0, eps: frames and noise [b, 3, H, W]. alpha_bar: noise levels float64 [b] on the CPU. index_map, style: as in
-    `Batch`.
+    x_0, eps: frames and noise [b, 3, H, W]. alpha_bar: noise levels float64 [b] on the CPU. condition: as in `Batch`.
     """
 
     x_0: Tensor
     eps: Tensor
     alpha_bar: Tensor
-    index_map: Tensor
-    style: Tensor
+    condition: tuple[Tensor, ...]
 
 
 def lr_factor(step: int, progress: float, warmup: int) -> float:
@@ -99,43 +97,46 @@ def make_batch(config: TrainConfig, drawn: Drawn, device: torch.device) -> Batch
     return Batch(
         add_noise(drawn.x_0, drawn.eps, drawn.alpha_bar),
         drawn.alpha_bar.sqrt().to(device, torch.float32),
-        drawn.index_map,
-        drawn.style,
+        drawn.condition,
         target(config.prediction, drawn.x_0, drawn.eps, drawn.alpha_bar),
         weight,
     )
 
 
+def generator_of(config: TrainConfig, step: int) -> torch.Generator:
+    """What all random numbers of a step are drawn with."""
+    return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+
+
 def draw(
     config: TrainConfig,
-    images: np.ndarray,
-    index_maps: np.ndarray,
+    frames: FrameBatch,
     num_classes: int,
-    step: int,
     part: slice,
     device: torch.device,
+    generator: torch.Generator,
+    codes: Tensor | None = None,
 ) -> Drawn:
     """Draw noise, noise levels and label dropout for a step, and cut them to this process's `part` of the batch.
 
     They are drawn for the whole global batch from (seed, step): the same for any number of processes, and after a
-    resume. images uint8 [b, H, W, 3] and index_maps uint8 [b, H, W] are those of `part`.
+    resume. frames: those of `part`. codes: their styles, [b, 7]; None to take them from the images.
     """
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-    b, (height, width) = config.batch, config.size
+    b, (height, width) = config.batch, frames.images.shape[1:3]
     # Stratified: every batch covers all noise levels evenly, which steadies the gradient.
     u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator)) / b
     alpha_bar = config.schedule.sample_levels(u)[part]
     eps = torch.randn((b, 3, height, width), generator=generator)[part]
     eps = to_device(eps, device).contiguous(memory_format=torch.channels_last)
     full = torch.full((b, height, width), 255, dtype=torch.uint8)
-    full[part] = torch.from_numpy(index_maps)
+    full[part] = torch.from_numpy(frames.index_maps)
     index_map = drop_labels(full, config.drop_map, config.drop_class, num_classes, generator)[part]
-    x_0 = to_tensor(images, device)
+    x_0 = to_tensor(frames.images, device)
     style = x_0.new_full((len(x_0), DIMENSION), torch.nan)
     if config.network.style:
         styleless = (torch.rand(b, 1, generator=generator) < config.drop_style)[part].to(device)
-        style = style_code(x_0).masked_fill(styleless, torch.nan)
-    return Drawn(x_0, eps, alpha_bar, to_device(index_map, device), style)
+        style = (style_code(x_0) if codes is None else codes.to(x_0)).masked_fill(styleless, torch.nan)
+    return Drawn(x_0, eps, alpha_bar, (to_device(index_map, device), style))
 
 
 def gradient(
@@ -153,7 +154,7 @@ def gradient(
         last = i == len(parts) - 1
         with nullcontext() if last or not isinstance(model, DistributedDataParallel) else model.no_sync():
             with autocast(piece.x_t.device, dtype):
-                out = model(piece.x_t, piece.noise_level, piece.index_map, piece.style)
+                out = model(piece.x_t, piece.noise_level, *piece.condition)
             value = loss(out, piece.target, piece.weight, config.loss).sum() / size
             scaler.scale(value).backward()
         total += value.item()

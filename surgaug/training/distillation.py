@@ -23,7 +23,7 @@ from surgaug.runtime.device import autocast, to_device
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import Batch, Drawn
 from surgaug.training.frames import Frames
-from surgaug.training.validation import Validation
+from surgaug.training.validation import Validation, fixed_frames
 
 
 class Teacher:
@@ -34,14 +34,17 @@ class Teacher:
         self.config, self.device, self.dtype = config, device, dtype
         self.segments = distillation.segments(config.schedule, config.student_steps)
 
-    def denoise(self, index_map: Tensor, style: Tensor | None) -> Denoise:
-        """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any)."""
-        cond = self._condition(index_map, style)
+    def denoise(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Denoise:
+        """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any).
+
+        more: what an upsampler is told besides.
+        """
+        cond = self._condition(index_map, style, *more)
         plain = self._denoiser(cond)
         config = self.config
         if config.teacher_guidance == 1:
             return clip_x0(plain)
-        both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style)])
+        both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style, *more)])
         below = math.inf if config.teacher_guidance_below is None else config.teacher_guidance_below
         return clip_x0(guided(plain, self._denoiser(both), config.teacher_guidance, below))
 
@@ -49,9 +52,9 @@ class Teacher:
         """What a student should put out for x_t [B, 3, H, W] at the segment's first level."""
         return from_x0(self.config.prediction, distillation.x0_target(denoise, x_t, segment), x_t, segment[0])
 
-    def _condition(self, index_map: Tensor, style: Tensor | None) -> Conditioning:
+    def _condition(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
         with autocast(self.device, self.dtype):
-            return self.net.in_style(self.net.encode(index_map), style)
+            return self.net.told(index_map, style, *more)
 
     def _denoiser(self, cond: Conditioning) -> Denoise:
         return denoiser(self.config.prediction, conditioned(self.net, cond, self.device, self.dtype))
@@ -68,10 +71,10 @@ class Teacher:
         target = torch.empty_like(x_t)
         for i in turns.unique().tolist():
             chosen = torch.nonzero(turns == i).flatten().to(self.device)
-            denoise = self.denoise(drawn.index_map[chosen], drawn.style[chosen])
+            denoise = self.denoise(*(t[chosen] for t in drawn.condition))
             target[chosen] = self.target(denoise, x_t[chosen], self.segments[i])
         noise_level = alpha_bar.sqrt().to(self.device, torch.float32)
-        return Batch(x_t, noise_level, drawn.index_map, drawn.style, target, None)
+        return Batch(x_t, noise_level, drawn.condition, target, None)
 
 
 class StudentValidation(Validation):
@@ -82,8 +85,9 @@ class StudentValidation(Validation):
     def __init__(self, frames: Frames, teacher: Teacher):
         config = teacher.config
         super().__init__(
-            frames, config.validate_frames, config.schedule, config.prediction, teacher.device, teacher.dtype
-        )
+            *fixed_frames(frames, config.validate_frames), frames.paired.space.palette, config.schedule,
+            config.prediction, teacher.device, teacher.dtype,
+        )  # fmt: skip
         self.teacher, self.steps = teacher, config.student_steps
         self.levels = torch.tensor([segment[0] for segment in reversed(teacher.segments)], dtype=torch.float64)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,8 +26,20 @@ OVERSIZE = 2.0
 MEMORY_LIMIT = 6 * 2**30
 
 
+@dataclass(frozen=True)
+class FrameBatch:
+    """A batch of frames: images uint8 [b, H, W, 3] and index maps uint8 [b, H, W]; of windows of frames, whose they are
+    (`training/windows.py`)."""
+
+    images: np.ndarray
+    index_maps: np.ndarray
+    windows: tuple[Any, ...] = ()
+
+
 class Frames:
     """Images uint8 [h, w, 3] and index maps uint8 [h, w], in memory (or decoded at each use, if they do not fit)."""
+
+    oversize = OVERSIZE
 
     def __init__(self, paired: PairedFrames, size: tuple[int, int], feedback: Feedback, task: str):
         self.paired, self.size = paired, size
@@ -44,7 +57,7 @@ class Frames:
     def _load(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         image, label_map = self.paired.load_image(i), self.paired.load_label(i)
         h, w = image.shape[:2]
-        ratio = OVERSIZE * max(self.size[0] / h, self.size[1] / w)
+        ratio = self.oversize * max(self.size[0] / h, self.size[1] / w)
         if ratio < 1:
             hw = (round(h * ratio), round(w * ratio))
             image = resize_image(image, hw)
@@ -62,8 +75,9 @@ class Frames:
         image, index_map = self[i]
         return self._cut(image, index_map, 1.0, 0.5, 0.5)
 
-    def draw(self, i: int, rng: np.random.Generator, flip: str, zoom: float) -> tuple[np.ndarray, np.ndarray]:
-        """Frame `i` with a random window and flips, the same for both; image [H, W, 3] and index map [H, W]."""
+    def draw(self, i: int, rng: np.random.Generator, flip: str, zoom: float) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Frame `i` with a random zoom and flips, the same for both: image [H, W, 3], index map [H, W], and its entry
+        of `FrameBatch.windows`, None here."""
         image, index_map = self[i]
         # Half of the frames stay whole: what belongs to the border (black corners) must be learnt too.
         scale = 1.0 - zoom * max(0.0, 2 * rng.random() - 1)
@@ -72,7 +86,7 @@ class Frames:
             image, index_map = image[:, ::-1], index_map[:, ::-1]
         if "v" in flip and rng.random() < 0.5:
             image, index_map = image[::-1], index_map[::-1]
-        return image, index_map
+        return image, index_map, None
 
     def _cut(self, image: np.ndarray, index_map: np.ndarray, scale: float, y: float, x: float) -> tuple:
         (h, w), (height, width) = image.shape[:2], self.size
@@ -125,8 +139,8 @@ def batches(
     flip: str,
     zoom: float,
     paired: bool = True,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Images uint8 [b, H, W, 3] and index maps uint8 [b, H, W] from `step` on; `part` of each global batch.
+) -> Iterator[FrameBatch]:
+    """`part` of each global batch, from `step` on.
 
     Not `paired`: images and maps are of frames drawn independently of each other.
     The next batch is made in a thread while the current one is trained on.
@@ -137,15 +151,16 @@ def batches(
     if not paired:
         streams.append((4, order(factors, [seed, 5], step * batch)))
 
-    def make(step: int, chosen: list[tuple[int, list[int]]]) -> tuple[np.ndarray, np.ndarray]:
+    def make(step: int, chosen: list[tuple[int, list[int]]]) -> FrameBatch:
         made = []
         for k in range(batch)[part]:
             drawn = [
                 frames.draw(numbers[k], np.random.default_rng([seed, key, step * batch + k]), flip, zoom)
                 for key, numbers in chosen
             ]
-            made.append((drawn[0][0], drawn[-1][1]))
-        return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])
+            made.append((drawn[0][0], drawn[-1][1], drawn[0][2]))
+        images, index_maps, windows = zip(*made, strict=True)
+        return FrameBatch(np.stack(images), np.stack(index_maps), tuple(w for w in windows if w is not None))
 
     def choose() -> list[tuple[int, list[int]]]:
         return [(key, [next(numbers) for _ in range(batch)]) for key, numbers in streams]

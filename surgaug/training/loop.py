@@ -1,4 +1,4 @@
-"""The training loop, top to bottom: frames in, a run folder with model files out."""
+"""The training loop of one network, top to bottom: frames in, a run folder with model files out."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
 from surgaug.models.checkpoint import transfer
 from surgaug.models.compiled import Compiler
-from surgaug.runtime.device import is_out_of_memory, pick_device, pick_precision
-from surgaug.runtime.distributed import ProcessGroup, join, leave
+from surgaug.runtime.device import is_out_of_memory, pick_precision
+from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.runtime.interrupt import graceful
 from surgaug.training import ema, methods
-from surgaug.training.config import TrainConfig, check
+from surgaug.training.config import TrainConfig
 from surgaug.training.data import digests, load_data, style_bank
-from surgaug.training.frames import batches, repeat_factors
+from surgaug.training.frames import FrameBatch, batches, repeat_factors
 from surgaug.training.logs import Logs
-from surgaug.training.presets import PHANTOM, check_student, start_file
+from surgaug.training.presets import PHANTOM, start_file
 from surgaug.training.run_folder import Checkpoints, Position, claim, find_run, read_run, refuse_other_data
 
 LOG_SECONDS = 5.0
@@ -46,32 +46,10 @@ class TrainResult:
     val_loss: float
 
 
-def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:
-    """Train as configured into `config.out`; goes on where an earlier run of the same settings stopped.
-
-    UsageError and DataError come before anything long starts, and before the folder is made. ModelError: the loss is no
-    longer finite (the last save is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
-    """
-    check(config)
-    check_student(config)
-    device = pick_device(config.device)
-    group = join(device.type, feedback)
-    try:
-        if group.size > 1 and config.model != families.DIFFUSION:
-            raise UsageError(f"--model {config.model} trains in one process, not in {group.size} under torchrun")
-        if config.device in ("auto", "cuda"):
-            device = pick_device(config.device, group.local_rank)
-        shown = feedback if feedback and group.is_main else Silent()
-        with ExitStack() as held:
-            return _train(config, shown, device, group, resume, held)
-    finally:
-        leave()
-
-
-def _train(
+def train_stage(
     config: TrainConfig, feedback: Feedback, device: torch.device, group: ProcessGroup, resume: bool, held: ExitStack
 ) -> TrainResult:
-    """`held` takes the lock on the run's folder."""
+    """Train one network (`training/run.py`); `held` takes the lock on the run's folder."""
     run = Path(config.out)
     saved = group.from_main(lambda: _open_run(run, config, resume, held, feedback))
     position = Position(saved["step"], saved["minutes"], saved["best"]) if saved else Position()
@@ -103,6 +81,7 @@ def _train(
         f"{len(data.frames)} frames at "
         f"{config.size[0]}x{config.size[1]}, {space.num_classes} classes; {device}, {str(dtype or torch.float32)[6:]}"
     )
+    method.prepare(data.frames, feedback)
     validation = method.validation(data.val)
     about = {"statistics": data.statistics.to_dict(), "styles": styles}
     checkpoints = Checkpoints(run, config, space, average, parts, method.sampling, about)
@@ -235,14 +214,14 @@ def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
 
 def update_within_memory(
     method: Any,
-    frames: tuple[np.ndarray, np.ndarray],
+    frames: FrameBatch,
     step: int,
     part: slice,
     compiler: Compiler,
     config: TrainConfig,
     feedback: Feedback,
 ) -> dict[str, float]:
-    """`method.update` for images and index maps `frames`, in smaller pieces where memory runs out.
+    """`method.update` for `frames`, in smaller pieces where memory runs out.
 
     The pieces stay small from then on; the gradient is the same but for rounding (and dropout, where there is any).
     Where the compiled network fails, the step is done without compiling. Raises ModelError when even single frames are
@@ -250,7 +229,7 @@ def update_within_memory(
     """
     while True:
         try:
-            return method.update(*frames, step, part)
+            return method.update(frames, step, part)
         except RuntimeError as error:
             if compiler.gave_up(error):
                 continue

@@ -18,10 +18,14 @@ from surgaug.models import families
 from surgaug.models.checkpoint import SHIPPED, model_file, read_header
 from surgaug.runtime.options import parse_toml
 from surgaug.training import methods
-from surgaug.training.config import TrainConfig, override
+from surgaug.training.config import Cascade, TrainConfig, cascade_of, override
 from surgaug.training.data import like_frames
 
 PHANTOM = "phantom"
+CASCADES = ("auto", "on", "off")
+ONE_STAGE = 128  # pixels a side; above, "auto" makes two of them
+# Shorter side of the small pictures of a cascade, by preset.
+BASE_SIDE = {"tiny": 64, "small": 64, "base": 128}
 CONFIG, STATE = "config.json", "state.pt"  # of a run (`run_folder.py`)
 SPLIT_NAMES = {"train", "training", "images", "data"}
 
@@ -64,6 +68,59 @@ def of_teacher(file: str) -> dict[str, Any]:
     }
 
 
+def first_stage(config: TrainConfig) -> TrainConfig:
+    """The run of a cascade's first stage."""
+    cascade, base = cascade_of(config)
+    return _stage(config, "first", cascade.share, size=base, cascade=None)
+
+
+def second_stage(config: TrainConfig, first: Path) -> TrainConfig:
+    """The run of a cascade's second stage, behind the model file `first`."""
+    cascade, _ = cascade_of(config)
+    recipe = preset(config.preset, families.UPSAMPLER, steps=1)
+    return _stage(
+        config, "second", 1 - cascade.share, model=families.UPSAMPLER,
+        init=config.init if config.init and read_header(start_file(config.init)).get("stages") else None,
+        network=cascade.network or recipe.network,
+        schedule=dataclasses.replace(recipe.schedule, hand_over=cascade.hand_over),
+        prediction=recipe.prediction, min_snr_gamma=recipe.min_snr_gamma, min_snr_floor=recipe.min_snr_floor,
+        muon_lr=config.muon_lr, validate_frames=recipe.validate_frames,
+        cascade=dataclasses.replace(cascade, first=str(first)),
+    )  # fmt: skip
+
+
+def _stage(config: TrainConfig, name: str, share: float, **changes: Any) -> TrainConfig:
+    return dataclasses.replace(
+        config,
+        out=str(Path(config.out) / name),
+        minutes=config.minutes and config.minutes * share,
+        steps=config.steps and max(1, round(config.steps * share)),
+        **changes,
+    )
+
+
+def with_cascade(config: TrainConfig, asked: str) -> TrainConfig:
+    """`config` as one of two stages where `asked` ("auto", "on" or "off") and the size say so.
+
+    UsageError for "on" where there can be none.
+    """
+    if asked not in CASCADES:
+        raise UsageError(f"--cascade {asked}: one of {', '.join(CASCADES)}")
+    fits = config.model == families.DIFFUSION and config.preset in BASE_SIDE and not config.distill
+    if asked == "on" and not fits:
+        raise UsageError(
+            f"--cascade on: only diffusion has two stages, and its presets {', '.join(BASE_SIDE)}; a student has what "
+            "its teacher has"
+        )
+    begun = _size_of_run(config.out) == config.size  # in one stage, as up to version 0.1
+    alone = asked == "off" or not fits or (asked == "auto" and (max(config.size) <= ONE_STAGE or begun))
+    if alone and config.model != families.UPSAMPLER:
+        return dataclasses.replace(config, cascade=None)
+    cascade = config.cascade or Cascade()
+    base = cascade.base or like_frames((BASE_SIDE[config.preset],) * 2, config.size)
+    return dataclasses.replace(config, cascade=dataclasses.replace(cascade, base=base))
+
+
 def check_student(config: TrainConfig) -> None:
     """UsageError where a student's settings are not its teacher's; nothing for a model that is no student."""
     if not config.distill:
@@ -89,6 +146,7 @@ def from_command_line(
     preset_name = table.pop("preset", preset_name)
     given = {k: v for k, v in given.items() if v is not None}
     model = given.pop("model", table.pop("model", families.DIFFUSION))
+    asked = given.pop("cascade", None) or "auto"
     settings = dict(a.partition("=")[::2] for a in assignments)
     if bad := [a for a in assignments if "=" not in a]:
         raise UsageError(f"--set {bad[0]}: must be KEY=VALUE")
@@ -101,6 +159,8 @@ def from_command_line(
         taken_over = {**STUDENT, **of_teacher(teacher)}
         preset_name = taken_over["preset"]
     config = dataclasses.replace(preset(preset_name, model, minutes=1.0 if timed else None), **taken_over)
+    if model in families.STAGES:
+        config = dataclasses.replace(config, cascade=Cascade())
     for source in (table, given, settings):
         for key, value in source.items():
             config = override(config, key, value)
@@ -111,7 +171,7 @@ def from_command_line(
     plain, fitted = _with_out(config, preset_name), _with_out(fitted, preset_name)
     # Up to version 0.1 the default was the preset's own size: a run that began so goes on so.
     begun = _size_of_run(plain.out) == plain.size and _size_of_run(fitted.out) != fitted.size
-    return plain if begun else fitted
+    return with_cascade(plain if begun else fitted, asked)
 
 
 def size_like_frames(config: TrainConfig) -> tuple[int, int]:

@@ -89,6 +89,7 @@ class Checkpoints:
                 config=self.config.network,
                 space=self.space,
                 size=self.config.size,
+                base=self.config.cascade.base if self.config.cascade else None,
                 meta=meta,
                 **self.sampling,
             )

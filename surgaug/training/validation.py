@@ -51,20 +51,20 @@ class Validation:
 
     def __init__(
         self,
-        frames: Frames,
-        count: int,
+        images: np.ndarray,
+        index_maps: np.ndarray,
+        palette: np.ndarray,
         schedule: Schedule,
         prediction: str,
         device: torch.device,
         dtype: torch.dtype | None,
     ):
+        """images, index_maps: of `fixed_frames`. palette: colours uint8 [256, 3] by index."""
         self.schedule, self.prediction, self.device, self.dtype = schedule, prediction, device, dtype
-        self.images, self.index_maps = fixed_frames(frames, count)
+        self.images, self.index_maps, self.palette = images, index_maps, palette
         generator = torch.Generator().manual_seed(0)
-        height, width = frames.size
-        self.eps = torch.randn(len(self.images), 3, height, width, generator=generator)
+        self.eps = torch.randn(len(images), 3, *images.shape[1:3], generator=generator)
         self.levels = schedule.sample_levels((torch.arange(LEVELS) + 0.5) / LEVELS)
-        self.palette = frames.paired.space.palette
         self.work = len(self.images) + min(SHEET, len(self.images))
 
     @torch.inference_mode()

@@ -78,7 +78,9 @@ def test_digest_is_of_names_and_contents_not_of_places(tmp_path):
 
 def test_output_size():
     assert output_size((540, 960), None, (64, 112)) == (64, 112)
-    assert output_size((500, 500), "mask", (64, 112)) == (500, 500)
+    assert output_size((500, 500), "native", (64, 112)) == (500, 500)
+    assert output_size((540, 960), None, (256, 448), cascade=True) == (256, 448)
+    assert output_size((300, 500), None, (256, 448), cascade=True) == (300, 500)
     assert output_size((500, 500), (32, 48), (64, 112)) == (32, 48)
     height, width = output_size((500, 500), None, (64, 112))
     assert height == width and height % 2 == 0 and abs(height * width - 64 * 112) < 700

@@ -17,13 +17,14 @@ from surgaug.models import families
 from surgaug.models.checkpoint import load_model
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Silent
-from surgaug.training import loop, methods
+from surgaug.training import methods
 from surgaug.training.adversarial import cross_entropy, feature_matching, hinge, least_squares
 from surgaug.training.config import TrainConfig, check
 from surgaug.training.data import load_data
-from surgaug.training.frames import batches
+from surgaug.training.frames import FrameBatch, batches
 from surgaug.training.methods import cyclegan, pix2pix, spade
 from surgaug.training.presets import from_command_line
+from surgaug.training.run import train
 
 SMALL = {
     "pix2pix": ["network.channels=8", "network.depth=3", "adversary.channels=8"],
@@ -66,7 +67,7 @@ def equal(a, b) -> bool:
 def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, model):
     """Generator, discriminator, both optimizers, and the buffer of old images."""
     whole, run = tmp_path / "whole", tmp_path / "run"
-    loop.train(settings(data, whole, model))
+    train(settings(data, whole, model))
     real, calls = MODULES[model].Method.update, []
 
     def interrupting(self, *args):
@@ -77,8 +78,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, m
 
     monkeypatch.setattr(MODULES[model].Method, "update", interrupting)
     with pytest.raises(Interrupted):
-        loop.train(settings(data, run, model))
-    loop.train(settings(data, run, model), resume=True)
+        train(settings(data, run, model))
+    train(settings(data, run, model), resume=True)
     assert len(calls) == 8
     a, b = (torch.load(folder / "state.pt", weights_only=True) for folder in (whole, run))
     for state in (a, b):
@@ -90,8 +91,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, m
 @pytest.mark.parametrize("model", ["pix2pix", "spade"])
 def test_it_learns(data, tmp_path, model):
     """Two colours: synthetic and real images come much closer than they start."""
-    start = loop.train(settings(data, tmp_path / "a", model, steps=1, lr=1e-9)).val_loss
-    end = loop.train(settings(data, tmp_path / "b", model, steps=80, lr=2e-3)).val_loss
+    start = train(settings(data, tmp_path / "a", model, steps=1, lr=1e-9)).val_loss
+    end = train(settings(data, tmp_path / "b", model, steps=80, lr=2e-3)).val_loss
     assert end < 0.6 * start
 
 
@@ -104,11 +105,11 @@ def test_cyclegan_sees_no_pairs_and_the_same_ones_after_a_resume(data):
         return [next(stream) for _ in range(n)]
 
     apart, together = first(4), first(4, paired=True)
-    for (image, index_map), (same_image, its_map) in zip(apart, together, strict=True):
-        assert np.array_equal(image, same_image)
-        assert not np.array_equal(index_map, its_map)
-    for (a, b), (c, d) in zip(apart[2:], first(2, step=2), strict=True):
-        assert np.array_equal(a, c) and np.array_equal(b, d)
+    for some, pairs in zip(apart, together, strict=True):
+        assert np.array_equal(some.images, pairs.images)
+        assert not np.array_equal(some.index_maps, pairs.index_maps)
+    for some, again in zip(apart[2:], first(2, step=2), strict=True):
+        assert np.array_equal(some.images, again.images) and np.array_equal(some.index_maps, again.index_maps)
 
 
 def test_the_buffer_passes_on_new_and_old_pictures_alike():
@@ -151,14 +152,15 @@ def gflop(model: str, *settings: str) -> float:
     method = methods.get(model).Method(config, net, 2, torch.device("cpu"), None, ProcessGroup())
     method.set_rate(0, 0.0)
     with FlopCounterMode(display=False) as counter:
-        method.update(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 64, 64), np.uint8), 0, slice(0, 1))
+        frames = FrameBatch(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 64, 64), np.uint8))
+        method.update(frames, 0, slice(0, 1))
     return counter.get_total_flops() / 1e9
 
 
 def test_tiny_costs_about_as_much_as_ours():
     """The figures of docs/baselines.md: of a frame, and of Muon's step, which is the same for any batch."""
     ours = gflop("diffusion", "muon_lr=none")
-    found = {"diffusion": ours, **{model: gflop(model) for model in families.names() if model != "diffusion"}}
+    found = {"diffusion": ours, **{model: gflop(model) for model in families.names() if model not in families.STAGES}}
     assert gflop("diffusion") - ours == pytest.approx(7.8, rel=0.05)
     assert found == pytest.approx({"diffusion": 1.9, "pix2pix": 1.7, "spade": 3.4, "cyclegan": 6.0}, rel=0.15)
 

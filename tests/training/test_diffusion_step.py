@@ -9,8 +9,17 @@ import torch
 from surgaug.models.unet import SemanticUNet, UNetConfig
 from surgaug.training import diffusion_step as training_step
 from surgaug.training.config import TrainConfig
-from surgaug.training.diffusion_step import NetWithLabels, apply, draw, drop_labels, gradient, lr_factor, make_batch
-from surgaug.training.frames import order, repeat_factors
+from surgaug.training.diffusion_step import (
+    NetWithLabels,
+    apply,
+    draw,
+    drop_labels,
+    generator_of,
+    gradient,
+    lr_factor,
+    make_batch,
+)
+from surgaug.training.frames import FrameBatch, order, repeat_factors
 
 NETWORK = UNetConfig(
     channels=(16, 32), encoder_blocks=(1, 1), decoder_blocks=(1, 1), attention=(False, True), spade=(True, True),
@@ -24,21 +33,22 @@ def a_batch(config=CONFIG, part=slice(0, 4), step=7):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
     maps = rng.integers(0, 3, (4, 16, 16), dtype=np.uint8)
-    return make_batch(config, draw(config, images[part], maps[part], 3, step, part, CPU), CPU)
+    frames = FrameBatch(images[part], maps[part])
+    return make_batch(config, draw(config, frames, 3, part, CPU, generator_of(config, step)), CPU)
 
 
 def test_two_processes_see_the_parts_of_one_batch():
     whole = a_batch()
     for part in (slice(0, 2), slice(2, 4)):
         mine = a_batch(part=part)
-        for name in ("x_t", "noise_level", "index_map", "style", "target", "weight"):
-            expected = getattr(whole, name)[part]
-            torch.testing.assert_close(getattr(mine, name), expected, rtol=0, atol=0, equal_nan=True, msg=name)
+        columns = [[b.x_t, b.noise_level, *b.condition, b.target, b.weight] for b in (whole, mine)]
+        for expected, got in zip(*columns, strict=True):
+            torch.testing.assert_close(got, expected[part], rtol=0, atol=0, equal_nan=True)
 
 
 def test_styles_are_kept_from_the_network_at_the_asked_rate():
     config = replace(CONFIG, drop_style=0.3)
-    dropped = torch.cat([a_batch(config, step=step).style.isnan().all(1) for step in range(300)])
+    dropped = torch.cat([a_batch(config, step=step).condition[1].isnan().all(1) for step in range(300)])
     assert abs(dropped.float().mean() - 0.3) < 4 * (0.3 * 0.7 / len(dropped)) ** 0.5
 
 
@@ -115,4 +125,4 @@ def test_repeat_factors_against_lvis_by_hand():
 def test_styles_are_not_computed_for_a_network_without(monkeypatch):
     monkeypatch.setattr(training_step, "style_code", None)
     without = replace(CONFIG, network=replace(NETWORK, style=False))
-    assert a_batch(without).style.isnan().all()
+    assert a_batch(without).condition[1].isnan().all()

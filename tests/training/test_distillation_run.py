@@ -15,10 +15,12 @@ from surgaug.models.checkpoint import load_model
 from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.inputs import open_inputs
-from surgaug.training import loop, presets
-from surgaug.training.diffusion_step import draw
+from surgaug.training import presets
+from surgaug.training.diffusion_step import draw, generator_of
 from surgaug.training.distillation import Teacher
+from surgaug.training.frames import FrameBatch
 from surgaug.training.presets import from_command_line
+from surgaug.training.run import train
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def teacher(data, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "teacher"
-    loop.train(settings(data, run, steps=80))
+    train(settings(data, run, steps=80))
     return run
 
 
@@ -39,8 +41,8 @@ def student(data: Path, teacher: Path, out: Path, *more: str, **given):
 
 
 def test_a_student_comes_nearer_to_its_teacher(data, teacher, tmp_path):
-    first = loop.train(student(data, teacher, tmp_path / "short", steps=1))
-    long = loop.train(student(data, teacher, tmp_path / "long", steps=80))
+    first = train(student(data, teacher, tmp_path / "short", steps=1))
+    long = train(student(data, teacher, tmp_path / "long", steps=80))
     assert long.val_loss < 0.7 * first.val_loss
     rows = list(csv.DictReader((tmp_path / "long" / "metrics.csv").open()))
     assert len(rows[-1]["val_by_level"].split()) == 4
@@ -48,7 +50,7 @@ def test_a_student_comes_nearer_to_its_teacher(data, teacher, tmp_path):
 
 def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teacher, tmp_path):
     run = tmp_path / "student"
-    loop.train(student(data, teacher, run, "student_steps=2", steps=2))
+    train(student(data, teacher, run, "student_steps=2", steps=2))
     model, of_teacher = load_model(run / "last.safetensors"), load_model(teacher / "last.safetensors")
     assert (model.space, model.size, model.schedule) == (of_teacher.space, of_teacher.size, of_teacher.schedule)
 
@@ -65,8 +67,8 @@ def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teac
 
 
 def test_targets_depend_on_seed_and_step_alone(data, teacher, tmp_path):
-    loop.train(student(data, teacher, tmp_path / "a", steps=3))
-    loop.train(student(data, teacher, tmp_path / "b", steps=3))
+    train(student(data, teacher, tmp_path / "a", steps=3))
+    train(student(data, teacher, tmp_path / "b", steps=3))
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
@@ -76,7 +78,9 @@ def test_every_sample_is_on_one_of_the_students_levels_and_all_are_met(data, tea
     images, maps = torch.zeros(8, 16, 16, 3, dtype=torch.uint8).numpy(), torch.zeros(8, 16, 16, dtype=torch.uint8)
 
     def targets(part):
-        drawn = draw(config, images[part], maps[part].numpy(), 2, 3, part, torch.device("cpu"))
+        drawn = draw(
+            config, FrameBatch(images[part], maps[part].numpy()), 2, part, torch.device("cpu"), generator_of(config, 3)
+        )
         return teachers.batch(drawn, 3, part)
 
     batch = targets(slice(0, 8))
@@ -110,9 +114,9 @@ def test_guidance_is_distilled_along(data, teacher):
 def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):
     for more in ("prediction=v", "schedule.timesteps=500", "network.style=false"):
         with pytest.raises(UsageError, match="teacher's"):
-            loop.train(student(data, teacher, tmp_path / "x", more))
+            train(student(data, teacher, tmp_path / "x", more))
     with pytest.raises(UsageError, match="classes"):
-        loop.train(student(data, teacher, tmp_path / "x", classes="cadis"))
+        train(student(data, teacher, tmp_path / "x", classes="cadis"))
     with pytest.raises(ModelError, match="no such model"):
         student(data, tmp_path / "nowhere", tmp_path / "x")
 

@@ -21,11 +21,11 @@ import surgaug
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
 from surgaug.models.checkpoint import load_model, read_weights
-from surgaug.training import loop
+from surgaug.training import denoising, loop
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import NetWithLabels
-from surgaug.training.methods import diffusion
 from surgaug.training.presets import from_command_line
+from surgaug.training.run import train
 
 TINY = [
     "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
@@ -70,7 +70,7 @@ def data(tmp_path_factory) -> Path:
 def whole(data, tmp_path_factory) -> Path:
     """An uninterrupted run of 12 steps."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    loop.train(settings(data, run))
+    train(settings(data, run))
     return run
 
 
@@ -92,15 +92,15 @@ def test_what_a_run_leaves(whole):
 
 
 def test_same_seed_same_weights_other_seed_others(data, whole, tmp_path):
-    loop.train(settings(data, tmp_path / "again"))
+    train(settings(data, tmp_path / "again"))
     assert same(weights(whole), weights(tmp_path / "again"))
-    loop.train(settings(data, tmp_path / "other", seed=1))
+    train(settings(data, tmp_path / "other", seed=1))
     assert not same(weights(whole), weights(tmp_path / "other"))
 
 
 def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeypatch):
     """Stopped after 5 steps by an interrupt, then resumed: weights, EMA, optimizer and data order are all there."""
-    real, calls = diffusion.gradient, []
+    real, calls = denoising.gradient, []
 
     def interrupting(*args):
         calls.append(1)
@@ -108,11 +108,11 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeyp
             os.kill(os.getpid(), signal.SIGINT)
         return real(*args)
 
-    monkeypatch.setattr(diffusion, "gradient", interrupting)
+    monkeypatch.setattr(denoising, "gradient", interrupting)
     with pytest.raises(loop.Interrupted, match="same line"):
-        loop.train(settings(data, tmp_path / "run"))
+        train(settings(data, tmp_path / "run"))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
-    loop.train(settings(data, tmp_path / "run"), resume=True)
+    train(settings(data, tmp_path / "run"), resume=True)
     assert len(calls) == 12
     assert same(weights(whole), weights(tmp_path / "run"))
     a, b = (torch.load(r / "state.pt", weights_only=True) for r in (whole, tmp_path / "run"))
@@ -125,22 +125,22 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, whole, tmp_path, monkeyp
 
 def test_a_finished_run_is_left_alone_and_can_be_lengthened(data, whole):
     before = (whole / "last.safetensors").stat().st_mtime_ns
-    assert loop.train(settings(data, whole)).step == 12
+    assert train(settings(data, whole)).step == 12
     assert (whole / "last.safetensors").stat().st_mtime_ns == before
 
 
 def test_other_settings_are_refused_with_the_difference(data, whole):
     with pytest.raises(UsageError, match="batch: 4 there, 2 now"):
-        loop.train(settings(data, whole, batch=2))
+        train(settings(data, whole, batch=2))
 
 
 def test_resume_without_a_run_and_a_folder_of_something_else(data, tmp_path):
     with pytest.raises(UsageError, match="no run to resume"):
-        loop.train(settings(data, tmp_path / "none"), resume=True)
+        train(settings(data, tmp_path / "none"), resume=True)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.docx").write_text("x")
     with pytest.raises(UsageError, match="not empty"):
-        loop.train(settings(data, tmp_path / "full"))
+        train(settings(data, tmp_path / "full"))
     assert [p.name for p in (tmp_path / "full").iterdir() if not p.name.startswith(".")] == ["thesis.docx"]
 
 
@@ -153,28 +153,28 @@ def test_a_damaged_state_is_named_and_never_executed(data, tmp_path, damage):
             return (open, (str(tmp_path / "executed"), "w"))
 
     run = tmp_path / "run"
-    loop.train(settings(data, run, steps=2))
+    train(settings(data, run, steps=2))
     state = run / "state.pt"
     state.write_bytes(state.read_bytes()[:5000] if damage == "cut" else pickle.dumps(Hostile()))
     with pytest.raises(ModelError, match=r"state\.pt"):
-        loop.train(settings(data, run, steps=4))
+        train(settings(data, run, steps=4))
     assert not (tmp_path / "executed").exists()
 
 
 def test_nan_stops_and_keeps_the_last_save(data, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    loop.train(settings(data, run, steps=3))
+    train(settings(data, run, steps=3))
     good = weights(run)
-    real = diffusion.make_batch
+    real = denoising.make_batch
 
     def poisoned(*args):
         batch = real(*args)
         batch.x_t[:] = float("nan")
         return batch
 
-    monkeypatch.setattr(diffusion, "make_batch", poisoned)
+    monkeypatch.setattr(denoising, "make_batch", poisoned)
     with pytest.raises(ModelError, match="lower --lr"):
-        loop.train(settings(data, run, steps=6))
+        train(settings(data, run, steps=6))
     assert same(good, weights(run))
 
 
@@ -182,20 +182,20 @@ def test_out_of_memory_says_what_to_try(data, tmp_path, monkeypatch):
     def full(*args):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(diffusion, "gradient", full)
+    monkeypatch.setattr(denoising, "gradient", full)
     with pytest.raises(ModelError, match="--batch 2"):
-        loop.train(settings(data, tmp_path / "run"))
+        train(settings(data, tmp_path / "run"))
 
 
 def test_it_learns(data, tmp_path):
     """200 steps on two colours: the validation loss falls well below that of the untrained network."""
-    start = loop.train(settings(data, tmp_path / "a", steps=1, lr=1e-9)).val_loss
-    end = loop.train(settings(data, tmp_path / "b", "drop_map=0", steps=200, lr=2e-3)).val_loss
+    start = train(settings(data, tmp_path / "a", steps=1, lr=1e-9)).val_loss
+    end = train(settings(data, tmp_path / "b", "drop_map=0", steps=200, lr=2e-3)).val_loss
     assert end < 0.5 * start
 
 
 def test_a_model_never_trained_without_label_maps_takes_no_guidance(data, tmp_path):
-    trained = loop.train(settings(data, tmp_path / "run", "drop_map=0", "init=none", steps=1))
+    trained = train(settings(data, tmp_path / "run", "drop_map=0", "init=none", steps=1))
     assert load_model(trained.model).defaults["guidance"] == 1
     with pytest.raises(UsageError, match=r"--guidance 2: .*drop_map 0"):
         surgaug.synthesize(data, n=1, model=trained.model, out=tmp_path / "out", guidance=2)
@@ -205,7 +205,7 @@ def test_bad_data_is_refused_before_training(data, tmp_path):
     root = write_frames(tmp_path / "frames", 4)
     (root / "labels" / "f002.png").unlink()
     with pytest.raises(DataError, match="f002"):
-        loop.train(settings(root, tmp_path / "run"))
+        train(settings(root, tmp_path / "run"))
 
 
 def command(*args: str) -> list[str]:
@@ -253,7 +253,7 @@ def test_two_processes_train_the_same_model(data, whole, tmp_path):
     done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     one = tmp_path / "one"
-    loop.train(settings(data, one, "network.dropout=0"))
+    train(settings(data, one, "network.dropout=0"))
     for k, v in weights(one).items():
         torch.testing.assert_close(weights(tmp_path / "run")[k], v, rtol=1e-2, atol=1e-4)
 
@@ -263,12 +263,12 @@ def test_compiled_training_keeps_names_resumes_and_gives_the_same_weights(data, 
     monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
     monkeypatch.setattr(compiled, "OFTEN", 0)
     run, more = tmp_path / "run", "network.dropout=0"  # its draws differ between kernels
-    loop.train(settings(data, run, more, steps=3, compile="on"))
+    train(settings(data, run, more, steps=3, compile="on"))
     assert json.loads((run / "run.json").read_text())["compiled"]
-    loop.train(settings(data, run, more, steps=6))
+    train(settings(data, run, more, steps=6))
     assert not json.loads((run / "run.json").read_text())["compiled"]
-    loop.train(settings(data, tmp_path / "plain", more, steps=3))
-    loop.train(settings(data, tmp_path / "plain", more, steps=6))
+    train(settings(data, tmp_path / "plain", more, steps=3))
+    train(settings(data, tmp_path / "plain", more, steps=6))
     a, b = weights(run), weights(tmp_path / "plain")
     assert a.keys() == b.keys() == weights(whole).keys()
     for name, value in b.items():
@@ -282,9 +282,9 @@ def test_gradients_that_cannot_be_compiled_are_computed_without(data, whole, tmp
 
     monkeypatch.setattr(compiled, "BACKEND", aot_autograd(fw_compiler=nop, bw_compiler=broken))
     monkeypatch.setattr(compiled, "OFTEN", 0)
-    loop.train(settings(data, tmp_path / "run", "network.dropout=0", compile="on", steps=3))
+    train(settings(data, tmp_path / "run", "network.dropout=0", compile="on", steps=3))
     assert not json.loads((tmp_path / "run" / "run.json").read_text())["compiled"]
-    loop.train(settings(data, tmp_path / "plain", "network.dropout=0", steps=3))
+    train(settings(data, tmp_path / "plain", "network.dropout=0", steps=3))
     for name, value in weights(tmp_path / "plain").items():
         torch.testing.assert_close(weights(tmp_path / "run")[name], value, rtol=1e-3, atol=1e-5)
 
@@ -299,9 +299,9 @@ def test_out_of_memory_cuts_the_batch_into_pieces_and_goes_on(data, tmp_path, mo
         return real(self, x_t, *more)
 
     more, run = "network.dropout=0", tmp_path / "run"
-    loop.train(settings(data, tmp_path / "whole", more, steps=2))
+    train(settings(data, tmp_path / "whole", more, steps=2))
     monkeypatch.setattr(NetWithLabels, "forward", small_memory)
-    assert loop.train(settings(data, run, more, steps=2)).step == 2
+    assert train(settings(data, run, more, steps=2)).step == 2
     assert seen == [4, 2, *[1] * 8]
     for name, value in weights(tmp_path / "whole").items():
         torch.testing.assert_close(weights(run)[name], value, rtol=1e-2, atol=1e-4)

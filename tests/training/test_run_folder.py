@@ -16,11 +16,11 @@ from test_loop import same, settings, weights, write_frames
 from surgaug.errors import DataError, UsageError
 from surgaug.models.checkpoint import load_model, model_hash, read_header
 from surgaug.runtime.feedback import Silent
-from surgaug.training import loop
+from surgaug.training import denoising
 from surgaug.training.config import FREE_ON_RESUME, to_dict
 from surgaug.training.logs import Logs
-from surgaug.training.methods import diffusion
 from surgaug.training.presets import from_command_line
+from surgaug.training.run import train
 from surgaug.training.run_folder import load_state, save_state
 from surgaug.training.validation import Validation
 
@@ -45,13 +45,13 @@ def test_a_refusal_leaves_no_folder_and_any_line_may_follow(data, tmp_path, monk
     (data / "images" / "f003.png").write_bytes(good[:100])
     run = Path("runs") / "a"
     with pytest.raises(DataError, match="f003"):
-        loop.train(settings(data, run, steps=1))
+        train(settings(data, run, steps=1))
     assert not Path("runs").exists()
     with pytest.raises(UsageError, match="no run to resume"):
-        loop.train(settings(data, run, steps=1), resume=True)
+        train(settings(data, run, steps=1), resume=True)
     assert not Path("runs").exists()
     (data / "images" / "f003.png").write_bytes(good)
-    assert loop.train(settings(data, run, steps=1, batch=2)).step == 1
+    assert train(settings(data, run, steps=1, batch=2)).step == 1
 
 
 def test_a_run_that_ended_before_its_first_save_is_none(data, tmp_path, monkeypatch):
@@ -61,14 +61,14 @@ def test_a_run_that_ended_before_its_first_save_is_none(data, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(diffusion, "gradient", killed)
+        patch.setattr(denoising, "gradient", killed)
         with pytest.raises(KeyboardInterrupt):
-            loop.train(settings(data, run, steps=2))
+            train(settings(data, run, steps=2))
     assert (run / "config.json").exists() and not (run / "state.pt").exists()
-    assert loop.train(settings(data, run, steps=2, batch=2)).step == 2
+    assert train(settings(data, run, steps=2, batch=2)).step == 2
     assert json.loads((run / "config.json").read_text())["batch"] == 2
     with pytest.raises(UsageError, match="batch: 2 there, 4 now"):
-        loop.train(settings(data, run, steps=2))
+        train(settings(data, run, steps=2))
 
 
 @pytest.mark.parametrize("name, content", [("config.json", '{"hidden_size": 768}'), ("metrics.csv", "mine\n")])
@@ -77,41 +77,41 @@ def test_files_of_others_are_refused_and_stay(data, tmp_path, name, content):
     run.mkdir()
     (run / name).write_text(content)
     with pytest.raises(UsageError, match="not empty and holds no run"):
-        loop.train(settings(data, run, steps=1))
+        train(settings(data, run, steps=1))
     assert [p.name for p in run.iterdir()] == [name] and (run / name).read_text() == content
 
 
 def test_a_model_is_not_overwritten_by_other_settings_even_without_its_state(data, tmp_path):
     run = tmp_path / "run"
-    loop.train(settings(data, run, steps=1))
+    train(settings(data, run, steps=1))
     (run / "state.pt").unlink()
     with pytest.raises(UsageError, match="batch: 4 there, 2 now"):
-        loop.train(settings(data, run, steps=1, batch=2))
+        train(settings(data, run, steps=1, batch=2))
     with pytest.raises(UsageError, match=r"state\.pt is missing"):
-        loop.train(settings(data, run, steps=2), resume=True)
+        train(settings(data, run, steps=2), resume=True)
 
 
 def test_replaced_frames_are_noticed_by_what_they_hold(data, tmp_path):
     run = tmp_path / "run"
-    loop.train(settings(data, run, steps=1))
+    train(settings(data, run, steps=1))
     for file in data.rglob("*.png"):  # the same bytes at another time: the same data
         os.utime(file)
-    loop.train(settings(data, run, steps=2))
+    train(settings(data, run, steps=2))
     label, image = (data / kind / "f002.png" for kind in ("labels", "images"))
     before = label.read_bytes(), image.read_bytes()
     replace_label(data, "f002")
     with pytest.raises(UsageError, match=r"of 6, 1 have another label map \(f002\)"):
-        loop.train(settings(data, run, steps=3))
+        train(settings(data, run, steps=3))
     label.write_bytes(before[0])
     cv2.imwrite(str(image), np.zeros((24, 32, 3), np.uint8))
     for kind in ("labels", "images"):
         (data / kind / "f005.png").rename(data / kind / "f009.png")
     with pytest.raises(UsageError, match=r"1 are gone \(f005\); 1 are new \(f009\); 1 have another image \(f002\)"):
-        loop.train(settings(data, run, steps=3))
+        train(settings(data, run, steps=3))
     for kind in ("labels", "images"):
         (data / kind / "f009.png").rename(data / kind / "f005.png")
     image.write_bytes(before[1])
-    assert loop.train(settings(data, run, steps=3)).step == 3
+    assert train(settings(data, run, steps=3)).step == 3
 
 
 class Tasks(Silent):
@@ -141,7 +141,7 @@ class Tasks(Silent):
 
 def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data, tmp_path, monkeypatch):
     run, whole = tmp_path / "run", tmp_path / "whole"
-    loop.train(settings(data, whole, steps=2))
+    train(settings(data, whole, steps=2))
 
     def killed(*args):
         assert load_model(run / "last.safetensors").meta["step"] == 2
@@ -150,11 +150,11 @@ def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data,
     with monkeypatch.context() as patch:
         patch.setattr(Validation, "losses", killed)
         with pytest.raises(KeyboardInterrupt):
-            loop.train(settings(data, run, steps=2))
+            train(settings(data, run, steps=2))
     assert json.loads((run / "run.json").read_text())["status"] == "running"
     assert not (run / "best.safetensors").exists()
     tasks = Tasks()
-    assert loop.train(settings(data, run, steps=2), tasks).step == 2
+    assert train(settings(data, run, steps=2), tasks).step == 2
     assert tasks.total["validating"] == 12 and tasks.done["validating"] == pytest.approx(12)
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
     assert (run / "best.safetensors").exists() and len(list((run / "samples").iterdir())) == 1
@@ -165,7 +165,7 @@ def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data,
 def test_the_model_knows_what_its_frames_showed(data, tmp_path):
     classes = tmp_path / "classes.json"
     classes.write_text('{"ground": 0, "disc": 1, "never": 2}')
-    loop.train(settings(data, tmp_path / "run", steps=1, classes=str(classes)))
+    train(settings(data, tmp_path / "run", steps=1, classes=str(classes)))
     found = load_model(tmp_path / "run" / "last.safetensors").meta["statistics"]
     labels = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted((data / "labels").iterdir())]
     share = np.mean([label == 1 for label in labels])
@@ -185,8 +185,8 @@ def test_a_run_of_version_0_1_goes_on_and_keeps_its_hash(tmp_path, monkeypatch):
     changes = [f"network.{k}={','.join(map(str, v)) if isinstance(v, list) else v}" for k, v in old["network"].items()]
     given["size"] = "24x40"
     config = from_command_line("tiny", given | {"out": "run", "steps": 5}, None, [*changes, "init=none"])
-    assert to_dict(config)["network"] == old["network"]
-    assert loop.train(config).step == 5
+    assert old["network"].items() <= to_dict(config)["network"].items()
+    assert train(config).step == 5
     rows = Path("run/metrics.csv").read_text().splitlines()
     assert "discriminator_loss" in rows[0] and [r.split(",")[0] for r in rows[1:]] == ["3", "5"]
     assert read_header(Path("run/last.safetensors"))["meta"]["statistics"]["frames"] == 6

@@ -1,8 +1,8 @@
 """Families of models, one file each: `families/NAME.py` defines `Config`, `PRESETS` and `build(config, num_classes)`.
 
 `Config` is a frozen dataclass of the network's sizes, stored in every model file; `PRESETS` are some by name.
-`build` returns that network, untrained. That of "diffusion" takes part in sampling step by step (`models/unet.py`). The
-others synthesize an image in one pass:
+`build` returns that network, untrained. Those of "diffusion" and "upsampler" take part in sampling step by step
+(`models/unet.py`, `models/upsampler.py`). The others synthesize an image in one pass:
 
     net.noise_shapes((H, W)) -> shapes, without the batch, of the Gaussian noise that an image is made from; may be []
     net(index_map uint8 [B, H, W], noise: list of float [B, *shape]) -> images float [B, 3, H, W] in [-1, 1]
@@ -21,7 +21,8 @@ from typing import Any
 
 from surgaug.errors import ModelError, UsageError
 
-DIFFUSION = "diffusion"
+DIFFUSION, UPSAMPLER = "diffusion", "upsampler"
+CASCADE, STAGES = "cascade", (DIFFUSION, UPSAMPLER)  # a model file of two networks, first and second stage
 
 
 def names() -> list[str]:

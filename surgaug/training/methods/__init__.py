@@ -9,9 +9,11 @@ dictionary), and a class `Method`:
     .paired           whether an image and a map of a batch belong together; False: each is drawn independently
     .sampling         schedule, prediction and sampling defaults for the model file
     .compiled_module  the module that `--compile` compiles; None: nothing is compiled
+    .prepare(frames, feedback)
+        What the training frames are made ready with, before the run's folder is claimed.
     .set_rate(step, progress in [0, 1]) -> float
         Set the learning rate of every optimizer for this step; returns the run's.
-    .update(images uint8 [b, H, W, 3], index_maps uint8 [b, H, W], step, part) -> {"loss": ..., "grad_norm": ...}
+    .update(frames of `training.frames.FrameBatch`, step, part) -> {"loss": ..., "grad_norm": ...}
         One optimizer step on this process's `part` of the global batch. Returns figures for metrics.csv, among them a
         "discriminator_loss" where there is a discriminator.
     .halve() -> bool

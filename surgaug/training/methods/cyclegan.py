@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.models.gan import PatchDiscriminator, pad_to
 from surgaug.training.adversarial import JITTER, Adversarial, frozen, least_squares
+from surgaug.training.frames import FrameBatch
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class Method(Adversarial):
         self.discriminators = self.add("discriminator", discriminators.to(self.device), 1.0, settings.betas)
         self.parts["buffers"] = nn.ModuleList(self.buffers)
 
-    def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
         """One step of both generators, then one of both discriminators; see `training.methods`."""
-        image, index_map = self.to_device(images, index_maps)
+        image, index_map = self.to_device(frames)
         settings = self.config.adversary
         colors = self.net.colored(pad_to(index_map, *self.net.padding))
         image = F.pad(

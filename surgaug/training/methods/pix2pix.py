@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from surgaug.models.gan import PatchDiscriminator
 from surgaug.training.adversarial import JITTER, Adversarial, cross_entropy, frozen
+from surgaug.training.frames import FrameBatch
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Method(Adversarial):
         self.generator = self.add("net", self.net, 1.0, settings.betas)
         self.discriminator = self.add("discriminator", discriminator.to(self.device), 1.0, settings.betas)
 
-    def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
         """One step of the discriminator, then one of the generator; see `training.methods`."""
-        real, index_map = self.to_device(images, index_maps)
+        real, index_map = self.to_device(frames)
         maps, discriminator = self.one_hot(index_map), self.discriminator.net
 
         with self.autocast():

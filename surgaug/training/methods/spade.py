@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from surgaug.models.gan import MultiScaleDiscriminator
 from surgaug.models.vgg import PerceptualLoss
 from surgaug.training.adversarial import JITTER, Adversarial, feature_matching, frozen, hinge
+from surgaug.training.frames import FrameBatch
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Method(Adversarial):
         self.generator = self.add("net", self.net, 1.0, settings.betas)
         self.discriminator = self.add("discriminator", scales.to(self.device), settings.rate, settings.betas)
 
-    def update(self, images: np.ndarray, index_maps: np.ndarray, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
         """One step of the generator, then one of the discriminator; see `training.methods`."""
-        real, index_map = self.to_device(images, index_maps)
+        real, index_map = self.to_device(frames)
         maps, settings = self.one_hot(index_map), self.config.adversary
 
         with self.autocast():

@@ -1,0 +1,79 @@
+"""How the second stage of a cascade is trained: as the first (`training/denoising.py`), on windows of frames, told the
+small picture that each is made from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from surgaug.models.checkpoint import model_file
+from surgaug.models.upsampler import Upsampler
+from surgaug.runtime.feedback import Feedback
+from surgaug.training.config import cascade_of
+from surgaug.training.denoising import Denoising
+from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
+from surgaug.training.frames import FrameBatch, Frames
+from surgaug.training.own_pictures import own_pictures
+from surgaug.training.window_validation import WindowValidation
+from surgaug.training.windows import WindowedFrames, told
+
+SAMPLING: dict[str, Any] = {"sampler": "dpmpp", "steps": 4, "guidance": 1.0, "picture_noise": 0.1}
+# It sees little noise, and the small picture at all times; the weights of the loss are its own.
+RECIPE: dict[str, Any] = {
+    "schedule": {"hand_over": 1.0},
+    "min_snr_gamma": None,
+    "min_snr_floor": 0.0,
+    "muon_lr": 0.02,
+    "validate_frames": 16,
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "tiny": {**RECIPE, "steps": 20_000},
+    "small": {**RECIPE, "steps": 100_000, "lr": 6e-4, "batch": 16},
+    "base": {**RECIPE, "steps": 300_000, "lr": 1e-4, "batch": 16},
+}
+
+
+class Method(Denoising):
+    """See `training.methods`."""
+
+    net: Upsampler
+
+    def sampling_defaults(self) -> dict[str, Any]:
+        """As measured (docs/method.md)."""
+        return dict(SAMPLING)
+
+    def draw(self, frames: FrameBatch, step: int, part: slice) -> Drawn:
+        """Noise and levels, then what the network is told of each window."""
+        (cascade, base), generator = cascade_of(self.config), generator_of(self.config, step)
+        codes = torch.from_numpy(np.stack([window.style for window in frames.windows]))
+        drawn = draw(self.config, frames, self.num_classes, part, self.device, generator, codes)
+        level = (torch.rand(self.config.batch, generator=generator) * cascade.picture_noise)[part]
+        noise = torch.randn((self.config.batch, 3, *base), generator=generator)[part]
+        more = told(self.net, frames.windows, level.to(self.device), noise.to(self.device))
+        return Drawn(drawn.x_0, drawn.eps, drawn.alpha_bar, (*drawn.condition, *more))
+
+    def batch(self, drawn: Drawn) -> Batch:
+        """With the weights of the upsampler's own preconditioning."""
+        batch = super().batch(drawn)
+        return replace(batch, weight=self.net.weight(batch.noise_level))
+
+    def prepare(self, frames: Frames, feedback: Feedback) -> None:
+        """With the first stage's own pictures, where there is a first stage."""
+        cascade, _ = cascade_of(self.config)
+        if cascade.first and cascade.own and isinstance(frames, WindowedFrames):
+            file = model_file(Path(cascade.first))
+            made = own_pictures(file, frames, self.config.seed, self.device, self.dtype, feedback)
+            frames.own_pictures, frames.own = made, cascade.own
+
+    def validation(self, frames: Frames) -> WindowValidation:
+        """By noise level, on windows."""
+        assert isinstance(frames, WindowedFrames)
+        config, noise = self.config, SAMPLING["picture_noise"]
+        return WindowValidation(
+            frames, config.validate_frames, config.schedule, config.prediction, noise, self.device, self.dtype
+        )

@@ -1,0 +1,98 @@
+"""What the first stage makes of training frames: small pictures with its own faults, for the second stage to mend.
+
+Noise is added to a frame made small, as much as leaves its layout and colours, and the first stage takes it off again
+(SDEdit, Meng et al. 2022): the picture is the first stage's, yet lies where the frame's pixels lie.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surgaug.diffusion import samplers
+from surgaug.diffusion.guidance import Denoise, guided
+from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
+from surgaug.diffusion.schedules import Schedule
+from surgaug.diffusion.spacing import alpha_bar_at
+from surgaug.errors import UsageError
+from surgaug.labels.label_space import IGNORE_INDEX
+from surgaug.models import families
+from surgaug.models.checkpoint import LoadedModel, load_model
+from surgaug.models.style import style_code
+from surgaug.models.unet import Conditioning, conditioned
+from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
+from surgaug.runtime.feedback import Feedback
+from surgaug.training.windows import WindowedFrames
+
+# With how much noise (sigma) a picture begins: from its details gone to little but its colours left.
+STRENGTHS = (0.7, 1.5, 3.0)
+MOST = 510  # frames; more would teach little more about the first stage's faults
+BATCH = 16
+
+
+def own_pictures(
+    file: Path, frames: WindowedFrames, seed: int, device: torch.device, dtype: torch.dtype | None, feedback: Feedback
+) -> dict[int, np.ndarray]:
+    """By the number of a frame, the picture uint8 [h, w, 3] that the first stage `file` makes of it: of all frames, or of
+    `MOST` evenly spaced ones, each with one of `STRENGTHS`.
+
+    UsageError where that is no first stage of these frames' classes and size.
+    """
+    first = load_model(file, device).first
+    if first.family != families.DIFFUSION or first.space.names != frames.paired.space.names:
+        raise UsageError(f"{file}: not the first stage of a cascade with the classes of {frames.paired.root}")
+    if first.size != frames.base:
+        sizes = ["x".join(map(str, size)) for size in (first.size, frames.base)]
+        raise UsageError(f"{file}: makes pictures of {sizes[0]}, but cascade.base is {sizes[1]}")
+    chosen = np.linspace(0, len(frames) - 1, min(MOST, len(frames))).round().astype(int).tolist()
+    found: dict[int, np.ndarray] = {}
+    with feedback.task("first stage's own pictures", len(chosen), "pictures") as bar:
+        for k, sigma in enumerate(STRENGTHS):
+            mine = chosen[k :: len(STRENGTHS)]
+            for start in range(0, len(mine), BATCH):
+                batch = mine[start : start + BATCH]
+                generator = torch.Generator().manual_seed(seed * 1_000_003 + batch[0])
+                found |= dict(zip(batch, _made(first, frames, batch, sigma, generator, device, dtype), strict=True))
+                bar.advance(len(batch))
+    return found
+
+
+@torch.inference_mode()
+def _made(
+    first: LoadedModel,
+    frames: WindowedFrames,
+    chosen: list[int],
+    sigma: float,
+    generator: torch.Generator,
+    device: torch.device,
+    dtype: torch.dtype | None,
+) -> np.ndarray:
+    """Images uint8 [b, h, w, 3] of the frames `chosen`, from noise of `sigma` on them."""
+    x_0 = to_tensor(np.stack([frames.about(i)[0] for i in chosen]), device)
+    maps = np.stack([frames.small_map(i) for i in chosen])
+    schedule, defaults = Schedule.from_dict(first.schedule), first.defaults
+    style = style_code(x_0) if first.net.config.style else None
+
+    def condition(index_maps: np.ndarray) -> Conditioning:
+        with autocast(device, dtype):
+            return first.net.told(to_device(index_maps, device), style)
+
+    cond = condition(maps)
+    denoise: Denoise = denoiser(first.prediction, conditioned(first.net, cond, device, dtype))
+    if (scale := defaults.get("guidance", 1.0)) != 1:
+        both = Conditioning.cat([cond, condition(np.full_like(maps, IGNORE_INDEX))])
+        without = denoiser(first.prediction, conditioned(first.net, both, device, dtype))
+        denoise = guided(denoise, without, scale, defaults.get("guidance_below", float("inf")))
+    sampler, steps = defaults["sampler"], defaults.get("steps") or samplers.steps(defaults["sampler"])
+    spacing = defaults.get("options", {}).get("spacing", samplers.spacing(sampler))
+    levels = schedule.sampling_levels(steps, spacing)
+    levels = levels[levels >= alpha_bar_at(sigma)]
+
+    def noise(step: int = 0) -> Tensor:
+        return torch.randn(x_0.shape, generator=generator).to(device)
+
+    start = add_noise(x_0, noise(), float(levels[0]))
+    return to_images(samplers.get(sampler)(clip_x0(denoise), start, levels, noise))

@@ -1,0 +1,86 @@
+"""`train`: frames in, a run folder with one model file out. A cascade is two runs, one for each stage, in one folder.
+
+OUT/first/, OUT/second/   the stages' own run folders (`run_folder.py`), each resumed and inspected as any run
+OUT/last.safetensors      both in one file
+OUT/run.json              status: running, stopped or finished
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from surgaug.errors import UsageError
+from surgaug.models import families
+from surgaug.models.checkpoint import MODEL_FILES, STAGE_NAMES, save_cascade
+from surgaug.runtime.device import pick_device
+from surgaug.runtime.distributed import ProcessGroup, join, leave
+from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.training.config import Cascade, TrainConfig, check
+from surgaug.training.loop import TrainResult, train_stage
+from surgaug.training.presets import check_student, first_stage, second_stage, start_file
+from surgaug.training.run_folder import STATUS, write_status
+
+
+def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:
+    """Train as configured into `config.out`; goes on where an earlier run of the same settings stopped.
+
+    UsageError and DataError come before anything long starts, and before the folder is made. ModelError: the loss is no
+    longer finite (the last save is kept), or memory ran out. Interrupted: after Ctrl-C, with everything saved.
+    """
+    check(config)
+    check_student(config)
+    device = pick_device(config.device)
+    group = join(device.type, feedback)
+    try:
+        if group.size > 1 and config.model not in families.STAGES:
+            raise UsageError(f"--model {config.model} trains in one process, not in {group.size} under torchrun")
+        if config.device in ("auto", "cuda"):
+            device = pick_device(config.device, group.local_rank)
+        shown = feedback if feedback and group.is_main else Silent()
+        if config.model == families.DIFFUSION and config.cascade:
+            return _train_cascade(config, config.cascade, shown, device, group, resume)
+        with ExitStack() as held:
+            return train_stage(config, shown, device, group, resume, held)
+    finally:
+        leave()
+
+
+def _train_cascade(
+    config: TrainConfig, cascade: Cascade, feedback: Feedback, device: torch.device, group: ProcessGroup, resume: bool
+) -> TrainResult:
+    """Each stage that is not given, then both in one file."""
+    out = Path(config.out)
+    group.from_main(lambda: _refuse_others(out))
+    results, files = [], []
+    for name, given in zip(STAGE_NAMES, (cascade.first, cascade.second), strict=True):
+        if given:
+            files.append(start_file(given))
+            feedback.info(f"{name} stage: {files[-1]}")
+            continue
+        stage = first_stage(config) if name == "first" else second_stage(config, files[0])
+        check(stage)
+        feedback.info(f"{name} stage: {stage.out}, at {stage.size[0]}x{stage.size[1]}")
+        with ExitStack() as held:
+            # --resume insists on the stage that was stopped; the one behind it may not have begun.
+            begun = (Path(stage.out) / STATUS).is_file()
+            results.append(train_stage(stage, feedback, device, group, resume and begun, held))
+        files.append(results[-1].model)
+    model = out / MODEL_FILES[0]
+    step, minutes = sum(r.step for r in results), sum(r.minutes for r in results)
+    if group.is_main:
+        out.mkdir(parents=True, exist_ok=True)
+        save_cascade(model, files[0], files[1])
+        write_status(out, status="finished", step=step, minutes=minutes)
+    return TrainResult(model, step, minutes, results[-1].val_loss if results else float("nan"))
+
+
+def _refuse_others(out: Path) -> None:
+    """UsageError where the folder holds something else than a cascade."""
+    known = {*STAGE_NAMES, MODEL_FILES[0], STATUS}
+    names = {p.name for p in out.iterdir() if not p.name.startswith(".")} if out.is_dir() else set()
+    if not names <= known:
+        what = "a run without a second stage" if "config.json" in names else "something else"
+        raise UsageError(f"{out}: holds {what} ({min(names - known)}); name another folder with --out")

@@ -1,0 +1,134 @@
+"""Training windows of frames, for the second stage: where they lie, and the small pictures that they are made from.
+
+A window is chosen in two turns: anywhere, or about a pixel of a class of the frame, every class alike, so that thin and
+rare ones are in as many windows as large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from surgaug.datasets.dataset import PairedFrames
+from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.models.style import style_code
+from surgaug.models.upsampler import Upsampler, Window, enlarge
+from surgaug.runtime.device import to_tensor
+from surgaug.runtime.feedback import Feedback
+from surgaug.training.frames import Frames
+
+ABOUT_A_CLASS = 0.5  # share of the windows that are chosen by a class
+SPOTS = 8  # pixels of each class and frame that such a window may lie about
+
+
+@dataclass(frozen=True)
+class FrameWindow:
+    """Where a training window lies, what small picture it is made from, and the frame's style.
+
+    small: uint8 [h, w, 3], of the whole frame. style: float32 [7], of the whole frame at full size. own: whether the
+    small picture is the first stage's own.
+    """
+
+    window: Window
+    small: np.ndarray
+    style: np.ndarray
+    own: bool
+
+
+class WindowedFrames(Frames):
+    """As `Frames`, kept at the training size itself; `draw` gives windows of them.
+
+    base: (h, w) of the small pictures. own_pictures: by the number of a frame, what the first stage makes of it
+    (`training/own_pictures.py`); `own` is the share of windows that are made from them, where there is one.
+    """
+
+    oversize = 1.0
+
+    def __init__(
+        self,
+        paired: PairedFrames,
+        size: tuple[int, int],
+        base: tuple[int, int],
+        window: tuple[int, int],
+        feedback: Feedback,
+        task: str,
+    ):
+        self.base, self.window = base, (min(window[0], size[0]), min(window[1], size[1]))
+        self.own_pictures: dict[int, np.ndarray] = {}
+        self.own = 0.0
+        self._about: dict[int, tuple[np.ndarray, np.ndarray, list[np.ndarray]]] = {}
+        super().__init__(paired, size, feedback, task)
+
+    def about(self, i: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Of frame `i`: its small picture uint8 [h, w, 3], its style [7], and for each class in it a few of its pixels,
+        [n, 2] row and column."""
+        if i not in self._about:
+            image, index_map = self.view(i)
+            style = style_code(to_tensor(image[None], "cpu"))[0].numpy()
+            self._about[i] = (resize_image(image, self.base), style, spots(index_map, np.random.default_rng([6, i])))
+        return self._about[i]
+
+    def whole(self, i: int) -> FrameWindow:
+        """The whole of frame `i` as one window."""
+        small, style, _ = self.about(i)
+        return FrameWindow(Window.whole(self.size), small, style, False)
+
+    def small_map(self, i: int) -> np.ndarray:
+        """The index map of frame `i` at the size of its small picture, uint8 [h, w]."""
+        return resize_label_map(self.view(i)[1], self.base, self._indices)
+
+    def draw(
+        self, i: int, rng: np.random.Generator, flip: str, zoom: float
+    ) -> tuple[np.ndarray, np.ndarray, FrameWindow]:
+        """A window of frame `i` with random flips: image [h, w, 3], index map [h, w], and what it is of."""
+        (image, index_map), (small, style, found) = self.view(i), self.about(i)
+        if own := rng.random() < self.own and i in self.own_pictures:
+            small = self.own_pictures[i]
+        window = self.place(found, rng)
+        part = np.s_[window.top : window.top + window.size[0], window.left : window.left + window.size[1]]
+        image, index_map, top, left = image[part], index_map[part], window.top, window.left
+        if "h" in flip and rng.random() < 0.5:
+            image, index_map, small = image[:, ::-1], index_map[:, ::-1], small[:, ::-1]
+            left = self.size[1] - left - window.size[1]
+        if "v" in flip and rng.random() < 0.5:
+            image, index_map, small = image[::-1], index_map[::-1], small[::-1]
+            top = self.size[0] - top - window.size[0]
+        return image, index_map, FrameWindow(Window(self.size, top, left, window.size), small, style, own)
+
+    def place(self, found: list[np.ndarray], rng: np.random.Generator) -> Window:
+        """Where a window lies, of a frame whose classes have pixels at `found`."""
+        at = [rng.random(), rng.random()]
+        corner = [round(a * (n - w)) for a, n, w in zip(at, self.size, self.window, strict=True)]
+        if found and rng.random() < ABOUT_A_CLASS:
+            pixels = found[rng.integers(len(found))]
+            spot = pixels[rng.integers(len(pixels))]
+            # The spot lies anywhere in the middle half of the window, as far as the frame allows.
+            corner = [
+                int(np.clip(s - w * (0.25 + 0.5 * a), 0, n - w))
+                for s, a, n, w in zip(spot, at, self.size, self.window, strict=True)
+            ]
+        return Window(self.size, corner[0], corner[1], self.window)
+
+
+def spots(index_map: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """For each class of an index map uint8 [H, W], at most `SPOTS` of its pixels, int [n, 2] row and column."""
+    found = []
+    for index in np.flatnonzero(np.bincount(index_map.ravel(), minlength=256)[:255]):
+        places = np.flatnonzero(index_map == index)
+        chosen = rng.choice(places, min(SPOTS, len(places)), replace=False)
+        found.append(np.stack(np.divmod(chosen, index_map.shape[1]), axis=1))
+    return found
+
+
+def told(net: Upsampler, windows: Sequence[FrameWindow], level: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What `Upsampler.with_picture` takes: enlarged pictures, their noise levels, places.
+
+    level: [b], of the unit Gaussian `noise` [b, 3, h, w] that is added to the small pictures.
+    """
+    small = to_tensor(np.stack([window.small for window in windows]), level.device)
+    places = [window.window for window in windows]
+    picture = enlarge(small + level[:, None, None, None] * noise, places)
+    return picture, level, net.places(places).to(level.device)
