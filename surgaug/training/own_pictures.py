@@ -36,8 +36,8 @@ BATCH = 16
 def own_pictures(
     file: Path, frames: WindowedFrames, seed: int, device: torch.device, dtype: torch.dtype | None, feedback: Feedback
 ) -> dict[int, np.ndarray]:
-    """By the number of a frame, the picture uint8 [h, w, 3] that the first stage `file` makes of it: of all frames, or of
-    `MOST` evenly spaced ones, each with one of `STRENGTHS`.
+    """By the number of a frame, the picture uint8 [h, w, 3] that the first stage `file` makes of it: of all frames, or
+    of `MOST` evenly spaced ones, each with one of `STRENGTHS`.
 
     UsageError where that is no first stage of these frames' classes and size.
     """
