@@ -2,7 +2,8 @@
 
 Label maps whose label space is known (class file, layout, `dataset.json`, `--classes`, a recognised set) are brought to
 another known one by the names of the classes that occur, or refused. Bare ids are taken for a known space's only where
-the statistics say plainly that they are (`labels/id_agreement.py`), or where the caller insists.
+the maps are known to be in it (`own_maps.py`), where the statistics say so plainly (`labels/id_agreement.py`), or where
+the caller insists.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.own_maps import are_own
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError, ModelError, SurgaugError
 from surgaug.labels import class_statistics
@@ -41,7 +43,8 @@ class Reference:
     """What label maps are brought to. what: for messages ("the model runs/a/last.safetensors").
 
     statistics: of the label maps that are known to be in `space`; called only for bare ids, None where there are none.
-    error: raised where label maps do not fit. insist: what to do where bare ids are the right ones.
+    error: raised where label maps do not fit. insist: what to do where bare ids are the right ones. digests: of those
+    label maps (see `own_maps.digest`).
     """
 
     space: LabelSpace
@@ -49,6 +52,7 @@ class Reference:
     statistics: Callable[[], ClassStatistics | None] = field(default=lambda: None, repr=False)
     error: type[SurgaugError] = DataError
     insist: str = _INSIST_BOTH
+    digests: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,9 @@ class RenumberedCodec(DrawnCodec):
 
 
 def of_model(space: LabelSpace, file: Path, meta: Mapping[str, Any], insist: str = "") -> Reference:
-    """The label space of the model `file`, with the statistics that its `meta` keeps of the frames it was trained on.
+    """The label space of the model `file`, with what its `meta` keeps of the label maps it was trained on.
 
-    Files of 0.1 do not say which classes touch; for a built-in space that is known from elsewhere.
+    Files of 0.1 do not say which classes touch (for a built-in space it is known from elsewhere), and have no digests.
     """
 
     def statistics() -> ClassStatistics | None:
@@ -105,7 +109,8 @@ def of_model(space: LabelSpace, file: Path, meta: Mapping[str, Any], insist: str
             return replace(kept, touching={pair: round(n * scale) for pair, n in published.touching.items()})
         return kept
 
-    return Reference(space, f"the model {file}", statistics, ModelError, insist or Reference.insist)
+    digests = frozenset(meta.get("label_maps", ()))
+    return Reference(space, f"the model {file}", statistics, ModelError, insist or Reference.insist, digests)
 
 
 def bring(maps: Maps, reference: Reference, feedback: Feedback) -> Maps:
@@ -225,12 +230,19 @@ def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference:
     if is_named(own) and set(own.ids) >= set(other.ids):  # the names come from the label maps
         space = replace(own, ignore=space.ignore)
     brought = renumbered(maps, {i: j for i, j in table.items() if j in (*other.ids, space.ignore)}, space)
+    if are_own(brought, presence, reference.digests):
+        return brought
     found = _agreement(brought, reference, [table[i] for i in occurring])
     several = _two_values(maps) and other.num_classes > 2
-    accepted = {"plain"} if is_named(other) else {"plain", "untold"} if several else {"plain", "untold", "doubtful"}
+    accepted = {"plain", "partly", "untold"} | ({"doubtful"} if not several else set())
+    if is_named(other):  # where no digests were kept, nothing more can be known than the core classes
+        accepted = {"plain"} if reference.digests else {"plain", "partly"}
     if found.verdict in accepted:
-        if found.verdict == "doubtful":
-            feedback.warn(f"{_folder(maps)}: ids taken for those of {reference.what}, though {found.why}")
+        if found.verdict == "doubtful" or (found.verdict == "partly" and is_named(other)):
+            feedback.warn(
+                f"{_folder(maps)}: ids taken for those of {reference.what}, though {found.why}; if they are others, "
+                f"name their classes with --classes NAME or FILE, if not, {reference.insist}"
+            )
         return brought
     if several:
         raise reference.error(_two_value_message(maps, reference))
@@ -251,7 +263,7 @@ def _agreement(maps: LabelMaps, reference: Reference, occurring: Sequence[int]) 
     counted = replace(maps, space=space, codec=replace(maps.codec, space=space))
     found = agreement(statistics_of(counted), known, other.ids, other.names, _videos(maps))
     twin = rival(other, occurring, [load_space(name) for name in builtin_spaces()]) if is_named(other) else None
-    if found.verdict == "plain" and twin:
+    if found.verdict in ("plain", "partly") and twin:
         return Agreement("untold", f"they could be those of '{twin.name}' as well")
     return found
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.item import Item
+from surgaug.datasets.own_maps import digests_of
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.space_match import INSIST, Reference, bring, of_model, open_own, statistics_of
 from surgaug.datasets.splits import group_of, hold_out
@@ -158,6 +159,12 @@ def digests(data: TrainingData, feedback: Feedback) -> Digests:
         items |= {f"val/{item.name}": (data.val.paired, i) for i, item in enumerate(data.val.paired.items)}
     found = in_threads(_digest, list(items.values()), feedback=feedback, title="digests of frames")
     return dict(zip(items, found, strict=True))
+
+
+def label_digests(data: TrainingData, feedback: Feedback) -> list[str]:
+    """Of the ids of all label maps, training's and validation's: those that the model's classes are known to fit."""
+    sets = {id(frames): frames.paired for frames in (data.frames, data.val)}
+    return digests_of(sets.values(), feedback)
 
 
 def _digest(entry: tuple[PairedFrames, int]) -> list[str]:

@@ -27,7 +27,7 @@ from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.runtime.interrupt import graceful
 from surgaug.training import ema, methods
 from surgaug.training.config import TrainConfig
-from surgaug.training.data import digests, load_data, style_bank
+from surgaug.training.data import digests, label_digests, load_data, style_bank
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
 from surgaug.training.logs import Logs
 from surgaug.training.presets import PHANTOM, start_file
@@ -84,6 +84,7 @@ def train_stage(
     method.prepare(data.frames, feedback)
     validation = method.validation(data.val)
     about = {"statistics": data.statistics.to_dict(), "styles": styles}
+    about["label_maps"] = group.from_main(lambda: label_digests(data, feedback))
     checkpoints = Checkpoints(run, config, space, average, parts, method.sampling, about)
     part = group.part(config.batch)
     stream = batches(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from surgaug import phantom
+from surgaug.datasets import own_maps
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.space_match import Reference, bring, of_model, statistics_of
 from surgaug.errors import DataError, ModelError
@@ -164,10 +165,56 @@ def test_an_ignore_value_never_becomes_a_class(tmp_path):
 
 
 def test_bare_ids_that_are_plainly_the_models_go_on(scenes, of_scenes, tmp_path):
+    """Classes that are in every frame are told by their statistics."""
+    ears = Ears()
+    anatomy = [np.where(np.isin(scene, (0, 4, 5, 6)), scene, 6) for scene in scenes[35:]]
+    maps = bring(open_masks(written(tmp_path, anatomy)), of_scenes, ears)
+    assert maps.space.classes == CADIS.classes and not ears.said
+    assert np.array_equal(maps.load(1), anatomy[1])
+
+
+def test_models_without_digests_take_what_only_core_classes_tell_with_a_warning(scenes, of_scenes, tmp_path):
     ears = Ears()
     maps = bring(open_masks(written(tmp_path, scenes[35:])), of_scenes, ears)
-    assert maps.space.classes == CADIS.classes and not ears.said
-    assert np.array_equal(maps.load(3), np.asarray(Image.open(maps.items[3].label)))
+    assert maps.space.classes == CADIS.classes and len(ears.said) == 1
+    assert "might as well be" in ears.said[0] and "--classes" in ears.said[0]
+
+
+def with_digests(maps: list[np.ndarray], space: LabelSpace = CADIS) -> Reference:
+    """Of a model that was trained on these, and kept no statistics."""
+    return replace(reference(space), digests=frozenset(map(own_maps.digest, maps)))
+
+
+@pytest.mark.parametrize("new", [0, 10])
+def test_bare_ids_of_the_very_maps_of_the_training_are_the_models(scenes, new, tmp_path):
+    """Also with as many new ones that show nothing else."""
+    shown = set(np.unique(np.stack(scenes[:35])).tolist())
+    added = [scene for scene in scenes[35:] if set(np.unique(scene).tolist()) <= shown][:new]
+    maps = bring(open_masks(written(tmp_path, scenes[:35] + added)), with_digests(scenes[:35]), Silent())
+    assert maps.space.classes == CADIS.classes and len(maps) == 35 + len(added)
+
+
+def test_the_very_masks_of_a_model_of_two_named_classes_are_its_own(tmp_path):
+    space, masks = space_of({"background": 0, "polyp": 1}), [np.tri(9, k=k) for k in range(-4, 4)]
+    files = open_masks(written(tmp_path, [255 * mask for mask in masks]))
+    assert bring(files, with_digests(masks, space), Silent()).space.names == space.names
+    with pytest.raises(ModelError, match="no statistics"):
+        bring(files, with_digests([1 - mask for mask in masks], space), Silent())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bare_ids_with_instruments_exchanged_are_refused(scenes, of_scenes, seed, tmp_path):
+    """Maps of the training, and others: statistics do not tell one instrument from another."""
+    order = np.arange(36)
+    rng = np.random.default_rng(seed)
+    shown = [i for i in np.unique(np.stack(scenes)) if i > 6]
+    one, other = rng.choice(shown), rng.integers(7, 36)
+    order[[one, other]] = (other, one) if one != other else (7, 8)
+    order[7:] = rng.permutation(order[7:]) if seed % 2 else order[7:]
+    exchanged = [order[scene] for scene in scenes[:40]]
+    of_model = replace(of_scenes, digests=frozenset(map(own_maps.digest, scenes[:35])))
+    with pytest.raises(ModelError, match="might as well be"):
+        bring(open_masks(written(tmp_path, exchanged)), of_model, Silent())
 
 
 @pytest.mark.parametrize("swap", [(0, 4), (5, 6), (0, 6), (4, 6)])

@@ -81,6 +81,7 @@ def test_what_a_run_leaves(whole):
     assert model.meta["step"] == 12
     assert model.meta["statistics"]["frames"] + 1 == 24  # one of 24 is held out
     assert {len(style["code"]) for style in model.meta["styles"]} == {7} and len(model.meta["styles"]) == 23
+    assert len(set(model.meta["label_maps"])) == 24  # of the one held out as well: its ids are the model's, too
     assert model.schedule["kind"] == "cosine"
     assert json.loads((whole / "run.json").read_text())["status"] == "finished"
     assert (whole / "best.safetensors").exists()
