@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ _PLATEAU = (32, 223)
 _PLATEAU_RANGE = 48
 _SPECK = 12
 _ROW = np.ones((1, 3), np.uint8)
+_KEPT = threading.local()
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -76,7 +78,7 @@ def scan_raster(path: Path) -> Scan:
     scan = Scan(path, raw.values.shape, counts, raw.color, raw.lossy, bits=raw.bits, channels=raw.channels)
     if raw.color:
         return scan
-    flat, steps, ramps = _texture(raw.values)
+    flat, steps, ramps = _texture(raw.values, counts)
     scan = replace(scan, flat=flat, steps=steps, ramps=ramps)
     if raw.values.dtype == np.uint8 and (raw.lossy or max(counts) > _PLATEAU[1]) and counts.keys() - {0, 255}:
         scan = replace(scan, specks=_specks(raw.values), plateaus=_plateaus(raw.values))
@@ -100,22 +102,23 @@ def count_values(raw: Raw) -> dict[int, int]:
     return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
 
 
-def _texture(values: np.ndarray) -> tuple[dict[int, int], int, int]:
-    """`flat`, `steps` and `ramps` of a `Scan`, from values [H, W] uint8 or uint16; in OpenCV, being faster."""
+def _texture(values: np.ndarray, counts: dict[int, int]) -> tuple[dict[int, int], int, int]:
+    """`flat`, `steps` and `ramps` of a `Scan`, from values [H, W] uint8 or uint16 and pixels by value; in OpenCV, being
+    faster."""
+    kept = _scratch("low", values), _scratch("high", values)
+    found, other = _scratch("found", values, np.uint8), _scratch("other", values, np.uint8)
     steps = ramps = 0
     for kernel in (_ROW, _ROW.T):
-        low, high = _extremes(values, kernel)
-        edges = cv2.compare(low, high, cv2.CMP_NE)
-        steps += cv2.countNonZero(edges)
-        between = cv2.bitwise_and(cv2.compare(low, values, cv2.CMP_LT), cv2.compare(values, high, cv2.CMP_LT))
-        ramps += cv2.countNonZero(between)
-    low, high = _extremes(values, _SQUARE)
-    equal = cv2.compare(low, high, cv2.CMP_EQ)
-    if values.dtype == np.uint8:
-        flat = cv2.calcHist([values], [0], equal, [256], [0, 256]).ravel()
-    else:
-        flat = np.bincount(values[equal > 0])
-    return {int(v): int(flat[v]) for v in np.flatnonzero(flat)}, steps, ramps
+        low, high = _extremes(values, kernel, *kept)
+        steps += cv2.countNonZero(cv2.compare(low, high, cv2.CMP_NE, found))
+        above, below = cv2.compare(low, values, cv2.CMP_LT, found), cv2.compare(values, high, cv2.CMP_LT, other)
+        ramps += cv2.countNonZero(cv2.bitwise_and(above, below, found))
+    low, high = _extremes(values, _SQUARE, *kept)
+    # Few pixels lie at edges: these are counted, and all others are flat.
+    edges = cv2.compare(low, high, cv2.CMP_NE, found).reshape(values.shape)
+    edges = np.bitwise_and(edges, 1, out=edges).view(bool)
+    at_edges = np.bincount(values[edges], minlength=max(counts) + 1).tolist()
+    return {v: n - at_edges[v] for v, n in counts.items() if n > at_edges[v]}, steps, ramps
 
 
 def _specks(values: np.ndarray) -> int:
@@ -136,9 +139,21 @@ def _plateaus(values: np.ndarray) -> dict[int, int]:
     return {int(v): int(counts[v]) for v in np.flatnonzero(counts)}
 
 
-def _extremes(values: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(
+    values: np.ndarray, kernel: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest value about each pixel, in the arrays given, if any."""
     border = cv2.BORDER_REPLICATE
-    return cv2.erode(values, kernel, borderType=border), cv2.dilate(values, kernel, borderType=border)
+    return cv2.erode(values, kernel, low, borderType=border), cv2.dilate(values, kernel, high, borderType=border)
+
+
+def _scratch(name: str, like: np.ndarray, dtype: type | None = None) -> np.ndarray:
+    """An array of the size of `like`, kept by this thread: to get its memory anew takes longer than to fill it."""
+    kept, wanted = getattr(_KEPT, name, None), like.dtype if dtype is None else np.dtype(dtype)
+    if kept is None or kept.shape != like.shape or kept.dtype != wanted:
+        kept = np.empty(like.shape, wanted)
+        setattr(_KEPT, name, kept)
+    return kept
 
 
 def _with_palette(scan: Scan, palette: np.ndarray) -> Scan:
