@@ -33,6 +33,7 @@ from surgaug.runtime.feedback import Feedback, Silent
 Maps = TypeVar("Maps", bound=LabelMaps)
 INSIST = "MODEL"  # of --classes: the ids are the model's
 _INSIST_BOTH = "name the classes of both with --classes"
+_OF_ONE_OBJECT = ("binary", "two-class")  # encodings of black and white
 _FILES_NAMED = 2
 _CLASSES_NAMED = 6
 _LOOKED_AT = 48  # maps whose touching classes are counted; more tell little more
@@ -232,8 +233,10 @@ def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference:
     brought = renumbered(maps, {i: j for i, j in table.items() if j in (*other.ids, space.ignore)}, space)
     if are_own(brought, presence, reference.digests):
         return brought
-    found = _agreement(brought, reference, [table[i] for i in occurring])
     several = _two_values(maps) and other.num_classes > 2
+    if several and maps.codec.encoding in _OF_ONE_OBJECT:  # white is no id
+        raise reference.error(_two_value_message(maps, reference))
+    found = _agreement(brought, reference, [table[i] for i in occurring])
     accepted = {"plain", "partly", "untold"} | ({"doubtful"} if not several else set())
     if is_named(other):  # where no digests were kept, nothing more can be known than the core classes
         accepted = {"plain"} if reference.digests else {"plain", "partly"}
@@ -278,12 +281,15 @@ def _two_values(maps: LabelMaps) -> bool:
 
 
 def _two_value_message(maps: LabelMaps, reference: Reference) -> str:
-    values = "0 and 255" if maps.codec.encoding in ("binary", "two-class") else "0 and 1"
-    first = next(item.label for item in maps.items if item.label)
+    scans = [maps.scans[item.label] for item in maps.items if item.label]
+    held = {value for scan in scans for value in scan.counts or ()}
+    values = "0 and 255" if maps.codec.encoding in _OF_ONE_OBJECT else "0 and 1"
+    what = f"a mask of two values ({values}), which tells one object from the rest and not which of"
+    if len(held) == 1:
+        what = f"every pixel is {held.pop()}, and nothing says whether that is ignored, or which it is of"
     return (
-        f"{first}: a mask of two values ({values}), which tells one object from the rest and not which of the "
-        f"{reference.space.num_classes} classes of '{reference.space.name}' of {reference.what} they are; name both "
-        "classes with --classes FILE, or use a model that was trained on such masks"
+        f"{scans[0].path}: {what} the {reference.space.num_classes} classes of '{reference.space.name}' of "
+        f"{reference.what}; name the classes with --classes FILE, or use a model that was trained on such masks"
     )
 
 

@@ -89,7 +89,7 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     Raises:
         DataError: listing the first ten of each: images without label, labels without image, files that cannot be
             read, sizes that differ between image and label map, values that are no id of the label space, annotations
-            that belong to no frame.
+            that belong to no frame; and where no label map has a pixel with a class.
     """
     _refuse(find_faults(frames, feedback, need_images), frames)
     for note in frames.notes:
@@ -98,7 +98,33 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
         feedback.warn(doubt)
     if frames.codec.encoding == "two-class":
         feedback.warn(snapped(frames))
-    return count(frames)
+    found = count(frames)
+    _doubt_empty(frames, found, feedback)
+    return found
+
+
+def warn_of_one_class(found: Survey, feedback: Feedback) -> None:
+    """Say so where all frames show one class and no other."""
+    shown = [c.name for c, n in zip(found.space.classes, found.presence.tolist(), strict=True) if n]
+    if len(shown) == 1:
+        feedback.warn(
+            f"all {found.count:,} label maps show one class alone, {shown[0]}: nothing can be learnt of what labels "
+            "mean. If classes are missing, look at the files with surgaug inspect"
+        )
+
+
+def _doubt_empty(frames: LabelMaps, found: Survey, feedback: Feedback) -> None:
+    """Refuse label maps of which no pixel has a class; warn of some among others."""
+    empty = [i for i, shows in enumerate(found.presence_by_item.any(axis=1)) if not shows]
+    if not empty:
+        return
+    said = (
+        f"{frames.items[empty[0]].label}: every pixel is {frames.space.ignore}, which is ignored; so in "
+        f"{len(empty):,} of {found.count:,} label maps"
+    )
+    if len(empty) == found.count:
+        raise DataError(f"{said}. Give label maps with classes; if it is a class, name it with --classes FILE")
+    feedback.warn(said)
 
 
 def without_faults(frames: _Maps, feedback: Feedback, need_images: bool, kinds: Sequence[str] = KINDS) -> _Maps:

@@ -111,7 +111,7 @@ def _refuse_single_classes(config: AugmentConfig, found: Survey) -> None:
         shown = [c.name for c, there in zip(found.space.classes, found.presence, strict=True) if there]
         source = config.masks[0].parent if isinstance(config.masks, tuple) else config.masks
         raise DataError(
-            f"{source}: no label map shows more than one class ({', '.join(shown) or 'all is ignored'}), so that "
+            f"{source}: no label map shows more than one class ({', '.join(shown)}), so that "
             "nothing in it can change; give masks with two classes or more"
         )
 

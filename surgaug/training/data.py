@@ -15,7 +15,7 @@ from surgaug.datasets.own_maps import digests_of
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.space_match import INSIST, Reference, bring, of_model, open_own, statistics_of
 from surgaug.datasets.splits import group_of, hold_out
-from surgaug.datasets.survey import Survey, survey, without_faults
+from surgaug.datasets.survey import Survey, survey, warn_of_one_class, without_faults
 from surgaug.errors import DataError
 from surgaug.labels import class_statistics
 from surgaug.labels.class_statistics import ClassStatistics, touching_classes
@@ -72,6 +72,7 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
     for title, columns, rows in seen.tables():
         feedback.table(title, columns, rows)
     _warn_of_crops(config.size, seen, feedback)
+    warn_of_one_class(seen, feedback)
     if config.val:
         survey(val, feedback, need_images=True)
     elif val is train:

@@ -248,6 +248,12 @@ def test_masks_of_one_object_say_the_true_cause(of_scenes, white, ending, values
     )
 
 
+def test_masks_of_one_value_are_not_called_masks_of_two(tmp_path):
+    mine = replace(space_of({"class 0": 0, "class 1": 1, "class 2": 2}), name="auto")
+    with pytest.raises(ModelError, match=r"scene_0\.png: every pixel is 255, and nothing says whether that is ignored"):
+        bring(open_masks(written(tmp_path, [np.full((4, 4), 255)])), reference(mine), Silent())
+
+
 @pytest.mark.parametrize("white", [1, 255])
 def test_instrument_masks_named_like_cadis_are_not_taken_for_it(of_scenes, white, tmp_path):
     masks = [np.where(np.arange(64)[:, None] < 8 + i, white, 0) * np.ones((64, 64)) for i in range(4)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from surgaug.datasets.dataset import open_masks, open_pairs
-from surgaug.datasets.survey import survey
+from surgaug.datasets.survey import survey, warn_of_one_class
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
 from surgaug.runtime.feedback import Silent
@@ -152,3 +153,30 @@ def test_jpeg_masks_are_warned_of_with_the_number_of_pixels_in_between(tmp_path:
     assert seen.pixels[1] == pytest.approx((mask > 0).sum(), rel=0.01)
     kind, message = heard.said[-1]
     assert kind == "warn" and f"1 masks are JPEG or WebP: {between:,} pixels" in message
+
+
+def _classes(root: Path, **classes: int) -> None:
+    (root / "classes.json").write_text(json.dumps({"classes": classes, "ignore": 255}))
+
+
+def test_label_maps_without_any_class_are_refused_and_some_are_named(tmp_path):
+    _classes(tmp_path, Pupil=0, Iris=1)
+    for name in "ab":
+        _add(tmp_path, name, _map(255))
+    with pytest.raises(DataError, match=r"a\.png: every pixel is 255, which is ignored; so in 2 of 2 label maps"):
+        survey(open_pairs(tmp_path), Silent(), need_images=True)
+    _add(tmp_path, "c", _map(0, 1))
+    heard = Heard()
+    survey(open_pairs(tmp_path), heard, need_images=True)
+    assert [kind for kind, text in heard.said if "in 2 of 3 label maps" in text] == ["warn"]
+
+
+def test_one_class_alone_is_warned_of(tmp_path):
+    _classes(tmp_path, Pupil=0, Iris=1)
+    heard = Heard()
+    for values, warned in (((1,), True), ((1, 0), False)):
+        for name in "ab":
+            _add(tmp_path, name, _map(*values))
+        warn_of_one_class(survey(open_pairs(tmp_path), Silent(), need_images=True), heard)
+        assert any("one class alone, Iris" in text for _, text in heard.said) == warned
+        heard.said.clear()
