@@ -30,7 +30,7 @@ from surgaug.runtime.feedback import Feedback
 # Videos in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
 _VIDEO = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
 # What other layouts' folders can look like as well, the least telling first.
-_PLAIN = (("beside",), ("cases",), ("folders", "splits"))
+_PLAIN = (("two_folders",), ("beside",), ("cases",), ("folders", "splits"))
 _PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _SIZES_READ = 32  # images whose headers tell the usual size
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}

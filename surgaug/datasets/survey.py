@@ -115,8 +115,8 @@ def warn_of_one_class(found: Survey, feedback: Feedback) -> None:
 
 def _doubt_empty(frames: LabelMaps, found: Survey, feedback: Feedback) -> None:
     """Refuse label maps of which no pixel has a class; warn of some among others."""
-    empty = [i for i, shows in enumerate(found.presence_by_item.any(axis=1)) if not shows]
-    if not empty:
+    empty = np.flatnonzero(~found.presence_by_item.any(axis=1))
+    if not len(empty):
         return
     said = (
         f"{frames.items[empty[0]].label}: every pixel is {frames.space.ignore}, which is ignored; so in "

@@ -62,6 +62,12 @@ def test_one_class_a_frame_is_not_taken_for_foreground(tmp_path: Path) -> None:
     assert [shown(frames, i)[0] for i in range(3)] == ["eye", "knife", "eye"]
 
 
+def test_endings_of_one_file_each_are_not_taken_for_classes(tmp_path: Path) -> None:
+    plant(tmp_path, {f"{i}_{n}": rows(0, 2) for i, n in enumerate(("eye", "knife", "lid"))})
+    with pytest.raises(DataError, match=r"masks/0_eye\.png: called after the image 0, with an ending that no other"):
+        open_pairs(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "mask", "said"),
     [

@@ -109,6 +109,57 @@ def test_any_two_folders_can_be_named(
         open_pairs(tmp_path, images=Path(images), labels=Path("nowhere"))
 
 
+def plant_picture(root: Path, image: str, label: str, value: int) -> None:
+    """A frame of many colours, whose last row begins with `value`; its label map holds 0 and `value`."""
+    plant(root, image, label, value)
+    picture = np.random.default_rng(value).integers(0, 256, (16, 24, 3), np.uint8)
+    picture[-1, 0] = value
+    write_png(root / image, picture)
+    write_png(root / label, np.pad(np.full((15, 24), value, np.uint8), ((1, 0), (0, 0))))
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "split"),
+    [
+        ("input/{}.png", "target/{}.png", None),
+        ("trainA/{}.png", "trainB/{}.png", "train"),
+        ("train_B/{}.png", "train_A/{}.png", "train"),
+        ("testB/{}.png", "testA/{}_label.png", "test"),
+    ],
+)
+def test_two_folders_are_told_by_what_they_hold(tmp_path: Path, image: str, label: str, split: str | None) -> None:
+    for i in (1, 2, 3):
+        plant_picture(tmp_path, image.format(i), label.format(i), i)
+    frames = opened(tmp_path)
+    assert (len(frames), frames.layout, {i.split for i in frames.items}) == (3, "two_folders", {split})
+    assert len(open_masks(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "third"),
+    [
+        ("a/{}.png", "b/{}.png", "c/{}.png"),  # three folders
+        ("trainA/{}.png", "trainB/{}.png", "valA/{}.png"),  # half of a split
+        ("a/{}.png", "b/x{}y.png", ""),  # not paired
+    ],
+)
+def test_two_folders_that_leave_it_open_are_not_taken(tmp_path: Path, image: str, label: str, third: str) -> None:
+    for i in (1, 2, 3):
+        plant_picture(tmp_path, image.format(i), label.format(f"{i}{'q' * i}" if "x" in label else i), i)
+        if third:
+            plant_picture(tmp_path, third.format(i), "unused/../elsewhere.png", i)
+    with pytest.raises(DataError, match="name two folders with --images and --labels"):
+        open_pairs(tmp_path)
+
+
+def test_masks_of_single_objects_are_named_for_what_they_are(tmp_path: Path) -> None:
+    for case in "ab":
+        for k in range(3):
+            plant(tmp_path, f"{case}/images/{case}.png", f"{case}/masks/{k}xy.png")
+    with pytest.raises(DataError, match=r"a/images/a\.png: 3 masks \(0xy\.png, \.\.\.\) for one image"):
+        open_pairs(tmp_path)
+
+
 def test_what_was_left_out_of_account_is_told(tmp_path: Path) -> None:
     plant(tmp_path, "images/a_raw.png", "masks/a_seg.png")
     plant(tmp_path, "images/b_raw.png", "masks/b_seg.png", 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,18 +28,30 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The items of all cases; a name that occurs in several gets the case before it.
 
-    Raises DataError: a split that is not there, and what `pairing.items_of_folders` raises.
+    Raises DataError: a split that is not there, masks of single objects, and what `pairing.items_of_folders` raises.
     """
     found: list[Item] = []
     for own, case, images, labels in _cases(root):
         if split in (None, own):
             items = items_of_folders(images, labels, own)
+            _refuse_single_objects(items)
             found += [replace(item, video="_".join(filter(None, (case, item.video)))) for item in items]
     if not found:
         raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
     if max(Counter(item.name for item in found).values()) > 1:
         found = [replace(item, name=f"{item.video}_{item.name}") for item in found]
     return found
+
+
+def _refuse_single_objects(items: Sequence[Item]) -> None:
+    """Raises DataError for one image with several masks, none of them of its name."""
+    images, labels = ([path for item in items if (path := getattr(item, kind))] for kind in ("image", "label"))
+    if len(images) == 1 and 1 < len(labels) == len(items) - 1:
+        raise DataError(
+            f"{images[0]}: {len(labels)} masks ({labels[0].name}, ...) for one image, as of single objects; nothing "
+            f"says which classes they are. Merge them into one label map {images[0].stem}.png, or name them "
+            f"{images[0].stem}_CLASS.png in one folder beside one of all images"
+        )
 
 
 def _cases(root: Path) -> Iterator[tuple[str | None, str, Path, Path]]:

@@ -48,13 +48,15 @@ def matches(root: Path) -> bool:
     images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
     if images is None or labels is None or not any(is_image_file(p) for p in images.iterdir()):
         return False
-    return bool(_masks(images, labels)) or _holds_brush(labels)
+    found = _by_name(images, labels)
+    return _are_classes(found) or bool(_of_one_frame(found)) or _holds_brush(labels)
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The frames; the label is one of its masks, which leads to the others.
 
-    Raises DataError: a `split` was asked for, which there is none of; Label Studio's brush masks, which name no image.
+    Raises DataError: a `split` was asked for, which there is none of; Label Studio's brush masks, which name no image;
+    endings that are in one name each, so that it is open whether they are classes.
     """
     if split is not None:
         raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
@@ -65,7 +67,14 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
             f"{labels}: Label Studio's brush masks (task-N-annotation-N-...-tag-CLASS) name tasks, and not the images; "
             "export as COCO, or rename each to IMAGE_CLASS.png"
         )
-    found = _masks(images, labels)
+    found = _by_name(images, labels)
+    if ending := _of_one_frame(found):
+        name, path = next((name, masks[ending]) for name, masks in found.items() if ending in masks)
+        raise DataError(
+            f"{path}: called after the image {name}, with an ending that no other file has ({ending}), so that it is "
+            "open whether it is a class; name a label map of all classes like its image, and masks of one class "
+            "NAME_CLASS.png for every class of every frame"
+        )
     firsts = {name: next(iter(masks.values())) for name, masks in found.items()}
     return [Item(name, image, label) for name, image, label in pair(files_by_stem(images), firsts)]
 
@@ -74,7 +83,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ClassF
     """Merges the masks of a frame. The label space is `given`, a class file's, or that of the masks' names."""
     images, labels = find_folder(root, IMAGE_FOLDERS), find_folder(root, LABEL_FOLDERS)
     assert images is not None and labels is not None, root
-    found = _masks(images, labels)
+    found = _by_name(images, labels)
     names = sorted({name for masks in found.values() for name in masks})
     space = given or class_file_space([root, labels]) or space_of_titles(names)
     return ClassFilesCodec(space, masks={next(iter(masks.values())): masks for masks in found.values()})
@@ -130,8 +139,8 @@ def _two_values(file: Path) -> np.ndarray:
     return raw.values > 0
 
 
-def _masks(images: Path, labels: Path) -> ByClass:
-    """The masks of each frame by class, in natural order; empty where the folder holds something else."""
+def _by_name(images: Path, labels: Path) -> ByClass:
+    """The masks of each frame by what may be a class, in natural order; empty where the folder holds something else."""
     stems = {unicodedata.normalize("NFC", p.stem) for p in images.iterdir() if is_image_file(p)}
     inside = sorted(labels.iterdir(), key=lambda p: natural(p.name))
     files = [p for p in inside if is_image_file(p) and p.is_file()]
@@ -151,11 +160,26 @@ def _masks(images: Path, labels: Path) -> ByClass:
                 if folder.name.lower() in _SPLITS or stem not in stems:
                     return {}
                 found.setdefault(stem, {})[folder.name] = path
-    classes = {name for masks in found.values() for name in masks}
-    several = 1 < len(classes) <= _MOST_CLASSES and len(classes) < sum(map(len, found.values()))
-    if not several or any(name.lower().replace("_", "").isdigit() or name.lower() in _KINDS for name in classes):
-        return {}
     return found
+
+
+def _are_classes(found: ByClass) -> bool:
+    """Whether the endings or folders are classes: several, of which at least one is there for several frames."""
+    classes = _endings(found)
+    return 1 < len(classes) <= _MOST_CLASSES and len(classes) < sum(map(len, found.values()))
+
+
+def _of_one_frame(found: ByClass) -> str:
+    """The first ending, where there are several frames and each ending is that of one file; "" otherwise."""
+    classes = _endings(found)
+    return classes[0] if len(found) > 1 and len(classes) == sum(map(len, found.values())) else ""
+
+
+def _endings(found: ByClass) -> list[str]:
+    """What may be classes, in order; none where some are numbers, or say what kind of file it is."""
+    classes = list(dict.fromkeys(name for masks in found.values() for name in masks))
+    kinds = any(name.lower().replace("_", "").isdigit() or name.lower() in _KINDS for name in classes)
+    return [] if kinds else classes
 
 
 def _holds_brush(labels: Path) -> bool:
