@@ -66,7 +66,7 @@ def test_output(config, masks, space):
     assert not [p for p in out.rglob("*") if ".tmp-" in p.name]
 
 
-@pytest.mark.parametrize("more", [{}, {"sampler": "ddpm"}, {"guidance": 2.5}, {"augment": ("flip:0.5",)}])
+@pytest.mark.parametrize("more", [{}, {"sampler": "ddpm", "steps": 6}, {"guidance": 2.5}, {"augment": ("flip:0.5",)}])
 def test_a_sample_depends_on_seed_and_index_alone(config, tmp_path, more):
     config = replace(config, **more)
     synthesize(config)
