@@ -17,10 +17,10 @@ from surgaug.datasets import layouts
 from surgaug.datasets.encoding import find_encoding, is_auto
 from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
-from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder
+from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, find_folder, items_of_labels
 from surgaug.errors import DataError, UsageError
 from surgaug.io.file_names import portable
-from surgaug.io.images import image_size, is_label_file, read_image
+from surgaug.io.images import image_size, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan
@@ -256,12 +256,13 @@ def _mask_items(root: Path) -> tuple[list[Item], str | None]:
         raise DataError(f"{root}: no such folder")
     if any(layouts.get(name).matches(root) for name in layouts.names()):
         layout = _layout_of(root)
-        items = [replace(item, image=None) for item in layouts.get(layout).read(root) if item.label is not None]
+        found = layouts.get(layout).read(root)
+        items = [replace(item, image=None) for item in found if item.label is not None or item.twins]
         if not items:
             raise DataError(f"{root}: no label map, only images")
         return items, layout
     folder = find_folder(root, LABEL_FOLDERS) or root
-    return [Item(stem, None, path) for stem, path in files_by_stem(folder, is_label_file).items()], None
+    return items_of_labels(folder), None
 
 
 def _listed_items(paths: Sequence[Path]) -> list[Item]:
@@ -275,14 +276,14 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
             raise DataError(f"{path}: no such file")
     if not items:
         raise DataError("no label map named")
-    items = list({item.label: item for item in items}.values())
-    counts = Counter(item.name for item in items)
-    items = [i if counts[i.name] == 1 else replace(i, name=f"{i.label.parent.name}_{i.name}") for i in items if i.label]
-    if len({i.name for i in items}) < len(items):
-        first = next(i for i in items if sum(other.name == i.name for other in items) > 1)
-        second = next(i for i in items if i.name == first.name and i is not first)
-        raise DataError(f"{first.label} and {second.label}: two files of one name; rename one of them")
-    return items
+    files = {item.label or item.twins[0]: item for item in items}
+    counts = Counter(item.name for item in files.values())
+    by_name: dict[str, Path] = {}
+    for path, item in files.items():
+        name = item.name if counts[item.name] == 1 else f"{path.parent.name}_{item.name}"
+        if (first := by_name.setdefault(name, path)) is not path:
+            raise DataError(f"{first} and {path}: two files of one name; rename one of them")
+    return [replace(files[path], name=name) for name, path in by_name.items()]
 
 
 def _named(item: Item) -> Item:
@@ -303,7 +304,7 @@ def _without_known_errors(items: Sequence[Item], root: Path) -> tuple[list[Item]
     files = {item: file.stem for item in items if (file := item.image or item.label)}
     if not cadis_named(files.values()):
         raise UsageError(f"{root}: frames with known label errors are listed for CaDIS only (VideoN_frameNNNNNN.png)")
-    wrong = {item for item in items if files[item] in cadis.known_errors()}
+    wrong = {item for item, stem in files.items() if stem in cadis.known_errors()}
     kept = [item for item in items if item not in wrong or item.split in ("val", "test")]
     if not kept:
         raise DataError(f"{root}: all {len(items)} frames are known to be labelled wrongly")

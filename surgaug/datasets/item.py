@@ -23,6 +23,7 @@ class Item:
     name: unique in its data set. split: "train", "val", "test" or None. video: shared by the frames of one video.
 
     label: an image file, an annotation file, or, where one JSON file annotates many frames (COCO), FILE.json/NAME.
+    twins: files of one stem, of which it is open which is meant; image and label are None then.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Item:
     label: Path | None
     video: str | None = None
     split: str | None = None
+    twins: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, Path]:

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item
@@ -29,6 +29,7 @@ SPLIT_FOLDERS = {
     "test": ("test", "testing"),
 }
 Pair = tuple[str, Path | None, Path | None]
+Twins = dict[Path, list[Path]]  # files of one stem, by the first of them
 _SEPARATORS = "_-. "
 _MOST_ENDINGS = 12
 
@@ -49,10 +50,13 @@ def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return found[0] if found else None
 
 
-def files_by_stem(folder: Path, accept: Callable[[Path], bool] = is_image_file) -> dict[str, Path]:
+def files_by_stem(
+    folder: Path, accept: Callable[[Path], bool] = is_image_file, twins: Twins | None = None
+) -> dict[str, Path]:
     """The files directly in `folder`, by stem, in natural order; hidden files and other kinds are passed over.
 
-    Stems are compared as people read them: an umlaut of one sign is that of two (NFC).
+    Stems are compared as people read them: an umlaut of one sign is that of two (NFC). twins: takes files of one stem,
+    which are refused without it.
     Raises DataError: no such folder, two files of one stem (both are named), no file of the kind.
     """
     if not folder.is_dir():
@@ -60,23 +64,25 @@ def files_by_stem(folder: Path, accept: Callable[[Path], bool] = is_image_file) 
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda p: natural(p.name)):
         if accept(path) and path.is_file():
-            _add(found, unicodedata.normalize("NFC", path.stem), path)
+            _add(found, unicodedata.normalize("NFC", path.stem), path, twins)
     if not found:
         raise DataError(f"{folder}: {_what_instead(folder)} ({', '.join(s[1:] for s in SUFFIXES)})")
     return found
 
 
-def files_below(folder: Path, accept: Callable[[Path], bool] = is_image_file) -> dict[str, Path]:
+def files_below(
+    folder: Path, accept: Callable[[Path], bool] = is_image_file, twins: Twins | None = None
+) -> dict[str, Path]:
     """The files of `folder` and of the folders in it, by their path within it without suffix (case_1/0007).
 
-    Raises DataError as `files_by_stem` does.
+    twins, and DataError: as with `files_by_stem`.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in sorted(_walk(folder), key=lambda p: natural(p.as_posix())):
         if accept(path):
-            _add(found, unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix()), path)
+            _add(found, unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix()), path, twins)
     if not found:
         raise DataError(f"{folder}: {_what_instead(folder)} ({', '.join(s[1:] for s in SUFFIXES)})")
     return found
@@ -88,10 +94,19 @@ def _walk(folder: Path) -> Iterable[Path]:
         yield from (Path(where) / name for name in files)
 
 
-def _add(found: dict[str, Path], key: str, path: Path) -> None:
-    if key in found:
-        raise DataError(f"{found[key]} and {path.name}: two files of one stem; remove one of them")
-    found[key] = path
+def _add(found: dict[str, Path], key: str, path: Path, twins: Twins | None) -> None:
+    first = found.setdefault(key, path)
+    if first is path:
+        return
+    if twins is None:
+        raise DataError(two_of_one_stem([first, path]))
+    twins.setdefault(first, [first]).append(path)
+
+
+def two_of_one_stem(twins: Sequence[Path]) -> str:
+    """What is wrong with files of one stem."""
+    others = " and ".join(path.name for path in twins[1:])
+    return f"{twins[0]} and {others}: {'two' if len(twins) == 2 else len(twins)} files of one stem; keep one of them"
 
 
 def pair(images: Mapping[str, Path], labels: Mapping[str, Path]) -> list[Pair]:
@@ -114,27 +129,42 @@ def pair(images: Mapping[str, Path], labels: Mapping[str, Path]) -> list[Pair]:
     return [(name, images.get(by_image.get(name, "")), labels.get(by_label.get(name, ""))) for name in names]
 
 
-def pair_folders(images: Path | None, labels: Path | None) -> list[Pair]:
-    """`pair` over the files of two folders, either of which may be missing (None)."""
-    return pair(files_by_stem(images) if images else {}, files_by_stem(labels, is_label_file) if labels else {})
+def pair_folders(images: Path | None, labels: Path | None, twins: Twins | None = None) -> list[Pair]:
+    """`pair` over the files of two folders, either of which may be missing (None). twins: as in `files_by_stem`."""
+    by_image = files_by_stem(images, twins=twins) if images else {}
+    return pair(by_image, files_by_stem(labels, is_label_file, twins) if labels else {})
 
 
-def items_of_folders(images: Path, labels: Path, split: str | None = None) -> list[Item]:
-    """The items of two folders: of the files in them or, where the images lie in folders within, of all files below;
-    each of these folders is a video then.
+def items_of_folders(images: Path | None, labels: Path | None, split: str | None = None) -> list[Item]:
+    """The items of two folders, either of which may be missing (None): of the files in them or, where the images lie in
+    folders within, of all files below; each of these folders is a video then. Items of which a file has twins have
+    nothing else.
 
-    Raises DataError as `files_by_stem` and `pair` do.
+    Raises DataError as `files_by_stem` and `pair` do, except for files of one stem.
     """
-    if not images.is_dir() or any(is_image_file(p) and p.is_file() for p in images.iterdir()):
-        return [Item(name, image, label, split=split) for name, image, label in pair_folders(images, labels)]
-    pairs = pair(files_below(images), files_below(labels, is_label_file))
+    twins: Twins = {}
+    direct = images is None or not images.is_dir() or any(is_image_file(p) and p.is_file() for p in images.iterdir())
+    if images is None or labels is None or direct:
+        return [_item(found, twins, split=split) for found in pair_folders(images, labels, twins)]
+    pairs = pair(files_below(images, twins=twins), files_below(labels, is_label_file, twins))
     stems = Counter(PurePosixPath(name).name for name, _, _ in pairs)
     items = []
     for name, image, label in pairs:
         folder, stem = PurePosixPath(name).parent, PurePosixPath(name).name
-        video = "_".join(folder.parts) or None
-        items.append(Item(stem if stems[stem] == 1 else name.replace("/", "_"), image, label, video, split))
+        plain = stem if stems[stem] == 1 else name.replace("/", "_")
+        items.append(_item((plain, image, label), twins, "_".join(folder.parts) or None, split))
     return items
+
+
+def items_of_labels(folder: Path) -> list[Item]:
+    """The items of a folder of label maps alone; see `items_of_folders`."""
+    return items_of_folders(None, folder)
+
+
+def _item(found: Pair, twins: Twins, video: str | None = None, split: str | None = None) -> Item:
+    name, image, label = found
+    doubled = [twin for path in (image, label) if path for twin in twins.get(path, ())]
+    return Item(name, None, None, video, split, tuple(doubled)) if doubled else Item(name, image, label, video, split)
 
 
 def holds_files(folder: Path | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.pairing import two_of_one_stem
 from surgaug.errors import DataError
 from surgaug.io.images import check_image, unturned
 from surgaug.labels.label_space import LabelSpace
@@ -19,11 +20,12 @@ from surgaug.runtime.parallel import in_threads
 
 _LISTED = 10
 _NAMED = 3
+TWINS = "names of several files"
 STRAYS, NO_LABEL, NO_IMAGE = "annotations of no frame", "images without label", "labels without image"
 UNUSABLE, NO_CLASS = "files that cannot be used", "label maps with values that are no class"
 OTHER_SIZE = "images and label maps of different size"
-KINDS = (STRAYS, NO_LABEL, NO_IMAGE, UNUSABLE, NO_CLASS, OTHER_SIZE)
-FILE_FAULTS = (STRAYS, NO_LABEL, NO_IMAGE, UNUSABLE, OTHER_SIZE)  # all but what classes could be wrong for
+KINDS = (STRAYS, TWINS, NO_LABEL, NO_IMAGE, UNUSABLE, NO_CLASS, OTHER_SIZE)
+FILE_FAULTS = (STRAYS, TWINS, NO_LABEL, NO_IMAGE, UNUSABLE, OTHER_SIZE)  # all but what classes could be wrong for
 _Maps = TypeVar("_Maps", bound=LabelMaps)
 
 
@@ -87,9 +89,9 @@ def survey(frames: LabelMaps, feedback: Feedback, need_images: bool) -> Survey:
     about the encoding is said through `feedback`.
 
     Raises:
-        DataError: listing the first ten of each: images without label, labels without image, files that cannot be
-            read, sizes that differ between image and label map, values that are no id of the label space, annotations
-            that belong to no frame; and where no label map has a pixel with a class.
+        DataError: listing the first ten of each: files of one stem, images without label, labels without image, files
+            that cannot be read, sizes that differ between image and label map, values that are no id of the label
+            space, annotations that belong to no frame; and where no label map has a pixel with a class.
     """
     _refuse(find_faults(frames, feedback, need_images), frames)
     for note in frames.notes:
@@ -147,6 +149,11 @@ def without_faults(frames: _Maps, feedback: Feedback, need_images: bool, kinds: 
     return replace(frames, items=kept, strays=(), left_out=(*frames.left_out, *lines))
 
 
+def refuse_twins(frames: LabelMaps) -> None:
+    """Raises DataError naming the files where it is open which of several a frame is (see `item.Item.twins`)."""
+    _refuse([Fault(TWINS, two_of_one_stem(item.twins), i) for i, item in enumerate(frames.items) if item.twins], frames)
+
+
 @dataclass(frozen=True)
 class Fault:
     """What keeps a frame from being used. item: its number among the items; None for what belongs to no frame."""
@@ -162,6 +169,9 @@ def find_faults(frames: LabelMaps, feedback: Feedback, need_images: bool) -> lis
     sizes = _image_sizes(frames, feedback) if need_images else {}
     for i, item in enumerate(frames.items):
         label_hw = (0, 0)
+        if item.twins:
+            found.append(Fault(TWINS, two_of_one_stem(item.twins), i))
+            continue
         if item.label is None:
             found.append(Fault(NO_LABEL, str(item.image), i))
         else:

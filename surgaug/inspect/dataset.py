@@ -110,7 +110,7 @@ def _read_manifest(root: Path, frames: LabelMaps, report: Report) -> None:
     if synthetic := sum(row.get("synthetic", False) for row in rows):
         report.add("of these synthetic", f"{synthetic:,}")
     told = {root / name for row in rows for name in (row.get("image"), row.get("label")) if name}
-    if untold := [item.name for item in frames.items if told.isdisjoint((item.image, item.label))]:
+    if untold := [item.name for item in frames.items if told.isdisjoint((item.image, item.label, *item.twins))]:
         named = ", ".join(untold[:_LISTED]) + (", ..." if len(untold) > _LISTED else "")
         report.notes.append(f"{len(untold)} of {len(frames)} have no row in the manifest, and no known origin: {named}")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.provenance import Origin, read_origins
-from surgaug.datasets.survey import OTHER_SIZE, UNUSABLE, problem_of, without_faults
+from surgaug.datasets.survey import OTHER_SIZE, TWINS, UNUSABLE, problem_of, refuse_twins, without_faults
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 from surgaug.io.manifest import is_there, part_paths, read_lines
@@ -84,7 +84,9 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback, leave
     except DataError as reason:
         return _plain_folder(root, str(reason), feedback, leave_out_bad)
     if leave_out_bad:
-        frames = without_faults(frames, feedback, need_images=True, kinds=(UNUSABLE, OTHER_SIZE))
+        frames = without_faults(frames, feedback, need_images=True, kinds=(TWINS, UNUSABLE, OTHER_SIZE))
+    else:
+        refuse_twins(frames)
     positions = tuple(i for i, item in enumerate(frames.items) if item.image is not None)
     if not positions:
         return _plain_folder(root, f"{root}: labels without images", feedback, leave_out_bad)

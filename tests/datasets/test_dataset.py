@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 
 from surgaug.datasets.dataset import open_masks, open_pairs
+from surgaug.datasets.survey import refuse_twins, survey, without_faults
 from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import write_png
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.runtime.feedback import Silent
 
 CADIS = load_space("cadis")
 
@@ -57,11 +59,29 @@ def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
     assert [item.name for item in open_pairs(tmp_path).items] == ["a"]
 
 
-def test_one_stem_twice_is_an_error_that_names_both(tmp_path: Path) -> None:
-    _frames(tmp_path, "a")
-    (tmp_path / "images" / "a.jpg").write_bytes((tmp_path / "images" / "a.png").read_bytes())
-    with pytest.raises(DataError, match=r"images/a\.jpg and a\.png: two files of one stem"):
-        open_pairs(tmp_path)
+@pytest.mark.parametrize("folder", ["images", "labels"])
+def test_one_stem_twice_is_an_error_that_names_both(tmp_path: Path, folder: str) -> None:
+    _frames(tmp_path, "a", "b", "c")
+    (tmp_path / folder / "b.bmp").write_bytes((tmp_path / folder / "b.png").read_bytes())
+    frames = open_pairs(tmp_path)
+    with pytest.raises(
+        DataError, match=rf"--leave-out-bad .* 2 of 3 frames(.|\n)*{folder}/b\.bmp and b\.png: two files"
+    ):
+        survey(frames, Silent(), need_images=True)
+    with pytest.raises(DataError, match="two files of one stem"):
+        refuse_twins(frames)
+    rest = without_faults(frames, Silent(), need_images=True)
+    assert [item.name for item in rest.items] == ["a", "c"] and len(rest.left_out) == 1
+    assert survey(rest, Silent(), need_images=True).count == 2
+
+
+def test_one_stem_twice_among_masks(tmp_path: Path) -> None:
+    _frames(tmp_path, "a", "b")
+    (tmp_path / "labels" / "b.bmp").write_bytes((tmp_path / "labels" / "b.png").read_bytes())
+    for source in (tmp_path, tmp_path / "labels", [tmp_path / "labels"]):
+        masks = open_masks(source)
+        assert len(masks) == 2
+        assert [item.name for item in without_faults(masks, Silent(), need_images=False).items] == ["a"]
 
 
 def test_a_common_ending_of_all_labels_is_left_out_of_account(tmp_path: Path) -> None:

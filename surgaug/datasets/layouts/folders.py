@@ -26,7 +26,7 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None, images: Path | None = None, labels: Path | None = None) -> list[Item]:
     """The items by name; `images` and `labels` are the folders, where their names do not tell.
 
-    Raises DataError: a folder missing or empty, two files of one stem; a `split` was asked for, which there is none of.
+    Raises DataError: a folder missing or empty; a `split` was asked for, which there is none of.
     """
     if split is not None:
         raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")

@@ -17,7 +17,6 @@ from surgaug.datasets.pairing import (
     SPLIT_FOLDERS,
     find_folder,
     items_of_folders,
-    pair_folders,
 )
 from surgaug.errors import DataError
 
@@ -36,12 +35,7 @@ def read(root: Path, *, split: str | None = None, images: Path | None = None, la
     folders = _folders(root, images, labels)
     if split is not None and split not in folders:
         raise DataError(f"{root}: no split '{split}'; there is {', '.join(folders)}")
-    found = []
-    for name, (image_folder, label_folder) in folders.items():
-        if image_folder and label_folder:
-            found += items_of_folders(image_folder, label_folder, name)
-        else:
-            found += [Item(*half, split=name) for half in pair_folders(image_folder, label_folder)]
+    found = [item for name, both in folders.items() for item in items_of_folders(*both, name)]
     if max(Counter(item.name for item in found).values(), default=0) > 1:
         found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
     return [item for item in found if split in (None, item.split)]
