@@ -17,10 +17,23 @@ from surgaug.scoring.inputs import open_folder
 from surgaug.scoring.report.html.charts import utility_chart
 from surgaug.scoring.report.html.page import Thumbnails, render, write_page
 from surgaug.scoring.report.html.thumbnails import Trio, Twins
-from surgaug.scoring.report.model import ClassShare, Definition, Measure, Report, Row, Separation, Spread
+from surgaug.scoring.report.model import (
+    NOTHING,
+    ClassGain,
+    ClassReading,
+    ClassShare,
+    Definition,
+    Faithfulness,
+    Figure,
+    Measure,
+    Report,
+    Row,
+    Separation,
+    Spread,
+    Utility,
+)
 from surgaug.scoring.report.tables import tables
 from surgaug.scoring.report.verdicts import rounded_up, verdicts, with_verdicts
-from surgaug.scoring.segmenter.results import NOTHING, ClassGain, ClassReading, Faithfulness, Figure, Utility
 
 EVIL = '<script>alert("x")</script> & co'
 PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="

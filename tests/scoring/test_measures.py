@@ -13,9 +13,9 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.scoring.compute import colour_texture, regions
 from surgaug.scoring.compute.intervals import set_measures
 from surgaug.scoring.compute.regions import compare
-from surgaug.scoring.compute.repeats import pairs_of_one_map
 from surgaug.scoring.config import ScoreConfig, Weights
 from surgaug.scoring.metrics import brightness, class_frechet, cmmd, frechet, frechet_infinity, hue, sharpness
+from surgaug.scoring.metrics.diversity import pairs_of_one_map
 from surgaug.scoring.plan import ALL, known_metrics, plan_measures
 from surgaug.scoring.report.model import Measure, best_rows
 from surgaug.scoring.report.tables import tables

@@ -15,13 +15,12 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.compute.bootstrap import cluster_sums
 from surgaug.scoring.config import SegmenterConfig
-from surgaug.scoring.segmenter import cache
+from surgaug.scoring.segmenter import training
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
-from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import joint_space
 from surgaug.scoring.segmenter.network import UNet, build, known
 from surgaug.scoring.segmenter.train_test_split import split
-from surgaug.scoring.segmenter.training import _batch, _numbers, class_weights, default_steps, predict, train
+from surgaug.scoring.segmenter.training import Trainer, _batch, _numbers, class_weights, default_steps, predict, train
 
 CPU = torch.device("cpu")
 BAR = Silent().task("", None)
@@ -174,7 +173,7 @@ def test_training_leaves_the_callers_random_numbers_alone():
 
 def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
     trained = []
-    monkeypatch.setattr(cache, "train", lambda *a: trained.append(a) or train(*a))
+    monkeypatch.setattr(training, "train", lambda *a: trained.append(a) or train(*a))
     trainer, frames = Trainer(tmp_path / "new", CPU), labelled(4)
     config = SegmenterConfig(size=(32, 48), steps=1)
     assert not trainer.has([frames], 2, config)

@@ -20,10 +20,9 @@ from surgaug.runtime.feedback import Silent
 from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, SegmenterConfig
 from surgaug.scoring.run import run_score
 from surgaug.scoring.segmenter import weights
-from surgaug.scoring.segmenter.cache import Trainer, key
 from surgaug.scoring.segmenter.evaluation import open_segmenter
 from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.training import predict
+from surgaug.scoring.segmenter.training import Trainer, content_key, predict
 
 CPU = torch.device("cpu")
 
@@ -126,12 +125,14 @@ def test_a_training_starts_from_weights_of_other_classes(trained, tmp_path):
     given = load_file(path)
     assert torch.equal(three.state_dict()["down.0.0.weight"], given["down.0.0.weight"])
     config = SegmenterConfig(size=(32, 48), steps=1)
-    known = key([labelled(4)], 2, replace(config, init=str(path)))
-    assert known != key([labelled(4)], 2, config)
+    known = content_key([labelled(4)], 2, replace(config, init=str(path)))
+    assert known != content_key([labelled(4)], 2, config)
     (tmp_path / "copy.safetensors").write_bytes(path.read_bytes())
-    assert known == key([labelled(4)], 2, replace(config, init=str(tmp_path / "copy.safetensors")))  # by content
+    assert known == content_key(
+        [labelled(4)], 2, replace(config, init=str(tmp_path / "copy.safetensors"))
+    )  # by content
     save_file({k: v + 1 for k, v in given.items()}, tmp_path / "other.safetensors")
-    assert known != key([labelled(4)], 2, replace(config, init=str(tmp_path / "other.safetensors")))
+    assert known != content_key([labelled(4)], 2, replace(config, init=str(tmp_path / "other.safetensors")))
 
 
 @pytest.mark.parametrize(

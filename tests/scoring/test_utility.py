@@ -11,11 +11,10 @@ from segmenter_data import SPACE, labelled
 from surgaug.errors import DataError
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.config import Budget, SegmenterConfig
-from surgaug.scoring.segmenter import cache, utility
+from surgaug.scoring.segmenter import training, utility
 from surgaug.scoring.segmenter.agreement import compare_maps
-from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.train_test_split import without_test_frames
-from surgaug.scoring.segmenter.training import train
+from surgaug.scoring.segmenter.training import Trainer, train
 from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, difference, measure_utility
 
 CONFIG = SegmenterConfig(size=(32, 48), steps=50, batch=2)
@@ -102,7 +101,7 @@ def bench(tmp_path, monkeypatch):
             sources, classes, SegmenterConfig(size=config.size, steps=2, batch=2, seed=config.seed), device, bar
         )
 
-    monkeypatch.setattr(cache, "train", short)
+    monkeypatch.setattr(training, "train", short)
     monkeypatch.setattr(utility, "train", short)
     trainer = Trainer(tmp_path, torch.device("cpu"))
     return Bench(labelled(5, 1), labelled(6, 2), 2, CONFIG, trainer, Silent()), trained
@@ -123,17 +122,17 @@ def test_trainings_are_equal_paired_and_never_repeated(bench):
 
 def test_an_interrupted_run_goes_on(bench, monkeypatch):
     bench, trained = bench
-    whole = cache.train
+    whole = training.train
 
     def interrupted(*arguments):
         if len(trained) == 2:
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(cache, "train", interrupted)
+    monkeypatch.setattr(training, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         measure_utility(bench, [labelled(5, 3)], Budget(seeds=1))
-    monkeypatch.setattr(cache, "train", whole)
+    monkeypatch.setattr(training, "train", whole)
     measure_utility(bench, [labelled(5, 3)], Budget(seeds=1))
     assert len(trained) == 3
 

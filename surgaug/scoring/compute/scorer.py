@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from surgaug.datasets.dataset import PairedFrames
+from surgaug.datasets.survey import Survey, survey
 from surgaug.errors import DataError
 from surgaug.io.images import image_size
 from surgaug.labels.resize import resize_label_map
@@ -19,15 +21,14 @@ from surgaug.runtime.parallel import cores, in_threads
 from surgaug.scoring import features, metrics
 from surgaug.scoring.compute import leakage, regions
 from surgaug.scoring.compute.cache import FeatureCache
-from surgaug.scoring.compute.class_shares import ClassCounts, class_shares, count_classes
 from surgaug.scoring.compute.energy import separation
 from surgaug.scoring.compute.extraction import Extraction, PairValue, Partners, Pass, Size, pair_value, run_pass
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
 from surgaug.scoring.compute.other_videos import Sides, frames_of_videos, sides
-from surgaug.scoring.compute.repeats import diversity_measure, pairs_of_one_map
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import Feature
 from surgaug.scoring.inputs import Folder, Pairing, pair
+from surgaug.scoring.metrics.diversity import diversity_measure, pairs_of_one_map
 from surgaug.scoring.plan import PlannedMeasure
 from surgaug.scoring.report.model import ClassShare, Measure, Row, Separation
 from surgaug.scoring.report.notes import folder_notes, size_text
@@ -282,15 +283,18 @@ class Scorer:
         if folder.frames is None:
             return None, folder.no_labels
         try:
-            return class_shares(self._real_classes, count_classes(folder.frames, self._feedback)), None
+            return _class_shares(self._real_survey, self._survey(folder.frames)), None
         except DataError as reason:
             self._feedback.warn(f"no class balance: {reason}")
             return None, str(reason)
 
     @cached_property
-    def _real_classes(self) -> ClassCounts:
+    def _real_survey(self) -> Survey:
         assert self.real.frames is not None  # or there is no balance
-        return count_classes(self.real.frames, self._feedback)
+        return self._survey(self.real.frames)
+
+    def _survey(self, frames: PairedFrames) -> Survey:
+        return survey(frames, self._feedback, need_images=False)
 
 
 def _load_features(names: set[str | None], weights: Weights, device: torch.device) -> dict[str, Feature]:
@@ -306,6 +310,25 @@ def _load_pair_metric(name: str, weights: Weights, device: torch.device) -> tupl
         return network, f"{name} {metric.version} {network.sha256}"
     assert metric.compute is not None  # it has one or the other
     return metric.compute, f"{name} {metric.version}"
+
+
+def _class_shares(real: Survey, synth: Survey) -> tuple[ClassShare, ...]:
+    """Shares of the classes that occur in either set, by id."""
+
+    def by_id(found: Survey) -> dict[int, tuple[str, float, float]]:
+        pixels, frames = found.pixels / max(1, found.pixels.sum()), found.presence / max(1, found.count)
+        return {
+            i: (name, float(p), float(f))
+            for i, name, p, f in zip(found.space.ids, found.space.names, pixels, frames, strict=True)
+        }
+
+    sides = by_id(real), by_id(synth)
+    shares = []
+    for i in sorted({*sides[0], *sides[1]}):
+        (name, *of_real), (other_name, *of_synth) = (side.get(i, ("", 0.0, 0.0)) for side in sides)
+        if of_real[0] or of_synth[0]:
+            shares.append(ClassShare(i, name or other_name, of_real[0], of_synth[0], of_real[1], of_synth[1]))
+    return tuple(shares)
 
 
 def _label_measure(

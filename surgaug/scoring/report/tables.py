@@ -7,8 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgaug.scoring.report.model import Definition, Measure, Report, Row, Spread, best_rows, compared, figure
-from surgaug.scoring.segmenter.results import Faithfulness, Figure, Utility
+from surgaug.scoring.report.model import (
+    Definition,
+    Faithfulness,
+    Figure,
+    Measure,
+    Report,
+    Row,
+    Spread,
+    Utility,
+    best_rows,
+    compared,
+    figure,
+)
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
 WIDTH, GAP = 100, 2

@@ -21,8 +21,18 @@ from scipy.special import betaincinv
 
 from surgaug.scoring.compute.leakage import COPIES, LEAKAGE
 from surgaug.scoring.compute.other_videos import FEWEST_VIDEOS
-from surgaug.scoring.report.model import COPIED, Measure, Report, Row, Separation, Tone, Verdict, copied
-from surgaug.scoring.segmenter.results import Faithfulness, Utility
+from surgaug.scoring.report.model import (
+    COPIED,
+    Faithfulness,
+    Measure,
+    Report,
+    Row,
+    Separation,
+    Tone,
+    Utility,
+    Verdict,
+    copied,
+)
 
 NEW = "Are they new?"
 LOOK = "Do they look real?"

@@ -18,15 +18,13 @@ from surgaug.scoring.compute.cache import cache_folder
 from surgaug.scoring.config import Budget, EvaluationConfig, SegmenterConfig
 from surgaug.scoring.inputs import Folder, pair
 from surgaug.scoring.plan import MIOU
-from surgaug.scoring.report.model import Definition, Measure, Row
+from surgaug.scoring.report.model import Definition, Faithfulness, Figure, Measure, Row, Utility
 from surgaug.scoring.segmenter.agreement import BOUNDARY_CONVENTION, IOU_CONVENTION
-from surgaug.scoring.segmenter.cache import Trainer, key
 from surgaug.scoring.segmenter.faithfulness import agreement, agreement_with_floor, faithfulness
 from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
 from surgaug.scoring.segmenter.network import MULTIPLE, check_name
-from surgaug.scoring.segmenter.results import Faithfulness, Figure, Utility
 from surgaug.scoring.segmenter.train_test_split import NotEvaluated, split, without_test_frames
-from surgaug.scoring.segmenter.training import default_steps
+from surgaug.scoring.segmenter.training import Trainer, content_key, default_steps
 from surgaug.scoring.segmenter.utility import GAIN_CONVENTION, Bench, measure_utility
 from surgaug.scoring.segmenter.weights import Supplied, check_init, is_file_name, load
 
@@ -234,7 +232,7 @@ def _trained_facts(trainer: Trainer, frames: LabelledFrames, classes: int, confi
     facts = {
         **asdict(config),
         "file": str(trainer.path([frames], classes, config)),
-        "sha256": key([frames], classes, config),
+        "sha256": content_key([frames], classes, config),
     }
     return facts | {"init_sha256": file_hash(Path(config.init))} if config.init else facts
 

@@ -19,11 +19,10 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.scoring.compute.bootstrap import cluster_sums
 from surgaug.scoring.config import Budget, SegmenterConfig
+from surgaug.scoring.report.model import ClassGain, Figure, Utility
 from surgaug.scoring.segmenter.agreement import LABELLED, compare_maps, iou
-from surgaug.scoring.segmenter.cache import Trainer
 from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.results import ClassGain, Figure, Utility
-from surgaug.scoring.segmenter.training import predict, train
+from surgaug.scoring.segmenter.training import Trainer, predict, train
 
 REAL, SYNTHETIC, BOTH = "real", "synthetic", "both"
 ARMS = (REAL, SYNTHETIC, BOTH)

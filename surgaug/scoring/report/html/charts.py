@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from surgaug.scoring.report.model import ClassMeasure, ClassShare
-from surgaug.scoring.segmenter.results import ClassGain, ClassReading, Figure
+from surgaug.scoring.report.model import ClassGain, ClassMeasure, ClassReading, ClassShare, Figure
 
 HEIGHT = 22  # user units; the width is 100 and stretches
 
