@@ -66,6 +66,16 @@ def lay(frame: Frame, window: Window, alpha: np.ndarray, class_id: int, colour: 
     frame.label_map[window][alpha >= 128] = class_id
 
 
+def tint(image: np.ndarray, colour: np.ndarray, share: np.ndarray) -> None:
+    """Move an image float32 [h, w, 3], in place, towards one colour [3] by shares float32 [h, w].
+
+    Channel by channel: numpy is slow where the innermost axis is as short as three.
+    """
+    for channel, value in enumerate(colour):
+        part = image[..., channel]
+        part += (value - part) * share
+
+
 def blurred(alpha: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur of a float32 map by `sigma` pixels, computed on a coarser grid where sigma allows."""
     step = int(sigma / 2.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from surgaug.phantom.canvas import Frame, Window, blurred, coverage, lay
+from surgaug.phantom.canvas import Frame, Window, blurred, coverage, lay, tint
 from surgaug.phantom.lashes import lashes
 from surgaug.phantom.noise import ridge
 from surgaug.phantom.scene import CORNEA, IRIS, PUPIL, TAPE, Scene
@@ -21,10 +21,8 @@ def eye(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator
     r = np.sqrt(dx * dx + dy * dy)
     # The limbus: sclera and iris run into each other over a tenth of the radius.
     rim = 0.5 * np.array(style.iris, np.float32) + 0.3 * np.array(style.sclera, np.float32)
-    view = frame.image[window]
-    view += (rim - view) * (np.float32(0.45 + 0.35 * style.limbus_soft) * np.exp(np.minimum(1 - r, 0) / 0.07))[
-        ..., None
-    ]
+    soft = np.float32(0.45 + 0.35 * style.limbus_soft) * np.exp(np.minimum(1 - r, 0) / 0.07)
+    tint(frame.image[window], rim, soft)
 
     found = coverage(frame, scene.iris)
     if found is not None:
@@ -35,7 +33,7 @@ def eye(frame: Frame, scene: Scene, textures: Textures, rng: np.random.Generator
         edge = np.clip((r_iris - 0.8) / 0.2, 0, 1)
         colour *= (1 - np.float32(0.5 - 0.2 * style.limbus_soft) * edge * edge)[..., None]
         soft = np.float32(0.3 + 0.5 * style.limbus_soft) * np.exp((r_iris - 1) / 0.055)
-        colour += (rim * np.float32(0.9) - colour) * np.minimum(soft, 1)[..., None]
+        tint(colour, rim * np.float32(0.9), np.minimum(soft, 1))
         lay(frame, inner, alpha, IRIS, colour)
 
     found = coverage(frame, scene.pupil)
@@ -128,9 +126,9 @@ def surroundings(frame: Frame, scene: Scene, textures: Textures, rng: np.random.
         0.75 * margin
     )[..., None]
     lashes(frame, scene, rng)
-    near = np.clip((1 - depth) * 2, 0, 1)[..., None]
-    sclera = sclera * (1 - near * _fornix(style))
-    lay(frame, window, alpha, CORNEA, sclera[window])
+    near = np.clip((1 - depth[window]) * 2, 0, 1)
+    darker = cv2.merge([1 - near * f for f in _fornix(style)])
+    lay(frame, window, alpha, CORNEA, sclera[window] * darker)
 
 
 def tapes(frame: Frame, scene: Scene, textures: Textures) -> None:
