@@ -134,13 +134,13 @@ def save_cascade(path: Path, first: Path, second: Path, *, half: bool = False) -
         stored = _stored(tensors, half)
         headers[name] = {**header, "hash": _content_hash(json.dumps(_meaning(header)), stored)}
         weights |= {f"{name}.{key}": value for key, value in stored.items()}
-    spaces = [LabelSpace.from_dict(h["space"]) for h in headers.values()]
-    if (spaces[0].ids, spaces[0].names) != (spaces[1].ids, spaces[1].names):
-        raise ModelError(
-            f"{second}: a second stage of other classes ({spaces[1].name}) than {first} ({spaces[0].name})"
-        )
+    ours, theirs = (LabelSpace.from_dict(header["space"]) for header in headers.values())
+    if (ours.ids, ours.names) != (theirs.ids, theirs.names):
+        raise ModelError(f"{second}: a second stage of other classes ({theirs.name}) than {first} ({ours.name})")
     if (base := list(headers["second"]["base"])) != (size := list(headers["first"]["size"])):
-        raise ModelError(f"{second}: makes pictures of {base[0]}x{base[1]} large, {first} those of {size[0]}x{size[1]}")
+        raise ModelError(
+            f"{second}: a second stage for pictures of {base[0]}x{base[1]}, but {first} makes {size[0]}x{size[1]}"
+        )
     meaning = {name: _meaning(header) for name, header in headers.items()}
     _write(path, CASCADE_FORMAT, {"family": families.CASCADE, "stages": headers}, meaning, weights)
 

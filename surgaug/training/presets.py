@@ -116,7 +116,7 @@ def with_cascade(config: TrainConfig, asked: str) -> TrainConfig:
     alone = asked == "off" or not fits or (asked == "auto" and (max(config.size) <= ONE_STAGE or begun))
     if alone and config.model != families.UPSAMPLER:
         return dataclasses.replace(config, cascade=None)
-    cascade = config.cascade or Cascade()
+    cascade = config.cascade or Cascade(network=families.get(families.UPSAMPLER).PRESETS[config.preset])
     base = cascade.base or like_frames((BASE_SIDE[config.preset],) * 2, config.size)
     return dataclasses.replace(config, cascade=dataclasses.replace(cascade, base=base))
 
@@ -159,8 +159,9 @@ def from_command_line(
         taken_over = {**STUDENT, **of_teacher(teacher)}
         preset_name = taken_over["preset"]
     config = dataclasses.replace(preset(preset_name, model, minutes=1.0 if timed else None), **taken_over)
-    if model in families.STAGES:
-        config = dataclasses.replace(config, cascade=Cascade())
+    if model in families.STAGES and preset_name in BASE_SIDE:
+        second = families.get(families.UPSAMPLER).PRESETS[preset_name]
+        config = dataclasses.replace(config, cascade=Cascade(network=second))
     for source in (table, given, settings):
         for key, value in source.items():
             config = override(config, key, value)

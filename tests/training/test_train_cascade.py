@@ -1,0 +1,183 @@
+"""One line trains both stages: two runs in one folder, one model file; stopped, resumed, replaced one by one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_loop import TINY, same, write_frames
+
+from surgaug.errors import Interrupted, ModelError, UsageError
+from surgaug.models.checkpoint import load_model, model_hash, read_header, save_cascade
+from surgaug.runtime.feedback import Silent
+from surgaug.training import denoising, own_pictures
+from surgaug.training.config import TrainConfig, check
+from surgaug.training.data import load_data
+from surgaug.training.presets import first_stage, from_command_line, second_stage
+from surgaug.training.run import train
+
+SECOND = [
+    "cascade.network.channels=8,16", "cascade.network.encoder_blocks=1,1", "cascade.network.decoder_blocks=1,1",
+    "cascade.network.attention=false,false", "cascade.network.spade=true,true", "cascade.network.spade_hidden=8",
+    "cascade.network.label_channels=4", "cascade.network.noise_dim=16", "cascade.window=16x16", "cascade.base=12x16",
+]  # fmt: skip
+
+
+def settings(data: Path, out: Path, *more: str, **given) -> TrainConfig:
+    given = {"data": str(data), "out": str(out), "size": "24x32", "cascade": "on", "batch": 4, "steps": 10, **given}
+    return from_command_line("tiny", given, None, [*TINY, *SECOND, "init=none", *more])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_frames(tmp_path_factory.mktemp("frames"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "cascade"
+    done = train(settings(data, out))
+    assert (done.model, done.step) == (out / "last.safetensors", 10)
+    return out
+
+
+def test_one_file_holds_both_stages(run):
+    header = read_header(run / "last.safetensors")
+    assert (header["family"], header["size"]) == ("cascade", [24, 32])
+    model = load_model(run / "last.safetensors")
+    first, second = model.stages
+    assert (model.size, first.size, second.size) == ((24, 32), (12, 16), (24, 32))
+    assert (first.family, second.family, model.family) == ("diffusion", "upsampler", "cascade")
+    for stage, name in ((first, "first"), (second, "second")):
+        alone = load_model(run / name / "last.safetensors")
+        assert same(stage.net.state_dict(), alone.net.state_dict())
+        assert stage.hash == model_hash(run / name / "last.safetensors")
+    assert second.schedule["hand_over"] == 1.0 and first.schedule["hand_over"] is None
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+
+
+def test_the_minutes_are_shared(data, tmp_path):
+    config = settings(data, tmp_path, "cascade.share=0.25", minutes=8.0, steps=None)
+    first, second = first_stage(config), second_stage(config, Path("first.safetensors"))
+    assert (first.minutes, second.minutes, first.steps) == (2.0, 6.0, None)
+    assert (first.cascade, first.size, second.size) == (None, (12, 16), (24, 32))
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_stopped_in_either_stage_it_goes_on_bit_for_bit(data, run, tmp_path, monkeypatch, stage):
+    real, calls = denoising.gradient, []
+
+    def interrupting(*args):
+        calls.append(1)
+        if len(calls) == (3, 7)[stage]:
+            signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(denoising, "gradient", interrupting)
+        with pytest.raises(Interrupted):
+            train(settings(data, tmp_path / "run"))
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+    train(settings(data, tmp_path / "run"))
+    for name in ("first", "second"):
+        assert model_hash(tmp_path / "run" / name / "last.safetensors") == model_hash(run / name / "last.safetensors")
+    assert model_hash(tmp_path / "run" / "last.safetensors") == model_hash(run / "last.safetensors")
+
+
+def test_a_finished_run_is_not_trained_again(data, run, monkeypatch):
+    monkeypatch.setattr(denoising, "gradient", None)
+    assert train(settings(data, run)).step == 10
+
+
+def test_a_stage_may_be_given(data, run, tmp_path):
+    """A second stage serves any first stage of the same classes and size."""
+    other = train(settings(data, tmp_path / "other", f"cascade.second={run / 'second'}", seed=1))
+    model, whole = load_model(other.model), load_model(run / "last.safetensors")
+    assert model.stages[1].hash == whole.stages[1].hash != model.stages[0].hash
+    assert model.stages[0].hash != whole.stages[0].hash
+    joined = train(settings(data, tmp_path / "joined", f"cascade.first={run}", f"cascade.second={run / 'second'}"))
+    assert model_hash(joined.model) == model_hash(run / "last.safetensors")
+
+
+def test_stages_that_do_not_fit_are_refused(data, run, tmp_path):
+    small = train(settings(data, tmp_path / "small", size="8x8", cascade="off", steps=1)).model
+    with pytest.raises(ModelError, match=r"a second stage for pictures of 12x16, but .* makes 8x8"):
+        save_cascade(tmp_path / "x.safetensors", small, run / "second" / "last.safetensors")
+    with pytest.raises(ModelError, match="one of kind upsampler is asked for"):
+        save_cascade(tmp_path / "x.safetensors", small, small)
+    with pytest.raises(UsageError, match=r"makes pictures of 8x8, but cascade\.base is 12x16"):
+        train(settings(data, tmp_path / "y", f"cascade.first={small}"))
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_weights_of_both_stages_are_a_start(data, run, tmp_path):
+    given = f"init={run / 'last.safetensors'}"
+    config = settings(data, tmp_path / "more", given)
+    assert first_stage(config).init == second_stage(config, Path("x")).init == str(run / "last.safetensors")
+    done = train(settings(data, tmp_path / "more", given, "lr=1e-12", "muon_lr=none", steps=2))
+    before, after = load_model(run / "last.safetensors"), load_model(done.model)
+    for a, b in zip(before.stages, after.stages, strict=True):
+        for name, weight in a.net.state_dict().items():
+            torch.testing.assert_close(b.net.state_dict()[name], weight, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "stages"),
+    [({"size": "64x112"}, 1), ({"size": "256x448"}, 2), ({"size": "96x160"}, 2),
+     ({"size": "96x160", "cascade": "off"}, 1), ({"size": "64x112", "cascade": "on"}, None),
+     ({"size": "256x448", "model": "pix2pix"}, 1)],
+)  # fmt: skip
+def test_the_size_decides(given, stages):
+    line = {"data": "d", "cascade": "auto", **given}
+    if stages is None:
+        with pytest.raises(UsageError, match="base 64x112: smaller than --size 64x112"):
+            check(from_command_line("tiny", line | {"steps": 1}, None, []))
+        return
+    config = from_command_line("tiny", line, None, [])
+    assert (config.cascade is not None) == (stages == 2)
+    if stages == 2:
+        assert config.cascade.base == ((64, 112) if given["size"] == "256x448" else (64, 104))
+
+
+def test_a_run_of_one_stage_at_that_size_goes_on_so(data, tmp_path):
+    line = {"data": str(data), "out": str(tmp_path / "run"), "size": "136x136", "steps": 1, "batch": 1}
+    train(from_command_line("tiny", line | {"cascade": "off"}, None, [*TINY, "init=none"]))
+    assert from_command_line("tiny", line | {"cascade": "auto"}, None, TINY).cascade is None
+
+
+def test_folders_of_something_else_are_refused(data, run, tmp_path):
+    shutil.copytree(run / "first", tmp_path / "single")
+    with pytest.raises(UsageError, match="a run without a second stage"):
+        train(settings(data, tmp_path / "single"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [("cascade.share=1", "share"), ("cascade.window=8x8", "window"), ("cascade.own=2", "own"),
+     ("cascade.picture_noise=-1", "picture_noise"), ("cascade.base=4x4", "at least 8x8")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(data, tmp_path, setting, says):
+    with pytest.raises(UsageError, match=says):
+        train(settings(data, tmp_path / "x", setting))
+    assert not (tmp_path / "x").exists()
+
+
+def test_own_pictures_lie_where_the_frames_do(data, run, monkeypatch):
+    """By a first stage that takes off no noise at all, they are the frames with little noise on them."""
+    config = second_stage(settings(data, run), run / "first" / "last.safetensors")
+    frames, file = load_data(config, Silent()).frames, run / "first" / "last.safetensors"
+    made, again = (own_pictures.own_pictures(file, frames, 0, torch.device("cpu"), None, Silent()) for _ in range(2))
+    assert sorted(made) == list(range(len(frames)))
+    assert all(np.array_equal(made[i], again[i]) for i in made)
+
+    monkeypatch.setattr(own_pictures, "STRENGTHS", (0.1,))
+    monkeypatch.setattr(own_pictures, "denoiser", lambda kind, network: lambda x_t, alpha_bar: x_t / alpha_bar**0.5)
+    near = own_pictures.own_pictures(file, frames, 0, torch.device("cpu"), None, Silent())
+    for i, picture in near.items():
+        difference = (picture.astype(float) - frames.about(i)[0]) / 127.5
+        assert 0.03 < difference.std() < 0.11
