@@ -69,7 +69,8 @@ def find_encoding(
     if roots and layout and hasattr(layout, "codec") and (own := layout.codec(roots[0], items, given)):
         if isinstance(own, Codec):
             return _of_numbers(own, scan_files(paths, feedback))
-        return LabelEncoding(own.space, own, _by_path(scan_files(paths, feedback, own.scan)))
+        drawn_scans = scan_files(paths, feedback, own.scan)
+        return LabelEncoding(own.space, own, _by_path(drawn_scans), doubts=tuple(own.doubts(drawn_scans)))
     if drawn := [p for p in paths if p.suffix.lower() == ".json"]:
         space = given or class_file_space(folders) or space_of_titles(titles_in(drawn))
         drawn_scans = scan_files(paths, feedback, PolygonCodec(space).scan)

@@ -7,7 +7,7 @@ files) derive from `DrawnCodec`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -180,6 +180,10 @@ class DrawnCodec:
             return Scan(path, problem=str(error), objects=self.count_objects(path))
         counts = count_values(Raw(ids, color=False, lossy=False))
         return Scan(path, ids.shape, counts, objects=self.count_objects(path))
+
+    def doubts(self, scans: Sequence[Scan]) -> list[str]:
+        """What makes the labels of these files doubtful though they are read: nothing."""
+        return []
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """The files that a label map is made from, by the one that stands for it."""

@@ -33,7 +33,7 @@ class Scan:
     palette: colour 0xRRGGBB of the palette indices in use, None for a file without palette; full_palette: of all;
     grey_palette: all are greys, those in use different ones. bits, channels: as `images.Raw`.
     objects: how many annotated objects the label map is drawn from; None for one that is stored, or where they cannot
-    be counted.
+    be counted. overlap: pixels that several of these objects' masks cover, of which one counts.
 
     Of grey and palette files, how the values lie: flat: pixels in the middle of 3x3 equal ones, by value. steps: pixels
     that differ from a neighbour in their row, and in their column; ramps: those of them whose value lies between their
@@ -49,6 +49,7 @@ class Scan:
     palette: dict[int, int] | None = None
     problem: str | None = None
     objects: int | None = None
+    overlap: int = 0
     full_palette: tuple[int, ...] = field(default=(), repr=False)
     grey_palette: bool = False
     bits: int = 8

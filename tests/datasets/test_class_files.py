@@ -57,6 +57,18 @@ def test_depth_decides_what_lies_on_top(tmp_path: Path) -> None:
     assert shown(open_pairs(tmp_path), 0) == [*["eye"] * 3, "knife", *["background"] * 4]
 
 
+def test_overlaps_are_counted_and_the_worst_file_named(tmp_path: Path) -> None:
+    masks = {f"{i}_{name}": rows(k, k + 1) for i in range(3) for k, name in enumerate(("eye", "knife"))}
+    assert not open_pairs(plant(tmp_path / "apart", masks)).doubts
+    masks |= {"1_knife": rows(0, 3), "2_knife": rows(0, 1)}
+    masks |= {f"{i}_background": rows(0, 8) for i in range(3)}
+    doubts = open_pairs(plant(tmp_path / "over", masks)).doubts
+    total = 3 * HW[0] * HW[1]
+    assert len(doubts) == 1 and f"{2 * HW[1]:,} pixels ({2 * HW[1] / total:.1%})" in doubts[0]
+    masks["1_eye"] = rows(0, 3)
+    assert f"1_{'background'}.png ({3 / HW[0]:.1%} of it)" in open_pairs(plant(tmp_path / "over", masks)).doubts[0]
+
+
 def test_one_class_a_frame_is_not_taken_for_foreground(tmp_path: Path) -> None:
     frames = open_pairs(plant(tmp_path, {f"{i}_{n}": rows(0, 2) for i, n in enumerate(("eye", "knife", "eye"))}))
     assert [shown(frames, i)[0] for i in range(3)] == ["eye", "knife", "eye"]

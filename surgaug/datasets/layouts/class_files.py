@@ -25,10 +25,11 @@ from surgaug.datasets.pairing import (
     pair,
 )
 from surgaug.errors import DataError
-from surgaug.io.images import is_image_file, read_raw
+from surgaug.io.images import Raw, is_image_file, read_raw
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import background_id, match_title, space_of_titles
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.scan import Scan, count_values
 from surgaug.labels.space_detection import class_file_space
 
 __all__ = ["codec", "matches", "read"]
@@ -37,6 +38,7 @@ __all__ = ["codec", "matches", "read"]
 _KINDS = {"mask", "masks", "label", "labels", "gt", "seg", "segmentation", "color", "colour", "ids", "labelids"}
 _KINDS |= {"instanceids", "labeltrainids", "annotation", "groundtruth", "manual", "training", "instance", "semantic"}
 _MOST_CLASSES = 64
+_MOST_OVERLAP = 0.001  # of the pixels, without a word
 _SPLITS = {name for names in SPLIT_FOLDERS.values() for name in names}
 _BRUSH = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")  # Label Studio's
 
@@ -98,6 +100,32 @@ class ClassFilesCodec(DrawnCodec):
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError: a mask of more than two values, or of another size; a name that is no class."""
+        return self._merged(path)[0]
+
+    def scan(self, path: Path) -> Scan:
+        """As `DrawnCodec.scan`, with the pixels that several masks cover."""
+        try:
+            ids, overlap = self._merged(path)
+        except DataError as error:
+            return Scan(path, problem=str(error), objects=self.count_objects(path))
+        counts = count_values(Raw(ids, color=False, lossy=False))
+        return Scan(path, ids.shape, counts, objects=self.count_objects(path), overlap=overlap)
+
+    def doubts(self, scans: Sequence[Scan]) -> list[str]:
+        """That masks overlap, if on more than one pixel in a thousand."""
+        overlap, pixels = sum(s.overlap for s in scans), sum(s.hw[0] * s.hw[1] for s in scans)
+        if overlap <= _MOST_OVERLAP * pixels:
+            return []
+        most = max(scans, key=lambda s: s.overlap)
+        share = most.overlap / (most.hw[0] * most.hw[1])
+        return [
+            f"{overlap:,} pixels ({overlap / pixels:.1%}) lie in masks of several classes, most in those of "
+            f"{most.path} ({share:.1%} of it): there the class of higher depth counts, then the later one by name. To decide "
+            "otherwise, give the classes a depth in a class file (--classes FILE)"
+        ]
+
+    def _merged(self, path: Path) -> tuple[np.ndarray, int]:
+        """Ids [H, W], and the number of pixels that several masks cover."""
         placed = []
         for name, file in self.masks[path].items():
             if name.lower() in ("background", "_background_"):
@@ -110,11 +138,14 @@ class ClassFilesCodec(DrawnCodec):
         if not placed:
             raise DataError(f"{path}: no mask of a class")
         ids: np.ndarray = np.full(placed[0][2].shape, background_id(self.space, path), self.dtype)
+        covered, overlap = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
         for _, class_id, mask, file in sorted(placed, key=lambda p: p[0]):
             if mask.shape != ids.shape:
                 raise DataError(f"{file}: of another size than the other masks of this frame")
             ids[mask] = class_id
-        return ids
+            overlap |= covered & mask
+            covered |= mask
+        return ids, int(np.count_nonzero(overlap))
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """The masks of a frame."""
