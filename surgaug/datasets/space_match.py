@@ -129,14 +129,39 @@ def bring(maps: Maps, reference: Reference, feedback: Feedback) -> Maps:
         table = counterparts(own, other)
         _refuse_without_counterpart(maps, found.presence_by_item, [i for i in occurring if i not in table], reference)
         if moved := [i for i in occurring if table[i] != i]:
-            names = ", ".join(f"{own.by_id(i).name} {i} to {table[i]}" for i in moved[:_CLASSES_NAMED])
-            more = f" and {len(moved) - _CLASSES_NAMED} more" if len(moved) > _CLASSES_NAMED else ""
+            others = listed([f"{own.by_id(i).name} {i} to {table[i]}" for i in moved])
             feedback.info(
                 f"{_folder(maps)}: label space '{own.name}', brought by name to '{other.name}' of {reference.what}; "
-                f"other ids: {names}{more}"
+                f"other ids: {others}"
             )
         return renumbered(maps, table, replace(other, ignore=joint_ignore(own, other)))
     return _bare(maps, found.presence_by_item, occurring, reference, feedback)
+
+
+def start_space(maps: LabelMaps, reference: Reference, feedback: Feedback) -> LabelSpace:
+    """The label space of `maps` with the reference's names for classes that have their counterpart there, and names of
+    their own for all others: by name, weights of a model go from class to class.
+
+    Bare ids have counterparts where `bring` would go on with them. Says which classes have none.
+    """
+    own, other = maps.space, reference.space
+    if is_named(own) and is_named(other):
+        table = counterparts(own, other)
+    else:
+        try:
+            bring(maps, reference, feedback)
+            table = {i: i for i in own.ids}
+        except reference.error:
+            table = {}
+    names = {c.id: c.name for c in other.classes}
+    fresh = [c.name for c in own.classes if table.get(c.id) not in names]
+    if fresh:
+        feedback.info(
+            f"{reference.what}: what it knows of single classes serves {own.num_classes - len(fresh)} of "
+            f"{own.num_classes} classes; without counterpart there: {listed(fresh)}"
+        )
+    classes = (replace(c, name=names.get(table.get(c.id, -1), f"{c.name} (no counterpart)")) for c in own.classes)
+    return replace(own, classes=tuple(classes))
 
 
 def together(sets: Sequence[Maps], names: Sequence[str], feedback: Feedback) -> list[Maps]:
@@ -328,6 +353,12 @@ def _refuse_without_counterpart(
 
 def _folder(maps: LabelMaps) -> Path:
     return Path(os.path.commonpath([str(item.label.parent) for item in maps.items if item.label]))
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _CLASSES_NAMED} more" if len(names) > _CLASSES_NAMED else ""
+    return ", ".join(names[:_CLASSES_NAMED]) + more
 
 
 def ranges(ids: Sequence[int]) -> str:

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.space_match import of_model, start_space
 from surgaug.errors import Interrupted, ModelError, UsageError
 from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
-from surgaug.models.checkpoint import transfer
+from surgaug.models.checkpoint import read_header, transfer
 from surgaug.models.compiled import Compiler
 from surgaug.runtime.device import is_out_of_memory, pick_precision
 from surgaug.runtime.distributed import ProcessGroup
@@ -65,7 +67,7 @@ def train_stage(
         group.from_main(lambda: refuse_other_data(run, fingerprints))
     styles = style_bank(data.frames) if getattr(config.network, "style", False) else []
     dtype = pick_precision(config.precision, device)
-    net = build(config, space, styles, None if saved else config.init, feedback)
+    net = build(config, data.frames.paired, styles, None if saved else config.init, feedback)
     net.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval().requires_grad_(False)
     method = methods.get(config.model).Method(config, net, space.num_classes, device, dtype, group)
@@ -188,15 +190,19 @@ def _lock_new(run: Path, config: TrainConfig, held: ExitStack, feedback: Feedbac
 
 
 def build(
-    config: TrainConfig, space: LabelSpace, styles: list[dict[str, Any]], init: str | None, feedback: Feedback
+    config: TrainConfig, maps: LabelMaps, styles: list[dict[str, Any]], init: str | None, feedback: Feedback
 ) -> Any:
-    """The network with fresh weights from `config.seed`, or those of the model `init` as far as they fit."""
+    """The network for the classes of `maps` with fresh weights from `config.seed`, or those of the model `init` as far
+    as they fit: of a class, where it is known to be the model's."""
     torch.manual_seed(config.seed)
-    net = families.get(config.model).build(config.network, space.num_classes)
+    net = families.get(config.model).build(config.network, maps.space.num_classes)
     if styles:
         net.style.fit(torch.tensor([style["code"] for style in styles]))
     if init:
-        fresh = transfer(net, space, start_file(init))
+        file = start_file(init)
+        header = read_header(file)
+        known = of_model(LabelSpace.from_dict(header["space"]), file, header["meta"])
+        fresh = transfer(net, start_space(maps, known, feedback), file)
         source = f"{PHANTOM}, the model that ships (--init none starts from nothing)" if init == PHANTOM else init
         feedback.info(f"weights from {source}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
     return net

@@ -14,7 +14,7 @@ from PIL import Image
 from surgaug import phantom
 from surgaug.datasets import own_maps
 from surgaug.datasets.dataset import LabelMaps, open_masks
-from surgaug.datasets.space_match import Reference, bring, of_model, statistics_of
+from surgaug.datasets.space_match import Reference, bring, of_model, start_space, statistics_of
 from surgaug.errors import DataError, ModelError
 from surgaug.labels.builtin_spaces import builtin_spaces, load_space
 from surgaug.labels.codec import Codec
@@ -146,6 +146,26 @@ def test_only_classes_that_occur_need_a_counterpart(tmp_path):
     written(tmp_path, [np.eye(4) * 2])
     with pytest.raises(ModelError, match=r"2 \(Lens\) in scene_0\.png"):
         bring(open_masks(tmp_path), reference(mine), Silent())
+
+
+def test_weights_of_classes_start_from_their_counterparts(tmp_path):
+    model = space_of({"I/A Handpiece": 0, "Pupil": 1, "Iris": 2})
+    maps = open_masks(written(tmp_path, [np.tri(4, dtype=int)], {"pupil": 0, "i/a_handpiece": 1, "Gauze": 2}))
+    ears = Ears()
+    space = start_space(maps, reference(model), ears)
+    assert space.names == ("Pupil", "I/A Handpiece", "Gauze (no counterpart)") and space.ids == (0, 1, 2)
+    assert len(ears.said) == 1 and "serves 2 of 3 classes" in ears.said[0] and ears.said[0].endswith("there: Gauze")
+
+
+def test_weights_of_bare_ids_start_fresh_unless_they_are_plainly_the_models(scenes, of_scenes, tmp_path):
+    own, other = open_masks(written(tmp_path / "own", scenes[:9])), np.array([6, 5, 4, 3, 2, 1, 0, *range(7, 36)])
+    exchanged = open_masks(written(tmp_path / "other", [other[scene] for scene in scenes[:9]]))
+    of_bare = replace(reference(own.space, own), digests=frozenset(map(own_maps.digest, scenes[:9])))
+    for model, names in ((with_digests(scenes[:9]), CADIS.names), (of_bare, own.space.names)):
+        assert set(start_space(own, model, Silent()).names) <= set(names)
+        ears = Ears()
+        assert set(start_space(exchanged, model, ears).names).isdisjoint(names)
+        assert "serves 0 of" in ears.said[-1]
 
 
 def test_folders_that_give_an_id_two_names_are_not_opened_together(tmp_path):

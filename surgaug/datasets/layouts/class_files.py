@@ -120,8 +120,8 @@ class ClassFilesCodec(DrawnCodec):
         share = most.overlap / (most.hw[0] * most.hw[1])
         return [
             f"{overlap:,} pixels ({overlap / pixels:.1%}) lie in masks of several classes, most in those of "
-            f"{most.path} ({share:.1%} of it): there the class of higher depth counts, then the later one by name. To decide "
-            "otherwise, give the classes a depth in a class file (--classes FILE)"
+            f"{most.path} ({share:.1%} of it): there the class of higher depth counts, then the later one by name. To "
+            "decide otherwise, give the classes a depth in a class file (--classes FILE)"
         ]
 
     def _merged(self, path: Path) -> tuple[np.ndarray, int]:
