@@ -26,9 +26,7 @@ from surgaug.models.unet import Conditioning, SemanticUNet, UNetConfig
 
 PLACE = 2  # numbers that tell where a pixel lies: down and across
 LEVEL_FREQUENCIES = 16
-# Standard deviation of what the enlarged picture lacks, of images in [-1, 1]: 0.04 on CaDIS at 256x448, 0.13 on frames
-# of vocal folds at 256x256, both enlarged four times (docs/method.md).
-DETAIL = 0.08
+DETAIL = 0.08  # of an untrained network; see `Upsampler.detail`
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,17 @@ class Window:
 class Upsampler(SemanticUNet):
     """`cond = net.with_picture(net.encode(index_map), picture, level, place)`, then `net(x_t, noise_level, cond)`: the
     estimate of x_0.
+
+    `detail`: the standard deviation of what an enlarged picture lacks, of images in [-1, 1]: 0.04 on CaDIS at 256x448,
+    0.13 on frames of vocal folds at 256x256, both enlarged four times. Training measures it on its frames.
     """
+
+    detail: Tensor
 
     def __init__(self, config: UNetConfig, num_classes: int):
         super().__init__(config, num_classes)
         width = config.channels[0]
+        self.register_buffer("detail", torch.tensor(DETAIL))
         self.picture_entry = nn.Conv2d(3 * config.patch**2, width, 3, padding=1, bias=False)
         self.place_entry = nn.Conv2d(PLACE, width, 1, bias=False)
         self.level = nn.Sequential(
@@ -98,22 +102,21 @@ class Upsampler(SemanticUNet):
         """x_t float [B, 3, H, W]; noise_level = sqrt(alpha_bar) [B]; the estimate of x_0 [B, 3, H, W].
 
         What the enlarged picture lacks is estimated with the preconditioning of Karras et al. (2022, table 1), for data
-        of standard deviation `DETAIL`: with much noise the network puts out that itself, with little noise the noise.
+        of standard deviation `detail`: with much noise the network puts out that itself, with little noise the noise.
         """
         assert cond.picture is not None
         alpha = noise_level[:, None, None, None]
         noise = (1 - alpha.square()).sqrt() / alpha  # sigma
         out = super().forward(x_t, noise_level, cond)
-        spread = (noise.square() + DETAIL**2).sqrt()
-        kept, scale = (DETAIL / spread).square(), noise * DETAIL / spread
+        spread = (noise.square() + self.detail.square()).sqrt()
+        kept, scale = (self.detail / spread).square(), noise * self.detail / spread
         return cond.picture + kept * (x_t / alpha - cond.picture) + scale * out
 
-    @staticmethod
-    def weight(noise_level: Tensor) -> Tensor:
+    def weight(self, noise_level: Tensor) -> Tensor:
         """Weight [B] of the squared error of the estimate at noise_level = sqrt(alpha_bar) [B], with which what the
         network itself puts out counts alike at every level (Karras et al. 2022, section 5)."""
         variance = (1 - noise_level.square()) / noise_level.square()
-        return (variance + DETAIL**2) / (variance * DETAIL**2)
+        return (variance + self.detail.square()) / (variance * self.detail.square())
 
 
 def level_features(level: Tensor) -> Tensor:

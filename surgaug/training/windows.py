@@ -21,6 +21,8 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.training.frames import Frames
 
 ABOUT_A_CLASS = 0.5  # share of the windows that are chosen by a class
+LOOKED_AT = 64
+LEAST_DETAIL = 1 / 255  # half a grey level
 SPOTS = 8  # pixels of each class and frame that such a window may lie about
 
 
@@ -75,6 +77,15 @@ class WindowedFrames(Frames):
         """The whole of frame `i` as one window."""
         small, style, _ = self.about(i)
         return FrameWindow(Window.whole(self.size), small, style, False)
+
+    def detail(self) -> float:
+        """The standard deviation of what small pictures lack when they are enlarged, of images in [-1, 1]; of at most
+        `LOOKED_AT` frames, evenly spaced."""
+        squares = []
+        for i in np.linspace(0, len(self) - 1, min(LOOKED_AT, len(self))).round().astype(int).tolist():
+            picture = enlarge(to_tensor(self.about(i)[0][None], "cpu"), [Window.whole(self.size)])
+            squares.append((to_tensor(self.view(i)[0][None], "cpu") - picture).square().mean().item())
+        return max(float(np.sqrt(np.mean(squares))), LEAST_DETAIL)
 
     def small_map(self, i: int) -> np.ndarray:
         """The index map of frame `i` at the size of its small picture, uint8 [h, w]."""

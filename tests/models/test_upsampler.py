@@ -92,7 +92,7 @@ def test_weights_make_every_level_count_alike():
         )
         kept = DETAIL**2 / (sigma**2 + DETAIL**2)
         error = detail - kept * (detail + sigma * eps)  # of an estimate in which the network puts out nothing
-        assert (Upsampler.weight(level) * error.square().mean()).item() == pytest.approx(1, rel=0.01)
+        assert (Upsampler(CONFIG, CLASSES).weight(level) * error.square().mean()).item() == pytest.approx(1, rel=0.01)
 
 
 def test_nothing_further_away_than_its_reach_is_seen():

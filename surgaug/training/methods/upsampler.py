@@ -63,9 +63,12 @@ class Method(Denoising):
         return replace(batch, weight=self.net.weight(batch.noise_level))
 
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
-        """With the first stage's own pictures, where there is a first stage."""
+        """With the first stage's own pictures, where there is a first stage; the network learns how much detail there
+        is."""
+        assert isinstance(frames, WindowedFrames)
         cascade, _ = cascade_of(self.config)
-        if cascade.first and cascade.own and isinstance(frames, WindowedFrames):
+        self.net.detail.fill_(frames.detail())
+        if cascade.first and cascade.own:
             file = model_file(Path(cascade.first))
             made = own_pictures(file, frames, self.config.seed, self.device, self.dtype, feedback)
             frames.own_pictures, frames.own = made, cascade.own
