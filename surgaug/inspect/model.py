@@ -10,16 +10,40 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from surgaug.inspect.report import Report, sparkline
+from surgaug.inspect.report import Report, Table, sparkline
 from surgaug.labels.class_statistics import ClassStatistics
 
 MODEL_FILES = ("last.safetensors", "best.safetensors")
+STAGES = ("first", "second")
+_LONG = ("noise schedule", "samples by default with", "network")  # facts too wide for a column
 _FORMAT = "surgaug-model-"
 
 
 def is_run(folder: Path) -> bool:
     """Whether training left this folder."""
     return (folder / "config.json").is_file() and (folder / "run.json").is_file()
+
+
+def is_cascade(folder: Path) -> bool:
+    """Whether training left the two stages of a cascade here, or as much of them as it has begun."""
+    return is_run(folder / STAGES[0]) or ((folder / "run.json").is_file() and (folder / MODEL_FILES[0]).is_file())
+
+
+def inspect_cascade(folder: Path) -> Report:
+    """Report of a cascade: that of its model, if both stages are trained, and a line for each stage's run."""
+    model = folder / MODEL_FILES[0]
+    report = inspect_model(model) if model.is_file() else Report(folder, "cascade")
+    report.path, report.kind = folder, "cascade"
+    runs = [folder / name for name in STAGES if is_run(folder / name)]
+    if not model.is_file():
+        report.notes.append("no model of both stages yet: the same `surgaug train` line goes on with it")
+    report.tables.insert(0, _runs(runs, report, "Stages"))
+    for run in runs:
+        report.details[run.name] = {"config": _json(run / "config.json", report), "curves": curves(run / "metrics.csv")}
+    sheets = [sorted((run / "samples").glob("*.png")) for run in reversed(runs)]
+    report.samples = next((found[-1] for found in sheets if found), None)
+    report.add("newest samples", report.samples)
+    return report
 
 
 def inspect_run(run: Path) -> Report:
@@ -50,13 +74,23 @@ def inspect_runs(folder: Path, runs: Sequence[Path]) -> Report:
     """Report of a folder of runs: a line each, the newest first."""
     report = Report(folder, "folder of runs")
     report.add("runs", len(runs))
-    rows = []
-    for run in sorted(runs, key=lambda run: (run / "run.json").stat().st_mtime, reverse=True):
-        status, losses = _json(run / "run.json", report), curves(run / "metrics.csv").get("val_loss")
-        lowest = f"{min(losses['y']):.4g}" if losses else None
-        rows.append([run.name, status.get("status"), status.get("step"), lowest])
-    report.tables.append(("Runs, the newest first", ["run", "status", "step", "lowest val_loss"], rows))
+    report.tables.append(_runs(sorted(runs, key=_changed, reverse=True), report, "Runs, the newest first"))
     return report
+
+
+def _changed(run: Path) -> float:
+    status = run / "run.json"
+    return status.stat().st_mtime if status.is_file() else (run / STAGES[0] / "run.json").stat().st_mtime
+
+
+def _runs(runs: Sequence[Path], report: Report, title: str) -> Table:
+    """A line for each run, or cascade."""
+    rows = []
+    for run in runs:
+        status = _json(run / "run.json", report) if (run / "run.json").is_file() else {"status": "running"}
+        losses = curves(run / "metrics.csv").get("val_loss")
+        rows.append([run.name, status.get("status"), status.get("step"), f"{min(losses['y']):.4g}" if losses else None])
+    return title, ["run", "status", "step", "lowest val_loss"], rows
 
 
 def inspect_model(path: Path) -> Report:
@@ -65,11 +99,15 @@ def inspect_model(path: Path) -> Report:
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
-            shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118  (not a dict)
+            sizes = {key: math.prod(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
         if not metadata.get("format", "").startswith(_FORMAT):
             raise ValueError("a safetensors file, but no model of surgaug")
         header = json.loads(metadata["surgaug"])
-        _add_facts(report, header, sum(math.prod(shape) for shape in shapes))
+        if stages := header.get("stages"):
+            _add_facts(report, stages["first"], sum(sizes.values()))
+            _add_stages(report, stages, sizes)
+        else:
+            _add_facts(report, header, sum(sizes.values()))
         report.details["model"] = header
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Report(path, "model", problems=[f"{path}: not a readable model file ({type(error).__name__}: {error})"])
@@ -93,6 +131,23 @@ def curves(path: Path) -> dict[str, dict[str, list[float]]]:
         if len(points):
             found[name] = {"x": points["step"].astype(float).tolist(), "y": points[name].tolist()}
     return found
+
+
+def _add_stages(report: Report, stages: dict[str, dict[str, Any]], sizes: dict[str, int]) -> None:
+    """What the stages of a cascade have each for themselves, as a table in the place of single facts."""
+    columns: list[dict[str, Any]] = []
+    for name in STAGES:
+        own = Report(report.path, "model")
+        _add_facts(own, stages[name], sum(size for key, size in sizes.items() if key.startswith(f"{name}.")))
+        columns.append(dict(own.facts) | {"made large from": "x".join(map(str, stages[name].get("base", []))) or None})
+    differing = [key for key in columns[1] if columns[0].get(key) != columns[1][key]]
+    report.facts = [(key, value) for key, value in report.facts if key not in differing]
+    report.facts.insert(0, ("family", "cascade"))
+    report.facts.insert(1, ("size", "x".join(map(str, stages["second"]["size"]))))
+    for key in (key for key in differing if key in _LONG):
+        report.facts += [(f"{key} ({name} stage)", column[key]) for name, column in zip(STAGES, columns, strict=True)]
+    rows = [[key, *(column.get(key) for column in columns)] for key in differing if key not in _LONG]
+    report.tables.insert(0, ("What the stages are", ["", *STAGES], rows))
 
 
 def _add_facts(report: Report, header: dict[str, Any], parameters: int) -> None:

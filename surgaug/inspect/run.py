@@ -37,7 +37,9 @@ def inspect(
     if path.is_dir():
         if model.is_run(path):
             return model.inspect_run(path)
-        if runs := [p for p in path.iterdir() if p.is_dir() and model.is_run(p)]:
+        if model.is_cascade(path):
+            return model.inspect_cascade(path)
+        if runs := [p for p in path.iterdir() if p.is_dir() and (model.is_run(p) or model.is_cascade(p))]:
             return model.inspect_runs(path, runs)
         return dataset.inspect_folder(path, classes, feedback, images, labels, leave_out_bad)
     if path.suffix == ".safetensors":
@@ -60,4 +62,4 @@ def inspect(
 
 def _is_whole(folder: Path) -> bool:
     """Whether a run, or a file that only the top of a data set has, tells that this folder is one thing."""
-    return model.is_run(folder) or any((folder / name).is_file() for name in _INDEX)
+    return model.is_run(folder) or model.is_cascade(folder) or any((folder / name).is_file() for name in _INDEX)

@@ -13,6 +13,7 @@ import torch
 from test_loop import TINY, same, write_frames
 
 from surgaug.errors import Interrupted, ModelError, UsageError
+from surgaug.inspect.run import inspect
 from surgaug.models.checkpoint import load_model, model_hash, read_header, save_cascade
 from surgaug.runtime.feedback import Silent
 from surgaug.training import denoising, own_pictures
@@ -181,3 +182,14 @@ def test_own_pictures_lie_where_the_frames_do(data, run, monkeypatch):
     for i, picture in near.items():
         difference = (picture.astype(float) - frames.about(i)[0]) / 127.5
         assert 0.03 < difference.std() < 0.11
+
+
+def test_inspect_shows_both_stages(run):
+    report = inspect(run)
+    assert (report.kind, dict(report.facts)["family"], dict(report.facts)["size"]) == ("cascade", "cascade", "24x32")
+    tables = {title: rows for title, _, rows in report.tables}
+    assert [row[:3] for row in tables["Stages"]] == [["first", "finished", 4], ["second", "finished", 6]]
+    assert ["size", "12x16", "24x32"] in tables["What the stages are"]
+    assert not report.problems
+    assert inspect(run / "first").kind == "run"
+    assert [row[0] for row in inspect(run.parent).tables[0][2]] == ["cascade"]
