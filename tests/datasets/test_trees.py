@@ -125,6 +125,7 @@ def plant_picture(root: Path, image: str, label: str, value: int) -> None:
         ("trainA/{}.png", "trainB/{}.png", "train"),
         ("train_B/{}.png", "train_A/{}.png", "train"),
         ("testB/{}.png", "testA/{}_label.png", "test"),
+        ("data/train/{}.png", "mask/all/train/{}.png", "train"),
     ],
 )
 def test_two_folders_are_told_by_what_they_hold(tmp_path: Path, image: str, label: str, split: str | None) -> None:

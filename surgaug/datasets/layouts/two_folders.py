@@ -1,7 +1,8 @@
 """Two folders of any names, side by side, one of pictures and one of label maps: input with target, trainA with trainB.
 
-A split may begin their names (pix2pix, pix2pixHD, CycleGAN: train_A with train_B, test_A with test_B). Which of both
-holds the label maps is told by what the files hold; where that leaves a doubt, it is no such data set.
+A split may begin their names (pix2pix, pix2pixHD, CycleGAN: train_A with train_B, test_A with test_B), and folders may
+lie between (data/train with mask/all/train). Which of both holds the label maps is told by what the files hold; where
+that leaves a doubt, it is no such data set.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _SPLITS = {name: split for split, names in SPLIT_FOLDERS.items() for name in nam
 _SPLIT_FIRST = re.compile(rf"({'|'.join(sorted(_SPLITS, key=len, reverse=True))})[_ -]?(?=[AB]$)", re.IGNORECASE)
 _LOOKED_AT = 3
 _MOST_CLASSES = 64
+_DEEPEST = 3  # a link may lead back
 _PAIRED = 0.5  # of the files
 
 
@@ -48,16 +50,38 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 def _folders(root: Path) -> dict[str | None, tuple[Path, Path]]:
     """Image and label folder by split; empty where it is not the same two kinds of folders throughout."""
     by_split: dict[str | None, list[Path]] = {}
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_", "@"))):
-        if any(is_label_file(p) for p in folder.iterdir()):
+    for top in _inner(root):
+        folder = _descended(top)
+        if _holds_files(folder):
             begins = _SPLIT_FIRST.match(folder.name)
             by_split.setdefault(_SPLITS[begins.group(1).lower()] if begins else None, []).append(folder)
+        else:
+            for inner in _inner(folder):
+                if (split := _SPLITS.get(inner.name.lower())) and _holds_files(inner):
+                    by_split.setdefault(split, []).append(inner)
     found = {}
     for split, folders in by_split.items():
         if len(folders) != 2 or (chosen := _image_and_label(*folders)) is None:
             return {}
         found[split] = chosen
     return found if len(found) == 1 or None not in found else {}
+
+
+def _inner(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "_", "@")))
+
+
+def _holds_files(folder: Path) -> bool:
+    return any(is_label_file(p) for p in folder.iterdir())
+
+
+def _descended(folder: Path) -> Path:
+    """The first folder within that holds files, or several folders, or one by the name of a split."""
+    for _ in range(_DEEPEST):
+        if _holds_files(folder) or len(inner := _inner(folder)) != 1 or inner[0].name.lower() in _SPLITS:
+            break
+        folder = inner[0]
+    return folder
 
 
 def _image_and_label(one: Path, other: Path) -> tuple[Path, Path] | None:
