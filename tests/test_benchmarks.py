@@ -18,6 +18,10 @@ from surgaug.models.checkpoint import SHIPPED
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import colour_texture
 
+SMALL = [part for value in (
+    "batch=2", "network.channels=8,16", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
+    "network.attention=false,false", "network.spade=true,true", "network.spade_hidden=8", "network.label_channels=4",
+) for part in ("--set", value)]  # fmt: skip
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -78,7 +82,7 @@ def test_rare_reads_back_every_rare_class(benchmark, tmp_path, capsys):
     rare, out = benchmark("rare"), tmp_path / "out"
     line = [
         str(out), "--frames", "40", "--size", "32x56", "--minutes", "0.02", "--each", "2",
-        "--segmenter-frames", "20", "--segmenter-each", "1", "--segmenter-steps", "2", "--set", "batch=2",
+        "--segmenter-frames", "20", "--segmenter-each", "1", "--segmenter-steps", "2", *SMALL,
         "--methods", "diffusion,diffusion+balance=0",
     ]  # fmt: skip
     rare.main(line)

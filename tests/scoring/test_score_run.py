@@ -15,6 +15,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from surgaug import cli
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.io.images import read_image
 from surgaug.labels.resize import resize_image
@@ -280,13 +281,13 @@ def test_gates_refused(folders, expression):
         run(folders, "fresh", metrics=("psnr",), fail_if=(expression,))
 
 
-def surgaug(*arguments):
-    line = [sys.executable, "-m", "surgaug", "score", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
-
-
-def test_the_command(folders):
-    done = surgaug("--real", folders / "real", "--synth", folders / "blurred", "--json", "-", "--fail-if", "psnr<90")
+def test_the_command(folders, capfd):
+    # Nor may it wait for a network that happens to be installed here.
+    score = ["score", "--real", str(folders / "real"), "--features", "none", "--synth"]
+    line = [*score, str(folders / "blurred"), "--json", "-", "--fail-if", "psnr<90"]
+    done = subprocess.run(
+        [sys.executable, "-m", "surgaug", *line], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 3, done.stderr
     assert "quality gate not met: blurred: psnr<90" in done.stderr
     report = json.loads(done.stdout)
@@ -294,15 +295,13 @@ def test_the_command(folders):
     assert report["versions"]["surgaug"]
     assert "Fréchet (colour+texture)" in done.stderr
     file = folders / "report.json"
-    done = surgaug(
-        "--real", folders / "real", "--synth", folders / "fresh", "--json", file, "--metrics", "frechet", "-q"
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}\n", "")
+    assert cli.run(["-q", *score, str(folders / "fresh"), "--json", str(file), "--metrics", "frechet"]) == 0
+    assert tuple(capfd.readouterr()) == (f"{file}\n", "")
     assert json.loads(file.read_text())["rows"][0]["name"] == "fresh"
-    done = surgaug("--real", folders / "real", "--synth", folders / "fresh", "--metrics", "sim")
-    assert done.returncode == 2
-    assert "did you mean 'ssim'" in done.stderr
-    assert done.stdout == ""
+    assert cli.run([*score, str(folders / "fresh"), "--metrics", "sim"]) == 2
+    refused = capfd.readouterr()
+    assert "did you mean 'ssim'" in refused.err
+    assert refused.out == ""
 
 
 def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path):
