@@ -2,12 +2,12 @@
 
     python benchmarks/broken.py OUT --real DIR --train DIR --synth DIR [--phantom DIR] [--most N]
 
-`--train` is a folder of images and label maps; an eighth of its frames is held out and scored as a set of its own,
-which must be found faultless. The faults: blurred, hue turned, labels permuted, training frames in place of synthetic
-images; and, with `--phantom`, a set by a model that has seen drawn scenes only. Writes the sets, OUT/report.json
-and OUT/report.html, and prints a table. Ends with 1 unless every faulty set is surely worse than the synthetic and the
-real one by the measure meant for its fault, and the page says so: its answer is bad for that set and for neither of
-these.
+`--train` is a folder of images and label maps; an eighth of its frames (whole videos, where these are known) is held
+out and scored as a set of its own, which must be found faultless. The faults: blurred, hue turned, labels permuted,
+training frames in place of synthetic images; and, with `--phantom`, a set by a model that has seen drawn scenes only.
+Writes the sets, OUT/report.json and OUT/report.html, and prints a table. Ends with 1 unless every faulty set is surely
+worse than the synthetic and the real one by the measure meant for its fault, and the page says so: its answer is bad
+for that set and for neither of these.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.splits import group_of, hold_out
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.resize import resize_image, resize_label_map
 
@@ -33,7 +34,7 @@ Frame = tuple[str, np.ndarray, np.ndarray]
 REAL, SYNTHETIC = "real", "synthetic"
 BLURRED, HUE, PERMUTED, COPIES, PHANTOM = "blurred", "hue", "permuted", "copies", "phantom"
 SIGMA, TURN = 1.5, 12  # pixels; OpenCV's steps of 2 degrees
-HELD_OUT = 8  # every 8th training frame
+HELD_OUT = 8  # one training frame in so many
 METRICS = "frechet,class_frechet,balance,brightness,hue,sharpness,miou"
 
 
@@ -84,7 +85,9 @@ def write_sets(out: Path, synthetic: PairedFrames, train: PairedFrames, most: in
     Broken copies keep the names and the manifest of the synthetic set, so that the page shows the frame that each goes
     back to.
     """
-    apart = set(range(0, len(train), HELD_OUT))
+    videos = [group_of(item) for item in train.items]
+    held_out = hold_out(videos, sorted(set(videos), key=videos.index)[::HELD_OUT], len(train) // HELD_OUT)
+    apart = {i for i, video in enumerate(videos) if video in held_out}
     rest = [i for i in range(len(train)) if i not in apart]
     link(out / "train", train, rest)
     n = min(most, len(synthetic), len(rest))

@@ -286,7 +286,7 @@ def look(video: Video, fault: str, size: int, rng: np.random.Generator) -> dict[
     )
     sets = video.colours[NONE][real], video.colours[fault][chosen]
     measures = {name: set_measures(metrics.get(name), *sets, 10, 0, colours)[0] for name in DRIFTS}
-    row = Row("", "", size, (1, 1), 0, "", measures, None, None, (), separations=separations)
+    row = Row("", "", size, (1, 1), 0, "", measures, None, None, (), separations=separations, videos=1)
     answers = {} if fault.startswith(f"{OTHER},") else {LOOK: answer(row, len(real), LOOK)}
     if len(video.others) >= FEWEST_VIDEOS:
         answers[KNOWN] = answer(row, len(real), LOOK, dict.fromkeys(video.others, 0))

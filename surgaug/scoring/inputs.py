@@ -50,6 +50,12 @@ class Folder:
         """What real label map each image goes back to, as far as manifests say; otherwise the image's own name."""
         return [self.origins[name].key if name in self.origins else name for name in self.names]
 
+    def source_videos(self) -> set[str]:
+        """The videos that the images come from, as far as manifests, names or the layout say."""
+        of_frames = zip(self.names, self.videos(), strict=True)
+        known = {self.origins[name].video if name in self.origins else video for name, video in of_frames}
+        return {video for video in known if video}
+
     def videos(self) -> list[str | None]:
         """The video of each frame; None where it is not known."""
         if self.frames is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from segmenter_data import SPACE, scene, write_set
+from segmenter_data import SPACE, labelled, scene, write_set
 
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
@@ -168,6 +169,13 @@ def test_right_labels_are_told_from_wrong_ones(folders, cache):
     assert json.loads(text)["segmenter"]["train_frames"] == 16
     again = run(folders, cache, "right")
     assert again.rows[0].faithfulness == right.faithfulness
+
+
+def test_frames_of_one_video_are_resampled_and_stand_for_it_alone():
+    frames = labelled(6)
+    assert replace(frames, groups=("v",) * 6).clusters == frames.names
+    videos = ("v", "v", "v", "w", "w", "w")
+    assert replace(frames, groups=videos).clusters == videos
 
 
 def test_what_cannot_be_judged_is_refused_before_anything_is_read(folders, cache, tmp_path):

@@ -291,6 +291,22 @@ def test_the_worst_figure_speaks_by_other_videos_too():
     assert "turned by 14° (other videos 1 to 13)" in with_others(0.3, 0.05, hue=14.0).text
 
 
+@pytest.mark.parametrize(
+    ("videos", "answer", "said"),
+    [
+        (1, "As other videos", "as 3 in 4 of 4 other real videos are"),
+        (5, "Not quite", "as 4 other real videos together are"),
+        (None, "Not quite", "as 4 other real videos together are"),
+    ],
+)
+def test_a_set_that_mixes_videos_is_held_against_all_of_them_as_one_set(videos, answer, said):
+    apart = Separation("F", 0.3, 0.25, 0.35, 12, None, Spread(0.0, 0.01, 6, 10), OTHERS, 0.12)  # so up to 0.22
+    made = row("a", separations={"f": apart}, videos=videos)
+    verdict = verdicts(report(made, other_videos=dict.fromkeys(OTHERS, 9)), made)[0]
+    assert verdict.answer == answer and said in verdict.text
+    assert "other videos 20 to 50, together 12" in verdict.text
+
+
 def test_two_other_videos_are_no_yardstick():
     made = row("a", separations={"f": Separation("F", 0.4, 0.35, 0.45, 12, None, None, {"a": 0.5, "b": 0.6})})
     verdict = verdicts(report(made, videos=("v",), other_videos={"a": 9, "b": 9}), made)[0]

@@ -14,7 +14,7 @@ from surgaug.scoring import metrics
 from surgaug.scoring.compute.distances import kernel_distance
 from surgaug.scoring.compute.energy import energy_distance, separation
 from surgaug.scoring.compute.intervals import set_measures
-from surgaug.scoring.compute.other_videos import FEWEST_FRAMES, MOST_FRAMES, frames_of_videos, sides
+from surgaug.scoring.compute.other_videos import FEWEST_FRAMES, MOST_FRAMES, TOGETHER, frames_of_videos, sides
 from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.report.tables import tables
@@ -44,9 +44,11 @@ def test_a_figure_of_other_videos_is_that_of_all_their_frames_or_at_equal_size()
     rng = np.random.default_rng(0)
     real, synth = rng.normal(size=(40, 3)), rng.normal(1, 1, (30, 3))
     videos = sides(real, [None] * 40, {"near": rng.normal(0.5, 1, (25, 3)), "small": rng.normal(2, 1, (9, 3))})
+    assert list(videos) == ["near", "small", TOGETHER] and len(videos[TOGETHER][0]) == 34
     (kid,) = set_measures(metrics.get("kid"), real, synth, 10, 0, videos)
-    for video, value in kid.others.items():
+    for video, value in {**kid.others, TOGETHER: kid.together}.items():
         assert value == pytest.approx(kernel_distance(real, videos[video][0])[0])
+    assert set(kid.others) == {"near", "small"}
     (frechet,) = set_measures(metrics.get("frechet"), real, synth, 10, 0, videos)
     assert list(frechet.others) == ["near"]  # of nine frames there is no figure of 15
     assert frechet.baseline.mean < frechet.others["near"] < frechet.matched.mean
@@ -113,7 +115,7 @@ def test_a_set_in_the_style_of_another_video_is_as_near_as_other_videos(videos):
     for part in (*found["rows"][0]["separations"].values(), found["rows"][0]["measures"]["hue"]):
         assert set(part["others"]) == set(report.other_videos)
     _, columns, lines, _ = next(t for t in tables(report) if "yardsticks" in t[0])
-    assert list(columns) == ["distance", "own halves", "other videos", "style", "odd"]
+    assert list(columns) == ["distance", "own halves", "other videos", "together", "style", "odd"]
     assert {"distance (colour+texture), % ↓", "MMD (colour+texture) ↓", "Hue drift, degrees ↓"} <= {
         line[0] for line in lines
     }

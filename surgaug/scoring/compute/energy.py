@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgaug.scoring.compute.distances import random_halves
-from surgaug.scoring.compute.other_videos import Sides, by_video
+from surgaug.scoring.compute.other_videos import TOGETHER, Sides, by_video
 from surgaug.scoring.report.model import Separation, Spread
 
 FEWEST = 4  # independent images on either side; of fewer the standard error says nothing
@@ -56,8 +56,11 @@ def separation(
     except ValueError as reason:
         return Separation(title, None, None, None, images, str(reason))
     others = by_video(_distance, videos or {})
+    together = others.pop(TOGETHER, None)
     baseline = _of_halves(distances(real[columns], real[columns]), draws, rng)
-    return Separation(title, value, *interval(value, error), images, baseline=baseline, others=others or None)
+    return Separation(
+        title, value, *interval(value, error), images, baseline=baseline, others=others or None, together=together
+    )
 
 
 def interval(value: float, error: float) -> tuple[float, float]:

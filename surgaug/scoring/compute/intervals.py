@@ -8,7 +8,7 @@ import numpy as np
 
 from surgaug.scoring.compute.bootstrap import mean_interval
 from surgaug.scoring.compute.distances import random_halves
-from surgaug.scoring.compute.other_videos import Sides, by_video
+from surgaug.scoring.compute.other_videos import TOGETHER, Sides, by_video
 from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import Measure, Spread
 
@@ -47,7 +47,11 @@ def set_measures(
     measures = _against_halves(metric, real, synth, draws, seed)
     others = _other_videos(metric, videos or {}, measures[0].matched, seed)
     columns = [{video: float(row[i]) for video, row in others.items()} for i in range(len(measures))]
-    return [replace(m, others=column or None) for m, column in zip(measures, columns, strict=True)]
+    together = [column.pop(TOGETHER, None) for column in columns]
+    return [
+        replace(m, others=column or None, together=all_of_them)
+        for m, column, all_of_them in zip(measures, columns, together, strict=True)
+    ]
 
 
 def _against_halves(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> list[Measure]:

@@ -14,6 +14,7 @@ import numpy as np
 FEWEST_FRAMES, MOST_FRAMES = 8, 100  # of a video: of fewer a distance is chance, more cost time and change little
 MOST_REAL = 500  # real frames that they are held against
 FEWEST_VIDEOS = 3  # that make a yardstick
+TOGETHER = ""  # the name of all `others` as one set
 Value = TypeVar("Value")
 Sides = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -34,7 +35,8 @@ def frames_of_videos(videos: Sequence[str | None], apart_from: Sequence[str] = (
 def sides(real: np.ndarray, videos: Sequence[str | None], others: Mapping[str, np.ndarray]) -> Sides:
     """By video, the features of its frames [n, d], and of the real frames [m, d] that they are held against.
 
-    Videos of `real` [m, d] are held against the rest of it where enough is left, `others` against all of it.
+    Videos of `real` [m, d] are held against the rest of it where enough is left, `others` against all of it, each and,
+    as a set that mixes videos lies nearer than each of them, all `TOGETHER`.
     """
     within = {}
     for video, positions in frames_of_videos(videos).items():
@@ -42,7 +44,8 @@ def sides(real: np.ndarray, videos: Sequence[str | None], others: Mapping[str, n
         if len(rest) >= FEWEST_FRAMES:
             within[video] = real[positions], real[_spaced(rest, MOST_REAL)]
     thinned = real[_spaced(np.arange(len(real)), MOST_REAL)]
-    return within | {video: (features, thinned) for video, features in others.items()}
+    apart = {video: (features, thinned) for video, features in others.items()}
+    return within | apart | ({TOGETHER: (np.concatenate(list(others.values())), thinned)} if len(others) > 1 else {})
 
 
 def by_video(distance: Callable[[np.ndarray, np.ndarray], Value], found: Sides) -> dict[str, Value]:

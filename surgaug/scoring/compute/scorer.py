@@ -24,7 +24,7 @@ from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.energy import separation
 from surgaug.scoring.compute.extraction import Extraction, PairValue, Partners, Pass, Size, pair_value, run_pass
 from surgaug.scoring.compute.intervals import pair_measure, set_measures
-from surgaug.scoring.compute.other_videos import Sides, frames_of_videos, sides
+from surgaug.scoring.compute.other_videos import TOGETHER, Sides, frames_of_videos, sides
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import Feature
 from surgaug.scoring.inputs import Folder, Pairing, pair
@@ -125,12 +125,13 @@ class Scorer:
             closest=leaks.closest if leaks else (),
             settings=folder.settings,
             separations=self._separations(folder, real, seen, videos),
+            videos=len(folder.source_videos()) or None,
         )
 
     def yardstick(self) -> dict[str, int]:
         """The videos of the second yardstick, with the number of frames of each; once a row is measured."""
         found = next((s for by_extractor in self._video_sides.values() for s in by_extractor.values()), {})
-        return {video: len(frames) for video, (frames, _) in found.items()}
+        return {video: len(frames) for video, (frames, _) in found.items() if video != TOGETHER}
 
     def facts(self) -> dict[str, Any]:
         """What the features and weights were, for the report."""

@@ -29,7 +29,8 @@ class Measure:
     `n` counts images or pairs. For distances, `matched` is synthetic against half of the real frames, and `baseline`
     one random half of the real frames against the other, all at equal size; `ratio` is the one over the other (1 means
     as close as real frames are to each other). `others` is the second yardstick: real frames of other videos against
-    the real frames, by video, at the size of `matched` where the metric depends on the number of images. `identical`
+    the real frames, by video, at the size of `matched` where the metric depends on the number of images; `together` is
+    that of all of them as one set, which lies nearer than each. `identical`
     counts pairs without any difference (their PSNR is infinite and is not in the mean).
     """
 
@@ -43,6 +44,7 @@ class Measure:
     identical: int | None = None
     reason: str | None = None
     others: dict[str, float] | None = None
+    together: float | None = None
 
     @property
     def rank_value(self) -> float | None:
@@ -82,7 +84,7 @@ class Separation:
     value: the energy distance over the mean distance of two real frames, 0 for equal distributions; an estimate without
     bias, and so slightly below 0 at times. low, high: its 95 % interval. images: independent ones (of different masks
     or frames) in the smaller set. All three are None where these are too few, and `reason` says so. baseline: of random
-    halves of the real frames; others: of real frames of other videos, by video.
+    halves of the real frames; others: of real frames of other videos, by video; together: of all of these as one set.
     """
 
     title: str
@@ -93,6 +95,7 @@ class Separation:
     reason: str | None = None
     baseline: Spread | None = None
     others: dict[str, float] | None = None
+    together: float | None = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,8 @@ class Verdict:
 class Row:
     """One synthetic folder. closest: the nearest to training frames, nearest first. settings: as the manifest says.
 
-    separations: by extractor of features. verdicts: what the figures come to (`verdicts.with_verdicts`).
+    separations: by extractor of features. videos: how many its images come from, None where that is not known.
+    verdicts: what the figures come to (`verdicts.with_verdicts`).
     """
 
     name: str
@@ -261,6 +265,7 @@ class Row:
     closest: tuple[ClosePair, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     separations: dict[str, Separation] = field(default_factory=dict)
+    videos: int | None = None
     verdicts: tuple[Verdict, ...] = ()
 
 

@@ -80,26 +80,26 @@ def _yardsticks(report: Report) -> list[Table]:
     for key, found in first.separations.items():
         if found.others:
             own = found.baseline and Spread(100 * found.baseline.mean, 100 * found.baseline.sd, 0, 0)
-            values = [row.separations[key].value for row in report.rows]
-            cells = ["-" if value is None else _percent(value) for value in values]
-            others = _range(found.others, _percent)
-            lines.append([f"distance ({found.title}), % ↓", _spread(own), others, *cells])
+            cells = [_percent(row.separations[key].value) for row in report.rows]
+            others, together = _range(found.others, _percent), _percent(found.together)
+            lines.append([f"distance ({found.title}), % ↓", _spread(own), others, together, *cells])
     for key, definition in report.definitions.items():
         measure = first.measures[key]
         if measure.others:
             cells = [figure(compared(row.measures[key], definition)) for row in report.rows]
-            lines.append([titled(definition), _spread(measure.baseline), _range(measure.others, figure), *cells])
+            others, together = _range(measure.others, figure), figure(measure.together)
+            lines.append([titled(definition), _spread(measure.baseline), others, together, *cells])
     if not lines:
         return []
     names, *columns = zip(
-        ["distance", "own halves", "other videos", *(row.name for row in report.rows)], *lines, strict=True
+        ["distance", "own halves", "other videos", "together", *(row.name for row in report.rows)], *lines, strict=True
     )
     caption = f"other videos: the nearest .. the farthest of {len(report.other_videos)}; FD and the like at equal size"
     return _side_by_side("against two yardsticks", names, columns, caption)
 
 
-def _percent(distance: float) -> str:
-    return f"{100 * max(0.0, distance):.0f}"
+def _percent(distance: float | None) -> str:
+    return "-" if distance is None else f"{100 * max(0.0, distance):.0f}"
 
 
 def _range(others: dict[str, float], text: Callable[[float], str]) -> str:

@@ -6,14 +6,16 @@ quite" or "No" where that of one figure lies beyond it, and otherwise "Cannot be
 tell. The bounds were set on real frames with known faults by `benchmarks/power.py`.
 
 There are two yardsticks. By the first the bounds are constants: the set passes for more frames of the same videos. By
-the second, where other real videos are known, each bound is at least what three in four of these keep: the set passes
-for real frames of another video. Within a yardstick the worst figure speaks; of two yardsticks, the better one.
+the second, where other real videos are known, the set passes for real frames of other videos. Each bound is what three
+in four of these keep, or, for a set that mixes videos and so must lie nearer, what all of them lie away as one set and
+the first bound on top; and never less than the first. Within a yardstick the worst figure speaks; of two yardsticks,
+the better one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,7 +129,7 @@ NOT_NEAR = "not as near"
 HOW_NEAR: dict[Tone, str] = {"good": "as near", "open": "perhaps as near", "mixed": NOT_NEAR, "bad": NOT_NEAR}
 
 
-def _answered(report: Report, question: str, text: str, figures: Sequence[Bounded]) -> Verdict:
+def _answered(report: Report, row: Row, question: str, text: str, figures: Sequence[Bounded]) -> Verdict:
     """`text` with what the figures come to, and against which yardstick the set is as good as real."""
     own = tone = tone_of(figures)
     if own != "good" and len(report.other_videos) >= FEWEST_VIDEOS:
@@ -135,21 +137,25 @@ def _answered(report: Report, question: str, text: str, figures: Sequence[Bounde
         others = tone_of(by_others)
         tone = min(own, others, key=BEST_FIRST.index)
         figures = figures if tone == own else by_others
-        text += f" {_nearness(report, own, others)}"
+        text += f" {_nearness(report, row, own, others)}"
     return Verdict(question, AS_OTHERS if tone == "good" != own else ANSWERS[tone], text + _power(figures, tone), tone)
 
 
-def _nearness(report: Report, own: Tone, others: Tone) -> str:
+def _nearness(report: Report, row: Row, own: Tone, others: Tone) -> str:
     real, whose = (report.videos[0], "its") if len(report.videos) == 1 else ("the real frames", "their")
     joined = "but" if HOW_NEAR[own] == NOT_NEAR != HOW_NEAR[others] else "and"
-    return (
-        f"{HOW_NEAR[others].capitalize()} to {real} as 3 in 4 of {len(report.other_videos)} other real videos are, "
-        f"{joined} {HOW_NEAR[own]} as {whose} own halves."
-    )
+    videos = f"{len(report.other_videos)} other real videos"
+    they_are = f"{videos} together are" if _mixes(report, row) else f"3 in 4 of {videos} are"
+    return f"{HOW_NEAR[others].capitalize()} to {real} as {they_are}, {joined} {HOW_NEAR[own]} as {whose} own halves."
+
+
+def _mixes(report: Report, row: Row) -> bool:
+    """Whether it is to be held against other videos as one set: unless it shows one video, or they are none."""
+    return row.videos != 1 and any(found.together is not None for found in row.separations.values())
 
 
 def _look(report: Report, row: Row) -> Verdict | None:
-    separations = [_separation(s) for s in row.separations.values()]
+    separations = [_separation(s, row) for s in row.separations.values()]
     if not separations:
         return None
     drifts = [drift for question in DRIFT_QUESTIONS for drift in _drifts(report, row, question)]
@@ -157,28 +163,28 @@ def _look(report: Report, row: Row) -> Verdict | None:
     failing = [f.text for f in drifts if f.low > 1]
     if failing:
         text += f" On average {' and '.join(failing)}."
-    return _answered(report, LOOK, text, [*separations, *drifts])
+    return _answered(report, row, LOOK, text, [*separations, *drifts])
 
 
 def _drift(report: Report, row: Row, question: str) -> Verdict | None:
     figures = _drifts(report, row, question)
     if not figures:
         return None
-    return _answered(report, question, f"On average {' and '.join(f.text for f in figures)}.", figures)
+    return _answered(report, row, question, f"On average {' and '.join(f.text for f in figures)}.", figures)
 
 
-def _separation(found: Separation) -> Bounded:
+def _separation(found: Separation, row: Row) -> Bounded:
     if found.value is None or found.low is None or found.high is None:
         unknown = f"any distance by {found.title}"
         return Bounded(0.0, 0.0, math.inf, FAR_APART, found.images, f"{found.title} unknown ({found.reason})", unknown)
     beside = [f"95 % interval {100 * found.low:.0f} to {100 * found.high:.0f}"]
     if found.others:
         beside += [f"own halves {100 * max(0.0, found.baseline.mean):.0f}"] if found.baseline else []
-        beside.append(f"other videos {100 * min(found.others.values()):.0f} to {100 * max(found.others.values()):.0f}")
+        beside.append(_other_videos(found, 100))
     text = f"{found.title} {100 * max(0.0, found.value):.0f} ({', '.join(beside)})"
     value, low, high = (v / SEPARATED for v in (found.value, found.low, found.high))
     hidden = f"a distance of {100 * found.high:.0f} % by {found.title}"
-    return Bounded(value, low, high, FAR_APART, found.images, text, hidden, _room(found.others, SEPARATED))
+    return Bounded(value, low, high, FAR_APART, found.images, text, hidden, _room(found, SEPARATED, row))
 
 
 def _drifts(report: Report, row: Row, question: str) -> list[Bounded]:
@@ -191,16 +197,28 @@ def _drifts(report: Report, row: Row, question: str) -> list[Bounded]:
         low, high = (0.0, math.inf) if measure.low is None or measure.high is None else (measure.low, measure.high)
         images = min(row.images, report.real_images)
         hidden = f"that {words.format(high).split(' (')[0]}" if math.isfinite(high) else f"any drift of {name}"
-        text, room = words.format(measure.value), _room(measure.others, bound)
+        text, room = words.format(measure.value), _room(measure, bound, row)
         if measure.others:
-            text += f" (other videos {min(measure.others.values()):.0f} to {max(measure.others.values()):.0f})"
+            text += f" ({_other_videos(measure, 1)})"
         found.append(Bounded(measure.value / bound, low / bound, high / bound, PLAIN, images, text, hidden, room))
     return found
 
 
-def _room(others: Mapping[str, float] | None, bound: float) -> float:
-    """By how much the second yardstick widens a bound: to what three in four of the other videos keep."""
-    return max(1.0, float(np.quantile(list(others.values()), MOST_KEEP)) / bound) if others else 1.0
+def _room(found: Separation | Measure, bound: float, row: Row) -> float:
+    """By how much the second yardstick widens a bound; see the head of this file."""
+    if not found.others:
+        return 1.0
+    keep = float(np.quantile(list(found.others.values()), MOST_KEEP))
+    if row.videos != 1 and found.together is not None:
+        keep = min(keep, found.together + bound)
+    return max(1.0, keep / bound)
+
+
+def _other_videos(found: Separation | Measure, factor: float) -> str:
+    """How far they lie, in words; `found` has them."""
+    assert found.others
+    each = f"other videos {factor * min(found.others.values()):.0f} to {factor * max(found.others.values()):.0f}"
+    return each if found.together is None else f"{each}, together {factor * max(0.0, found.together):.0f}"
 
 
 def _listed(figures: Sequence[Bounded]) -> str:

@@ -40,7 +40,7 @@ class Agreement:
 
 def agreement(network: nn.Module, frames: LabelledFrames, device: torch.device) -> Agreement:
     """The agreement of a segmenter with labelled frames."""
-    return Agreement(_counts(network, frames, device)[0], frames.groups)
+    return Agreement(_counts(network, frames, device)[0], frames.clusters)
 
 
 def agreement_with_floor(network: nn.Module, frames: LabelledFrames, device: torch.device, seed: int) -> Agreement:

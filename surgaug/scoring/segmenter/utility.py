@@ -79,7 +79,7 @@ def measure_utility(bench: Bench, synths: Sequence[LabelledFrames], budget: Budg
                 SYNTHETIC: [c[1 + 2 * i] for c in counts],
                 BOTH: [c[2 + 2 * i] for c in counts],
             },
-            bench.test.groups,
+            bench.test.clusters,
             bench.test.space,
             config,
             (len(bench.real), len(synth)),

@@ -169,7 +169,10 @@ def _as_measure(found: Separation) -> Measure:
     own = found.baseline
     baseline = own and Spread(100 * own.mean, 100 * own.sd, own.size, own.draws)
     others = found.others and {video: 100 * v for video, v in found.others.items()}
-    return Measure(value, found.images, low, high, baseline=baseline, reason=found.reason, others=others)
+    together = None if found.together is None else 100 * found.together
+    return Measure(
+        value, found.images, low, high, baseline=baseline, reason=found.reason, others=others, together=together
+    )
 
 
 def _cell(measure: Measure, definition: Definition, best: bool) -> dict[str, Any]:
@@ -192,6 +195,7 @@ def _other_videos(measure: Measure, definition: Definition) -> str:
     if not measure.others:
         return ""
     ends = f"{_short(min(measure.others.values()))} to {_short(max(measure.others.values()))}"
+    ends += "" if measure.together is None else f", together {_short(measure.together)}"
     value = compared(measure, definition)
     return f"{ends} (set: {_short(value)})" if definition.biased and value is not None else ends
 
