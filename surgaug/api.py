@@ -41,6 +41,7 @@ def train(
     minutes: float | None = None,
     batch: int | None = None,
     lr: float | None = None,
+    cascade: str = "auto",
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -53,8 +54,9 @@ def train(
     data, val: data sets of images with label maps; without `val`, the data's own split, or some of it held out.
     classes: "auto", a built-in label space or a class file. size: of training, (H, W); without it the preset's, in the
     proportions of the frames. steps of the optimizer, minutes by the clock: whichever ends first. batch: frames a step.
-    lr: the highest learning rate. settings: any other by its dotted name, as `--set` takes them ({"network.dropout":
-    0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al. 2022, with the normalisation of SPADE), "pix2pix" (Isola
+    lr: the highest learning rate. cascade: "on" for two stages (a small picture, then a large one), "off" for one,
+    "auto" for two above 128 pixels a side. settings: any other by its dotted name, as `--set` takes them
+    ({"network.dropout": 0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al. 2022, with the normalisation of SPADE), "pix2pix" (Isola
     et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park et al. 2019).
 
     Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
@@ -67,7 +69,7 @@ def train(
         "model": model, "data": str(data), "val": None if val is None else str(val),
         "out": None if out is None else str(out), "classes": str(classes),
         "size": None if size is None else f"{size[0]}x{size[1]}", "steps": steps, "minutes": minutes, "batch": batch,
-        "lr": lr, "seed": seed, "device": device, "precision": precision,
+        "lr": lr, "cascade": cascade, "seed": seed, "device": device, "precision": precision,
     }  # fmt: skip
     assignments = [f"{name}={value}" for name, value in (settings or {}).items()]
     return run(from_command_line(preset, given, None, assignments), feedback, resume=resume)
@@ -125,17 +127,17 @@ def synthesize(
     """Synthesize `n` images from label maps, as `surgaug synthesize` does.
 
     n, seed: None for the recipe's, else 5000 and 0. model: a model file or run; None for the newest finished run, else
-    the phantom model that ships. layout: see docs/data.md. size: (H, W), "mask" for that of each mask, None for the
-    model's. sampler: "ddim" (Song et al. 2021), "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and
-    guidance (1: none; Ho and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of
-    operations. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as
+    the phantom model that ships. layout: see docs/data.md. size: (H, W), "native" for that of each mask, "base" for a
+    cascade's first stage alone; None: native for a cascade trained at about that, else the model's. sampler: "ddim"
+    (Song et al. 2021), "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho
+    and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of operations. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as
     palette PNGs. Image K depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
     emit: called with the path of each image.
 
     Returns the folder, the images synthesized now and in all, and whether the set is complete. Images are RGB PNGs,
     uint8 [H, W, 3], each with a label map of its size. Raises UsageError, DataError, ModelError, Interrupted.
     """
-    from surgaug.synthesis.config import SynthesizeConfig, over_recipe
+    from surgaug.synthesis.config import SynthesizeConfig, over_recipe, parse_size
     from surgaug.synthesis.run import synthesize as run
 
     known = {f.name for f in fields(SynthesizeConfig)}
@@ -145,7 +147,8 @@ def synthesize(
     names = tuple(name.strip() for text in listed for name in text.split(",") if name.strip())
     said = over_recipe(names, n=n, seed=seed, classes=more.pop("classes", None))
     config = SynthesizeConfig(
-        masks=_paths(masks), model=None if model is None else Path(model), out=Path(out), layout=layout, size=size,
+        masks=_paths(masks), model=None if model is None else Path(model), out=Path(out), layout=layout,
+        size=parse_size(size) if isinstance(size, str) else size,
         sampler=sampler, steps=steps, guidance=guidance, batch=batch, device=device, precision=precision,
         augment=names, **said, **more,
     )  # fmt: skip

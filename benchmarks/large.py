@@ -1,0 +1,152 @@
+"""How good are pairs at the size that people train at? Models side by side, on the label maps of real frames.
+
+    python benchmarks/large.py OUT --real DIR --train DIR [--size HxW] [--images-per-map N] [--no-labels]
+        NAME=MODEL[,KEY=VALUE ...] ...
+
+A model is a run or a file; KEY=VALUE are settings of its sampling (`--set` of `surgaug synthesize`: steps=10,
+second.steps=4), or `enlarged=true`: the pictures of a cascade's first stage alone, enlarged bicubically. All
+synthesize the same samples of --real's label maps, at --size (default: as large as these are). They are scored against
+the frames of --real by both kinds of features, by a segmenter that learns from --train and reads the labels back, and
+by the seconds that a pair takes. Each cell's images are kept; what is there is not made again.
+
+Writes OUT/large.md, OUT/large.json and OUT/side_by_side.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from frames import of, size, write_pairs
+from side_by_side import side_by_side
+
+import surgaug
+from surgaug.cli import screen
+from surgaug.datasets.dataset import open_pairs
+from surgaug.io.atomic import write_png, write_text
+from surgaug.io.images import read_image
+from surgaug.models.upsampler import Window, enlarge
+from surgaug.runtime.device import to_images, to_tensor
+from surgaug.scoring.config import EvaluationConfig
+
+PICTURES = ("frechet", "kid", "sharpness", "hue", "psnr", "ssim", "prdc")
+SHOWN = 6  # label maps of the sheet
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model and how it is sampled."""
+
+    name: str
+    model: Path
+    options: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Contender:
+        name, _, rest = text.partition("=")
+        model, *options = rest.split(",")
+        return cls(name, Path(model), dict(option.split("=", 1) for option in options))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("contenders", nargs="+", type=Contender.parse, metavar="NAME=MODEL[,KEY=VALUE]")
+    parser.add_argument("--real", type=Path, required=True)
+    parser.add_argument("--split", help="of --real: only these frames")
+    parser.add_argument("--most", type=int, help="frames of --real, evenly spaced")
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--classes", default="auto")
+    parser.add_argument("--size", type=size)
+    parser.add_argument("--images-per-map", type=int, default=1)
+    parser.add_argument("--segmenter-steps", type=int)
+    parser.add_argument("--no-labels", action="store_true", help="without the segmenter")
+    options = parser.parse_args()
+    real = frames(options.real, options.split, options.most, options.size, options.classes, options.out / "real")
+    train = frames(options.train, "train", None, options.size, options.classes, options.out / "train")
+    seconds = {c.name: made(c, real, options) for c in options.contenders}
+    folders = [options.out / name for name in seconds]
+    metrics = PICTURES if options.no_labels else (*PICTURES, "miou")
+    report = surgaug.score(
+        real, *folders, train=train, classes=real / "classes.json", metrics=metrics,
+        evaluation=EvaluationConfig(steps=options.segmenter_steps), feedback=screen.feedback(),
+    ).to_dict()  # fmt: skip
+    write_text(options.out / "large.json", json.dumps({"seconds": seconds, "report": report}, indent=1))
+    write_text(options.out / "large.md", table(report, seconds))
+    outputs = {folder.name: folder for folder in folders}
+    write_png(options.out / "side_by_side.png", side_by_side(outputs, real, SHOWN, str(options.out)))
+    print(options.out / "large.md")
+
+
+def frames(
+    data: Path, split: str | None, most: int | None, hw: tuple[int, int] | None, classes: str, out: Path
+) -> Path:
+    """A folder of pairs of the data's frames at a size (its own, without); that which lies there already is kept."""
+    paired = open_pairs(data, classes=classes, split=split)
+    chosen = np.linspace(0, len(paired) - 1, min(most or len(paired), len(paired))).round().astype(int)
+    hw = hw or paired.load_label(0).shape
+    write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw))
+    write_text(out / "classes.json", json.dumps(paired.space.to_dict()))
+    return out
+
+
+def made(contender: Contender, real: Path, options: argparse.Namespace) -> float:
+    """Synthesize the contender's images; the seconds a pair, as the first complete run took."""
+    out, own = options.out / contender.name, dict(contender.options)
+    enlarged = own.pop("enlarged", "") == "true"
+    done = out.with_suffix(".json")
+    if done.exists():
+        return json.loads(done.read_text())["seconds"]
+    n = options.images_per_map * len(list((real / "labels").iterdir()))
+    target = out.with_name(f"{contender.name}-base") if enlarged else out
+    start = time.monotonic()
+    surgaug.synthesize(
+        real, n=n, model=contender.model, out=target, classes=str(real / "classes.json"),
+        size="base" if enlarged else "native", options={k: json.loads(v) for k, v in own.items()},
+        feedback=screen.feedback(),
+    )  # fmt: skip
+    spent = (time.monotonic() - start) / n
+    if enlarged:
+        for name in ("manifest.jsonl", "dataset.json"):
+            out.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(target / name, out / name)
+        for path in sorted((target / "images").iterdir()):
+            label = read_image(real / "labels" / f"{path.stem.rsplit('_', 1)[0]}.png")
+            whole = [Window.whole(label.shape[:2])]
+            picture = to_images(enlarge(to_tensor(read_image(path)[None], "cpu"), whole))[0]
+            for kind, array in (("images", picture), ("labels", label)):
+                (out / kind).mkdir(parents=True, exist_ok=True)
+                write_png(out / kind / path.name, array)
+    write_text(done, json.dumps({"seconds": spent, "model": str(contender.model), "options": contender.options}))
+    return spent
+
+
+def table(report: dict[str, Any], seconds: dict[str, float]) -> str:
+    """Markdown: a row a model, a column a measure; real frames among themselves last."""
+    keys = list(report["definitions"])
+    head = [f"{report['definitions'][k]['title']} ({report['definitions'][k]['better']} is better)" for k in keys]
+    lines = [f"| | {' | '.join(head)} | s a pair |", "|---" * (len(keys) + 2) + "|"]
+    for row, (name, spent) in zip(report["rows"], seconds.items(), strict=True):
+        lines.append(f"| {name} | {' | '.join(figure(row['measures'].get(k)) for k in keys)} | {spent:.2f} |")
+    baselines = [(report["rows"][0]["measures"].get(k) or {}).get("baseline") for k in keys]
+    lines.append(f"| real frames | {' | '.join(figure(b and {'value': b['mean']}) for b in baselines)} | |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(measure: dict[str, Any] | None) -> str:
+    value = (measure or {}).get("value")
+    return "-" if value is None else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    main()
