@@ -56,8 +56,8 @@ def train(
     proportions of the frames. steps of the optimizer, minutes by the clock: whichever ends first. batch: frames a step.
     lr: the highest learning rate. cascade: "on" for two stages (a small picture, then a large one), "off" for one,
     "auto" for two above 128 pixels a side. settings: any other by its dotted name, as `--set` takes them
-    ({"network.dropout": 0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al. 2022, with the normalisation of SPADE), "pix2pix" (Isola
-    et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park et al. 2019).
+    ({"network.dropout": 0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al. 2022, with the normalisation of
+    SPADE), "pix2pix" (Isola et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park et al. 2019).
 
     Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
     Raises UsageError, DataError, ModelError (the loss is no number, or memory ran out), Interrupted after SIGINT.
@@ -130,8 +130,8 @@ def synthesize(
     the phantom model that ships. layout: see docs/data.md. size: (H, W), "native" for that of each mask, "base" for a
     cascade's first stage alone; None: native for a cascade trained at about that, else the model's. sampler: "ddim"
     (Song et al. 2021), "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho
-    and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of operations. more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as
-    palette PNGs. Image K depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
+    and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of operations. more: other
+    fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as palette PNGs. Image K depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
     emit: called with the path of each image.
 
     Returns the folder, the images synthesized now and in all, and whether the set is complete. Images are RGB PNGs,
