@@ -131,7 +131,8 @@ def synthesize(
     cascade's first stage alone; None: native for a cascade trained at about that, else the model's. sampler: "ddim"
     (Song et al. 2021), "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho
     and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of operations. more: other
-    fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as palette PNGs. Image K depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
+    fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as palette PNGs. Image K
+    depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
     emit: called with the path of each image.
 
     Returns the folder, the images synthesized now and in all, and whether the set is complete. Images are RGB PNGs,
