@@ -52,7 +52,7 @@ MEANT = {
     HUE: Meant("hue", True, "Are colour and light right?"),
     PERMUTED: Meant("miou", False, "Do they show what their labels say?"),
     COPIES: Meant("copies", True, "Are they new?"),
-    PHANTOM: Meant("frechet_colour_texture", True, "Do they look real?"),
+    PHANTOM: Meant("frechet", True, "Do they look real?"),
 }
 
 
@@ -187,12 +187,18 @@ def seen(fault: str, rows: dict[str, dict]) -> bool:
     Surely: its 95 % interval does not reach theirs.
     """
     meant = MEANT[fault]
-    low, high = ends(rows[fault]["measures"][meant.measure])
+    low, high = ends(measured(rows[fault], meant.measure))
     tones = {name: {v["question"]: v["tone"] for v in row["verdicts"]}[meant.question] for name, row in rows.items()}
     healthy = [name for name in (REAL, SYNTHETIC) if name in rows]
-    others = [ends(rows[name]["measures"][meant.measure]) for name in healthy]
+    others = [ends(measured(rows[name], meant.measure)) for name in healthy]
     worse = all(low > other[1] if meant.more else high < other[0] for other in others)
     return worse and tones[fault] == "bad" and all(tones[name] != "bad" for name in healthy)
+
+
+def measured(row: dict, name: str) -> dict:
+    """The measure of that name; the Fréchet distance by the first kind of features, which judges."""
+    kinds = ("fd_", "frechet_") if name == "frechet" else (name,)
+    return next(measure for key, measure in row["measures"].items() if key.startswith(kinds))
 
 
 def ends(measure: dict) -> tuple[float, float]:
@@ -207,7 +213,7 @@ def table(rows: dict[str, dict]) -> str:
     lines = ["| set | " + " | ".join(m.measure for m in MEANT.values()) + " |", "|---" * (1 + len(MEANT)) + "|"]
     for name, row in rows.items():
         answers = {v["question"]: v["answer"] for v in row["verdicts"]}
-        cells = [f"{row['measures'][m.measure]['value']:.3g} {answers[m.question]}" for m in MEANT.values()]
+        cells = [f"{measured(row, m.measure)['value']:.3g} {answers[m.question]}" for m in MEANT.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -73,7 +73,9 @@ def read_network(name: str, path: Path) -> nn.Module:
     from torchvision.models import get_model
 
     state = read_state(path)
-    last = [n for n, m in get_model(name, weights=None).named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+    with torch.device("meta"):  # its modules' names are all that is wanted
+        modules = get_model(name, weights=None).named_modules()
+    last = [n for n, m in modules if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     if f"{last}.weight" not in state:
         raise ModelError(f"{path}: not the weights of torchvision's {name} (it has no {last}.weight)")
     network = get_model(name, weights=None, num_classes=len(state[f"{last}.weight"]))

@@ -82,9 +82,11 @@ def load(weights: Weights, device: torch.device) -> Lpips:
 def _features(backbone: str, state: dict[str, Tensor], path: Path) -> nn.Sequential:
     from torchvision.models import get_model  # takes seconds to import
 
-    network = get_model(backbone, weights=None).features
+    with torch.device("meta"):  # random weights of the classifier alone would take seconds
+        network = get_model(backbone, weights=None).features
     try:
-        network.load_state_dict({k.removeprefix(_FEATURES): v for k, v in state.items() if k.startswith(_FEATURES)})
+        tensors = {k.removeprefix(_FEATURES): v.float() for k, v in state.items() if k.startswith(_FEATURES)}
+        network.load_state_dict(tensors, assign=True)
     except Exception as reason:
         raise ModelError(f"{path}: not torchvision's {backbone} ({first_line(reason)})") from reason
     for module in network.modules():

@@ -208,10 +208,9 @@ def _room(found: Separation | Measure, bound: float, row: Row) -> float:
     """By how much the second yardstick widens a bound; see the head of this file."""
     if not found.others:
         return 1.0
-    keep = float(np.quantile(list(found.others.values()), MOST_KEEP))
     if row.videos != 1 and found.together is not None:
-        keep = min(keep, found.together + bound)
-    return max(1.0, keep / bound)
+        return 1.0 + max(0.0, found.together) / bound
+    return max(1.0, float(np.quantile(list(found.others.values()), MOST_KEEP)) / bound)
 
 
 def _other_videos(found: Separation | Measure, factor: float) -> str:
