@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surgaug.cli import COMMANDS
+from surgaug.cli import COMMANDS, run
 
 SURGAUG = [sys.executable, "-m", "surgaug"]
 # Other working folders than this one must find the same package.
@@ -41,19 +41,35 @@ def test_help_answers_without_heavy_libraries(tmp_path, argv):
         (["sing"], 2),
         (["train"], 2),
         (["train", "--data", "nowhere"], 1),
+    ],
+)
+def test_exit_codes_and_a_clean_stdout(tmp_path, argv, code):
+    done = surgaug(*argv, cwd=tmp_path)
+    refused_in_a_line(done.returncode, done.stdout, done.stderr, code, says=bool(argv))
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
         (["augment-masks", "--masks", "nowhere"], 1),
         (["synthesize", "--masks", "nowhere"], 1),
         (["score", "--real", "nowhere", "--synth", "nowhere"], 1),
         (["score", "--real", "nowhere", "--synth", "nowhere", "--metrics", "psrn"], 2),
     ],
 )
-def test_exit_codes_and_a_clean_stdout(tmp_path, argv, code):
-    done = surgaug(*argv, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    if argv:
-        last = done.stderr.splitlines()[-1]
+def test_every_command_refuses_likewise(tmp_path, monkeypatch, capfd, argv, code):
+    """In this process, since each would import PyTorch anew."""
+    monkeypatch.chdir(tmp_path)
+    found = run(argv)
+    refused_in_a_line(found, *capfd.readouterr(), code)
+
+
+def refused_in_a_line(found, stdout, stderr, code, says=True):
+    assert found == code, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    if says:
+        last = stderr.splitlines()[-1]
         assert last.startswith("surgaug: error: ")
         assert "--debug shows where" not in last
 
