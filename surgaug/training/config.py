@@ -23,7 +23,8 @@ class Cascade:
     """How a cascade of two stages is trained: the first at the size `base`, the second at that of the images.
 
     base: (H, W); None for the preset's own, in the frames' proportions. share: of the minutes (or steps) that the first
-    stage gets. first, second: model files (of a cascade: that stage of it) that serve as stages; None: one is trained.
+    stage gets, where both are trained. first, second: model files (of a cascade: that stage of it) that serve as
+    stages; None: one is trained.
 
     Of the second stage: network, None for the preset's; hand_over: see `Schedule`; window: (H, W) of the parts of
     frames that it is trained on; picture_noise: the most noise on its small pictures (standard deviation; images lie in

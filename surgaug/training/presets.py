@@ -71,7 +71,7 @@ def of_teacher(file: str) -> dict[str, Any]:
 def first_stage(config: TrainConfig) -> TrainConfig:
     """The run of a cascade's first stage."""
     cascade, base = cascade_of(config)
-    return _stage(config, "first", cascade.share, size=base, cascade=None)
+    return _stage(config, "first", 1.0 if cascade.second else cascade.share, size=base, cascade=None)
 
 
 def second_stage(config: TrainConfig, first: Path) -> TrainConfig:
@@ -79,7 +79,7 @@ def second_stage(config: TrainConfig, first: Path) -> TrainConfig:
     cascade, _ = cascade_of(config)
     recipe = preset(config.preset, families.UPSAMPLER, steps=1)
     return _stage(
-        config, "second", 1 - cascade.share, model=families.UPSAMPLER,
+        config, "second", 1.0 if cascade.first else 1 - cascade.share, model=families.UPSAMPLER,
         init=config.init if config.init and read_header(start_file(config.init)).get("stages") else None,
         network=cascade.network or recipe.network,
         schedule=dataclasses.replace(recipe.schedule, hand_over=cascade.hand_over),
