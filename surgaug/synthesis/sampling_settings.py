@@ -102,7 +102,10 @@ def _of_network(asked: _Asked, model: LoadedModel) -> SamplingSettings:
             f"cannot do without one, as guidance must; give {asked.flag}guidance 1"
         )
     scale = float(defaults["guidance"] if guidance is None else guidance)
-    return SamplingSettings(sampler, steps, scale, _options(asked, scale, defaults.get("guidance_below")))
+    options = _options(asked, scale, defaults.get("guidance_below"))
+    if sampler == defaults["sampler"]:
+        options = {**defaults.get("options", {}), **options}
+    return SamplingSettings(sampler, steps, scale, options)
 
 
 def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:

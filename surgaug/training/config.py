@@ -38,8 +38,8 @@ class Cascade:
     network: Any = None
     hand_over: float = 1.0
     window: tuple[int, int] = (128, 128)
-    picture_noise: float = 0.3
-    own: float = 0.5
+    picture_noise: float = 0.1
+    own: float = 0.75
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.training.windows import WindowedFrames
 
 # With how much noise (sigma) a picture begins: from its details gone to little but its colours left.
-STRENGTHS = (0.7, 1.5, 3.0)
+STRENGTHS = (1.0, 2.0, 4.0)
 MOST = 510  # frames; more would teach little more about the first stage's faults
 BATCH = 16
 

@@ -22,7 +22,13 @@ from surgaug.training.own_pictures import own_pictures
 from surgaug.training.window_validation import WindowValidation
 from surgaug.training.windows import WindowedFrames, told
 
-SAMPLING: dict[str, Any] = {"sampler": "dpmpp", "steps": 4, "guidance": 1.0, "picture_noise": 0.1}
+SAMPLING: dict[str, Any] = {
+    "sampler": "dpmpp",
+    "steps": 4,
+    "guidance": 1.0,
+    "picture_noise": 0.03,
+    "options": {"spacing": "trailing"},
+}
 # It sees little noise, and the small picture at all times; the weights of the loss are its own.
 RECIPE: dict[str, Any] = {
     "schedule": {"hand_over": 1.0},
