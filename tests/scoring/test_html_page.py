@@ -307,6 +307,13 @@ def test_a_set_that_mixes_videos_is_held_against_all_of_them_as_one_set(videos, 
     assert "other videos 20 to 50, together 12" in verdict.text
 
 
+@pytest.mark.parametrize(("value", "videos", "answer"), [(0.7, 5, "No"), (0.45, 5, "Not quite"), (0.7, 1, "Not quite")])
+def test_a_mix_farther_than_every_other_video_is_plain_to_see(value, videos, answer):
+    apart = Separation("F", value, value - 0.05, value + 0.05, 12, None, None, OTHERS, 0.12)
+    made = row("a", separations={"f": apart}, videos=videos)
+    assert verdicts(report(made, other_videos=dict.fromkeys(OTHERS, 9)), made)[0].answer == answer
+
+
 def test_two_other_videos_are_no_yardstick():
     made = row("a", separations={"f": Separation("F", 0.4, 0.35, 0.45, 12, None, None, {"a": 0.5, "b": 0.6})})
     verdict = verdicts(report(made, videos=("v",), other_videos={"a": 9, "b": 9}), made)[0]

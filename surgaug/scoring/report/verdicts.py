@@ -8,8 +8,9 @@ tell. The bounds were set on real frames with known faults by `benchmarks/power.
 There are two yardsticks. By the first the bounds are constants: the set passes for more frames of the same videos. By
 the second, where other real videos are known, the set passes for real frames of other videos. Each bound is what three
 in four of these keep, or, for a set that mixes videos and so must lie nearer, what all of them lie away as one set and
-the first bound on top; and never less than the first. Within a yardstick the worst figure speaks; of two yardsticks,
-the better one.
+the first bound on top; and never less than the first. "No" lies as many times beyond it; for a mix, beyond what is
+plain to see by the first yardstick, and beyond every other video. Within a yardstick the worst figure speaks; of two
+yardsticks, the better one.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Bounded:
     """A figure and its 95 % interval in multiples of the bound below which it passes; from `far` on it is plain to see.
 
     images: how many it was measured on. text: the figure in words; hidden: what an image set of this size may hide.
-    room: how many times as wide the bound of the second yardstick is.
+    by_others: bound and `far` of the second yardstick, in the same multiples; None where it is that of the first.
     """
 
     value: float
@@ -73,11 +74,14 @@ class Bounded:
     images: int
     text: str
     hidden: str
-    room: float = 1.0
+    by_others: tuple[float, float] | None = None
 
-    def by_others(self) -> Bounded:
+    def rescaled(self) -> Bounded:
         """The same by the bound of the second yardstick."""
-        return replace(self, value=self.value / self.room, low=self.low / self.room, high=self.high / self.room)
+        if self.by_others is None:
+            return self
+        bound, far = self.by_others
+        return replace(self, value=self.value / bound, low=self.low / bound, high=self.high / bound, far=far / bound)
 
     @property
     def needed(self) -> int:
@@ -133,7 +137,7 @@ def _answered(report: Report, row: Row, question: str, text: str, figures: Seque
     """`text` with what the figures come to, and against which yardstick the set is as good as real."""
     own = tone = tone_of(figures)
     if own != "good" and len(report.other_videos) >= FEWEST_VIDEOS:
-        by_others = [f.by_others() for f in figures]
+        by_others = [f.rescaled() for f in figures]
         others = tone_of(by_others)
         tone = min(own, others, key=BEST_FIRST.index)
         figures = figures if tone == own else by_others
@@ -184,7 +188,9 @@ def _separation(found: Separation, row: Row) -> Bounded:
     text = f"{found.title} {100 * max(0.0, found.value):.0f} ({', '.join(beside)})"
     value, low, high = (v / SEPARATED for v in (found.value, found.low, found.high))
     hidden = f"a distance of {100 * found.high:.0f} % by {found.title}"
-    return Bounded(value, low, high, FAR_APART, found.images, text, hidden, _room(found, SEPARATED, row))
+    return Bounded(
+        value, low, high, FAR_APART, found.images, text, hidden, _by_others(found, SEPARATED, FAR_APART, row)
+    )
 
 
 def _drifts(report: Report, row: Row, question: str) -> list[Bounded]:
@@ -197,20 +203,23 @@ def _drifts(report: Report, row: Row, question: str) -> list[Bounded]:
         low, high = (0.0, math.inf) if measure.low is None or measure.high is None else (measure.low, measure.high)
         images = min(row.images, report.real_images)
         hidden = f"that {words.format(high).split(' (')[0]}" if math.isfinite(high) else f"any drift of {name}"
-        text, room = words.format(measure.value), _room(measure, bound, row)
+        text, others = words.format(measure.value), _by_others(measure, bound, PLAIN, row)
         if measure.others:
             text += f" ({_other_videos(measure, 1)})"
-        found.append(Bounded(measure.value / bound, low / bound, high / bound, PLAIN, images, text, hidden, room))
+        found.append(Bounded(measure.value / bound, low / bound, high / bound, PLAIN, images, text, hidden, others))
     return found
 
 
-def _room(found: Separation | Measure, bound: float, row: Row) -> float:
-    """By how much the second yardstick widens a bound; see the head of this file."""
+def _by_others(found: Separation | Measure, bound: float, far: float, row: Row) -> tuple[float, float] | None:
+    """Bound and `far` of the second yardstick in multiples of the first's `bound`; see the head of this file."""
     if not found.others:
-        return 1.0
+        return None
+    each = np.array(list(found.others.values())) / bound
     if row.videos != 1 and found.together is not None:
-        return 1.0 + max(0.0, found.together) / bound
-    return max(1.0, float(np.quantile(list(found.others.values()), MOST_KEEP)) / bound)
+        mix = 1 + max(0.0, found.together / bound)
+        return mix, max(far, mix, float(each.max()))
+    keep = max(1.0, float(np.quantile(each, MOST_KEEP)))
+    return keep, far * keep
 
 
 def _other_videos(found: Separation | Measure, factor: float) -> str:
