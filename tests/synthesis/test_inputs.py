@@ -42,7 +42,7 @@ def config(model_file, masks, tmp_path) -> SynthesizeConfig:
 @pytest.mark.parametrize(
     ("size", "far"),
     [(None, ""), ((24, 32), ""), ((32, 44), ""), ((48, 64), "--size 48x64: the model was trained at 24x32.*2.0"),
-     ((12, 16), "--size 12x16"), ((24, 64), "--size 24x64"), ("mask", "")],
+     ((12, 16), "--size 12x16"), ((24, 64), "--size 24x64"), ("native", "")],
 )  # fmt: skip
 def test_a_size_far_from_the_training_size_is_said(config, size, far):
     said = heard(replace(config, size=size))
@@ -53,7 +53,7 @@ def test_a_size_far_from_the_training_size_is_said(config, size, far):
 
 def test_masks_far_from_the_training_size_are_said(config, masks):
     Image.fromarray(np.zeros((24, 320), np.uint8)).save(masks / "wide.png")
-    assert "--size mask: 24x320" in heard(replace(config, size="mask"))
+    assert "--size native: 24x320" in heard(replace(config, size="native"))
     assert "--size" not in heard(config)
 
 

@@ -183,7 +183,7 @@ def test_masks_of_any_size(config, masks, tmp_path):
     Image.fromarray(np.zeros((31, 57), np.uint8)).save(masks / "wide.png")
     Image.fromarray(np.zeros((48, 64), np.uint8)).save(masks / "large.png")
     config = replace(config, n=14, batch=4)
-    synthesize(replace(config, size="mask"))
+    synthesize(replace(config, size="native"))
     sizes = {Image.open(p).size for p in (config.out / "images").iterdir()}
     assert sizes == {(32, 24), (57, 31), (64, 48)}
     synthesize(replace(config, out=tmp_path / "fit"))
