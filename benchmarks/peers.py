@@ -89,7 +89,7 @@ def make_rows(options: argparse.Namespace, device: torch.device, dtype: torch.dt
     nets = {
         "ours": SemanticUNet(NETWORKS["tiny"], CLASSES),
         "diffusers": unet(CLASSES),
-        "SPADE of SDM": SemanticUNet(NETWORKS["sdm"], CLASSES),
+        "SPADE of SDM": SemanticUNet(NETWORKS["spade-of-sdm"], CLASSES),
     }
     for net in nets.values():
         net.to(device, memory_format=torch.channels_last).eval()

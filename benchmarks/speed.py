@@ -12,8 +12,8 @@ FLOPs alone account for, `of copy` the same for the bytes: where both are low, t
 `surgaug synthesize` does; `no cache` computes it in every call, as SPADE networks usually do. The last column is the
 gain over 40 steps, with the label maps' part once, and the gain by FLOPs alone.
 
-Network `sdm` has SPADE where and as large as SDM (Wang 2022) has it, on an image of full resolution: the case in which
-the label maps' part weighs most.
+Network `spade-of-sdm` is our own with SPADE as large as SDM (Wang 2022) has it, on an image of full resolution: the
+case in which the label maps' part weighs most.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from surgaug.models.families.diffusion import PRESETS
+from surgaug.models.families.diffusion import PRESETS, build
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.device import autocast, pick_device, pick_precision
 
 CLASSES, STEPS = 36, 40
 NETWORKS = PRESETS | {
-    "sdm": replace(
+    "spade-of-sdm": replace(
         PRESETS["tiny"], patch=1, channels=(32, 64, 80), spade=(True, True, True), spade_hidden=128, spade_kernel=3,
         join="concat", style=False,
     )
@@ -91,7 +91,7 @@ def main() -> None:
     for text in options.sizes.split(","):
         size = tuple(map(int, text.split("x")))
         batch = max(1, options.pixels // (size[0] * size[1]))
-        every = make_passes(SemanticUNet(NETWORKS[options.network], CLASSES), size, batch, device, dtype)
+        every = make_passes(build(NETWORKS[options.network], CLASSES), size, batch, device, dtype)
         passes = {label: every[label] for label in options.passes.split(",")}
         work = {label: cost(run) for label, run in passes.items()}
         times = timer(passes | {name: run for name, (run, _) in peaks.items()})

@@ -80,8 +80,8 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            **one_of("tiny", "small", "base", "thesis"),
-            help="How large; thesis is a published configuration of diffusion.",
+            **one_of("tiny", "small", "base", "thesis", "thesis-tiny", "sdm", "sdm-tiny"),
+            help="How large; of diffusion, thesis and sdm are published configurations.",
             rich_help_panel=MODEL,
         ),
     ] = "tiny",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -72,8 +73,9 @@ class NoiseLevelEmbedding(nn.Module):
 class ResBlock(nn.Module):
     """BigGAN residual block of SR3: norm, SiLU, 3x3, norm, noise level's scale and shift, SiLU, 3x3; sum / sqrt(2).
 
-    With `spade`, the norms have no parameters of their own: scale and shift come with the call, from the label map.
-    x [B, C_in, h, w] to [B, C_out, h, w].
+    spade: of so many norms (the first, or both) scale and shift come with the call, from the label map, and not from
+    parameters of their own. resample: halves or doubles height and width before the first convolution, on both paths
+    (BigGAN, Brock 2018, figure 15). x [B, C_in, h, w] to [B, C_out, h, w].
     """
 
     def __init__(
@@ -82,29 +84,46 @@ class ResBlock(nn.Module):
         channels: int,
         embed_dim: int,
         dropout: float = 0.0,
-        spade: bool = False,
+        spade: int = 0,
         norm: str = "group",
+        resample: Callable[[Tensor], Tensor] | None = None,
     ):
         super().__init__()
-        self.spade = spade
-        self.norm1 = normalisation(norm, in_channels, affine=not spade)
+        self.spade, self.resample = spade, resample
+        self.norm1 = normalisation(norm, in_channels, affine=spade < 1)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.noise = nn.Linear(embed_dim, 2 * channels)
-        self.norm2 = normalisation(norm, channels)
+        self.norm2 = normalisation(norm, channels, affine=spade < 2)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
         self.skip = nn.Identity() if in_channels == channels else nn.Conv2d(in_channels, channels, 1)
 
-    def forward(self, x: Tensor, embedding: Tensor, modulation: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        h = self.norm1(x)
-        if modulation is not None:
-            scale, shift = modulation
-            h = torch.addcmul(shift, h, scale)
-        h = self.conv1(F.silu(h))
+    def forward(self, x: Tensor, embedding: Tensor, *modulation: tuple[Tensor, Tensor]) -> Tensor:
+        h = F.silu(modulated(self.norm1(x), modulation[:1]))
+        if self.resample is not None:
+            x, h = self.resample(x), self.resample(h)
+        h = modulated(self.norm2(self.conv1(h)), modulation[1:])
         scale, shift = self.noise(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = torch.addcmul(shift, self.norm2(h), 1 + scale)
+        h = torch.addcmul(shift, h, 1 + scale)
         h = self.conv2(self.dropout(F.silu(h)))
         return (self.skip(x) + h) * INV_SQRT2
+
+
+def modulated(h: Tensor, modulation: tuple[tuple[Tensor, Tensor], ...]) -> Tensor:
+    """`h` with scale and shift, like h, where there is such a pair."""
+    for scale, shift in modulation:
+        h = torch.addcmul(shift, h, scale)
+    return h
+
+
+def halved(h: Tensor) -> Tensor:
+    """[B, C, h, w] to [B, C, h / 2, w / 2], averaged."""
+    return F.avg_pool2d(h, 2)
+
+
+def doubled(h: Tensor) -> Tensor:
+    """[B, C, h, w] to [B, C, 2h, 2w], repeated."""
+    return F.interpolate(h, scale_factor=2, mode="nearest")
 
 
 class SelfAttention(nn.Module):

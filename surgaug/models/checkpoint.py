@@ -278,7 +278,9 @@ def transfer(net: SemanticUNet, space: LabelSpace, path: Path) -> list[str]:
     left = []
     for name, tensor in own.items():
         given = source.get(name)
-        per_class = name == "label_embedding.weight" or (name.startswith("level_features") and name.endswith("weight"))
+        per_class = name == "label_embedding.weight" or (
+            name.endswith("weight") and (name.startswith("level_features") or ".shared." in name)
+        )
         if (
             given is not None
             and per_class

@@ -52,6 +52,20 @@ class LevelFeatures(nn.Module):
         return F.silu(self.conv(shares))
 
 
+class OwnModulation(nn.Module):
+    """SPADE as published (Park 2019, figure 2; SDM's is the same): each norm has a hidden layer of its own, 3x3 and
+    ReLU, before 3x3 to scale and shift; shares [B, K, h, w] to two of [B, C, h, w].
+    """
+
+    def __init__(self, num_classes: int, hidden: int, channels: int, kernel: int):
+        super().__init__()
+        self.shared = nn.Conv2d(num_classes, hidden, 3, padding=1)
+        self.scale_shift = Modulation(hidden, channels, kernel)
+
+    def forward(self, shares: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scale_shift(F.relu(self.shared(shares)))
+
+
 class Modulation(nn.Module):
     """Scale (1 + gamma) and shift (beta) of one SPADE norm; [B, hidden, h, w] to two of [B, C, h, w].
 

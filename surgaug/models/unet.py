@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.labels.label_space import IGNORE_INDEX
-from surgaug.models.blocks import INV_SQRT2, NoiseLevelEmbedding, ResBlock, SelfAttention, normalisation, zero_init
+from surgaug.models.blocks import (
+    INV_SQRT2,
+    NoiseLevelEmbedding,
+    ResBlock,
+    SelfAttention,
+    doubled,
+    halved,
+    normalisation,
+    zero_init,
+)
 from surgaug.models.spade import LevelFeatures, Modulation, cells, class_shares, pyramid
 from surgaug.models.style import DIMENSION as STYLE_DIMENSION
 from surgaug.models.style import StyleEmbedding
@@ -26,6 +36,10 @@ class UNetConfig:
     takes the encoder's features by "concat" (SR3) or by "sum" (half the arithmetic). `style`: the network is told the
     frame's style (`models/style.py`). `norm`: "group" (SR3), or "channel", which looks at no other place (with no
     attention anywhere, an image may then be made in tiles). `middle_attention`: between the two blocks of the middle.
+    `label_channels`: those in which the label map joins at the entry; with 0 it does not.
+
+    `skips`: one a "level", or one a "block", which is SR3's network as published (`models/sr3.py`); only that heeds
+    `spade_norms`, how many of the two norms of a SPADE block are SPADE's.
     """
 
     patch: int = 2
@@ -44,6 +58,8 @@ class UNetConfig:
     style: bool = False
     norm: str = "group"
     middle_attention: bool = True
+    skips: str = "level"
+    spade_norms: int = 1
 
     @property
     def multiple(self) -> int:
@@ -103,18 +119,27 @@ class SemanticUNet(nn.Module):
     def __init__(self, config: UNetConfig, num_classes: int):
         super().__init__()
         self.config, self.num_classes = config, num_classes
-        channels, patch = config.channels, config.patch
-        embed, last = config.noise_dim, len(channels) - 1
-        self.embedding = NoiseLevelEmbedding(config.noise_dim // 2, embed)
-        self.style = StyleEmbedding(embed) if config.style else None
+        first, patch = config.channels[0], config.patch
+        self.embedding = NoiseLevelEmbedding(config.noise_dim // 2, config.noise_dim)
+        self.style = StyleEmbedding(config.noise_dim) if config.style else None
 
         # The label's part of the first convolution is a convolution of its own: it can be computed once.
-        self.label_embedding = nn.Conv2d(num_classes, config.label_channels, 1, bias=False)
-        self.label_entry = nn.Conv2d(config.label_channels * patch**2, channels[0], 3, padding=1, bias=False)
-        self.image_entry = nn.Conv2d(3 * patch**2, channels[0], 3, padding=1)
+        if config.label_channels:
+            self.label_embedding = nn.Conv2d(num_classes, config.label_channels, 1, bias=False)
+            self.label_entry = nn.Conv2d(config.label_channels * patch**2, first, 3, padding=1, bias=False)
+        self.image_entry = nn.Conv2d(3 * patch**2, first, 3, padding=1)
+
+        width = self._add_trunk()
+        self.out_norm = normalisation(config.norm, width)
+        self.out = zero_init(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
+        self._add_modulation()
+
+    def _add_trunk(self) -> int:
+        """What lies between the entry and the last norm; returns its channels."""
+        config, channels, last = self.config, self.config.channels, len(self.config.channels) - 1
 
         def block(in_channels: int, channels: int, spade: bool = False) -> ResBlock:
-            return ResBlock(in_channels, channels, embed, config.dropout, spade, config.norm)
+            return ResBlock(in_channels, channels, config.noise_dim, config.dropout, int(spade), config.norm)
 
         self.encoder = nn.ModuleList()
         width = channels[0]
@@ -148,13 +173,14 @@ class SemanticUNet(nn.Module):
                 if config.attention[level]:
                     stage.append(SelfAttention(c, config.head_dim))
             self.decoder.append(stage)
+        return width
 
-        self.out_norm = normalisation(config.norm, width)
-        self.out = zero_init(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
-
+    def _add_modulation(self) -> None:
+        """What turns label maps into the scales and shifts of the SPADE norms."""
+        config, last = self.config, len(self.config.channels) - 1
         used = {last} | {level for level in range(last + 1) if config.spade[level]}
         self.level_features = nn.ModuleDict(
-            {str(level): LevelFeatures(num_classes, config.spade_hidden) for level in sorted(used)}
+            {str(level): LevelFeatures(self.num_classes, config.spade_hidden) for level in sorted(used)}
         )
         self.modulation = nn.ModuleList(
             Modulation(config.spade_hidden, block.norm1.num_channels, config.spade_kernel)
@@ -164,7 +190,8 @@ class SemanticUNet(nn.Module):
     @property
     def ends(self) -> list[nn.Module]:
         """The layers that touch images and label maps themselves."""
-        return [self.label_embedding, self.label_entry, self.image_entry, self.out]
+        labels = [self.label_embedding, self.label_entry] if self.config.label_channels else []
+        return [*labels, self.image_entry, self.out]
 
     def _spade_blocks(self) -> list[tuple[int, ResBlock]]:
         """(level, block) of every SPADE block, in the order of the forward pass."""
@@ -180,13 +207,19 @@ class SemanticUNet(nn.Module):
         """Label maps as indices uint8 [B, H, W] (255 or any value not below K: no label) to their `Conditioning`."""
         size = (index_map.shape[-2], index_map.shape[-1])
         index_map = F.pad(index_map, self._pad(size), value=IGNORE_INDEX)
-        patch, dtype = self.config.patch, self.label_entry.weight.dtype
-        entry = self.label_entry(self._embedded(index_map))
-        levels = pyramid(class_shares(index_map, self.num_classes, dtype, patch), len(self.config.channels))
+        shares = class_shares(index_map, self.num_classes, self.image_entry.weight.dtype, self.config.patch)
+        if self.config.label_channels:
+            entry = self.label_entry(self._embedded(index_map))
+        else:
+            entry = shares.new_zeros(len(shares), self.config.channels[0], 1, 1)
+        return self.in_style(Conditioning(entry, self._modulation(shares), size), None)
+
+    def _modulation(self, shares: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Scale and shift of every SPADE norm, in the order of the forward pass; shares [B, K, h, w], of the finest
+        level."""
+        levels = pyramid(shares, len(self.config.channels))
         features = {int(k): f(levels[int(k)]) for k, f in self.level_features.items()}
-        blocks = self._spade_blocks()
-        modulation = [m(features[level]) for m, (level, _) in zip(self.modulation, blocks, strict=True)]
-        return self.in_style(Conditioning(entry, modulation, size), None)
+        return [m(features[level]) for m, (level, _) in zip(self.modulation, self._spade_blocks(), strict=True)]
 
     def _embedded(self, index_map: Tensor) -> Tensor:
         """`label_embedding` of the one-hot map, looked up, then space to depth: [B, H, W] to [B, C patch^2, h, w]."""
@@ -222,28 +255,28 @@ class SemanticUNet(nn.Module):
 
         def run(stage: nn.Module, h: Tensor) -> Tensor:
             for block in stage.children():
-                if isinstance(block, SelfAttention):
-                    h = block(h)
-                else:
-                    h = block(h, e, next(modulation) if block.spade else None)
+                h = block(h) if isinstance(block, SelfAttention) else block(h, e, *islice(modulation, block.spade))
             return h
 
+        h = self._through(h, run)
+        h = F.pixel_shuffle(self.out(F.silu(self.out_norm(h))), self.config.patch)
+        return h[:, :, :height, :width]
+
+    def _through(self, h: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
+        """The trunk; run(stage, h): the blocks of a stage, one after the other."""
         skips = []
         for level, stage in enumerate(self.encoder):
-            if level:
-                h = F.avg_pool2d(h, 2)
-            h = run(stage, h)
+            h = run(stage, halved(h) if level else h)
             skips.append(h)
         h = run(self.middle, h)
         for i, (narrow, stage) in enumerate(zip(self.narrow, self.decoder, strict=True)):
             h = narrow(h)
             if i:
-                h = F.interpolate(h, scale_factor=2, mode="nearest")
+                h = doubled(h)
             skip = skips.pop() * INV_SQRT2
             h = h * INV_SQRT2 + skip if self.config.join == "sum" else torch.cat([h, skip], dim=1)
             h = run(stage, h)
-        h = F.pixel_shuffle(self.out(F.silu(self.out_norm(h))), self.config.patch)
-        return h[:, :, :height, :width]
+        return h
 
 
 def conditioned(

@@ -51,8 +51,9 @@ class TrainConfig:
     cascade: of model "cascade", which is two runs, and of "upsampler", its second one; None for all others.
     size: (H, W). steps, minutes: the run ends with whichever is reached first, and the learning rate falls until then.
     network: the `Config` of the model's family. adversary: the `Adversary` of its method; None for diffusion. lr: the
-    rate of AdamW. muon_lr: the rate of Muon, which trains the convolutions between the network's first and last layers;
-    None: AdamW trains these, too.
+    rate of AdamW, with `betas`. muon_lr: the rate of Muon, which trains the convolutions between the network's first
+    and last layers; None: AdamW trains these, too. lr_decay: how the rates go on after the warm-up, falling as a
+    "cosine" or "constant". ema_power, ema_decay: of the averaged weights (`training/ema.py`).
 
     distill: the model file of a teacher; the model trained is then its student, which samples in `student_steps` steps.
     Its targets are made with guidance of the scale `teacher_guidance` at noise levels (sigma) below
@@ -93,11 +94,14 @@ class TrainConfig:
     batch: int = 8
     accumulate: int = 1
     lr: float = 1.2e-3
+    lr_decay: str = "cosine"
+    betas: tuple[float, float] = (0.9, 0.99)
     muon_lr: float | None = None
     warmup: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0
     ema_power: float | None = 16.0
+    ema_decay: float | None = None
     balance: float = 0.05
     flip: str = "h"
     zoom: float = 0.0
@@ -111,14 +115,16 @@ class TrainConfig:
     validate_frames: int = 32
 
 
+LR_DECAYS = ("cosine", "constant")
+
 # Settings that may differ between the run that stopped and the one that goes on: none of them changes the result.
 FREE_ON_RESUME = {"out", "leave_out_bad", "device", "compile", "save_minutes", "sample_minutes", "steps", "minutes"}
 
 # Settings that only diffusion heeds; with another model they are refused.
 DIFFUSION_ONLY = (
     "init", "distill", "student_steps", "teacher_guidance", "teacher_guidance_below", "schedule", "prediction", "loss",
-    "min_snr_gamma", "min_snr_floor", "cascade", "drop_map", "drop_class", "drop_style", "accumulate", "muon_lr",
-    "warmup", "weight_decay", "clip", "compile",
+    "min_snr_gamma", "min_snr_floor", "cascade", "drop_map", "drop_class", "drop_style", "accumulate", "lr_decay",
+    "betas", "muon_lr", "warmup", "weight_decay", "clip", "compile",
 )  # fmt: skip
 
 
@@ -193,6 +199,8 @@ def check(config: TrainConfig) -> None:
     must(config.minutes is None or config.minutes > 0, f"--minutes {config.minutes}: must be above 0")
     must(config.compile in COMPILE, f"--compile {config.compile}: one of {', '.join(COMPILE)}")
     must(config.loss in ("l1", "l2"), f"loss {config.loss}: l1 or l2")
+    must(config.lr_decay in LR_DECAYS, f"lr_decay {config.lr_decay}: one of {', '.join(LR_DECAYS)}")
+    must(config.ema_decay is None or 0 < config.ema_decay < 1, f"ema_decay {config.ema_decay}: between 0 and 1")
     must(set(config.flip) <= {"h", "v"}, f"flip {config.flip}: any of h and v, or empty")
     must(0 <= config.zoom < 0.9, f"zoom {config.zoom}: from 0 to below 0.9")
     must(
@@ -216,11 +224,24 @@ def check(config: TrainConfig) -> None:
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
     must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
+    _check_skips(config.network, must)
     parameterisation.check(config.prediction, config.schedule)
     if config.distill:
         must(config.student_steps >= 1, f"student_steps {config.student_steps}: at least 1")
         must(config.classes == "auto", f"--classes {config.classes}: a student has its teacher's")
         distillation.check(config.prediction)
+
+
+def _check_skips(network: UNetConfig, must: Callable[[bool, str], None]) -> None:
+    """What `models/sr3.py` alone can do, and cannot."""
+    must(network.skips in ("level", "block"), f"network.skips {network.skips}: level or block")
+    must(network.spade_norms in (1, 2), f"network.spade_norms {network.spade_norms}: 1 or 2")
+    if network.skips == "level":
+        must(network.spade_norms == 1, "network.spade_norms 2: only with network.skips=block")
+        return
+    for name, value in (("join", "concat"), ("decoder_blocks", tuple(n + 1 for n in network.encoder_blocks))):
+        shown = value if isinstance(value, str) else ",".join(map(str, value))
+        must(getattr(network, name) == value, f"network.{name}: with network.skips=block it is {shown}")
 
 
 def _check_cascade(config: TrainConfig, cascade: Cascade, must: Callable[[bool, str], None]) -> None:

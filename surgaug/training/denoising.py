@@ -75,8 +75,8 @@ class Denoising:
         self.pieces = config.accumulate
 
     def set_rate(self, step: int, progress: float) -> float:
-        """Warm-up, then a cosine; see `diffusion_step.lr_factor`."""
-        factor = lr_factor(step, progress, self.config.warmup)
+        """Warm-up, then as `lr_decay` says; see `diffusion_step.lr_factor`."""
+        factor = lr_factor(step, progress, self.config.warmup, self.config.lr_decay)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * factor
@@ -132,9 +132,9 @@ def _optimizers(config: TrainConfig, net: SemanticUNet, device: torch.device) ->
     """By their names in a run's state: Muon for the convolutions between the net's ends, AdamW for all else."""
     ends = [w for end in net.ends for w in end.parameters()]
     inner = [w for w in rest(net, ends) if w.ndim == 4] if config.muon_lr else []
-    decay, fused = config.weight_decay, device.type != "mps"
+    betas, decay, fused = config.betas, config.weight_decay, device.type != "mps"
     found: dict[str, torch.optim.Optimizer] = {
-        "optimizer": torch.optim.AdamW(rest(net, inner), config.lr, betas=(0.9, 0.99), weight_decay=decay, fused=fused)
+        "optimizer": torch.optim.AdamW(rest(net, inner), config.lr, betas=betas, weight_decay=decay, fused=fused)
     }
     if config.muon_lr:
         found["muon"] = Muon(inner, config.muon_lr, decay)

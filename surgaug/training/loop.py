@@ -123,7 +123,7 @@ def train_stage(
                     f"Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
                 )
             position.step += 1
-            ema.update(average, net, position.step, config.ema_power)
+            ema.update(average, net, position.step, config.ema_power, config.ema_decay)
 
             # Log the means since the last row; compile once it is known that enough work is left.
             now = time.monotonic()

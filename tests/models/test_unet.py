@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from surgaug.models.families.diffusion import PRESETS
+from surgaug.models.families.diffusion import PRESETS, build
 from surgaug.models.spade import class_shares, pyramid
 from surgaug.models.unet import Conditioning, SemanticUNet, UNetConfig
 
@@ -111,10 +111,10 @@ def test_a_one_pixel_instrument_reaches_the_coarsest_level():
         assert not torch.equal(a, c) and not torch.equal(b, d)
 
 
-@pytest.mark.parametrize("name", ["tiny", "small"])
+@pytest.mark.parametrize("name", ["tiny", "small", "thesis-tiny", "sdm-tiny"])
 def test_presets_build_and_learn_one_step(name):
     torch.manual_seed(0)
-    net = SemanticUNet(PRESETS[name], 36)
+    net = build(PRESETS[name], 36)
     maps = torch.randint(0, 36, (1, 32, 32), dtype=torch.uint8)
     out = net(torch.randn(1, 3, 32, 32), torch.rand(1), net.encode(maps))
     (out - 1).square().mean().backward()

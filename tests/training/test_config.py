@@ -49,7 +49,7 @@ def test_what_is_wrong_is_named(assignment, says):
 
 
 def test_unknown_preset():
-    with pytest.raises(UsageError, match="tiny, small, base, thesis"):
+    with pytest.raises(UsageError, match="tiny, small, base, thesis, thesis-tiny, sdm, sdm-tiny"):
         preset("huge")
 
 
@@ -74,6 +74,7 @@ def test_eps_is_trained_without_the_floor_that_would_paint_noise():
     for name, value in (("min_snr_floor", 0.0), ("min_snr_gamma", None)):
         check(override(eps, name, value))
     check(preset("thesis"))
+    check(preset("sdm"))
 
 
 def test_differences_survive_json_and_name_the_setting():
@@ -126,3 +127,14 @@ def test_a_run_that_began_at_the_old_default_size_goes_on_at_it(tmp_path, monkey
     assert (found.size, found.out) == ((64, 64), out or "runs/frames-tiny-64x64")
     (tmp_path / "frames" / "labels").rename(tmp_path / "gone")
     assert from_command_line("tiny", {"data": data, "out": "x"}, None, []).size == (64, 64)  # refused when it is opened
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "says"),
+    [("thesis", "network.decoder_blocks=3,3,3,3,3", "it is 4,4,4,4,4"), ("sdm", "network.join=sum", "it is concat"),
+     ("tiny", "network.spade_norms=2", "only with network.skips=block"), ("tiny", "network.skips=all", "level or block"),
+     ("tiny", "lr_decay=linear", "cosine, constant"), ("tiny", "ema_decay=1", "between 0 and 1")],
+)  # fmt: skip
+def test_what_the_published_networks_can_do_and_ours_cannot(name, setting, says):
+    with pytest.raises(UsageError, match=says):
+        check(from_command_line(name, {"data": "d"}, None, [setting]))

@@ -101,6 +101,7 @@ def test_learning_rate_rises_then_falls():
     assert lr_factor(1000, 0.5, 9) == pytest.approx(0.505)
     assert lr_factor(1000, 1.0, 9) == pytest.approx(0.01)
     assert lr_factor(1000, 7.0, 9) == pytest.approx(0.01)
+    assert [lr_factor(step, 0.9, 9, "constant") for step in (4, 9, 1000)] == [0.5, 1.0, 1.0]
 
 
 def test_order_goes_on_where_it_stopped_and_covers_every_frame():

@@ -38,3 +38,13 @@ def test_the_first_weights_are_forgotten():
     for step in range(51, 101):
         late *= ema.decay(step, 16.0)
     assert abs(late - 0.5**16) < 2e-6
+
+
+def test_a_constant_share_is_that_of_the_published_models_after_a_short_start():
+    """Of weights that grow by one a step, an average that keeps the share d lags behind by d / (1 - d)."""
+    assert ema.decay(1, 16.0, 0.9) == 2 / 11
+    net, own = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    for step in range(1, 400):
+        nn.init.constant_(net.weight, step)
+        ema.update(own, net, step, 16.0, 0.9)
+    assert abs(net.weight.item() - own.weight.item() - 9) < 1e-3
