@@ -3,7 +3,7 @@
 The decoder takes a skip from every block of the encoder, from the entry and from every change of size, and so has one
 block more a level than the encoder; height and width change inside residual blocks (BigGAN, Brock 2018). It is DDPM's
 network (Ho et al. 2020, appendix B) with BigGAN's blocks, and that of ADM (Dhariwal & Nichol 2021, section 3), on which
-SDM is built (Wang et al. 2022, section 3.2). Ours (`models/unet.py`) has a skip a level and changes size between blocks.
+SDM is built (Wang et al. 2022, section 3.2). Ours (`models/unet.py`) has a skip a level and changes size elsewhere.
 
 SPADE's layers are those of its paper: a hidden layer for every norm, and the label map resized by nearest neighbour.
 """

@@ -71,10 +71,10 @@ class Drawn:
 def lr_factor(step: int, progress: float, warmup: int, decay: str = "cosine") -> float:
     """Linear warm-up over `warmup` steps, times 1 ("constant") or a cosine from 1 to `FINAL_LR` over `progress` in
     [0, 1]."""
-    falling = (
-        1.0 if decay == "constant" else FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    )
-    return min(1.0, (step + 1) / (warmup + 1)) * falling
+    rising = min(1.0, (step + 1) / (warmup + 1))
+    if decay == "constant":
+        return rising
+    return rising * (FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
 def drop_labels(

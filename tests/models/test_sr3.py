@@ -1,4 +1,4 @@
-"""SR3's network as published, and SDM's: numbers of weights of their papers, skips, sizes, and both of SPADE's norms."""
+"""SR3's network as published, and SDM's: the papers' numbers of weights, skips, sizes, and both of SPADE's norms."""
 
 from __future__ import annotations
 

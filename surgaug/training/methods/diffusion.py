@@ -27,8 +27,8 @@ PUBLISHED: dict[str, Any] = {
 # The thesis: T = 2000, eps, and the cosine schedule, of which it says that it samples better than SR3's linear one.
 # Batches are of what fits one GPU; SR3's are of 256.
 THESIS: dict[str, Any] = {**PUBLISHED, "schedule": {"kind": "cosine", "timesteps": 2000}}
-# SDM (section 4.1, and section 3.3 for guidance): T = 1000 and the linear schedule of ADM, AdamW; a fifth of the maps is
-# left out, for guidance, from the start, where the paper trains without that first. ADM has no warm-up.
+# SDM (section 4.1, and section 3.3 for guidance): T = 1000 and the linear schedule of ADM, AdamW; a fifth of the maps
+# is left out, for guidance, from the start, where the paper trains without that first. ADM has no warm-up.
 SDM: dict[str, Any] = {
     **PUBLISHED,
     "schedule": {"kind": "linear", "timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
