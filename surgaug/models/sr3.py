@@ -62,11 +62,11 @@ class SR3UNet(SemanticUNet):
         self.decoder = nn.ModuleList()
         for level in range(last, -1, -1):
             c, spade = config.channels[level], level if config.spade[level] else None
-            for _ in range(config.encoder_blocks[level] + 1):
-                self.decoder.append(nn.ModuleList([block(width + skips.pop(), c, spade), *attention(level)]))
+            for i in range(config.encoder_blocks[level], -1, -1):
+                step = [block(width + skips.pop(), c, spade), *attention(level)]
+                step += [block(c, c, spade, doubled)] if level and not i else []
+                self.decoder.append(nn.ModuleList(step))
                 width = c
-            if level:
-                self.decoder[-1].append(block(c, c, spade, doubled))
         return width
 
     def _add_modulation(self) -> None:

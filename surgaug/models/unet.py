@@ -255,7 +255,7 @@ class SemanticUNet(nn.Module):
 
         def run(stage: nn.Module, h: Tensor) -> Tensor:
             for block in stage.children():
-                h = block(h) if isinstance(block, SelfAttention) else block(h, e, *islice(modulation, block.spade))
+                h = block(h, e, *islice(modulation, block.spade)) if isinstance(block, ResBlock) else block(h)
             return h
 
         h = self._through(h, run)
