@@ -52,8 +52,12 @@ def start_file(name: str) -> Path:
 
 
 def of_teacher(file: str) -> dict[str, Any]:
-    """What a student takes over from its teacher's model file. ModelError when that is none of a diffusion model."""
-    header = read_header(Path(file))
+    """What a student takes over from its teacher's model file. ModelError when that is none of a diffusion model.
+
+    Of a cascade the first stage is distilled, where nearly all network calls are; the second one stays as it is.
+    """
+    whole = read_header(Path(file))
+    header = whole.get("stages", {}).get("first", whole)
     if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
         raise UsageError(f"--distill {file}: a model of kind {family}, which samples in one step already")
     return {
@@ -61,7 +65,8 @@ def of_teacher(file: str) -> dict[str, Any]:
         "network": families.read_config(family, header["config"]),
         "schedule": Schedule.from_dict(header["schedule"]),
         "prediction": header["prediction"],
-        "size": (header["size"][0], header["size"][1]),
+        "size": (whole["size"][0], whole["size"][1]),
+        "cascade": Cascade(base=(header["size"][0], header["size"][1]), second=file) if "stages" in whole else None,
         "preset": header["meta"].get("train", {}).get("preset", "tiny"),
         "teacher_guidance": float(header["defaults"].get("guidance", 1.0)),
         "teacher_guidance_below": header["defaults"].get("guidance_below"),
@@ -106,6 +111,8 @@ def with_cascade(config: TrainConfig, asked: str) -> TrainConfig:
     """
     if asked not in CASCADES:
         raise UsageError(f"--cascade {asked}: one of {', '.join(CASCADES)}")
+    if config.distill and asked == "auto":
+        return config
     fits = config.model == families.DIFFUSION and config.preset in BASE_SIDE and not config.distill
     if asked == "on" and not fits:
         raise UsageError(
@@ -158,10 +165,11 @@ def from_command_line(
         teacher = str(start_file(teacher))
         taken_over = {**STUDENT, **of_teacher(teacher)}
         preset_name = taken_over["preset"]
-    config = dataclasses.replace(preset(preset_name, model, minutes=1.0 if timed else None), **taken_over)
+    config = preset(preset_name, model, minutes=1.0 if timed else None)
     if model in families.STAGES and preset_name in BASE_SIDE:
         second = families.get(families.UPSAMPLER).PRESETS[preset_name]
         config = dataclasses.replace(config, cascade=Cascade(network=second))
+    config = dataclasses.replace(config, **taken_over)
     for source in (table, given, settings):
         for key, value in source.items():
             config = override(config, key, value)

@@ -67,6 +67,7 @@ def _train_cascade(
             # --resume insists on the stage that was stopped; the one behind it may not have begun.
             begun = (Path(stage.out) / STATUS).is_file()
             results.append(train_stage(stage, feedback, device, group, resume and begun, held))
+        group.from_main(lambda: None)  # the others wait until the file of the stage is there
         files.append(results[-1].model)
     model = out / MODEL_FILES[0]
     step, minutes = sum(r.step for r in results), sum(r.minutes for r in results)

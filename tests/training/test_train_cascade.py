@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +185,33 @@ def test_own_pictures_lie_where_the_frames_do(data, run, monkeypatch):
     for i, picture in near.items():
         difference = (picture.astype(float) - frames.about(i)[0]) / 127.5
         assert 0.03 < difference.std() < 0.11
+
+
+def test_two_processes_train_both_stages(data, tmp_path):
+    """Two gloo processes on halves of the same global batches: the same weights up to the order of additions."""
+    options = [x for s in [*TINY, *SECOND] if "dropout" not in s for x in ("--set", s)]
+    line = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "surgaug",
+        "train", "--data", str(data), "--out", str(tmp_path / "run"), "--size", "24x32", "--cascade", "on",
+        "--batch", "4", "--steps", "6", "--init", "none", *options,
+    ]  # fmt: skip
+    done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    train(settings(data, tmp_path / "one", "network.dropout=0", steps=6))
+    one, two = (load_model(tmp_path / name / "last.safetensors").stages for name in ("one", "run"))
+    for a, b in zip(one, two, strict=True):
+        for name, weight in a.net.state_dict().items():
+            torch.testing.assert_close(b.net.state_dict()[name], weight, rtol=1e-2, atol=1e-3)
+
+
+def test_a_student_of_the_first_stage_keeps_the_second(data, run, tmp_path):
+    given = {"data": str(data), "out": str(tmp_path / "student"), "distill": str(run), "steps": 2, "batch": 4}
+    config = from_command_line("tiny", given, None, ["student_steps=2", "warmup=0"])
+    assert (config.size, config.cascade.base) == ((24, 32), (12, 16))
+    model, teacher = load_model(train(config).model), load_model(run / "last.safetensors")
+    assert model.stages[1].hash == teacher.stages[1].hash
+    assert model.stages[0].defaults["student"] and model.stages[0].defaults["steps"] == 2
+    assert model.stages[0].hash != teacher.stages[0].hash
 
 
 def test_inspect_shows_both_stages(run):
