@@ -41,13 +41,14 @@ from surgaug.scoring import features, metrics
 from surgaug.scoring.compute.energy import distances, energy_of_distances, interval
 from surgaug.scoring.compute.intervals import set_measures
 from surgaug.scoring.compute.other_videos import FEWEST_VIDEOS, Sides, frames_of_videos, sides
-from surgaug.scoring.config import SegmenterConfig, Weights
+from surgaug.scoring.config import Weights
 from surgaug.scoring.report.model import Report, Row, Separation, Tone
 from surgaug.scoring.report.verdicts import LABELS, LOOK, verdicts
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.faithfulness import Agreement, faithfulness
-from surgaug.scoring.segmenter.frames import LabelledFrames, read_frames
-from surgaug.scoring.segmenter.training import predict, train
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.frames import LabelledFrames, read_frames
+from surgaug.segmenter.training import predict, train
 
 SIZES = (10, 20, 50, 100, 200, 500)
 NONE, WRONG, OTHER = "none", "wrong labels", "another video"

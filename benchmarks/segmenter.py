@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from surgaug.datasets.dataset import open_pairs
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.config import SegmenterConfig
 from surgaug.scoring.segmenter.agreement import boundary_f, compare_maps, iou
 from surgaug.scoring.segmenter.faithfulness import deranged
-from surgaug.scoring.segmenter.frames import LabelledFrames, read_frames
-from surgaug.scoring.segmenter.training import predict, train
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.frames import LabelledFrames, read_frames
+from surgaug.segmenter.training import predict, train
 
 CPU, BAR = torch.device("cpu"), Silent().task("", None)
 STEPS = 12

@@ -23,6 +23,7 @@ LAYERS = [
     {"surgaug.labels"},
     {"surgaug.datasets", "surgaug.phantom"},
     {"surgaug.models", "surgaug.diffusion"},
+    {"surgaug.segmenter"},
     {
         "surgaug.training",
         "surgaug.synthesis",

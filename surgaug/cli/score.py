@@ -192,7 +192,7 @@ def score(
     from surgaug.cli import screen
     from surgaug.errors import GateError, UsageError
     from surgaug.io.atomic import write_text
-    from surgaug.scoring.compute.cache import cache_folder
+    from surgaug.io.cache_folder import cache_folder
     from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, Weights
     from surgaug.scoring.features import inception
     from surgaug.scoring.report import gates

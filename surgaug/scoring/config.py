@@ -35,31 +35,11 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class SegmenterConfig:
-    """What is trained and for how long: all that a segmenter's weights depend on besides the frames.
-
-    size: (H, W) of the frames. steps: batches of `batch` frames. lr: peak of Muon's learning rate, for the weights of
-    convolutions. adam_lr: that of AdamW (Loshchilov and Hutter 2019), for all other weights. Both rates are reached
-    after a tenth of the steps and then fall to 0 (one cycle, Smith and Topin 2018). init: a file of weights to start
-    from (see `weights.initialize`).
-    """
-
-    network: str = "unet"
-    size: tuple[int, int] = (128, 128)
-    steps: int = 800
-    batch: int = 8
-    lr: float = 0.06
-    adam_lr: float = 2e-3
-    seed: int = 0
-    init: str | None = None
-
-
-@dataclass(frozen=True)
 class EvaluationConfig:
     """The segmenter behind faithfulness and utility.
 
     network: a name (see `network.build`), or the user's own file (see `weights.load`).
-    size: (H, W) to work at; None for the file's, or that of the smallest images (see `evaluation.working_size`).
+    size: (H, W) to work at; None for the file's, or that of the smallest images (see `network.working_size`).
     steps: of each training; None for as many as the classes need (see `training.default_steps`).
     utility: what it may cost; None for no utility.
     init: weights that every training starts from; None for random ones.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.scoring.segmenter.frames import LabelledFrames
+from surgaug.segmenter.frames import LabelledFrames
 
 SPACE = LabelSpace("two", (LabelClass(0, "ground"), LabelClass(3, "tool")), 255)
 HW = (32, 48)

@@ -16,7 +16,7 @@ from surgaug.scoring.config import EvaluationConfig, ScoreConfig
 from surgaug.scoring.report.verdicts import verdicts
 from surgaug.scoring.run import run_score
 from surgaug.scoring.segmenter.agreement import compare_maps
-from surgaug.scoring.segmenter.evaluation import parse_size, working_size
+from surgaug.scoring.segmenter.evaluation import parse_size
 from surgaug.scoring.segmenter.faithfulness import (
     NOT_IN_REAL,
     NOT_IN_SYNTH,
@@ -26,6 +26,7 @@ from surgaug.scoring.segmenter.faithfulness import (
     faithfulness,
     rarest_quarter,
 )
+from surgaug.segmenter.network import working_size
 
 FOUR = LabelSpace("four", tuple(LabelClass(10 * k, f"class {k}") for k in range(4)))
 

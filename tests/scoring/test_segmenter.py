@@ -14,13 +14,13 @@ from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.compute.bootstrap import cluster_sums
-from surgaug.scoring.config import SegmenterConfig
-from surgaug.scoring.segmenter import training
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
-from surgaug.scoring.segmenter.frames import joint_space
-from surgaug.scoring.segmenter.network import UNet, build, known
 from surgaug.scoring.segmenter.train_test_split import split
-from surgaug.scoring.segmenter.training import Trainer, _batch, _numbers, class_weights, default_steps, predict, train
+from surgaug.segmenter import training
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.frames import joint_space
+from surgaug.segmenter.network import UNet, build, known
+from surgaug.segmenter.training import Trainer, _batch, _numbers, class_weights, default_steps, predict, train
 
 CPU = torch.device("cpu")
 BAR = Silent().task("", None)

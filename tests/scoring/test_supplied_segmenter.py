@@ -17,12 +17,13 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, SegmenterConfig
+from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig
 from surgaug.scoring.run import run_score
-from surgaug.scoring.segmenter import weights
 from surgaug.scoring.segmenter.evaluation import open_segmenter
-from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.training import Trainer, content_key, predict
+from surgaug.segmenter import weights
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.network import build
+from surgaug.segmenter.training import Trainer, content_key, predict
 
 CPU = torch.device("cpu")
 

@@ -10,12 +10,14 @@ from segmenter_data import SPACE, labelled
 
 from surgaug.errors import DataError
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.config import Budget, SegmenterConfig
-from surgaug.scoring.segmenter import training, utility
+from surgaug.scoring.config import Budget
+from surgaug.scoring.segmenter import utility
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.train_test_split import without_test_frames
-from surgaug.scoring.segmenter.training import Trainer, train
 from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, difference, measure_utility
+from surgaug.segmenter import training
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.training import Trainer, train
 
 CONFIG = SegmenterConfig(size=(32, 48), steps=50, batch=2)
 

@@ -7,7 +7,6 @@ computed, so an entry is never out of date. The file may be deleted at any time;
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,13 +18,6 @@ from surgaug.runtime.feedback import Feedback
 
 FILE_NAME = "score.sqlite"
 _WAIT_SECONDS = 20
-
-
-def cache_folder() -> Path:
-    """Where features and downloaded weights lie: $SURGAUG_CACHE, or the user's cache folder."""
-    if "SURGAUG_CACHE" in os.environ:
-        return Path(os.environ["SURGAUG_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "surgaug"
 
 
 def key(*parts: str | bytes) -> bytes:

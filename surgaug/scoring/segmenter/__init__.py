@@ -1,1 +1,1 @@
-"""A small segmentation network trained on the user's frames: it measures faithfulness and utility."""
+"""Faithfulness and utility: what a segmenter (`surgaug.segmenter`) reads in images, and learns from them."""

@@ -11,25 +11,25 @@ import numpy as np
 import torch
 
 from surgaug.errors import UsageError
+from surgaug.io.cache_folder import cache_folder
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime import options
 from surgaug.runtime.feedback import Feedback, Silent
-from surgaug.scoring.compute.cache import cache_folder
-from surgaug.scoring.config import Budget, EvaluationConfig, SegmenterConfig
+from surgaug.scoring.config import Budget, EvaluationConfig
 from surgaug.scoring.inputs import Folder, pair
 from surgaug.scoring.plan import MIOU
 from surgaug.scoring.report.model import Definition, Faithfulness, Figure, Measure, Row, Utility
 from surgaug.scoring.segmenter.agreement import BOUNDARY_CONVENTION, IOU_CONVENTION
 from surgaug.scoring.segmenter.faithfulness import agreement, agreement_with_floor, faithfulness
-from surgaug.scoring.segmenter.frames import LabelledFrames, joint_space, read_frames
-from surgaug.scoring.segmenter.network import MULTIPLE, check_name
 from surgaug.scoring.segmenter.train_test_split import NotEvaluated, split, without_test_frames
-from surgaug.scoring.segmenter.training import Trainer, content_key, default_steps
 from surgaug.scoring.segmenter.utility import GAIN_CONVENTION, Bench, measure_utility
-from surgaug.scoring.segmenter.weights import Supplied, check_init, is_file_name, load
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.frames import LabelledFrames, joint_space, read_frames
+from surgaug.segmenter.network import MULTIPLE, check_name, working_size
+from surgaug.segmenter.training import Trainer, content_key, default_steps
+from surgaug.segmenter.weights import Supplied, check_init, is_file_name, load
 
 RARE, BOUNDARY, UTILITY = "miou_rare", "boundary_f", "utility"
-LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
 DEFINITIONS = {
     MIOU: Definition("mIoU of labels", "higher", "", f"{IOU_CONVENTION}; a segmenter trained on real frames", "labels"),
     RARE: Definition(
@@ -181,15 +181,6 @@ def evaluate(
     facts |= {"train_frames": len(train), "test_frames": len(test)}
     found = [Evaluation(f, u, (*sides.notes, *notes)) for f, (u, notes) in zip(faithful, useful, strict=True)]
     return found, facts
-
-
-def working_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The size to work at for images of `size`: theirs, or their aspect at no more than `LARGEST` pixels."""
-    height, width = size
-    scale = min(1.0, (LARGEST / (height * width)) ** 0.5)
-    if scale == 1.0:
-        return size
-    return tuple(max(MULTIPLE, round(edge * scale / MULTIPLE) * MULTIPLE) for edge in size)
 
 
 def parse_size(text: str) -> tuple[int, int]:

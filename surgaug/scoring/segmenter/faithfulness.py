@@ -17,8 +17,8 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.scoring.compute.bootstrap import cluster_sums, percentile_interval
 from surgaug.scoring.report.model import NOTHING, ClassReading, Faithfulness, Figure
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
-from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.training import predict
+from surgaug.segmenter.frames import LabelledFrames
+from surgaug.segmenter.training import predict
 
 NOT_IN_TRAIN = "no training frame shows it"
 NOT_IN_REAL = "no held-out real frame shows it"

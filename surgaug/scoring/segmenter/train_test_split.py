@@ -9,7 +9,7 @@ import numpy as np
 
 from surgaug.datasets.splits import hold_out
 from surgaug.errors import DataError
-from surgaug.scoring.segmenter.frames import LabelledFrames
+from surgaug.segmenter.frames import LabelledFrames
 
 FEWEST = 4  # frames, on either side
 TEST_SHARE = 0.25

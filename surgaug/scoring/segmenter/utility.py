@@ -18,11 +18,12 @@ from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.scoring.compute.bootstrap import cluster_sums
-from surgaug.scoring.config import Budget, SegmenterConfig
+from surgaug.scoring.config import Budget
 from surgaug.scoring.report.model import ClassGain, Figure, Utility
 from surgaug.scoring.segmenter.agreement import LABELLED, compare_maps, iou
-from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.training import Trainer, predict, train
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.frames import LabelledFrames
+from surgaug.segmenter.training import Trainer, predict, train
 
 REAL, SYNTHETIC, BOTH = "real", "synthetic", "both"
 ARMS = (REAL, SYNTHETIC, BOTH)

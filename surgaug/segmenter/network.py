@@ -13,6 +13,7 @@ from surgaug.errors import UsageError
 UNET = "unet"
 WIDTH, LEVELS, GROUPS = 16, 4, 8
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
 MULTIPLE = 2**LEVELS  # of height and width: the entry halves once, the levels below the first three times more
 
 
@@ -40,6 +41,15 @@ def known() -> list[str]:
     from torchvision.models import list_models, segmentation
 
     return [UNET, *list_models(module=segmentation)]
+
+
+def working_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The size to work at for images of `size`: theirs, or their aspect at no more than `LARGEST` pixels."""
+    height, width = size
+    scale = min(1.0, (LARGEST / (height * width)) ** 0.5)
+    if scale == 1.0:
+        return size
+    return tuple(max(MULTIPLE, round(edge * scale / MULTIPLE) * MULTIPLE) for edge in size)
 
 
 class UNet(nn.Module):

@@ -23,10 +23,10 @@ from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.muon import Muon, rest
 from surgaug.runtime.feedback import Task
-from surgaug.scoring.config import SegmenterConfig
-from surgaug.scoring.segmenter.frames import LabelledFrames
-from surgaug.scoring.segmenter.network import build
-from surgaug.scoring.segmenter.weights import describe, initialize
+from surgaug.segmenter.config import SegmenterConfig
+from surgaug.segmenter.frames import LabelledFrames
+from surgaug.segmenter.network import build
+from surgaug.segmenter.weights import describe, initialize
 
 RECIPE = 2  # to be raised when training changes, so that no network of the old recipe is taken for one of the new
 PREDICT_BATCH = 32
@@ -132,7 +132,7 @@ def predict(network: nn.Module, images: np.ndarray, device: torch.device) -> np.
     out = np.empty(images.shape[:3], np.uint8)
     for start in range(0, len(images), PREDICT_BATCH):
         part = slice(start, start + PREDICT_BATCH)
-        batch = _to_float(images[part]).to(device).contiguous(memory_format=torch.channels_last)
+        batch = to_float(images[part]).to(device).contiguous(memory_format=torch.channels_last)
         out[part] = network(batch).argmax(1).to(torch.uint8).cpu().numpy()
     return out
 
@@ -179,7 +179,7 @@ def _batch(sources: Sequence[LabelledFrames], config: SegmenterConfig, step: int
     chosen = [_numbers(len(s), n, step, [config.seed, i]) for i, (s, n) in enumerate(zip(sources, parts, strict=True))]
     images = np.concatenate([source.images[i] for source, i in zip(sources, chosen, strict=True)])
     maps = np.concatenate([source.maps[i] for source, i in zip(sources, chosen, strict=True)])
-    return _augment(_to_float(images), torch.from_numpy(maps), rng)
+    return _augment(to_float(images), torch.from_numpy(maps), rng)
 
 
 def _numbers(frames: int, n: int, step: int, seed: list[int]) -> np.ndarray:
@@ -212,5 +212,6 @@ def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator) -> tuple[Te
     return images.clamp(0, 1), moved.long()
 
 
-def _to_float(images: np.ndarray) -> Tensor:
+def to_float(images: np.ndarray) -> Tensor:
+    """uint8 [N, H, W, 3] to float [N, 3, H, W] in 0..1, as the networks take them."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255

@@ -16,7 +16,7 @@ from surgaug.errors import ModelError
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.foreign_weights import first_line, read_metadata, read_state
-from surgaug.scoring.segmenter.network import UNET, Torchvision, build, known
+from surgaug.segmenter.network import UNET, Torchvision, build, known
 
 FORMAT = "surgaug-segmenter-1"
 SUFFIXES = (".safetensors", ".pth", ".pt")

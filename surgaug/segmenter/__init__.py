@@ -1,0 +1,1 @@
+"""A segmentation network trained on the user's real frames: what reads labels back from images."""
