@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import pipes
+from surgaug.cli import outcome, pipes
 from surgaug.cli.choices import list_of, plugins, spaces, suggesting
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -61,6 +61,7 @@ def augment_masks(
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("augmented"),
     keep_originals: Annotated[bool, _Where("--keep-originals", help="Also write the masks themselves.")] = False,
     workers: Annotated[int | None, _Where(help="Processes; changes no map. Default: one a CPU core.")] = None,
+    json_file: outcome.JsonFile = None,
 ) -> None:
     """Make new label maps from real ones: instruments move as wholes and leave no hole, anatomy stays anatomy.
 
@@ -72,9 +73,11 @@ def augment_masks(
     surgaug augment-masks --masks frames/train --n 5000 --ops shift,rotate:0.3,flip:0.5 --balance 0.05
     surgaug augment-masks --masks frames/train --n 500 | surgaug synthesize --masks - --n 500
     """
+    source = pipes.source(masks)
+
     from surgaug.perturb.config import configure
     from surgaug.perturb.run import augment_masks as run
 
     line = {"n": n, "classes": classes, "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
     line |= {"leave_out_bad": leave_out_bad}
-    pipes.run(run, configure(pipes.source(masks), out, ops, balance, plausibility, tries, line))
+    pipes.run("augment-masks", run, configure(source, out, ops, balance, plausibility, tries, line), json_file)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import screen
+from surgaug.cli import outcome, screen
 
 
 def demo(
@@ -18,6 +18,7 @@ def demo(
     ),
     minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training; the rest takes two or three.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other scenes.")] = 0,
+    json_file: outcome.JsonFile = None,
 ) -> None:
     """Run the whole pipeline on rendered phantom scenes; needs no data.
 
@@ -39,5 +40,7 @@ def demo(
         f"What each step had to say is in {done.details}. "
         "Next: surgaug train --data YOUR_FRAMES, as in docs/quickstart.md."
     )
-    for path in (done.pairs, done.score, done.preview):
+    paths = {"pairs": done.pairs, "score": done.score, "preview": done.preview}
+    for path in paths.values() if json_file != outcome.STDOUT else ():
         screen.result(path)
+    outcome.write(json_file, outcome.result("demo", **paths, details=done.details))

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import screen
+from surgaug.cli import outcome, screen
 from surgaug.cli.choices import WRITTEN, one_of, spaces, suggesting
+from surgaug.runtime.paths import refuse_missing
 
 _What = partial(typer.Option, rich_help_panel="What")
 _Where = partial(typer.Option, rich_help_panel="Where and how")
@@ -48,6 +49,7 @@ def export(
     ] = False,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("training-set"),
     seed: Annotated[int, _Where(help="Of what is picked and held out.")] = 0,
+    json_file: outcome.JsonFile = None,
 ) -> None:
     """Write real frames, and synthetic images if wanted, as one data set in the layout of a segmentation trainer.
 
@@ -55,6 +57,9 @@ def export(
 
     Example:  surgaug export --data cadis --synth synthetic --ratio 1 --layout nnunet --out Dataset501_Cadis
     """
+    refuse_missing("--data", data)
+    refuse_missing("--synth", *(synth or ()))
+
     from surgaug.export import ExportConfig
     from surgaug.export import export as run
 
@@ -63,4 +68,7 @@ def export(
         exclude_known_errors=exclude_known_errors, seed=seed, palette=palette,
         leave_out_bad=leave_out_bad, images=images, labels=labels,
     )  # fmt: skip
-    screen.result(run(config, screen.feedback()).out)
+    done = run(config, screen.feedback())
+    if json_file != outcome.STDOUT:
+        screen.result(done.out)
+    outcome.write(json_file, outcome.result("export", out=done.out, layout=layout, splits=done.by_split()))

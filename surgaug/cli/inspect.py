@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import screen
+from surgaug.cli import outcome, screen
 from surgaug.cli.choices import spaces, suggesting
+from surgaug.runtime.paths import refuse_missing
 
 
 def inspect(
@@ -36,9 +37,7 @@ def inspect(
         Path | None,
         typer.Option(metavar="FILE", help="Draw it into this PNG: frames under their label maps, or a run's curves."),
     ] = None,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON; - for standard output.")
-    ] = None,
+    json_file: outcome.JsonFile = None,
 ) -> None:
     """Say what a data set, a run or a file holds, which classes, what is wrong with it, and how it looks.
 
@@ -48,12 +47,12 @@ def inspect(
     surgaug inspect cadis --sheet cadis.png
     surgaug inspect runs/cadis-tiny-64x112 --sheet curves.png
     """
-    import json
+    refuse_missing("surgaug inspect", path)
 
     from surgaug.errors import UsageError
     from surgaug.inspect.report import shortened
     from surgaug.inspect.run import inspect as run
-    from surgaug.io.atomic import write_png, write_text
+    from surgaug.io.atomic import write_png
 
     feedback = screen.feedback()
     report = run(path, classes, feedback, images=images, labels=labels, leave_out_bad=leave_out_bad)
@@ -81,10 +80,4 @@ def inspect(
         else:
             raise UsageError(f"--sheet: for data sets, label maps and runs that can be read; {path} is a {report.kind}")
         screen.result(sheet)
-    if json_file is not None:
-        text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False)
-        if json_file == "-":
-            screen.result(text)
-        else:
-            write_text(Path(json_file), f"{text}\n")
-            screen.result(json_file)
+    outcome.write(json_file, report.to_dict())

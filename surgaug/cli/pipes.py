@@ -8,17 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from surgaug.cli import screen
+from surgaug.cli import outcome, screen
 from surgaug.errors import UsageError
 from surgaug.runtime.distributed import torchrun_group
+from surgaug.runtime.paths import refuse_missing
 
 
 def source(masks: str) -> Path | tuple[Path, ...]:
     """The folder that `--masks` names, or with "-" the paths on standard input (see `listed`).
 
-    UsageError where none came.
+    UsageError where none came, DataError for a folder that is not there.
     """
     if masks != "-":
+        refuse_missing("--masks", Path(masks))
         return Path(masks)
     if not (paths := listed(sys.stdin.read())):
         raise UsageError("--masks -: no path came on standard input")
@@ -43,13 +45,15 @@ def listed(text: str) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def run(command: Callable[..., Any], config: Any) -> None:
-    """Run `command` on `config`; on a terminal its folder is the result, in a pipe each file as it is finished."""
+def run(name: str, command: Callable[..., Any], config: Any, json_file: str | None) -> None:
+    """Run `command`, called `name`, on `config`; on a terminal its folder is the result, in a pipe each file as it is
+    finished, and with `--json -` what `command` returns."""
     from_pipe = isinstance(config.masks, tuple)
     again = shlex.join(["surgaug", *sys.argv[1:]]) + (" (with the same paths on its input)" if from_pipe else "")
-    if sys.stdout.isatty():
-        out = command(config, screen.feedback(), again=again).out
-        if torchrun_group().is_main:
-            screen.result(out)
-    else:
-        command(config, screen.feedback(), emit=screen.result, again=again)
+    to_terminal, as_json = sys.stdout.isatty(), json_file == outcome.STDOUT
+    emit = {} if to_terminal or as_json else {"emit": screen.result}
+    done = command(config, screen.feedback(), again=again, **emit)
+    if torchrun_group().is_main:
+        if to_terminal and not as_json:
+            screen.result(done.out)
+        outcome.write(json_file, outcome.result(name, **vars(done)))

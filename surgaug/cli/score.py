@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from surgaug.cli import outcome, screen
 from surgaug.cli.choices import DEVICES, list_of, one_of, plugins, spaces, suggesting
+from surgaug.runtime.paths import refuse_missing
 
 
 def score(
@@ -39,9 +41,7 @@ def score(
     leave_out_bad: Annotated[
         bool, typer.Option("--leave-out-bad", help="Go on without images that cannot be used; the JSON lists them.")
     ] = False,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON; - for standard output.")
-    ] = None,
+    json_file: outcome.JsonFile = None,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -187,11 +187,11 @@ def score(
     surgaug score --real frames/val --synth synthetic
     surgaug score --real frames/val --synth synthetic --fail-if 'ssim<0.4' --json score.json
     """
-    import json
+    refuse_missing("--real", real)
+    refuse_missing("--synth", *synth)
+    refuse_missing("--train", train)
 
-    from surgaug.cli import screen
     from surgaug.errors import GateError, UsageError
-    from surgaug.io.atomic import write_text
     from surgaug.io.cache_folder import cache_folder
     from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, Weights
     from surgaug.scoring.features import inception
@@ -246,13 +246,7 @@ def score(
             feedback.info(f"{row.name}: {v.question} {v.answer}. {v.text}")
     for note in report_notes(report):
         feedback.info(note)
-    if json_file is not None:
-        text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        if json_file == "-":
-            screen.result(text)
-        else:
-            write_text(Path(json_file), f"{text}\n")
-            screen.result(json_file)
+    outcome.write(json_file, report.to_dict())
     if html_file is not None:
         from surgaug.scoring.report.html.page import write_page
 

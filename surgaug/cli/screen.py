@@ -1,7 +1,7 @@
 """The screen: progress, messages and tables on stderr, results on stdout.
 
-A terminal gets bars and tables; a file or a pipe gets plain lines, ever rarer as a job goes on; `--quiet` gets nothing
-but results and errors. `feedback()` picks.
+A terminal gets bars and tables; a file or a pipe gets plain lines, one a minute once a job is under way; `--quiet` gets
+nothing but results and errors. `feedback()` picks.
 """
 
 from __future__ import annotations
@@ -87,8 +87,11 @@ def error(message: str, label: str = "error: ") -> None:
 class Lines:
     """Feedback where stderr is no terminal: whole lines, no control characters."""
 
+    def __init__(self) -> None:
+        self._pace = Pace()
+
     def task(self, description: str, total: float | None, unit: str = "", done: float = 0) -> LinesTask:
-        return LinesTask(description, Meter(total, done), unit)
+        return LinesTask(description, Meter(total, done), unit, self._pace)
 
     def info(self, message: str) -> None:
         _write(message)
@@ -100,30 +103,64 @@ class Lines:
         _write("\n".join(part for part in (title, plain_table(columns, rows), caption) if part))
 
 
-class LinesTask:
-    """A job that reports in lines: after three seconds, then whenever a twentieth of its time so far has passed."""
+class Pace:
+    """When another line of progress is due: every three seconds in the first minute, then once a minute.
 
-    def __init__(self, description: str, meter: Meter, unit: str) -> None:
-        self._description, self._meter, self._unit = description, meter, unit
-        self._last = meter.start
+    All jobs of a command share it, so that what runs a hundred times within a long one does not fill the log.
+    """
+
+    FIRST, LATER = 3.0, 60.0  # seconds between lines in the first minute, and after it
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self._running = 0
         self._lock = threading.Lock()
+
+    def due(self, early: bool = False) -> bool:
+        """Whether a line may be written now; if so, it counts as written. early: in the first minute, at any time."""
+        with self._lock:
+            now = time.monotonic()
+            wait = self.LATER if now - self._start > self.LATER else 0 if early else self.FIRST
+            if now - self._last < wait:
+                return False
+            self._last = now
+            return True
+
+    def enter(self) -> None:
+        """A job begins."""
+        with self._lock:
+            self._running += 1
+
+    def leave(self) -> bool:
+        """A job ends; whether it ran within another one."""
+        with self._lock:
+            self._running -= 1
+            return self._running > 0
+
+
+class LinesTask:
+    """A job that reports in lines, as often as the command's pace allows; its end is told unless it is a part."""
+
+    def __init__(self, description: str, meter: Meter, unit: str, pace: Pace) -> None:
+        self._description, self._meter, self._unit, self._pace = description, meter, unit, pace
 
     def advance(self, n: float = 1, **fields: Any) -> None:
         self._meter.advance(n, fields)
-        with self._lock:
-            now = time.monotonic()
-            if now - self._last < min(60.0, max(3.0, (now - self._meter.start) / 20)):
-                return
-            self._last = now
+        if not self._pace.due():
+            return
         meter = self._meter
         share = f"{min(100, 100 * meter.done / meter.total):.0f}%" if meter.total else ""
         left = "" if meter.remaining is None else f"{clock(meter.remaining)} left"
         self._line(share, meter.speed(self._unit), left)
 
     def __enter__(self) -> LinesTask:
+        self._pace.enter()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        is_part = self._pace.leave()
+        if is_part and exc[0] is None and not self._pace.due(early=True):
+            return
         self._line(f"{'done' if exc[0] is None else 'stopped'} after {clock(time.monotonic() - self._meter.start)}")
 
     def _line(self, *parts: str) -> None:

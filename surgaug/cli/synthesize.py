@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import pipes
+from surgaug.cli import outcome, pipes
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
 from surgaug.errors import UsageError
 
@@ -112,6 +112,7 @@ def synthesize(
     compile_: Annotated[
         str, _Where("--compile", **one_of(*COMPILE), help="torch.compile; auto: on CUDA, with ten minutes ahead.")
     ] = "auto",
+    json_file: outcome.JsonFile = None,
 ) -> None:
     """Synthesize images from label maps: a folder of paired images and labels.
 
@@ -123,13 +124,15 @@ def synthesize(
     surgaug synthesize --masks masks --n 5000 --model runs/frames-tiny-64x112 --out synthetic
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
+    source = pipes.source(masks)
+
     from surgaug.synthesis.config import SynthesizeConfig, over_recipe, parse_options, parse_size
     from surgaug.synthesis.plan import Shard
     from surgaug.synthesis.run import synthesize as run
 
     names = tuple(name.strip() for name in augment.split(",") if name.strip())
     config = SynthesizeConfig(
-        masks=pipes.source(masks),
+        masks=source,
         model=None if model is None else Path(model),
         out=out,
         leave_out_bad=leave_out_bad,
@@ -151,7 +154,7 @@ def synthesize(
         compile=compile_,
         **over_recipe(names, n=n, seed=seed, classes=classes),
     )
-    pipes.run(run, config)
+    pipes.run("synthesize", run, config, json_file)
 
 
 def _parse_batch(text: str) -> int | None:

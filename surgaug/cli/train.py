@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import screen
+from surgaug.cli import outcome, screen
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
 from surgaug.runtime.distributed import torchrun_group
+from surgaug.runtime.paths import refuse_missing
 
 DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
@@ -181,6 +182,7 @@ def train(
             show_default=False,
         ),
     ] = None,
+    json_file: outcome.JsonFile = None,
 ) -> None:
     """Train a model that synthesizes images from label maps.
 
@@ -192,6 +194,9 @@ def train(
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
     surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
     """
+    refuse_missing("--data", data)
+    refuse_missing("--val", val)
+
     from surgaug.training.presets import from_command_line
     from surgaug.training.run import train as run
 
@@ -223,4 +228,6 @@ def train(
     done = run(settings, feedback, resume=resume)
     feedback.info(f"{done.step} steps in {done.minutes:.1f} min; validation loss {done.val_loss:.4f}")
     if torchrun_group().is_main:
-        screen.result(done.model)
+        if json_file != outcome.STDOUT:
+            screen.result(done.model)
+        outcome.write(json_file, outcome.result("train", **vars(done)))

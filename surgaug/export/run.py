@@ -60,6 +60,12 @@ class Result:
     out: Path
     counts: dict[tuple[str, bool], int]
 
+    def by_split(self) -> dict[str, dict[str, int]]:
+        """The numbers of real and of synthetic pairs, by the splits that have any."""
+        kinds = {"real": False, "synthetic": True}
+        numbers = {s: {kind: self.counts.get((s, which), 0) for kind, which in kinds.items()} for s in SPLITS}
+        return {split: n for split, n in numbers.items() if any(n.values())}
+
 
 def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     """Write `config.data` and `config.synth` as one data set into `config.out`; frames that lie there are kept.
@@ -86,9 +92,9 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
         write_text(part_path(config.out), "".join(to_line(_row(target, pair)) for pair in pairs))
         counts = Counter((pair.frame.split or "train", pair.frame.synthetic) for pair in pairs)
         write_description(target.description_file, {**description, "complete": True})
-    table = [[split, counts[split, False], counts[split, True]] for split in SPLITS]
-    feedback.table("Written", ["split", "real", "synthetic"], [row for row in table if any(row[1:])])
-    return Result(config.out, dict(counts))
+    done = Result(config.out, dict(counts))
+    feedback.table("Written", ["split", "real", "synthetic"], [[s, *n.values()] for s, n in done.by_split().items()])
+    return done
 
 
 def _open(config: ExportConfig, feedback: Feedback) -> tuple[PairedFrames, list[PairedFrames]]:

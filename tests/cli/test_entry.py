@@ -54,7 +54,7 @@ def test_exit_codes_and_a_clean_stdout(tmp_path, argv, code):
         (["augment-masks", "--masks", "nowhere"], 1),
         (["synthesize", "--masks", "nowhere"], 1),
         (["score", "--real", "nowhere", "--synth", "nowhere"], 1),
-        (["score", "--real", "nowhere", "--synth", "nowhere", "--metrics", "psrn"], 2),
+        (["score", "--real", ".", "--synth", ".", "--metrics", "psrn"], 2),
     ],
 )
 def test_every_command_refuses_likewise(tmp_path, monkeypatch, capfd, argv, code):
@@ -72,6 +72,33 @@ def refused_in_a_line(found, stdout, stderr, code, says=True):
         last = stderr.splitlines()[-1]
         assert last.startswith("surgaug: error: ")
         assert "--debug shows where" not in last
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["train", "--data", "nowhere"],
+        ["train", "--data", ".", "--val", "nowhere"],
+        ["augment-masks", "--masks", "nowhere"],
+        ["synthesize", "--masks", "nowhere"],
+        ["export", "--data", "nowhere"],
+        ["export", "--data", ".", "--synth", "nowhere"],
+        ["inspect", "nowhere"],
+        ["score", "--real", "nowhere", "--synth", "."],
+        ["score", "--real", ".", "--synth", "nowhere"],
+    ],
+)
+def test_a_missing_folder_is_told_before_anything_heavy_is_imported(tmp_path, argv):
+    (tmp_path / "nowhere_else").mkdir()
+    code = (
+        "import sys; from surgaug.cli import run; code = run(sys.argv[1:]); "
+        f"print(code, sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=tmp_path, env=ENV, timeout=60
+    )
+    assert done.stdout == "1 []\n"
+    assert done.stderr.endswith("nowhere: no such file or folder; did you mean nowhere_else?\n")
 
 
 def test_a_closed_pipe_is_quiet(tmp_path):

@@ -129,7 +129,7 @@ def test_meter_is_safe_across_threads():
     assert meter.done == 16000
 
 
-def test_lines_come_ever_more_rarely(monkeypatch, capsys):
+def test_lines_come_once_a_minute_after_the_first(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
     with screen.Lines().task("train", 3600, "step") as task:
@@ -137,9 +137,25 @@ def test_lines_come_ever_more_rarely(monkeypatch, capsys):
             now[0] += 1
             task.advance()
     lines = capsys.readouterr().err.splitlines()
-    assert 50 < len(lines) < 120
+    assert len(lines) == 20 + 59 + 1
     assert lines[0] == "train  3/3600 step  0%  1 step/s  59:57 left"
     assert lines[-1] == "train  3600/3600 step  done after 1:00:00"
+
+
+def test_parts_of_a_long_job_share_its_lines(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    feedback = screen.Lines()
+    with feedback.task("train", 3600, "step") as task:
+        for _ in range(720):
+            with feedback.task("validate", 2, "batch") as inner:
+                now[0] += 5
+                inner.advance(2)
+            task.advance(5)
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if "validate" in line]) > 0
+    assert len(lines) <= 2 * 12 + 59 + 1
+    assert lines[-1].startswith("train  3600/3600 step  done")
 
 
 def test_a_failed_task_does_not_claim_to_be_done(capsys):

@@ -1,0 +1,55 @@
+"""`--json`: what each command did, for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from surgaug.cli import outcome, run
+from surgaug.io.atomic import write_png
+from surgaug.phantom import render
+
+
+@pytest.fixture
+def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two phantom frames with label maps, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        for kind, array in zip(("images", "labels"), render(number, (24, 40)), strict=True):
+            (tmp_path / "frames" / kind).mkdir(parents=True, exist_ok=True)
+            write_png(tmp_path / "frames" / kind / f"{number}.png", array)
+    return Path("frames")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (
+            ["augment-masks", "--masks", "frames", "--ops", "flip:1", "--workers", "1"],
+            {"command": "augment-masks", "out": "augmented", "maps": 2, "skipped": {}},
+        ),
+        (
+            ["export", "--data", "frames"],
+            {"command": "export", "out": "training-set", "layout": "folders"}
+            | {"splits": {"train": {"real": 2, "synthetic": 0}}},
+        ),
+    ],
+)
+def test_stdout_holds_the_result_alone(frames, capfd, argv, told):
+    assert run([*argv, "--classes", "cadis", "--json", "-"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"format": outcome.FORMAT, **told}
+
+
+def test_into_a_file_beside_the_paths(frames, capfd):
+    assert run(["export", "--data", "frames", "--classes", "cadis", "--json", "done.json", "-q"]) == 0
+    assert capfd.readouterr().out == "training-set\ndone.json\n"
+    assert json.loads(Path("done.json").read_text())["splits"]["train"]["real"] == 2
+
+
+def test_always_valid_json(capsys):
+    outcome.write("-", outcome.result("train", model=Path("a/b"), val_loss=float("nan"), all=(1, float("inf"))))
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "format": outcome.FORMAT, "command": "train", "model": "a/b", "val_loss": None, "all": [1, None],
+    }  # fmt: skip
