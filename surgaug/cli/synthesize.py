@@ -59,7 +59,8 @@ def synthesize(
     ] = "",
     sampler: Annotated[str | None, _How(**one_of(*plugins("diffusion/samplers")), help="Default: the model's.")] = None,
     steps: Annotated[
-        int | None, _How(help="Of the sampler. Default: the model's, or 40 for ddim, 100 for ddpm, 20 for dpmpp.")
+        int | None,
+        _How(help="Of the sampler. Default: the model's, or 40 for ddim and dpm1, 100 for ddpm, 20 for dpmpp."),
     ] = None,
     guidance: Annotated[
         float | None, _How(help="How strongly the label map is followed; 1: plainly, with the least work.")

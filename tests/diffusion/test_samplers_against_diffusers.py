@@ -133,3 +133,26 @@ def test_dpmpp(kind, table, steps):
     ours = samplers.get("dpmpp")(denoise, start(), schedule.sampling_levels(steps), seeded_noise(1))
     # diffusers takes every step in float32.
     torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers")
+@kinds
+@tables
+@pytest.mark.parametrize("steps", [1, 4, 40])
+def test_dpm_solver_of_first_order_is_diffusers_and_is_ddim(kind, table, steps):
+    schedule = SCHEDULES[table]
+    scheduler = DPMSolverMultistepScheduler(
+        schedule.timesteps,
+        prediction_type=PREDICTION[kind],
+        timestep_spacing="trailing",
+        algorithm_type="dpmsolver++",  # of first order the same as "dpmsolver", which diffusers cannot end at no noise
+        solver_order=1,
+    )
+    expected = reference(scheduler, schedule, steps, scheduler.step)
+    denoise = parameterisation.denoiser(kind, network)
+    ours, ddim = (
+        samplers.get(name)(denoise, start(), schedule.sampling_levels(steps), seeded_noise(1))
+        for name in ("dpm1", "ddim")
+    )
+    torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ours, ddim, rtol=1e-6, atol=1e-9)

@@ -28,6 +28,7 @@ VARIANTS = [
     ("ddpm", {"variance": "small"}),
     ("ddpm", {"variance": "large"}),
     ("dpmpp", {}),
+    ("dpm1", {}),
 ]
 variants = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
@@ -94,7 +95,8 @@ def test_of_white_noise_every_marginal_of_ddpm_with_the_large_variance_is_exact(
 
 @pytest.mark.parametrize("schedule", [COSINE, ZERO_SNR], ids=["cosine", "zero-snr"])
 @pytest.mark.parametrize("steps", [1, 4, 40, 1000])
-def test_ddim_is_the_affine_map_of_its_equation(schedule, steps):
+@pytest.mark.parametrize("name", ["ddim", "dpm1"])
+def test_ddim_is_the_affine_map_of_its_equation(name, schedule, steps):
     levels = [float(level) for level in schedule.sampling_levels(steps)]
     mean, variance = 0.0, 1.0
     for here, there in pairwise(levels):
@@ -103,7 +105,7 @@ def test_ddim_is_the_affine_map_of_its_equation(schedule, steps):
         gain = (math.sqrt(here * there) * SD**2 + math.sqrt((1 - here) * (1 - there))) / total
         mean = math.sqrt(there) * MEAN + gain * (mean - math.sqrt(here) * MEAN)
         variance *= gain**2
-    assert distribution("ddim", optimal(MEAN, SD), levels) == pytest.approx((mean, variance), abs=1e-12)
+    assert distribution(name, optimal(MEAN, SD), levels) == pytest.approx((mean, variance), abs=1e-12)
 
 
 @pytest.mark.parametrize("schedule", [COSINE, ZERO_SNR], ids=["cosine", "zero-snr"])
@@ -158,7 +160,7 @@ def solver_error(name, steps):
     return abs(math.sqrt(variance) - math.sqrt(exact[1]))
 
 
-@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("dpmpp", 2)])
+@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("dpm1", 1), ("dpmpp", 2)])
 def test_order_of_convergence(name, order):
     errors = [solver_error(name, steps) for steps in (80, 160, 320, 640)]
     for coarse, fine in pairwise(errors):
@@ -197,7 +199,7 @@ def test_spread_left_by_few_steps_is_as_documented(kind, timesteps, spacing, nam
         assert mean == pytest.approx(MEAN, abs=0.002)
 
 
-@pytest.mark.parametrize("name", ["ddim", "dpmpp"])
+@pytest.mark.parametrize("name", ["ddim", "dpm1", "dpmpp"])
 def test_few_and_many_steps_agree_in_channel_means(name):
     """A nonlinear case: each channel has two possible values, which pixels choose for themselves."""
     low = torch.tensor([-0.8, -0.5, 0.1]).reshape(1, 3, 1, 1)
@@ -273,11 +275,11 @@ def test_names_are_listed_without_importing_torch():
     code = "import sys; from surgaug.diffusion import samplers; print(samplers.names(), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['ddim', 'ddpm', 'dpmpp'] False"
+    assert done.stdout.strip() == "['ddim', 'ddpm', 'dpm1', 'dpmpp'] False"
 
 
 def test_wrong_names_and_options_are_refused():
-    with pytest.raises(UsageError, match="'euler' is not one of ddim, ddpm, dpmpp"):
+    with pytest.raises(UsageError, match="'euler' is not one of ddim, ddpm, dpm1, dpmpp"):
         samplers.get("euler")
     arguments = (optimal(MEAN, SD), torch.zeros(1, 1), [0.0, 1.0], pytest.fail)
     with pytest.raises(ValueError, match="eta"):
