@@ -73,7 +73,7 @@ def train(
         str | None,
         typer.Option(
             **one_of(*plugins("models/families")),
-            help="diffusion (ours), or a baseline: pix2pix, cyclegan or spade [default: diffusion]",
+            help="diffusion (ours), or a baseline: pix2pix, pix2pixhd, cyclegan, spade or clade [default: diffusion]",
             rich_help_panel=MODEL,
             show_default=False,
         ),

@@ -1,4 +1,5 @@
-"""What the adversarial models share: padding, dropout by given noise, first weights, and the patch discriminators."""
+"""What the adversarial models share: padding, layers, dropout by given noise, first weights, and the patch
+discriminators."""
 
 from __future__ import annotations
 
@@ -41,6 +42,31 @@ def glorot_init(net: nn.Module, gain: float = 0.02) -> None:
                 nn.init.zeros_(module.bias)
 
 
+class Residual(nn.Module):
+    """Two 3x3 convolutions with instance normalisation, the first with ReLU, added to their input; borders are
+    reflected (CycleGAN, appendix 7.2; pix2pixHD, appendix A)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1), *conv_norm(nn.Conv2d(channels, channels, 3)),
+            nn.ReflectionPad2d(1), *conv_norm(nn.Conv2d(channels, channels, 3))[:2],
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def conv_norm(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    """A convolution with instance normalisation and ReLU behind it."""
+    return [conv, nn.InstanceNorm2d(conv.out_channels), nn.ReLU()]
+
+
+def half(x: Tensor) -> Tensor:
+    """[B, C, H, W] at half the size, averaged over 3x3 pixels (pix2pixHD, section 3.2)."""
+    return F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+
+
 class PatchDiscriminator(nn.Module):
     """Real or synthetic, patch by patch: 4x4 convolutions C64-C128-C256-C512 and one to a single channel; the last two
     have stride 1, the others 2. With four layers each answer sees 70x70 pixels (pix2pix, appendix 6.1.2). Two zeros of
@@ -79,16 +105,14 @@ class MultiScaleDiscriminator(nn.Module):
     x [B, C, H, W] to the features of each, finest first.
     """
 
-    def __init__(self, in_channels: int, channels: int, layers: int, scales: int):
+    def __init__(self, in_channels: int, channels: int, layers: int, scales: int, spectral: bool = True):
         super().__init__()
-        self.scales = nn.ModuleList(
-            PatchDiscriminator(in_channels, channels, layers, spectral=True) for _ in range(scales)
-        )
+        self.scales = nn.ModuleList(PatchDiscriminator(in_channels, channels, layers, spectral) for _ in range(scales))
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         out = []
         for i, discriminator in enumerate(self.scales):
             if i:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+                x = half(x)
             out.append(discriminator(x))
         return out

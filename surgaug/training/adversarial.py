@@ -71,7 +71,9 @@ class Adversarial:
         return added
 
     def set_rate(self, step: int, progress: float) -> float:
-        """The full rate in the first half, then linearly to zero, as all three papers have it."""
+        """The full rate in the first half, then linearly to zero, as CycleGAN (appendix 7.1), pix2pixHD (appendix A)
+        and SPADE (appendix A) have it. pix2pix's paper says nothing of it; its authors' later program does the same.
+        """
         lr = self.config.lr * min(1.0, 2 * (1 - min(1.0, progress)))
         for network in self.optimized:
             for group in network.optimizer.param_groups:

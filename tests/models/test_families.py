@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,15 +12,20 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from surgaug.errors import ModelError, UsageError
 from surgaug.models import families
-from surgaug.models.families import cyclegan, pix2pix, spade
-from surgaug.models.gan import MultiScaleDiscriminator, PatchDiscriminator, dropout
+from surgaug.models.families import clade, cyclegan, pix2pix, pix2pixhd, spade
+from surgaug.models.gan import MultiScaleDiscriminator, PatchDiscriminator, dropout, half
+from surgaug.models.spade import class_shares
+from surgaug.models.spade_generator import GRID
 from surgaug.models.vgg import WEIGHTS, PerceptualLoss
 
 SMALL = {
     "pix2pix": pix2pix.Config(channels=8, depth=4),
     "cyclegan": cyclegan.Config(channels=8, blocks=2),
     "spade": spade.Config(channels=(24, 16, 8), hidden=8, z=16),
+    "clade": clade.Config(channels=(24, 16, 8), z=16),
+    "pix2pixhd": pix2pixhd.Config(channels=8, downs=2, blocks=1, fine_blocks=1),
 }
+WITHOUT_NOISE = {"cyclegan", "pix2pixhd"}
 CLASSES = 5
 
 
@@ -28,6 +35,8 @@ def a_net(family: str) -> nn.Module:
     for p in net.parameters():
         if p.dim() > 1:
             nn.init.normal_(p, std=0.1)
+    if family == "pix2pixhd":
+        net.grown.fill_(True)
     net.train()
     paint(net, *inputs(net, 8, (32, 32)))  # running statistics of batch normalisation
     return net.eval()
@@ -63,7 +72,7 @@ def test_map_and_noise_make_a_difference_and_no_label_is_no_class(family):
     painted = paint(net, index_map, noise)
     assert not torch.allclose(painted, paint(net, (index_map + 1) % CLASSES, noise), atol=1e-3)
     other = paint(net, index_map, [-z for z in noise])
-    assert torch.equal(painted, other) == (family == "cyclegan")
+    assert torch.equal(painted, other) == (family in WITHOUT_NOISE)
     nothing, beyond, first = (paint(net, torch.full_like(index_map, k), noise) for k in (255, CLASSES, 0))
     assert torch.equal(nothing, beyond) and not torch.allclose(nothing, first, atol=1e-3)
 
@@ -78,9 +87,60 @@ def test_the_base_presets_have_the_published_number_of_weights(family, millions)
     assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, rel=1e-3)
 
 
+def weights(net: nn.Module) -> float:
+    return sum(p.numel() for p in net.parameters()) / 1e6
+
+
+def test_published_numbers_of_weights_of_the_generators_for_ade20k():
+    """CLADE's table 1, with 151 classes; its SPADE and CLADE have a convolution of the map where ours have z."""
+    instead = 151 * 9 * 1024 / 1e6
+    with torch.device("meta"):
+        for module, millions in ((spade, 96.5), (clade, 71.4)):
+            net = module.build(module.PRESETS["base"], 151)
+            assert weights(net) - weights(net.entry) + instead == pytest.approx(millions, rel=2e-3)
+        assert weights(pix2pixhd.build(pix2pixhd.PRESETS["base"], 151).coarse) == pytest.approx(182.9, rel=2e-3)
+
+
+def test_clade_looks_its_scales_and_shifts_up():
+    """Two classes and no label, of the normalised values -1 and 1: (1 + class) times, and 10 times the class more."""
+    layer = clade.Clade(1, 2, "instance")
+    layer.scale.data[:], layer.shift.data[:] = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [10.0]])
+    x = torch.tensor([[[[3.0, 5.0, 3.0, 5.0]]]])
+    out = layer(x, torch.tensor([[[[0.0, 1.0, 1.0, 2.0]]]]))
+    torch.testing.assert_close(out.flatten().tolist(), [-1.0, 12.0, 8.0, 1.0], rtol=1e-4, atol=1e-4)
+
+
+def test_before_it_is_grown_pix2pixhd_is_its_coarse_generator_enlarged():
+    net = a_net("pix2pixhd")
+    index_map, _ = inputs(net, 1, (32, 48))
+    grown = paint(net, index_map, [])
+    net.grown.fill_(False)
+    with torch.no_grad():
+        coarse = net.coarse(half(class_shares(index_map, CLASSES, torch.float32)))
+    assert coarse.shape == (1, 3, 16, 24)
+    enlarged = F.interpolate(coarse, scale_factor=2, mode="bilinear")
+    torch.testing.assert_close(paint(net, index_map, []), enlarged)
+    assert not torch.allclose(grown, enlarged, atol=0.01)
+
+
+def test_halving_is_the_average_of_what_there_is():
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    assert half(x)[0, 0].tolist() == [[2.5, 4.0], [8.5, 10.0]]
+
+
+def test_the_image_encoder_of_spade_is_the_papers():
+    """Six halvings of 256x256, from 64 to 512 channels; mean and variance of z, whatever the picture's size."""
+    encoder = spade.Encoder(spade.PRESETS["base"])
+    assert encoder.side == 256
+    assert [layer[0].out_channels for layer in encoder.layers] == [64, 128, 256, 512, 512, 512]
+    small = spade.build(replace(SMALL["spade"], encoder=True), CLASSES)
+    mean, log_variance = small.encoder(torch.randn(2, 3, 13, 40))
+    assert mean.shape == log_variance.shape == (2, 16)
+
+
 def test_spade_base_grows_from_4x4_to_256x256():
     config = spade.PRESETS["base"]
-    assert (config.multiple * spade.GRID, config.z, config.hidden) == (256, 256, 128)
+    assert (config.multiple * GRID, config.z, config.hidden) == (256, 256, 128)
 
 
 def test_the_discriminator_sees_patches_of_70_pixels():
@@ -155,5 +215,5 @@ def test_perceptual_loss_names_a_file_that_it_cannot_use(tmp_path):
 
 
 def test_an_unknown_family_is_named():
-    with pytest.raises(UsageError, match="diffusion, cyclegan, pix2pix, spade"):
+    with pytest.raises(UsageError, match="diffusion, clade, cyclegan, pix2pix, pix2pixhd, spade"):
         families.get("stylegan")

@@ -22,7 +22,7 @@ from surgaug.training.adversarial import cross_entropy, feature_matching, hinge,
 from surgaug.training.config import TrainConfig, check
 from surgaug.training.data import load_data
 from surgaug.training.frames import FrameBatch, batches
-from surgaug.training.methods import cyclegan, pix2pix, spade
+from surgaug.training.methods import cyclegan, spade
 from surgaug.training.presets import from_command_line
 from surgaug.training.run import train
 
@@ -30,8 +30,11 @@ SMALL = {
     "pix2pix": ["network.channels=8", "network.depth=3", "adversary.channels=8"],
     "cyclegan": ["network.channels=8", "network.blocks=1", "adversary.channels=8", "adversary.buffer=3"],
     "spade": ["network.channels=16,16,8", "network.hidden=8", "network.z=8", "adversary.channels=8"],
-}
-MODULES = {"pix2pix": pix2pix, "cyclegan": cyclegan, "spade": spade}
+    "clade": ["network.channels=16,16,8", "network.z=8", "adversary.channels=8"],
+    "pix2pixhd": ["network.channels=8", "network.downs=2", "network.blocks=1", "network.fine_blocks=1",
+                  "adversary.channels=8"],
+}  # fmt: skip
+ENCODER = ["network.encoder=true", *SMALL["spade"]]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, m
     """Generator, discriminator, both optimizers, and the buffer of old images."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     train(settings(data, whole, model))
-    real, calls = MODULES[model].Method.update, []
+    method = methods.get(model).Method
+    real, calls = method.update, []
 
     def interrupting(self, *args):
         calls.append(1)
@@ -76,7 +80,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, m
             os.kill(os.getpid(), signal.SIGINT)
         return real(self, *args)
 
-    monkeypatch.setattr(MODULES[model].Method, "update", interrupting)
+    monkeypatch.setattr(method, "update", interrupting)
     with pytest.raises(Interrupted):
         train(settings(data, run, model))
     train(settings(data, run, model), resume=True)
@@ -88,12 +92,56 @@ def test_resumed_equals_uninterrupted_bit_for_bit(data, tmp_path, monkeypatch, m
     assert load_model(run / "last.safetensors").family == model
 
 
-@pytest.mark.parametrize("model", ["pix2pix", "spade"])
-def test_it_learns(data, tmp_path, model):
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [("pix2pix", []), ("spade", []), ("spade", ["network.encoder=true"]), ("clade", []), ("pix2pixhd", []),
+     ("pix2pixhd", ["adversary.coarse=1"])],
+)  # fmt: skip
+def test_it_learns(data, tmp_path, model, more):
     """Two colours: synthetic and real images come much closer than they start."""
-    start = train(settings(data, tmp_path / "a", model, steps=1, lr=1e-9)).val_loss
-    end = train(settings(data, tmp_path / "b", model, steps=80, lr=2e-3)).val_loss
+    start = train(settings(data, tmp_path / "a", model, *more, steps=1, lr=1e-9)).val_loss
+    end = train(settings(data, tmp_path / "b", model, *more, steps=80, lr=2e-3)).val_loss
     assert end < 0.6 * start
+
+
+def test_pix2pixhd_grows_when_its_time_has_come_and_the_model_file_knows(data, tmp_path):
+    config = settings(data, tmp_path / "run", "pix2pixhd", "adversary.coarse=0.6")
+    net = families.get("pix2pixhd").build(config.network, 2)
+    method = methods.get("pix2pixhd").Method(config, net, 2, torch.device("cpu"), None, ProcessGroup())
+    fine = net.up[-2].weight.clone()
+    grown = []
+    for step in range(4):
+        method.set_rate(step, step / 4)
+        method.update(
+            FrameBatch(np.zeros((1, 17, 24, 3), np.uint8), np.zeros((1, 17, 24), np.uint8)), step, slice(0, 1)
+        )
+        grown.append((bool(net.grown), not torch.equal(fine, net.up[-2].weight)))
+    assert grown == [(False, False), (False, False), (False, False), (True, True)]
+    train(config)
+    assert bool(load_model(tmp_path / "run" / "last.safetensors").net.grown)
+
+
+def test_what_spades_encoder_is_drawn_to():
+    """Closed form of the divergence, and torch's own."""
+    mean, log_variance = torch.tensor([[1.0, 0.0], [0.5, -2.0]]), torch.tensor([[0.0, 1.0], [-1.0, 0.3]])
+    given = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    wanted = torch.distributions.Normal(torch.zeros(2, 2), torch.ones(2, 2))
+    expected = torch.distributions.kl_divergence(given, wanted).sum(dim=1).mean()
+    torch.testing.assert_close(spade.divergence(mean, log_variance), expected)
+
+
+def test_with_an_encoder_spade_paints_in_the_style_of_the_frame(data):
+    """One map, two frames: the images are made from another z."""
+    config = from_command_line("tiny", {"data": str(data), "model": "spade", "size": "16x24"}, None, ENCODER)
+    torch.manual_seed(0)
+    net = families.get("spade").build(config.network, 2)
+    torch.nn.init.normal_(net.encoder.mean.weight)
+    method = methods.get("spade").Method(config, net, 2, torch.device("cpu"), None, ProcessGroup())
+    index_map, frames = torch.zeros(2, 16, 24, dtype=torch.uint8), torch.rand(2, 3, 16, 24) * 2 - 1
+    painted = method.painted(index_map, frames)
+    assert painted.penalty > 0 and not torch.allclose(painted.fake[0], painted.fake[1])
+    painted.fake[0].sum().backward()
+    assert net.encoder.mean.weight.grad.abs().sum() > 0
 
 
 def test_cyclegan_sees_no_pairs_and_the_same_ones_after_a_resume(data):
@@ -150,7 +198,7 @@ def gflop(model: str, *settings: str) -> float:
     config = from_command_line("tiny", {"data": "d", "model": model, "batch": 1}, None, settings)
     net = families.get(model).build(config.network, 2)
     method = methods.get(model).Method(config, net, 2, torch.device("cpu"), None, ProcessGroup())
-    method.set_rate(0, 0.0)
+    method.set_rate(0, 0.9)  # pix2pixHD is grown by then
     with FlopCounterMode(display=False) as counter:
         frames = FrameBatch(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 64, 64), np.uint8))
         method.update(frames, 0, slice(0, 1))
@@ -162,12 +210,13 @@ def test_tiny_costs_about_as_much_as_ours():
     ours = gflop("diffusion", "muon_lr=none")
     found = {"diffusion": ours, **{model: gflop(model) for model in families.names() if model not in families.STAGES}}
     assert gflop("diffusion") - ours == pytest.approx(7.8, rel=0.05)
-    assert found == pytest.approx({"diffusion": 1.9, "pix2pix": 1.7, "spade": 3.4, "cyclegan": 6.0}, rel=0.15)
+    expected = {"diffusion": 1.9, "pix2pix": 1.7, "pix2pixhd": 1.7, "spade": 3.4, "clade": 1.2, "cyclegan": 6.0}
+    assert found == pytest.approx(expected, rel=0.15)
 
 
 def test_presets_are_those_of_the_model():
     with pytest.raises(UsageError, match="pix2pix has no such preset"):
         from_command_line("thesis", {"data": "d", "model": "pix2pix"}, None, [])
-    with pytest.raises(UsageError, match="diffusion, cyclegan, pix2pix, spade"):
+    with pytest.raises(UsageError, match="diffusion, clade, cyclegan, pix2pix, pix2pixhd, spade"):
         from_command_line("tiny", {"data": "d", "model": "gan"}, None, [])
     assert from_command_line("tiny", {"data": "d", "model": "spade"}, None, []).out.endswith("d-spade-tiny-64x64")

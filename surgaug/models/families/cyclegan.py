@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from surgaug.models.gan import normal_init, pad_to
+from surgaug.models.gan import Residual, conv_norm, normal_init, pad_to
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Generator(nn.Module):
         self.colors: Tensor
         self.register_buffer("colors", class_colors(num_classes), persistent=False)
         self.layers = nn.Sequential(
-            nn.ReflectionPad2d(3), *_conv(nn.Conv2d(3, c, 7)),
-            *_conv(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1)),
-            *_conv(nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1)),
+            nn.ReflectionPad2d(3), *conv_norm(nn.Conv2d(3, c, 7)),
+            *conv_norm(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1)),
+            *conv_norm(nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1)),
             *(Residual(4 * c) for _ in range(config.blocks)),
-            *_conv(nn.ConvTranspose2d(4 * c, 2 * c, 3, stride=2, padding=1, output_padding=1)),
-            *_conv(nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1)),
+            *conv_norm(nn.ConvTranspose2d(4 * c, 2 * c, 3, stride=2, padding=1, output_padding=1)),
+            *conv_norm(nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1)),
             nn.ReflectionPad2d(3), nn.Conv2d(c, 3, 7), nn.Tanh(),
         )  # fmt: skip
         normal_init(self)
@@ -74,24 +74,6 @@ class Generator(nn.Module):
     def translate(self, x: Tensor) -> Tensor:
         """Colours to image or back, [B, 3, H, W] in [-1, 1]; H and W multiples of 4 and at least 8."""
         return self.layers(x)
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions with instance normalisation, the first with ReLU, added to their input."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.ReflectionPad2d(1), *_conv(nn.Conv2d(channels, channels, 3)),
-            nn.ReflectionPad2d(1), *_conv(nn.Conv2d(channels, channels, 3))[:2],
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
-
-
-def _conv(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    return [conv, nn.InstanceNorm2d(conv.out_channels), nn.ReLU()]
 
 
 def class_colors(num_classes: int) -> Tensor:

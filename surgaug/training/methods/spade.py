@@ -2,40 +2,30 @@
 
 Section 3 and appendix A: the losses of pix2pixHD with the hinge loss in place of least squares, feature matching and
 perceptual loss weighted by 10; a discriminator at two scales with spectral normalisation; Adam with momentum 0, 0.999;
-rates 0.0001 for the generator and 0.0004 for the discriminator, one step each. The perceptual loss compares features of
-a VGG-19 that was trained on ImageNet: `adversary.vgg` names a file with torchvision's weights; without one it is left
-out. The generator has no average of its weights. The image encoder (section 3, for a style by example) is not built: z
-is drawn.
+rates 0.0001 for the generator and 0.0004 for the discriminator, one step each (`training/multiscale.py`). The generator
+has no average of its weights.
+
+With `network.encoder` z is not drawn but the encoder's of the real image, and its divergence from N(0, I) is added,
+weighted by 0.05 (appendix A), so that z may be drawn when synthesizing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from surgaug.models.gan import MultiScaleDiscriminator
-from surgaug.models.vgg import PerceptualLoss
-from surgaug.training.adversarial import JITTER, Adversarial, feature_matching, frozen, hinge
-from surgaug.training.frames import FrameBatch
+from surgaug.training.adversarial import JITTER
+from surgaug.training.multiscale import MultiScale, MultiScaleAdversary, Painted
 
 
 @dataclass(frozen=True)
-class Adversary:
-    """Discriminators of `channels` and `layers` at `scales`; weights of feature matching and perceptual loss; `vgg`: a
-    file of VGG-19's weights; `rate`: of the discriminator over that of the generator; Adam's `betas`.
-    """
+class Adversary(MultiScaleAdversary):
+    """See `MultiScaleAdversary`. `divergence`: weight of the encoder's, where there is one."""
 
-    channels: int = 64
-    layers: int = 4
-    scales: int = 2
-    feature_matching: float = 10.0
-    perceptual: float = 10.0
-    vgg: str | None = None
-    rate: float = 4.0
-    betas: tuple[float, float] = (0.0, 0.999)
+    divergence: float = 0.05
 
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -46,44 +36,21 @@ RECIPES: dict[str, dict[str, Any]] = {
 RECIPES = {name: {"lr": 1e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in RECIPES.items()}
 
 
-class Method(Adversarial):
+class Method(MultiScale):
     """See `training.methods`."""
 
-    def __init__(self, *args: Any):
-        super().__init__(*args)
-        settings = self.config.adversary
-        self.perceptual = PerceptualLoss(Path(settings.vgg)).to(self.device) if settings.vgg else None
-        scales = MultiScaleDiscriminator(self.num_classes + 3, settings.channels, settings.layers, settings.scales)
-        self.generator = self.add("net", self.net, 1.0, settings.betas)
-        self.discriminator = self.add("discriminator", scales.to(self.device), settings.rate, settings.betas)
-
-    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
-        """One step of the generator, then one of the discriminator; see `training.methods`."""
-        real, index_map = self.to_device(frames)
-        maps, settings = self.one_hot(index_map), self.config.adversary
-
-        with self.autocast():
-            fake = self.generate(index_map)
-        with frozen(self.discriminator.net):
-            with self.autocast():
-                of_real, of_fake = self._features(maps, real), self._features(maps, fake)
-            loss = _mean([-scale[-1].float().mean() for scale in of_fake])
-            matched = _mean([feature_matching(a[:-1], b[:-1]) for a, b in zip(of_real, of_fake, strict=True)])
-            loss = loss + settings.feature_matching * matched
-            if self.perceptual is not None:
-                loss = loss + settings.perceptual * self.perceptual(fake, real)
-            norm = self.generator.step(loss, self.scaler)
-
-        with self.autocast():
-            of_real, of_fake = self._features(maps, real), self._features(maps, fake.detach())
-        losses = [hinge(a[-1], True) + hinge(b[-1], False) for a, b in zip(of_real, of_fake, strict=True)]
-        discriminator_loss = _mean(losses)
-        self.discriminator.step(discriminator_loss, self.scaler)
-        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}
-
-    def _features(self, maps: torch.Tensor, images: torch.Tensor) -> list[list[torch.Tensor]]:
-        return self.discriminator.net(torch.cat([maps, images], dim=1))
+    def painted(self, index_map: Tensor, real: Tensor) -> Painted:
+        """The generator's images; with an encoder, in the style of the real ones."""
+        if self.net.encoder is None:
+            return super().painted(index_map, real)
+        mean, log_variance = (t.float() for t in self.net.encoder(real))
+        # Drawn on the CPU: the same numbers on any device.
+        z = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape).to(self.device)
+        penalty = self.config.adversary.divergence * divergence(mean, log_variance)
+        return Painted(self.one_hot(index_map), real, self.net(index_map, [z]).float(), penalty)
 
 
-def _mean(values: list[torch.Tensor]) -> torch.Tensor:
-    return torch.stack(values).mean()
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of N(mean, variance) from N(0, I), [b, z]: summed over z, mean over the batch (Kingma
+    & Welling 2014, appendix B)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
