@@ -45,7 +45,7 @@ class Generator(SpadeGenerator):
 
 
 class Clade(nn.Module):
-    """Normalise x [B, C, h, w]; scale and shift it by each place's class, indices float [B, 1, h, w], K for no label."""
+    """Normalise x [B, C, h, w]; scale and shift it by its place's class, indices float [B, 1, h, w], K for no label."""
 
     def __init__(self, channels: int, num_classes: int, norm: str):
         super().__init__()

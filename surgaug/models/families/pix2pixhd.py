@@ -80,7 +80,7 @@ class Generator(nn.Module):
         height, width = index_map.shape[-2:]
         # At the coarsest level two positions a side are the least that can be reflected.
         padded = pad_to(index_map, self.config.multiple, 2 * self.config.multiple)
-        labels = class_shares(padded, self.num_classes, self.down[1].weight.dtype)
+        labels = class_shares(padded, self.num_classes, next(self.parameters()).dtype)
         if self.grown:
             x = self.up(self.down(labels) + self.coarse.features(half(labels)))
         else:
