@@ -90,7 +90,8 @@ def synthesize(
             "--set",
             metavar="KEY=VALUE",
             help="Of the sampler: eta=0.5, variance=large, spacing=karras, or guidance_below=5, the highest noise "
-            "level (sigma) with guidance; second.steps=6 and the like of a second stage.",
+            "level (sigma) with guidance; second.steps=6 and the like of a second stage; style.fourier=0.01: light and "
+            "colour of --style IMAGE by its lowest frequencies.",
         ),
     ] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("synthetic"),

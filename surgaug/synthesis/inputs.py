@@ -68,7 +68,7 @@ class Inputs:
             "steps": self.sampling.steps,
             "guidance": self.sampling.guidance,
             "style": config.style,
-            "options": self.sampling.options,
+            "options": self.sampling.options | self.styles.options,
             **({"second": self.sampling.second.told()} if self.sampling.second else {}),
             "precision": "fp32" if self.precision is None else str(self.precision).removeprefix("torch."),
             "layout": config.layout,
@@ -122,7 +122,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         generator = DiffusionGenerator(model, sampling, device, precision)
     else:
         generator = OnePassGenerator(model, device, precision)
-    styles = choose(config.style, model, model_file)
+    styles = choose(config.style, model, model_file, config.options)
 
     maps, found = open_for(
         model.space, model_file, config.masks, config.classes, feedback, model.meta, config.leave_out_bad

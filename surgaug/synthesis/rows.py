@@ -22,6 +22,7 @@ def row_of(
     style: the training frame whose style was drawn, if any. compiled: whether the network was.
     """
     item, sampling = inputs.maps.items[sample.mask], inputs.sampling
+    options = sampling.options | inputs.styles.options
     ids, counts = np.unique(sample.label_map, return_counts=True)
     classes = {str(i): int(n) for i, n in zip(ids, counts, strict=True) if int(i) in inputs.maps.space.ids}
     return {
@@ -36,7 +37,7 @@ def row_of(
         "steps": sampling.steps,
         "guidance": sampling.guidance,
         **({"style": style} if style else {}),
-        **({"options": sampling.options} if sampling.options else {}),
+        **({"options": options} if options else {}),
         **({"second": sampling.second.told()} if sampling.second else {}),
         "model": inputs.model.hash,
         **({"stages": [stage.hash for stage in inputs.model.stages]} if inputs.model.stages else {}),

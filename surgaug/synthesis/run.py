@@ -206,7 +206,7 @@ def _generate(inputs: Inputs, batch: list[Sample], on_step: Callable[[], None]) 
             f"{inputs.model_file}: {error} (samples {indices[0]} to {indices[-1]}); "
             "try --precision fp32, and if that does not help, train again: the weights are spoilt"
         ) from None
-    return images, list(styles)
+    return inputs.styles.finished(images), list(styles)
 
 
 class _StopNotice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,16 +15,27 @@ from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.style import DIMENSION, style_code
 from surgaug.runtime.device import to_tensor
+from surgaug.synthesis.fourier_style import SETTING, FourierStyle, share_of
 from surgaug.synthesis.noise import style_rng
 
 
 @dataclass(frozen=True)
 class Styles:
     """The styles to draw from: names, and codes float32 [N, 7]; of a cascade [N, 14], those of either stage's size one
-    behind the other. None at all: the model's own choice."""
+    behind the other. None at all: the model's own choice. fourier: what images are given afterwards, if anything."""
 
     names: tuple[str, ...] = ()
     codes: np.ndarray = field(default_factory=lambda: np.empty((0, DIMENSION), np.float32))
+    fourier: FourierStyle | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For descriptions and manifest rows."""
+        return {SETTING: self.fourier.share} if self.fourier else {}
+
+    def finished(self, images: np.ndarray) -> np.ndarray:
+        """Images uint8 [B, H, W, 3] as they are written."""
+        return self.fourier(images) if self.fourier else images
 
     def draw(self, seed: int, sample: int) -> tuple[str | None, np.ndarray]:
         """Name and code for a sample; (None, NaN) where there is nothing to draw from."""
@@ -33,27 +45,31 @@ class Styles:
         return self.names[i], self.codes[i]
 
 
-def choose(asked: str, model: LoadedModel, file: Path) -> Styles:
+def choose(asked: str, model: LoadedModel, file: Path, options: dict[str, Any] | None = None) -> Styles:
     """What `--style` asks for: "auto" (any of the training frames'), "any" (left to the model), a picture's path, or
-    the name of a video or frame that the model was trained on.
+    the name of a video or frame that the model was trained on. options: those of `--set`, see `fourier_style`.
 
     Raises UsageError for a name that the model does not know, or for a model that was trained without styles.
     """
     stages = model.stages or (model,)
     none = Styles((), np.empty((0, DIMENSION * len(stages)), np.float32))
+    image = read_image(Path(asked)) if Path(asked).is_file() else None
+    share = share_of(options or {}, asked, image is not None)
+    fourier = FourierStyle(image, share) if image is not None and share else None
     if model.first.family != families.DIFFUSION or model.net.style is None:
         if asked in ("auto", "any"):
             return none
+        if fourier:  # of any model
+            return Styles((Path(asked).name,), np.full((1, DIMENSION * len(stages)), np.nan, np.float32), fourier)
         raise UsageError(f"--style {asked}: {file} was trained without styles; train with network.style=true")
     bank = model.meta.get("styles", [])
     if asked == "any":
         return none
     if asked == "auto":
         return _styles(bank, stages)
-    if Path(asked).is_file():
-        image = read_image(Path(asked))
+    if image is not None:
         codes = [style_code(to_tensor(resize_image(image, s.size)[None], "cpu")).numpy() for s in stages]
-        return Styles((Path(asked).name,), np.concatenate(codes, axis=1))
+        return Styles((Path(asked).name,), np.concatenate(codes, axis=1), fourier)
     if chosen := [style for style in bank if asked in (style["video"], style["name"])]:
         return _styles(chosen, stages)
     videos = sorted({style["video"] for style in bank if style["video"]})
