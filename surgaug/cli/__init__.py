@@ -28,6 +28,7 @@ from surgaug.runtime.options import did_you_mean
 from surgaug.version import __version__
 
 COMMANDS = {
+    "init": "Write a surgaug.toml from what lies in this folder.",
     "train": "Learn to synthesize images from label maps.",
     "augment-masks": "Make new label maps from real ones.",
     "synthesize": "Synthesize images from label maps: a folder of paired images and labels.",
@@ -36,6 +37,7 @@ COMMANDS = {
     "score": "Say how close synthetic images come to real ones.",
     "demo": "Run the whole pipeline on rendered phantom scenes; needs no data.",
 }
+_FOLDERS = ("--masks", "--data", "--real")  # where a command looks first
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -122,9 +124,17 @@ def _usage_message(failure: Any) -> str:
     message += f"; did you mean {possible[0]}?" if possible else did_you_mean(value, choices)
     if context is None:
         return message
+    if message.startswith("Got unexpected extra argument"):
+        message += _folder_option(context.command.params)
     if option is not None and getattr(context.get_parameter_source(option.name), "name", "") == "DEFAULT_MAP":
         message = f"{defaults.FILE_NAME}: [{context.info_name}]: {message}"
     return f"{message} (see '{context.command_path} --help')"
+
+
+def _folder_option(params: Sequence[Any]) -> str:
+    """How to name a folder that stands alone on the line, of a command that names it by an option."""
+    flag = next((flag for param in params for flag in param.opts if flag in _FOLDERS), "")
+    return f"; a folder is named by {flag} DIR" if flag else ""
 
 
 class _Command(TyperCommand):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import outcome, pipes
+from surgaug.cli import here, outcome, pipes
 from surgaug.cli.choices import list_of, plugins, spaces, suggesting
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -18,9 +18,13 @@ _Where = partial(typer.Option, rich_help_panel="Where and with what")
 
 def augment_masks(
     masks: Annotated[
-        str,
-        _What(metavar="DIR|-", help="Folder of label maps, or a data set that has them; -: paths on standard input."),
-    ],
+        str | None,
+        _What(
+            metavar="DIR|-",
+            help="Folder of label maps, or a data set that has them; -: paths on standard input. Default: what lies "
+            "here by a usual name.",
+        ),
+    ] = None,
     n: Annotated[int | None, _What("--n", help="New maps, over the masks in equal shares. Default: one each.")] = None,
     classes: Annotated[
         str | None,
@@ -73,7 +77,7 @@ def augment_masks(
     surgaug augment-masks --masks frames/train --n 5000 --ops shift,rotate:0.3,flip:0.5 --balance 0.05
     surgaug augment-masks --masks frames/train --n 500 | surgaug synthesize --masks - --n 500
     """
-    source = pipes.source(masks)
+    source = pipes.source(*here.fill(("--masks", masks, "data set")))
 
     from surgaug.perturb.config import configure
     from surgaug.perturb.run import augment_masks as run

@@ -40,6 +40,60 @@ def load(command: str, params: Sequence[Any], commands: Sequence[str]) -> dict[s
     return flags(command, tables.get(command, {}), params)
 
 
+def template(data: Sequence[Path], val: Path | None, size: tuple[int, int] | None) -> str:
+    """A commented file for a folder. data: the data sets there; unless it is one, none is set. val: the folder of its
+    validation frames. size: (H, W) of its frames."""
+    sets = [_quoted(path) for path in data] or [_quoted("DIR")]
+    off = "" if len(data) == 1 else "# "
+    said = "" if off == "" else "# which one is meant? Remove its #\n" if data else "# where the frames are\n"
+    real = _quoted(val or (data[0] if len(data) == 1 else "DIR"))
+    shown = f"; the frames are {size[0]}x{size[1]}" if size else ""
+    return f"""\
+# The flags of each command, for the folder that surgaug is started in. A flag on the line wins; relative paths start
+# here. Lines behind # are suggestions, or what is done anyway. surgaug COMMAND --help explains every flag.
+
+[train]
+{said}{_lines(off, "data", sets)}
+# val = {_quoted(val or "DIR")}  # else the data's own validation split, or frames held out
+# preset = "tiny"  # small and base are for GPUs
+# size = {_quoted(_training_size(size))}  # height x width{shown}
+# minutes = 60
+
+[augment-masks]
+{said}{_lines(off, "masks", sets)}
+# n = 5000  # else one new label map for each
+# balance = 0.05  # show rare classes more often
+
+[synthesize]
+# masks = "augmented"  # else what augment-masks wrote, or else the data
+# n = 5000
+# model = "runs/NAME"  # else the newest finished run
+
+[score]
+# real = {real}
+# synth = ["synthetic"]
+# train = {sets[0]}  # finds copies of training frames; with labels, asks a segmenter
+"""
+
+
+def _lines(off: str, key: str, values: Sequence[str]) -> str:
+    return "\n".join(f"{off}{key} = {value}" for value in values)
+
+
+def _training_size(frames: tuple[int, int] | None) -> str:
+    """256 pixels on the shorter side, or what the frames have, in their proportions and in steps of 32."""
+    height, width = frames or (256, 448)
+    scale = min(1.0, 256 / min(height, width))
+    return "x".join(str(max(32, round(side * scale / 32) * 32)) for side in (height, width))
+
+
+def _quoted(value: str | Path) -> str:
+    """A text of TOML; JSON's quoting is a part of TOML's."""
+    import json
+
+    return json.dumps(value.as_posix() if isinstance(value, Path) else value, ensure_ascii=False)
+
+
 def flags(command: str, table: Any, params: Sequence[Any]) -> dict[str, Any]:
     """The values of one table as they would stand on the command line, by parameter name."""
     if not isinstance(table, Mapping):

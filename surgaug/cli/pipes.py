@@ -14,7 +14,7 @@ from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.paths import refuse_missing
 
 
-def source(masks: str) -> Path | tuple[Path, ...]:
+def source(masks: str | Path) -> Path | tuple[Path, ...]:
     """The folder that `--masks` names, or with "-" the paths on standard input (see `listed`).
 
     UsageError where none came, DataError for a folder that is not there.

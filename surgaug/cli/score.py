@@ -7,19 +7,27 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import outcome, screen
+from surgaug.cli import here, outcome, screen
 from surgaug.cli.choices import DEVICES, list_of, one_of, plugins, spaces, suggesting
 from surgaug.runtime.paths import refuse_missing
 
 
 def score(
-    real: Annotated[Path, typer.Option(help="Real frames: a data set or a folder of images.")],
-    synth: Annotated[
-        list[Path],
+    real: Annotated[
+        Path | None,
         typer.Option(
-            help="Synthetic images: an output of synthesize, a data set, or a folder of images; may be repeated."
+            help="Real frames: a data set or a folder of images [default: the data that lies here by a usual name]",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    synth: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Synthetic images: an output of synthesize, a data set, or a folder of images; may be repeated "
+            "[default: synthetic]",
+            show_default=False,
+        ),
+    ] = None,
     train: Annotated[
         Path | None,
         typer.Option(
@@ -187,8 +195,12 @@ def score(
     surgaug score --real frames/val --synth synthetic
     surgaug score --real frames/val --synth synthetic --fail-if 'ssim<0.4' --json score.json
     """
+    real, first = here.fill(
+        ("--real", real, "real frames"), ("--synth", next(iter(synth or ()), None), "synthetic images")
+    )
+    synths = tuple(synth or (first,))
     refuse_missing("--real", real)
-    refuse_missing("--synth", *synth)
+    refuse_missing("--synth", *synths)
     refuse_missing("--train", train)
 
     from surgaug.errors import GateError, UsageError
@@ -208,7 +220,7 @@ def score(
         inception_weights = inception.download(cache_folder(), feedback)
     config = ScoreConfig(
         real=real,
-        synth=tuple(synth),
+        synth=synths,
         metrics=None if metrics is None else tuple(name.strip() for name in metrics.split(",") if name.strip()),
         classes=classes,
         weights=Weights(

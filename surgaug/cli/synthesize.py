@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import outcome, pipes
+from surgaug.cli import here, outcome, pipes
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
 from surgaug.errors import UsageError
 
@@ -19,9 +19,13 @@ _Where = partial(typer.Option, rich_help_panel="Where and with what")
 
 def synthesize(
     masks: Annotated[
-        str,
-        _What(metavar="DIR|-", help="Folder of label maps, or a data set that has them; -: paths on standard input."),
-    ],
+        str | None,
+        _What(
+            metavar="DIR|-",
+            help="Folder of label maps, or a data set that has them; -: paths on standard input. Default: what "
+            "augment-masks wrote here, else the data that lies here by a usual name.",
+        ),
+    ] = None,
     n: Annotated[
         int | None, _What("--n", help="Samples, over the masks in equal shares. Default: the recipe's, else 5000.")
     ] = None,
@@ -126,7 +130,7 @@ def synthesize(
     surgaug synthesize --masks masks --n 5000 --model runs/frames-tiny-64x112 --out synthetic
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
-    source = pipes.source(masks)
+    source = pipes.source(*here.fill(("--masks", masks, "label maps")))
 
     from surgaug.synthesis.config import SynthesizeConfig, over_recipe, parse_options, parse_size
     from surgaug.synthesis.plan import Shard

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import outcome, screen
+from surgaug.cli import here, outcome, screen
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
 from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.paths import refuse_missing
@@ -17,12 +17,14 @@ DATA, MODEL, LENGTH, MACHINE = "Data", "Model", "Length and pace", "Machine"
 
 def train(
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            help="Folder of frames with label maps: images/ with labels/, train/ and val/ subfolders, or CaDIS.",
+            help="Folder of frames with label maps: images/ with labels/, train/ and val/ subfolders, or CaDIS "
+            "[default: what lies here by a usual name]",
             rich_help_panel=DATA,
+            show_default=False,
         ),
-    ],
+    ] = None,
     val: Annotated[
         Path | None,
         typer.Option(
@@ -194,6 +196,7 @@ def train(
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
     surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
     """
+    (data,) = here.fill(("--data", data, "data set"))
     refuse_missing("--data", data)
     refuse_missing("--val", val)
 

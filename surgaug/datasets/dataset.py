@@ -167,6 +167,14 @@ def open_masks(
     return LabelMaps(named, read.space, read.codec, root, read.scans, read.notes, read.doubts, strays=strays)
 
 
+def is_data_set(root: Path) -> bool:
+    """Whether a folder has the layout of a data set; what its files hold is not looked at."""
+    try:
+        return root.is_dir() and any(layouts.get(name).matches(root) for name in layouts.names())
+    except DataError:  # a file or a folder that belongs to a layout, and is damaged or there twice
+        return True
+
+
 def usual_size(root: Path, images: Path | None = None, labels: Path | None = None) -> tuple[int, int]:
     """(H, W) of most images of a data set, by the headers of some; images, labels: as in `open_pairs`.
 
