@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -78,7 +79,7 @@ def main() -> None:
     folders = [options.out / name for name in seconds]
     metrics = PICTURES if options.no_labels else (*PICTURES, "miou")
     report = surgaug.score(
-        real, *folders, train=train, classes=real / "classes.json", metrics=metrics,
+        real, folders, train=train, classes=real / "classes.json", metrics=metrics,
         evaluation=EvaluationConfig(steps=options.segmenter_steps), feedback=screen.feedback(),
     ).to_dict()  # fmt: skip
     write_text(options.out / "large.json", json.dumps({"seconds": seconds, "report": report}, indent=1))
@@ -121,8 +122,8 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
             out.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target / name, out / name)
         for path in sorted((target / "images").iterdir()):
-            label = read_image(real / "labels" / f"{path.stem.rsplit('_', 1)[0]}.png")
-            whole = [Window.whole(label.shape[:2])]
+            label = np.asarray(Image.open(real / "labels" / f"{path.stem.rsplit('_', 1)[0]}.png"))
+            whole = [Window.whole(label.shape)]
             picture = to_images(enlarge(to_tensor(read_image(path)[None], "cpu"), whole))[0]
             for kind, array in (("images", picture), ("labels", label)):
                 (out / kind).mkdir(parents=True, exist_ok=True)

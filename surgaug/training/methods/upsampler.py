@@ -24,9 +24,9 @@ from surgaug.training.windows import WindowedFrames, told
 
 SAMPLING: dict[str, Any] = {
     "sampler": "dpmpp",
-    "steps": 4,
+    "steps": 3,
     "guidance": 1.0,
-    "picture_noise": 0.03,
+    "picture_noise": 0.0,
     "options": {"spacing": "trailing"},
 }
 # It sees little noise, and the small picture at all times; the weights of the loss are its own.
