@@ -26,11 +26,12 @@ from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.run import run_score
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.run import synthesize
-from surgaug.training.presets import preset
+from surgaug.training.config import Cascade
+from surgaug.training.presets import PHANTOM, preset
 from surgaug.training.run import train
 
 CLASSES = "cadis"
-HW = (64, 112)
+HW, BASE = (256, 448), (64, 112)
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,15 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
     held_out = _held_out(frames, out / "held-out")
 
     feedback.info("2/5  training on them")
-    # From the model that ships: it has seen other phantom scenes, so minutes suffice.
+    # From the model that ships: it has seen other phantom scenes, so minutes suffice for the first stage, which decides
+    # what there is to see; the second one, which makes it large, is taken as it is.
     settings: dict[str, Any] = {
         "data": str(frames),
         "out": str(out / "run"),
         "classes": CLASSES,
         "size": HW,
-        "init": "phantom",
+        "cascade": Cascade(base=BASE, second=PHANTOM),
+        "init": PHANTOM,
     }
     model = train(preset("tiny", **settings, minutes=config.minutes, seed=config.seed), brief).model
 
