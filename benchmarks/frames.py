@@ -1,11 +1,12 @@
 """Training and validation frames of any data set, as two folders of pairs at one size: what a comparison starts from.
 
-    python benchmarks/frames.py phantom|DATA OUT [--train N] [--val N] [--test N] [--size HxW] [--classes ...]
+    python benchmarks/frames.py phantom|DATA OUT [--train N] [--val N] [--test N] [--subset N] [--size HxW]
+                                [--classes ...] [--exclude-known-errors]
 
 `phantom` renders scenes; training and validation show different "videos". DATA keeps its own split where it has one.
 Writes OUT/train, OUT/val (images/ and labels/ each) and OUT/classes.json; with `--test` OUT/test as well, other scenes,
-or frames of DATA's training split that were not taken, as far as there are any. Frames that lie there already are kept,
-and others than those are refused.
+or frames of DATA's own test split, or of its training split those that were not taken, as far as there are any; with
+`--subset` OUT/subset, so many of OUT/train. Frames that lie there already are kept, and others than those are refused.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +47,17 @@ def main() -> None:
     parser.add_argument("--train", type=int, help="at most so many frames [default: all; phantom: 300]")
     parser.add_argument("--val", type=int, default=100)
     parser.add_argument("--test", type=int, default=0)
+    parser.add_argument("--subset", type=int, default=0)
     parser.add_argument("--size", type=size, default=(64, 64), metavar="HxW")
     parser.add_argument("--classes", default="auto")
+    parser.add_argument("--exclude-known-errors", action="store_true", help="of CaDIS; nothing for other data sets")
     options = parser.parse_args()
-    write_frames(options.data, options.out, options.train, options.val, options.size, options.classes, options.test)
+    write_frames(
+        options.data, options.out, options.train, options.val, options.size, options.classes, options.test,
+        options.exclude_known_errors,
+    )  # fmt: skip
+    if options.subset:
+        write_subset(options.out / "train", options.out / "subset", options.subset)
 
 
 def size(text: str) -> tuple[int, int]:
@@ -57,7 +67,14 @@ def size(text: str) -> tuple[int, int]:
 
 
 def write_frames(
-    data: str, out: Path, train: int | None, val: int, hw: tuple[int, int], classes: str = "auto", test: int = 0
+    data: str,
+    out: Path,
+    train: int | None,
+    val: int,
+    hw: tuple[int, int],
+    classes: str = "auto",
+    test: int = 0,
+    exclude_known_errors: bool = False,
 ) -> None:
     """Write at most `train`, `val` and `test` frames of `data`, evenly spread over it, at (H, W) `hw`.
 
@@ -65,6 +82,7 @@ def write_frames(
     """
     asked = {"data": data, "train": train, "val": val, "size": list(hw), "classes": classes}
     asked |= {"test": test} if test else {}
+    asked |= {"exclude_known_errors": True} if exclude_known_errors else {}
     claim, out_claim = json.dumps(asked), out / "frames.json"
     if out_claim.exists() and out_claim.read_text() != claim:
         sys.exit(f"{out}: holds frames of {out_claim.read_text()}, not of {claim}; name another folder")
@@ -77,15 +95,29 @@ def write_frames(
         write_pairs(out / "test", test, lambda k: phantom(VAL_SEED + val + k, k, "Test", hw))
     else:
         paired = open_pairs(Path(data), classes=classes)
-        space = paired.space
+        if exclude_known_errors and paired.layout == "cadis":
+            paired = open_pairs(Path(data), classes=classes, exclude_known_errors=True)
+        space, own_test = paired.space, replace(paired, items=tuple(i for i in paired.items if i.split == "test"))
         for name, frames, most in zip(("train", "val"), split(paired, 0), (train, val), strict=True):
             numbers = np.arange(len(frames))
             chosen = evenly(numbers, most or len(numbers))
             write_pairs(out / name, len(chosen), of(frames, chosen, space, hw))
             if name == "train":
-                left = evenly(np.setdiff1d(numbers, chosen), test)
-                write_pairs(out / "test", len(left), of(frames, left, space, hw))
+                others, left = frames, np.setdiff1d(numbers, chosen)
+                if len(own_test):
+                    others, left = own_test, np.arange(len(own_test))
+                tested = evenly(left, test)
+                write_pairs(out / "test", len(tested), of(others, tested, space, hw))
     write_text(out / "classes.json", json.dumps(space.to_dict()))
+
+
+def write_subset(train: Path, out: Path, n: int) -> None:
+    """`n` of the pairs in `train`, evenly spread, under their names."""
+    names = sorted(path.name for path in (train / "labels").iterdir())
+    for kind in ("images", "labels"):
+        (out / kind).mkdir(parents=True, exist_ok=True)
+        for i in evenly(np.arange(len(names)), n):
+            shutil.copyfile(train / kind / names[i], out / kind / names[i])
 
 
 def phantom(seed: int, k: int, part: str, hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

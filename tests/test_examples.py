@@ -99,12 +99,17 @@ def test_rare_classes_class_by_class(folder):
 
 
 def test_reproduce_thesis_makes_both_tables_and_their_pictures(folder):
-    small = {"SIZE": "16x28", "VAL": "2", "UPDATES": "2", "BATCH": "2", "THESIS": "tiny", "BASELINES": "tiny"}
+    small = {"SIZE": "16x28", "VAL": "2", "UPDATES": "2", "BATCH": "2", "THESIS": "thesis-tiny", "BASELINES": "tiny"}
+    small |= {"TRAIN": "5", "SUBSET": "3", "TEST": "2", "MODELS": "pix2pixhd clade diffusion"}
     done = script(
         folder, "reproduce_thesis.sh", ".", "thesis", CLASSES="cadis", STEPS="3 1", METHODS_STEPS="2", **small
     )
     assert done.returncode == 0, done.stderr
-    for table, names in (("methods", ["pix2pix", "cyclegan", "spade", "diffusion"]), ("steps", ["3", "1"])):
+    counts = {
+        part: len(list((folder / "thesis/data" / part / "labels").iterdir())) for part in ("train", "subset", "test")
+    }
+    assert counts == {"train": 5, "subset": 3, "test": 2}
+    for table, names in (("methods", ["pix2pixhd", "clade", "diffusion"]), ("steps", ["3", "1"])):
         rows = json.loads((folder / "thesis" / f"{table}.json").read_text())["rows"]
         assert [row["name"] for row in rows] == names
         assert all(row["measures"]["psnr"]["value"] for row in rows)
