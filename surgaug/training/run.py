@@ -53,7 +53,7 @@ def _train_cascade(
 ) -> TrainResult:
     """Each stage that is not given, then both in one file."""
     out = Path(config.out)
-    group.from_main(lambda: _refuse_others(out))
+    group.from_main(lambda: _refuse_others(out, resume))
     results, files = [], []
     for name, given in zip(STAGE_NAMES, (cascade.first, cascade.second), strict=True):
         if given:
@@ -78,10 +78,12 @@ def _train_cascade(
     return TrainResult(model, step, minutes, results[-1].val_loss if results else float("nan"))
 
 
-def _refuse_others(out: Path) -> None:
-    """UsageError where the folder holds something else than a cascade."""
+def _refuse_others(out: Path, resume: bool) -> None:
+    """UsageError where the folder holds something else than a cascade, or nothing though `resume` insists on a run."""
     known = {*STAGE_NAMES, MODEL_FILES[0], STATUS}
     names = {p.name for p in out.iterdir() if not p.name.startswith(".")} if out.is_dir() else set()
     if not names <= known:
         what = "a run without a second stage" if "config.json" in names else "something else"
         raise UsageError(f"{out}: holds {what} ({min(names - known)}); name another folder with --out")
+    if resume and not names & set(STAGE_NAMES):
+        raise UsageError(f"--resume: {out} holds no run to resume; leave --resume out to start one")

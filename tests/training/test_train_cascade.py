@@ -158,6 +158,9 @@ def test_folders_of_something_else_are_refused(data, run, tmp_path):
     shutil.copytree(run / "first", tmp_path / "single")
     with pytest.raises(UsageError, match="a run without a second stage"):
         train(settings(data, tmp_path / "single"))
+    with pytest.raises(UsageError, match="no run to resume"):
+        train(settings(data, tmp_path / "none"), resume=True)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
