@@ -33,13 +33,12 @@ _Maps = TypeVar("_Maps", bound=LabelMaps)
 class Survey:
     """Counts over a data set, classes in the order of its label space.
 
-    pixels: int64 [K]. presence_by_item: bool [N, K]. sizes: frames by (H, W). splits: frames by split. read: further
+    pixels_by_item: int64 [N, K]. sizes: frames by (H, W). splits: frames by split. read: further
     lines on what was read of what there was, for the table.
     """
 
     space: LabelSpace
-    pixels: np.ndarray
-    presence_by_item: np.ndarray
+    pixels_by_item: np.ndarray
     ignored: int
     sizes: Counter[tuple[int, int]]
     splits: Counter[str]
@@ -49,7 +48,17 @@ class Survey:
     @property
     def count(self) -> int:
         """Number of frames."""
-        return len(self.presence_by_item)
+        return len(self.pixels_by_item)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Pixels of each class, int64 [K]."""
+        return self.pixels_by_item.sum(axis=0)
+
+    @property
+    def presence_by_item(self) -> np.ndarray:
+        """Which frame shows which class, bool [N, K]."""
+        return self.pixels_by_item > 0
 
     @property
     def presence(self) -> np.ndarray:
@@ -210,8 +219,7 @@ def count(frames: LabelMaps) -> Survey:
                 by_item[i, index] += n
     return Survey(
         space,
-        by_item.sum(axis=0),
-        by_item > 0,
+        by_item,
         ignored,
         Counter(scan.hw for scan in scans.values()),
         Counter(item.split for item in items if item.split),

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from surgaug.errors import DataError
 from surgaug.io.atomic import atomic_write
-from surgaug.io.manifest import Row, parse, part_path, part_paths, read_lines, to_line
+from surgaug.io.manifest import MANIFEST, Row, parse, part_path, part_paths, read_lines, to_line
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -34,14 +34,17 @@ class Journal:
         *,
         part: str = "",
         required: Collection[str] = (),
+        name: str = MANIFEST,
     ):
         """Reads what lies in `folder`.
 
-        expected: (image, label) or (label,) of a sample, in `folder`; None for an index that is not of this set.
-        part: the shard that new rows belong to. required: keys without which a row does not count.
+        expected: (image, label) or (label,) of a sample, in `folder`, or () for one without files; None for an index
+        that is not of this set. part: the shard that new rows belong to. required: keys without which a row does not
+        count. name: of the file, `manifest.REFUSED` for samples that were refused.
         """
         self._folder, self._expected, self._required = folder, expected, required
-        self._path = part_path(folder, part)
+        self._name = name
+        self._path = part_path(folder, part, name)
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._at_line_start = True
@@ -49,7 +52,7 @@ class Journal:
 
     def refresh(self) -> None:
         """Read again what lies in the folder, since other shards write there too."""
-        self._parts = part_paths(self._folder)
+        self._parts = part_paths(self._folder, self._name)
         if self._path not in self._parts:
             self._parts.append(self._path)
         self._places: dict[int, tuple[int, int]] = {}  # (number of the part, offset) by index
@@ -133,7 +136,7 @@ class Journal:
         self.close()
         order = sorted(self._places)
         places: dict[int, tuple[int, int]] = {}
-        whole = part_path(self._folder)
+        whole = part_path(self._folder, name=self._name)
         with ExitStack() as stack, atomic_write(whole) as temporary, temporary.open("wb") as target:
             for index, line in zip(order, self._lines(order, {}, stack), strict=True):
                 places[index] = 0, target.tell()

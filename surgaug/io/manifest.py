@@ -2,7 +2,8 @@
 
 synthesize, augment-masks and export write them. Every reader takes the lines that are rows and counts the others: what
 a killed run or a full disk left half-written spoils nothing. A shard keeps its rows in a part of its own,
-`manifest-I-of-N.jsonl`, until they are joined (`io.journal`).
+`manifest-I-of-N.jsonl`, until they are joined (`io.journal`). Samples that a judge refused stand, without files, in
+`refused.jsonl`, which is kept in the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 MANIFEST = "manifest.jsonl"
+REFUSED = "refused.jsonl"
 VERSION = 2  # of `Row`; rows of surgaug 0.1 have no version
 
 
@@ -59,6 +61,14 @@ class Row(TypedDict, total=False):
     model: str
     compiled: bool
     checks: dict[str, bool]
+    # synthesize --judge: the share of the labelled pixels that is trusted, over the image and by class id; pixels of
+    # each class that are not, which the label map ignores (`classes` counts the others); the label map with them; and
+    # how often the sample was drawn before, with other noise, left out for 0.
+    agreement: float
+    agreement_by_class: dict[str, float]
+    doubted: dict[str, int]
+    label_full: str
+    draw: int
     # augment-masks: maps drawn until one was taken, refusals by "op: reason", plausibility from 0 to 1.
     tries: int
     refused: dict[str, int]
@@ -78,14 +88,16 @@ class Line:
     row: Row | None
 
 
-def part_path(folder: Path, part: str = "") -> Path:
-    """The manifest of a folder, or the part that the shard of that name keeps while it runs."""
-    return folder / (f"manifest-{part}.jsonl" if part else MANIFEST)
+def part_path(folder: Path, part: str = "", name: str = MANIFEST) -> Path:
+    """The manifest of a folder, or the part that the shard of that name keeps while it runs. name: or REFUSED."""
+    stem, dot, suffix = name.partition(".")
+    return folder / (f"{stem}-{part}{dot}{suffix}" if part else name)
 
 
-def part_paths(folder: Path) -> list[Path]:
+def part_paths(folder: Path, name: str = MANIFEST) -> list[Path]:
     """Every manifest and part of one in the folder."""
-    return sorted(path for path in folder.glob("manifest*.jsonl") if path.is_file())
+    stem, dot, suffix = name.partition(".")
+    return sorted(path for path in folder.glob(f"{stem}*{dot}{suffix}") if path.is_file())
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -180,6 +192,10 @@ def _classes(value: Any) -> bool:
     return _counts(value) and all(key.isascii() and key.isdecimal() and len(key) <= 5 for key in value)
 
 
+def _shares(value: Any) -> bool:
+    return _object(value) and all(_number(share) for share in value.values())
+
+
 def _perturbations(value: Any) -> bool:
     return isinstance(value, list) and all(
         _object(record) and _text(record.get("op")) and _integer(record.get("tries", 0)) for record in value
@@ -200,14 +216,16 @@ _ORIGIN_CHECKS: dict[str, Callable[[Any], bool]] = {
 }
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("image", "label", "mask", "source", "video", "split", "sampler", "style", "model"), _text),
-    **dict.fromkeys(("name", "image_source"), _text),
-    **dict.fromkeys(("version", "index", "seed", "steps", "tries"), _integer),
-    **dict.fromkeys(("guidance", "plausibility"), _number),
+    **dict.fromkeys(("name", "image_source", "label_full"), _text),
+    **dict.fromkeys(("version", "index", "seed", "steps", "tries", "draw"), _integer),
+    **dict.fromkeys(("guidance", "plausibility", "agreement"), _number),
     **dict.fromkeys(("compiled", "synthetic"), _flag),
     **dict.fromkeys(("options", "checks"), _object),
     "origin": _origin,
     "perturbations": _perturbations,
     "size": _size,
     "classes": _classes,
+    "doubted": _classes,
+    "agreement_by_class": _shares,
     "refused": _counts,
 }

@@ -57,8 +57,8 @@ def open_for(
     return maps, count(maps)
 
 
-def of_split(maps: LabelMaps, presence: np.ndarray, config: SynthesizeConfig) -> tuple[LabelMaps, np.ndarray]:
-    """The label maps of `config.split` (all if None) with their rows of `presence` [N, K].
+def of_split(maps: LabelMaps, by_item: np.ndarray, config: SynthesizeConfig) -> tuple[LabelMaps, np.ndarray]:
+    """The label maps of `config.split` (all if None) with their rows of `by_item` [N, K].
 
     Raises DataError where there is none; UsageError where maps of a validation or test split would go into a layout
     that is there to be trained on.
@@ -74,7 +74,7 @@ def of_split(maps: LabelMaps, presence: np.ndarray, config: SynthesizeConfig) ->
             f"--layout {config.layout}: {held_out} of {len(items)} label maps are of the validation or test split, and "
             "a training set must not show them; add --split train"
         )
-    return replace(maps, items=items), presence[kept]
+    return replace(maps, items=items), by_item[kept]
 
 
 def digest(files: Sequence[Path]) -> str:
