@@ -14,6 +14,7 @@ from surgaug.errors import UsageError
 
 _What = partial(typer.Option, rich_help_panel="What")
 _How = partial(typer.Option, rich_help_panel="How")
+_Judge = partial(typer.Option, rich_help_panel="Judge")
 _Where = partial(typer.Option, rich_help_panel="Where and with what")
 
 
@@ -52,7 +53,13 @@ def synthesize(
         str | None,
         _What(**one_of("train", "val", "test"), help="Of a data set with splits: only these masks. Default: all."),
     ] = None,
-    order: Annotated[str, _What(**one_of("even", "rare-first"), help="Which masks come first.")] = "even",
+    order: Annotated[
+        str,
+        _What(
+            **one_of("even", "rare-first", "hard"),
+            help="Which masks come first; hard: those that the judge finds hard come more often.",
+        ),
+    ] = "even",
     augment: Annotated[
         str,
         _What(
@@ -98,6 +105,26 @@ def synthesize(
             "colour of --style IMAGE by its lowest frequencies.",
         ),
     ] = None,
+    judge: Annotated[
+        Path | None,
+        _Judge(
+            metavar="DIR|FILE",
+            help="Real training frames, of which a segmenter learns to read every image as it is made, or the file it "
+            "was kept in: label pixels that it does not trust are ignored; labels_full has them all.",
+        ),
+    ] = None,
+    trust: Annotated[
+        float, _Judge(help="How many times its class's mean cross-entropy on real frames a pixel may have.")
+    ] = 1.25,
+    least_agreement: Annotated[
+        float | None,
+        _Judge(
+            metavar="SHARE", help="Of an image's label pixels that must be trusted, 0 to 1; else it is drawn again."
+        ),
+    ] = None,
+    segmenter_steps: Annotated[
+        int | None, _Judge(metavar="N", help="Of each of the judge's trainings. Default: 100 a class, at least 800.")
+    ] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("synthetic"),
     layout: Annotated[
         str,
@@ -128,6 +155,7 @@ def synthesize(
     Examples:
     surgaug synthesize --masks frames/train --n 5000
     surgaug synthesize --masks masks --n 5000 --model runs/frames-tiny-64x112 --out synthetic
+    surgaug synthesize --masks frames/train --n 5000 --judge frames/train --least-agreement 0.7
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
     source = pipes.source(*here.fill(("--masks", masks, "label maps")))
@@ -153,6 +181,10 @@ def synthesize(
         options=parse_options(set_ or []),
         layout=layout,
         palette=palette,
+        judge=judge,
+        trust=trust,
+        least_agreement=least_agreement,
+        segmenter_steps=segmenter_steps,
         shard=Shard.parse(shard),
         batch=_parse_batch(batch),
         device=device,

@@ -45,6 +45,11 @@ class DatasetWriter:
         if self.palette and max(self._values.values()) > 255:
             raise UsageError(f"--palette: a palette has 256 entries, and '{self.space.name}' has ids above 255")
 
+    @property
+    def no_ignore(self) -> str:
+        """What becomes of pixels without label where the layout has no value for them; "" where it has."""
+        return getattr(self._module, "NO_IGNORE", "")
+
     def check_frames(self, frames: Sequence[WrittenItem]) -> None:
         """Raises DataError for frames that the layout cannot hold together."""
         if hasattr(self._module, "check_frames"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRUST = 1.25  # how many times its class's mean cross-entropy a pixel may have (FreeMask, Yang et al. 2023)
+
 
 @dataclass(frozen=True)
 class SegmenterConfig:

@@ -13,6 +13,7 @@ from surgaug.errors import UsageError
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.runtime import options
 from surgaug.runtime.device import COMPILE
+from surgaug.segmenter.config import TRUST
 from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
 
@@ -31,7 +32,10 @@ class SynthesizeConfig:
     pictures of a cascade's first stage alone. classes: the masks' label space; "auto" for the ids found in them. style:
     see `synthesis.style_choice`. augment: perturbations applied to each sample's label map, or a recipe file, of which
     n, seed and classes come by `over_recipe`. palette: label maps as palette PNGs. leave_out_bad: go on without masks
-    that cannot be used, instead of refusing them. batch: None to find it. compile: see `models/compiled.py`.
+    that cannot be used, instead of refusing them. judge: real frames, or the file of a judge that was trained on some
+    (`synthesis/judge.py`). trust: how many times its class's mean cross-entropy a pixel may have. least_agreement: the
+    share of an image's labelled pixels that must be trusted; None for any. segmenter_steps: of each training of the
+    judge; None for as many as the classes need. batch: None to find it. compile: see `models/compiled.py`.
     """
 
     masks: Path | tuple[Path, ...]
@@ -51,6 +55,10 @@ class SynthesizeConfig:
     options: dict[str, Any] = field(default_factory=dict)
     layout: str = "folders"
     palette: bool = False
+    judge: Path | None = None
+    trust: float = TRUST
+    least_agreement: float | None = None
+    segmenter_steps: int | None = None
     shard: Shard = field(default_factory=Shard)
     batch: int | None = None
     seed: int = 0
@@ -82,6 +90,17 @@ def check(config: SynthesizeConfig) -> None:
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")
     must(config.order in ORDERS, f"--order {config.order}: one of {', '.join(ORDERS)}")
+    for name, asked in (
+        ("order hard", config.order == "hard"),
+        (f"trust {config.trust:g}", config.trust != TRUST),
+        ("least-agreement", config.least_agreement is not None),
+        ("segmenter-steps", config.segmenter_steps is not None),
+    ):
+        must(config.judge is not None or not asked, f"--{name}: it takes a judge; add --judge with the real frames")
+    must(config.trust > 0, f"--trust {config.trust:g}: above 0; 1.25 is usual")
+    least, steps = config.least_agreement, config.segmenter_steps
+    must(least is None or 0 <= least <= 1, f"--least-agreement {least}: a share from 0 to 1, for example 0.7")
+    must(steps is None or steps >= 1, f"--segmenter-steps {steps}: at least 1")
     must(config.compile in COMPILE, f"--compile {config.compile}: one of {', '.join(COMPILE)}")
     must(config.split in (None, *SPLITS), f"--split {config.split}: one of {', '.join(SPLITS)}")
     check_layout(config.layout)

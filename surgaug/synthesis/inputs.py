@@ -26,6 +26,7 @@ from surgaug.synthesis import plan
 from surgaug.synthesis.cascade import CascadeGenerator
 from surgaug.synthesis.config import BASE, NATIVE, SynthesizeConfig
 from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator
+from surgaug.synthesis.judge import JudgeSource, open_judge
 from surgaug.synthesis.masks import FAR, digest, factor, of_split, open_for, output_size
 from surgaug.synthesis.model_choice import resolve_model
 from surgaug.synthesis.sampling_settings import ONE_PASS, SamplingSettings, choose_settings
@@ -36,7 +37,8 @@ from surgaug.synthesis.style_choice import Styles, choose
 class Inputs:
     """What a run works on.
 
-    maps: in the model's label space. ranking: the masks' order of first use, by position; None for a random one.
+    maps: in the model's label space. pixels: of each of their classes, int64 [N, K]. ranking: the masks' order of first
+    use, by position; None for a random one. judge: None without `config.judge`.
     perturbations: as asked for, before they have learnt from the masks; None without `augment`.
     """
 
@@ -49,7 +51,9 @@ class Inputs:
     device: torch.device
     precision: torch.dtype | None
     maps: LabelMaps
+    pixels: np.ndarray
     ranking: np.ndarray | None
+    judge: JudgeSource | None
     perturbations: Engine | None
 
     def settings(self) -> dict[str, Any]:
@@ -73,7 +77,11 @@ class Inputs:
             "precision": "fp32" if self.precision is None else str(self.precision).removeprefix("torch."),
             "layout": config.layout,
             **({"palette": True} if config.palette else {}),
+            **({"judge": self._judged_by(self.judge)} if self.judge else {}),
         }
+
+    def _judged_by(self, judge: JudgeSource) -> dict[str, Any]:
+        return {"key": judge.key, "trust": self.config.trust, "least_agreement": self.config.least_agreement}
 
     def _classes(self) -> str:
         """The name of the label space that the masks are given in."""
@@ -127,10 +135,16 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     maps, found = open_for(
         model.space, model_file, config.masks, config.classes, feedback, model.meta, config.leave_out_bad
     )
-    maps, presence = of_split(maps, found.presence_by_item, config)
+    maps, pixels = of_split(maps, found.pixels_by_item, config)
+    presence = pixels > 0
     _warn_of_size(config, model, list(found.sizes), feedback)
     _warn_of_unseen(maps, presence, model, feedback)
     maps = replace(maps, scans={})  # counted and checked: workers need not be sent them
+    judge = None
+    if config.judge is not None:
+        sizes = [output_size(size, config.size, model.size, bool(model.stages)) for size in found.sizes]
+        smallest = min(sizes, key=math.prod)
+        judge = open_judge(config, model, model_file, smallest, device, feedback)
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
     perturbations = None
     if recipe:
@@ -141,8 +155,9 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
             "the same; --augment makes every map another"
         )
     return Inputs(
-        config, model_file, model, sampling, generator, styles, device, precision, maps, ranking, perturbations
-    )
+        config, model_file, model, sampling, generator, styles, device, precision, maps, pixels, ranking, judge,
+        perturbations,
+    )  # fmt: skip
 
 
 def _warn_of_size(

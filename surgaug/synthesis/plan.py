@@ -10,11 +10,11 @@ from typing import TypeVar
 import numpy as np
 
 from surgaug.errors import UsageError
-from surgaug.synthesis.noise import mask_order_rng
+from surgaug.synthesis.noise import hard_order_rng, mask_order_rng
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
-ORDERS = ("even", "rare-first")
+ORDERS = ("even", "rare-first", "hard")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,34 @@ def assign_masks(n: int, num_masks: int, seed: int, ranking: Sequence[int] | np.
         order = mask_order_rng(seed, lap).permutation(num_masks) if ranking is None else np.asarray(ranking)
         out[start : start + num_masks] = order[: n - start]
     return out
+
+
+def assign_hard(n: int, hardness: np.ndarray, seed: int) -> np.ndarray:
+    """The mask (its position) of each sample, int64 [n]: a mask comes as often as its rank of hardness asks.
+
+    The hardest of N masks comes N times as often as the easiest (FreeMask, Yang et al. 2023).
+
+    hardness: float [N]. A mask of weight w comes at times (j + u) / w, j = 0, 1, ..., u from the seed; the first n of
+    all masks' times are the samples, so that sample k's mask does not depend on n.
+    """
+    masks = len(hardness)
+    if masks < 1:
+        raise ValueError("no masks")
+    weights = np.empty(masks)
+    weights[np.argsort(hardness, kind="stable")] = np.arange(1, masks + 1) / masks
+    offsets = hard_order_rng(seed).random(masks)
+    last = (n + masks) / weights.sum()  # by then n of them have come, since each is late by one at most
+    turns = np.ceil(last * weights - offsets).astype(np.int64).clip(min=0)
+    mask = np.repeat(np.arange(masks), turns)
+    turn = np.arange(len(mask)) - np.repeat(turns.cumsum() - turns, turns)
+    return mask[np.argsort((turn + offsets[mask]) / weights[mask], kind="stable")[:n]]
+
+
+def probes_first(indices: Sequence[int], probes: int) -> list[int]:
+    """The same indices: `probes` of them, spread evenly, first, so that they speak for the others."""
+    chosen = np.unique(np.linspace(0, len(indices) - 1, min(probes, len(indices))).round().astype(int)).tolist()
+    rest = sorted(set(range(len(indices))) - set(chosen))
+    return [indices[i] for i in (*chosen, *rest)]
 
 
 def rank_rare_first(presence: np.ndarray) -> np.ndarray:

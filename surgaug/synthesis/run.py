@@ -18,6 +18,8 @@ from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import Interrupted, ModelError
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock, in_turn
+from surgaug.io.manifest import REFUSED
+from surgaug.io.output_folder import make_ready
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
 from surgaug.runtime.device import is_out_of_memory
@@ -25,13 +27,15 @@ from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import Stop, graceful
 from surgaug.runtime.parallel import cores
+from surgaug.segmenter.judge import Reading
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
+from surgaug.synthesis.judge import DRAWS, FULL_LABELS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
 from surgaug.synthesis.output import describe, finish
-from surgaug.synthesis.rows import row_of
+from surgaug.synthesis.rows import judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, Samples
 from surgaug.synthesis.write import SyntheticImage, Writer
 
@@ -71,17 +75,22 @@ def synthesize(
     if process.size > 1:
         config = replace(config, shard=replace(config.shard, inner=plan.Shard(process.rank + 1, process.size)))
     inputs = open_inputs(config, feedback)
-    samples = Samples(inputs)
-    target = DatasetWriter(config.out, config.layout, inputs.maps.space, config.palette)
+    space = with_ignore(inputs.maps.space) if inputs.judge else inputs.maps.space
+    target = DatasetWriter(config.out, config.layout, space, config.palette)
     target.check()
     out, shard = config.out, config.shard
     description = describe(config, inputs.model_file, inputs.model, target, inputs.settings(), len(inputs.maps))
     description |= {"left_out": list(inputs.maps.left_out)} if inputs.maps.left_out else {}
     target.refuse_other(description)
+    judging = _judging(inputs, target, feedback)
+    hard = judging is not None and config.order == "hard"
+    samples = Samples(inputs, judging.judge.hardness(inputs.pixels, inputs.maps.space) if judging and hard else None)
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, feedback, shard.name or None):
         frames = [samples.frame(k) for k in range(config.n)]
         target.claim(description, frames)
+        if judging:
+            make_ready([out / FULL_LABELS])
         mine = plan.take_shard(plan.arrange(samples.masks), shard).tolist()
         manifest = Journal(
             out,
@@ -89,7 +98,8 @@ def synthesize(
             part=shard.name,
             required=("classes",),
         )
-        todo = [k for k in mine if k not in manifest]
+        refused = Journal(out, lambda k: () if 0 <= k < config.n else None, part=shard.name, name=REFUSED)
+        todo = [k for k in mine if k not in manifest and k not in refused]
         if len(todo) < len(mine):
             for k in mine:
                 if k in manifest:
@@ -98,18 +108,57 @@ def synthesize(
         feedback.info(inputs.summary())
         if todo:
             engine = _learnt(inputs, feedback)
-            _synthesize_all(inputs, target, manifest, samples, engine, todo, len(mine), feedback, emit, again)
+            if judging:
+                todo = plan.probes_first(todo, PROBES)
+            books = _Books(target, manifest, refused, judging)
+            _synthesize_all(inputs, books, samples, engine, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
             manifest.refresh()
-            missing = config.n - len(manifest)
+            refused.refresh()
+            missing = config.n - len(manifest) - len(refused)
             if not missing:
-                finish(target, manifest, description, frames)
+                finish(target, manifest, refused if judging else None, description, frames, feedback)
     if missing:
         feedback.info(
             f"shard {shard} is done; {missing} of {config.n} images are missing, of other shards: when they are there "
             "(in this folder, or copied into it), the last one, or any of the lines once more, joins the manifests"
         )
     return Result(out, len(todo), len(mine), not missing)
+
+
+@dataclass(frozen=True)
+class _Books:
+    """Where the samples of a run go, and what decides it: `judging` is None where all are admitted."""
+
+    target: DatasetWriter
+    manifest: Journal
+    refused: Journal
+    judging: Judging | None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A sample with its image uint8 [H, W, 3], the style that was drawn for it, and what the judge says of it."""
+
+    sample: Sample
+    image: np.ndarray
+    style: str | None
+    reading: Reading | None = None
+
+
+def _judging(inputs: Inputs, target: DatasetWriter, feedback: Feedback) -> Judging | None:
+    """The judge, trained if it was not before; None without one."""
+    if inputs.judge is None:
+        return None
+    judge, config = inputs.judge.ready(), inputs.config
+    space = inputs.maps.space
+    tell_unknown(judge, np.array(space.ids)[inputs.pixels.any(axis=0)].tolist(), space, feedback)
+    if target.no_ignore:
+        feedback.warn(
+            f"--layout {config.layout}, pixels that are not trusted: it {target.no_ignore} (id {target.space.ignore}; "
+            f"{FULL_LABELS} has the whole label maps)"
+        )
+    return Judging(judge, config.trust, config.least_agreement)
 
 
 def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
@@ -122,8 +171,7 @@ def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
 
 def _synthesize_all(
     inputs: Inputs,
-    target: DatasetWriter,
-    manifest: Journal,
+    books: _Books,
     samples: Samples,
     engine: Engine | None,
     todo: list[int],
@@ -133,15 +181,18 @@ def _synthesize_all(
     again: str,
 ) -> None:
     """Synthesize and write the samples `todo`, of `total` in all."""
+    target, judging = books.target, books.judging
     limit = BatchLimit(inputs.config.batch, inputs.device, inputs.model.first.size if inputs.model.stages else None)
     finished = total - len(todo)
     compiler = Compiler(inputs.config.compile, inputs.model.net, inputs.device, feedback)
     with (
         graceful() as stop,
         feedback.task("synthesizing", total, "images", done=finished) as bar,
-        manifest,
-        Writer(target, manifest, WRITERS, WAITING) as writer,
+        books.manifest,
+        books.refused,
+        Writer(target, books.manifest, WRITERS, WAITING) as writer,
     ):
+        readings: list[Reading] = []
 
         def report(rows: list[dict[str, Any]]) -> int:
             for row in rows:
@@ -152,17 +203,53 @@ def _synthesize_all(
         on_step = _StopNotice(stop, feedback)
         for batch in _ahead(plan.batches(samples.make(todo, engine), lambda sample: sample.size, limit)):
             start = time.monotonic()
-            for part, images, styles in _within_memory(inputs, batch, limit, on_step):
-                for sample, image, style in zip(part, images, styles, strict=True):
-                    paths = target.paths(samples.frame(sample.index))
-                    row = row_of(inputs, sample, paths, image, style, compiler.compiled)
-                    finished += report(writer.put(SyntheticImage(image, target.encode(sample.label_map), row)))
+            for made in _drawn(inputs, batch, limit, on_step, judging):
+                paths = target.paths(samples.frame(made.sample.index))
+                row = row_of(inputs, made.sample, paths, made.image, made.style, compiler.compiled)
+                if judging and made.reading and judging.refuses(made.reading):
+                    books.refused.append([refused_row(row, made.reading, made.sample.draw)])
+                    bar.advance(1)
+                    finished += 1
+                else:
+                    finished += report(writer.put(_pair(target, made, row)))
+                if judging and made.reading and len(readings) < PROBES:
+                    readings.append(made.reading)
+                    if len(readings) == PROBES < len(todo):
+                        tell_forecast(readings, judging, target.space, feedback)
             compiler.consider((time.monotonic() - start) / len(batch) * (total - finished))
             if stop.requested:
                 break
         finished += report(writer.drain())
     if finished < total:
         raise Interrupted(f"stopped after {finished} of {total} images; to go on, type: {again}")
+
+
+def _pair(target: DatasetWriter, made: _Made, row: dict[str, Any]) -> SyntheticImage:
+    """An admitted sample as it is written: with a judge its label map lacks what is not trusted."""
+    whole = target.encode(made.sample.label_map)
+    if made.reading is None:
+        return SyntheticImage(made.image, whole, row)
+    assert target.space.ignore is not None  # see `with_ignore`
+    trusted = target.encode(made.reading.trusted_map(target.space.ignore))
+    row = {**row, **judged_row(made.reading, f"{FULL_LABELS}/{Path(row['label']).name}", made.sample.draw)}
+    return SyntheticImage(made.image, trusted, row, whole)
+
+
+def _drawn(
+    inputs: Inputs, batch: list[Sample], limit: BatchLimit, on_step: Callable[[], None], judging: Judging | None
+) -> Iterator[_Made]:
+    """The batch's samples with their images; those that the judge refuses are drawn again, `DRAWS` times at most."""
+    waiting = batch
+    while waiting:
+        again: list[Sample] = []
+        for part, images, styles in _within_memory(inputs, waiting, limit, on_step):
+            for sample, image, style in zip(part, images, styles, strict=True):
+                reading = judging.reading(image, sample.label_map) if judging else None
+                if judging and reading and judging.refuses(reading) and sample.draw + 1 < DRAWS:
+                    again.append(replace(sample, draw=sample.draw + 1))
+                else:
+                    yield _Made(sample, image, style, reading)
+        waiting = again
 
 
 def _within_memory(
@@ -191,13 +278,13 @@ def _within_memory(
 
 def _generate(inputs: Inputs, batch: list[Sample], on_step: Callable[[], None]) -> tuple[np.ndarray, list[str | None]]:
     """Images uint8 [B, H, W, 3] of samples of one size, and the styles that were drawn for them."""
-    indices, seed = [sample.index for sample in batch], inputs.config.seed
+    indices, draws, seed = [s.index for s in batch], [s.draw for s in batch], inputs.config.seed
     styles, codes = zip(*(inputs.styles.draw(seed, k) for k in indices), strict=True)
     try:
         images = inputs.generator.generate(
             [sample.index_map for sample in batch],
             [sample.key for sample in batch],
-            lambda step, shape: batch_noise(seed, indices, step, shape),
+            lambda step, shape: batch_noise(seed, indices, step, shape, draws),
             np.stack(codes),
             on_step,
         )

@@ -24,7 +24,7 @@ class Sample:
     """Sample `index`, made from the mask at position `mask`: its label map, and what was done to it.
 
     label_map: ids [H, W]. index_map: the model's class indices uint8 [H, W]. key: equal keys mean equal label maps.
-    classes_kept: whether every class of the map survived the change of size.
+    classes_kept: whether every class of the map survived the change of size. draw: how often it was drawn before.
     """
 
     index: int
@@ -34,6 +34,7 @@ class Sample:
     key: int
     perturbations: list[dict[str, Any]]
     classes_kept: bool
+    draw: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,11 +42,19 @@ class Sample:
 
 
 class Samples:
-    """The samples of a run: `masks` int64 [n] is the mask (its position) of each."""
+    """The samples of a run: `masks` int64 [n] is the mask (its position) of each.
 
-    def __init__(self, inputs: Inputs):
+    hardness: float [N] of the masks, by which they come more or less often; None: in equal shares.
+    """
+
+    def __init__(self, inputs: Inputs, hardness: np.ndarray | None = None):
         self._inputs = inputs
-        self.masks = plan.assign_masks(inputs.config.n, len(inputs.maps), inputs.config.seed, inputs.ranking)
+        n, seed = inputs.config.n, inputs.config.seed
+        self.masks = (
+            plan.assign_masks(n, len(inputs.maps), seed, inputs.ranking)
+            if hardness is None
+            else plan.assign_hard(n, hardness, seed)
+        )
 
     def __len__(self) -> int:
         return len(self.masks)

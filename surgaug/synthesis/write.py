@@ -17,11 +17,15 @@ from surgaug.io.journal import Journal
 
 @dataclass(frozen=True)
 class SyntheticImage:
-    """A finished sample: image uint8 [H, W, 3], label map of ids [H, W], and its manifest row."""
+    """A finished sample: image uint8 [H, W, 3], label map as `DatasetWriter.encode` makes it, and its manifest row.
+
+    label_full: the label map before a judge took pixels out, written to the row's `label_full`; None without a judge.
+    """
 
     image: np.ndarray
     label_map: np.ndarray
     row: dict[str, Any]
+    label_full: np.ndarray | None = None
 
 
 class Writer:
@@ -52,6 +56,8 @@ class Writer:
 
     def _write(self, sample: SyntheticImage) -> dict[str, Any]:
         try:
+            if sample.label_full is not None:
+                self._target.write_label(sample.row["label_full"], sample.label_full)
             self._target.write_label(sample.row["label"], sample.label_map)
             write_png(self._target.root / sample.row["image"], sample.image)
             self._manifest.append([sample.row])

@@ -14,6 +14,7 @@ encode(label_map, space)         its label files, where more than a value for ea
 decode(path, space)              the way back from such a file (with `encode`)
 check(root, space)               refuses a folder or label space that its consumer cannot use (optional)
 check_frames(root, frames)       refuses frames that the layout cannot hold together (optional)
+NO_IGNORE                        what becomes of pixels without label, where it has no value for them (optional)
 NO_PALETTE                       why its label files cannot be palette PNGs (optional)
 """
 

@@ -18,6 +18,7 @@ from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
 
+NO_IGNORE = "has no value for them in its readers: tell your loader to ignore the id below"
 __all__ = ["finish", "known_errors", "matches", "official_split", "paths", "read", "values"]
 
 SPACE = "cadis"

@@ -46,6 +46,7 @@ from surgaug.runtime.parallel import in_threads
 __all__ = ["codec", "decode", "encode", "finish", "matches", "paths", "read", "strays", "unread", "values"]
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"  # where Cataract-1K keeps the images of its Coco-Annotations
+NO_IGNORE = "has no value for them: they are in no object, and its trainers take them for background"
 NO_PALETTE = "whose label files are RGB (panoptic PNGs)"
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _BETTER = (("instances", "panoptic"), ("person_keypoints", "instances"), ("person_keypoints", "panoptic"))

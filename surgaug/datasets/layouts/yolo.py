@@ -27,6 +27,7 @@ from surgaug.runtime.parallel import in_threads
 
 __all__ = ["codec", "finish", "matches", "paths", "read", "unread", "values"]
 
+NO_IGNORE = "has no value for them: they are in no polygon, and its trainers take them for background"
 _MAPS = "label_maps"
 
 

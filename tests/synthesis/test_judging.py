@@ -1,0 +1,222 @@
+"""`synthesize --judge`: what it ignores, draws again and leaves out; that it goes on, in shards too, as it began."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from surgaug.cli import run
+from surgaug.datasets.dataset import open_pairs
+from surgaug.errors import DataError, ModelError, UsageError
+from surgaug.io.manifest import read_rows
+from surgaug.runtime.feedback import Silent
+from surgaug.synthesis import judge as judging_module
+from surgaug.synthesis import plan
+from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.judge import forecast, with_ignore
+from surgaug.synthesis.plan import Shard
+from surgaug.synthesis.run import synthesize
+
+N = 10
+
+
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.said, self.tables = [], {}
+
+    def info(self, message):
+        self.said.append(message)
+
+    warn = info
+
+    def table(self, title, columns, rows, caption=""):
+        self.tables[title] = (columns, rows)
+
+
+@pytest.fixture
+def real(masks, space, tmp_path):
+    """The label maps with images in the colours of their classes."""
+    for kind in ("images", "labels"):
+        (tmp_path / "real" / kind).mkdir(parents=True)
+    classes = {c.name: c.id for c in space.classes}
+    (tmp_path / "real" / "classes.json").write_text(json.dumps(classes))
+    for path in masks.iterdir():
+        label_map = np.asarray(Image.open(path))
+        for i in (0, 1):
+            Image.fromarray(label_map).save(tmp_path / "real" / "labels" / f"{path.stem}{i}.png")
+            Image.fromarray(space.colorize(label_map)).save(tmp_path / "real" / "images" / f"{path.stem}{i}.png")
+    return tmp_path / "real"
+
+
+@pytest.fixture
+def config(model_file, masks, real, tmp_path, monkeypatch):
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
+    judge = {"judge": real, "segmenter_steps": 20}
+    return SynthesizeConfig(masks=masks, n=N, model=model_file, out=tmp_path / "out", device="cpu", steps=2, **judge)
+
+
+def rows_of(out, name="manifest.jsonl"):
+    return {row["index"]: row for row in read_rows(out / name)[0]} if (out / name).is_file() else {}
+
+
+def read(path):
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def test_pixels_that_are_not_trusted_are_ignored_and_counted(config, space):
+    heard = Heard()
+    assert synthesize(config, heard).complete
+    rows = rows_of(config.out)
+    assert sorted(rows) == list(range(N))
+    some = 0
+    for row in rows.values():
+        kept, whole = read(config.out / row["label"]), read(config.out / row["label_full"])
+        assert np.array_equal(kept[kept != 255], whole[kept != 255]) and whole.max() < 255
+        assert row["agreement"] == pytest.approx((kept != 255).mean(), abs=1e-4)
+        for i in np.unique(whole).tolist():
+            own = whole == i
+            assert row["agreement_by_class"][str(i)] == pytest.approx((kept[own] == i).mean(), abs=1e-4)
+            assert row["classes"].get(str(i), 0) + row["doubted"].get(str(i), 0) == own.sum()
+        some += row["agreement"] < 1
+    assert some
+    frames = open_pairs(config.out)
+    assert frames.space.ignore == 255 and len(frames) == N
+    admission = json.loads((config.out / "admission.json").read_text())
+    assert admission["images"] == {"put_in": N, "admitted": N, "refused": 0}
+    assert sum(video["admitted"] for video in admission["videos"]) == N
+    pixels = sum(c["pixels"] + c["doubted"] for c in admission["classes"])
+    assert pixels == sum(np.prod(row["size"]) for row in rows.values())
+    assert any(title.startswith(f"Admitted: {N} of {N} images") for title in heard.tables)
+
+
+def test_what_is_hardly_trusted_is_drawn_again_then_left_out_and_named(config):
+    synthesize(config)
+    agreements = sorted(row["agreement"] for row in rows_of(config.out).values())
+    least = float(np.mean(agreements[N // 2 - 1 : N // 2 + 1]))
+    config, heard = replace(config, out=config.out.parent / "strict", least_agreement=least), Heard()
+    assert synthesize(config, heard).complete
+    rows, refused = rows_of(config.out), rows_of(config.out, "refused.jsonl")
+    assert sorted([*rows, *refused]) == list(range(N)) and rows
+    assert all(row["agreement"] >= least for row in rows.values())
+    assert all(row["agreement"] < least and row["draw"] == 3 and "image" not in row for row in refused.values())
+    assert len(list((config.out / "images").iterdir())) == len(rows) == len(list((config.out / "labels").iterdir()))
+    admission = json.loads((config.out / "admission.json").read_text())
+    assert admission["images"]["refused"] == len(refused)
+    assert sum(admission["reasons"].values()) == len(refused)
+    if refused:
+        assert any(min(r["name"] for r in refused.values()) in said for said in heard.said)
+    before = {p: p.read_bytes() for p in config.out.rglob("*") if p.is_file()}
+    again = synthesize(config)
+    assert again.complete and again.synthesized == 0
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_shards_and_a_run_that_goes_on_end_as_one_that_went_through(config):
+    config = replace(config, least_agreement=0.6)
+    synthesize(config)
+    for name, parts in (("shards", (Shard(1, 2), Shard(2, 2))), ("grown", None)):
+        other = replace(config, out=config.out.parent / name, batch=3)
+        if parts:
+            for shard in parts:
+                synthesize(replace(other, shard=shard))
+        else:
+            synthesize(replace(other, n=4))
+            synthesize(other)
+        for file in ("manifest.jsonl", "refused.jsonl"):
+            assert rows_of(other.out, file).keys() == rows_of(config.out, file).keys()
+        for k, row in rows_of(config.out).items():
+            assert abs(rows_of(other.out)[k]["agreement"] - row["agreement"]) < 0.02
+            assert np.abs(read(other.out / row["image"]) - read(config.out / row["image"])).max() <= 1
+
+
+def test_other_asks_of_the_judge_are_other_settings(config):
+    synthesize(replace(config, n=2))
+    with pytest.raises(UsageError, match="judge"):
+        synthesize(replace(config, trust=2.0))
+
+
+def test_a_judges_file_does_as_well_and_hard_masks_come_more_often(config, tmp_path):
+    synthesize(replace(config, n=2))
+    (file,) = (tmp_path / "cache" / "judges").glob("*.safetensors")
+    hard = replace(config, judge=file, segmenter_steps=None, order="hard", out=tmp_path / "hard", n=15)
+    synthesize(hard)
+    counts = sorted(
+        sum(row["mask"] == mask for row in rows_of(hard.out).values())
+        for mask in {path.stem for path in config.masks.iterdir()}
+    )
+    assert sum(counts) == 15 and counts[-1] >= 4 and counts[0] <= 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"order": "hard"}, {"trust": 2.0}, {"least_agreement": 0.5}, {"segmenter_steps": 5}],
+)
+def test_what_needs_a_judge_is_refused_without(config, wrong):
+    with pytest.raises(UsageError, match="--judge"):
+        synthesize(replace(config, **{"judge": None, "segmenter_steps": None, **wrong}))
+
+
+def test_judges_that_cannot_be_are_refused(config, tmp_path, model_file):
+    with pytest.raises(ModelError, match="no judge of surgaug's"):
+        synthesize(replace(config, judge=model_file))
+    with pytest.raises(DataError, match="no such folder"):
+        synthesize(replace(config, judge=tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="--least-agreement 7"):
+        synthesize(replace(config, least_agreement=7))
+
+
+def test_layouts_without_an_ignore_value_say_so(config, tmp_path):
+    heard = Heard()
+    synthesize(replace(config, layout="coco", n=2), heard)
+    assert any("--layout coco" in said and "in no object" in said for said in heard.said)
+    assert len(list((config.out / "labels_full").iterdir())) == 2
+
+
+def test_the_command_line(config, model_file, masks, real, monkeypatch, capsys):
+    monkeypatch.setattr(judging_module, "PROBES", 2)
+    monkeypatch.setattr("surgaug.synthesis.run.PROBES", 2)
+    line = ["synthesize", "--masks", str(masks), "--model", str(model_file), "--out", str(config.out), "--n", "4"]
+    line += ["--steps", "2", "--judge", str(real), "--trust", "1.5", "--segmenter-steps", "2", "--device", "cpu"]
+    assert run([*line, "--least-agreement", "0.1"]) == 0
+    said = capsys.readouterr().err
+    assert "Forecast from 2 images" in said and "Admitted" in said
+    assert json.loads((config.out / "dataset.json").read_text())["settings"]["judge"]["trust"] == 1.5
+
+
+def test_a_forecast_is_the_share_of_pixels_kept(space):
+    class Said:
+        def __init__(self, pixels):
+            self.pixels = pixels
+
+    readings = [Said({0: (10, 1), 3: (10, 9)})] * 4 + [Said({0: (10, 1)})]
+    whole, classes = forecast(readings, space)
+    assert whole == pytest.approx(1 - 41 / 90)
+    assert classes == {0: (pytest.approx(0.9), 5)}  # too few images show class 3
+
+
+def test_an_id_for_what_has_no_label(space):
+    assert with_ignore(space).ignore == 255
+    assert with_ignore(replace(space, ignore=7)).ignore == 7
+    taken = replace(space, classes=(*space.classes, replace(space.classes[0], id=255)))
+    assert with_ignore(taken).ignore == 256
+
+
+def test_probes_are_spread_and_nothing_is_lost():
+    order = plan.probes_first(list(range(100, 200)), 5)
+    assert order[:5] == [100, 125, 150, 174, 199] and sorted(order) == list(range(100, 200))
+    assert plan.probes_first([3, 4], 5) == [3, 4] and plan.probes_first([], 5) == []
+
+
+def test_hard_masks_come_as_often_as_their_rank_asks():
+    hardness = np.array([0.5, 0.1, 0.9, 0.2])  # ranks 3, 1, 4, 2
+    masks = plan.assign_hard(1000, hardness, 0)
+    assert np.bincount(masks).tolist() == pytest.approx([300, 100, 400, 200], abs=1)
+    assert np.array_equal(plan.assign_hard(37, hardness, 0), masks[:37])
+    assert not np.array_equal(plan.assign_hard(37, hardness, 1), masks[:37])
+    assert len(plan.assign_hard(3, np.zeros(10), 0)) == 3
