@@ -109,19 +109,36 @@ class Judging:
         return self.least_agreement is not None and reading.agreement < self.least_agreement
 
 
-def forecast(readings: Sequence[Reading], space: LabelSpace) -> tuple[float, dict[int, tuple[float, int]]]:
-    """The share of the labelled pixels that will be kept, by these first readings; and the same by class id with the
-    images that show it, of classes that some of them show."""
-    pixels = np.zeros((2, space.num_classes), np.int64)
-    images = np.zeros(space.num_classes, np.int64)
-    for reading in readings:
-        for i, (labelled, doubted) in reading.pixels.items():
-            k = space.index_table[i]
-            pixels[:, k] += labelled, doubted
-            images[k] += 1
-    kept = 1 - pixels[1] / np.maximum(1, pixels[0])
-    shown = {space.ids[k]: (float(kept[k]), int(images[k])) for k in np.flatnonzero(images >= _FEW).tolist()}
-    return 1 - float(pixels[1].sum() / max(1, pixels[0].sum())), shown
+@dataclass(frozen=True)
+class Kept:
+    """A forecast of the share of pixels that will be kept: `share`, give or take `margin` (95 %), from `images`."""
+
+    share: float
+    margin: float
+    images: int
+
+
+def forecast(readings: Sequence[Reading], space: LabelSpace) -> tuple[Kept, dict[int, Kept]]:
+    """Of all labelled pixels, by these first readings; and by class id, of the classes that some of them show."""
+    pixels = np.zeros((len(readings), 2, space.num_classes), np.int64)  # labelled, doubted
+    for of_image, reading in zip(pixels, readings, strict=True):
+        for i, counts in reading.pixels.items():
+            of_image[:, space.index_table[i]] = counts
+    shown = np.flatnonzero((pixels[:, 0] > 0).sum(0) >= _FEW).tolist()
+    return kept(*pixels.sum(2).T), {space.ids[k]: kept(*pixels[:, :, k].T) for k in shown}
+
+
+def kept(labelled: np.ndarray, doubted: np.ndarray) -> Kept:
+    """From the labelled and the doubted pixels of some images, int [n] each.
+
+    A ratio of two sums, whose variance is that of its residuals (Cochran 1977).
+    """
+    of = labelled > 0
+    n, total = int(of.sum()), max(1, int(labelled.sum()))
+    share = 1 - float(doubted.sum()) / total
+    residuals = labelled[of] - doubted[of] - share * labelled[of]
+    variance = n / (n - 1) * float((residuals**2).sum()) / total**2 if n > 1 else np.inf
+    return Kept(share, 1.96 * variance**0.5, n)
 
 
 def tell_forecast(readings: Sequence[Reading], judging: Judging, space: LabelSpace, feedback: Feedback) -> None:
@@ -129,14 +146,15 @@ def tell_forecast(readings: Sequence[Reading], judging: Judging, space: LabelSpa
     whole, classes = forecast(readings, space)
     refused = sum(map(judging.refuses, readings))
     rows = [
-        [i, space.by_id(i).name, images, f"{100 * kept:.0f} %"]
-        for i, (kept, images) in sorted(classes.items(), key=lambda item: item[1])
+        [i, space.by_id(i).name, of.images, f"{100 * of.share:.0f} ± {100 * of.margin:.0f} %"]
+        for i, of in sorted(classes.items(), key=lambda item: item[1].share)
     ]
     feedback.table(
         f"Forecast from {len(readings)} images", ["id", "class", "images", "pixels kept"], rows,
-        f"{100 * whole:.0f} % of all pixels are kept; classes that fewer than {_FEW} of these images show are left out",
+        f"{100 * whole.share:.0f} ± {100 * whole.margin:.0f} % of all pixels are kept; classes that fewer than "
+        f"{_FEW} of these images show are left out",
     )  # fmt: skip
-    if low := [f"{space.by_id(i).name} {100 * kept:.0f} %" for i, (kept, _) in classes.items() if kept < _LOW]:
+    if low := [f"{space.by_id(i).name} {100 * of.share:.0f} %" for i, of in classes.items() if of.share < _LOW]:
         feedback.warn(
             f"of some classes little will be kept ({', '.join(low)}): --trust {2 * judging.trust:g} keeps more; or the "
             "model does not know them yet"

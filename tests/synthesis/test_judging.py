@@ -17,7 +17,7 @@ from surgaug.runtime.feedback import Silent
 from surgaug.synthesis import judge as judging_module
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.judge import forecast, with_ignore
+from surgaug.synthesis.judge import forecast, kept, with_ignore
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
 
@@ -54,10 +54,16 @@ def real(masks, space, tmp_path):
     return tmp_path / "real"
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Of all tests here: the judge is trained once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def config(model_file, masks, real, tmp_path, monkeypatch):
-    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
-    judge = {"judge": real, "segmenter_steps": 20}
+def config(model_file, masks, real, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("SURGAUG_CACHE", str(cache))
+    judge = {"judge": real, "segmenter_steps": 10, "trust": 0.8}  # strict, since it has learnt little
     return SynthesizeConfig(masks=masks, n=N, model=model_file, out=tmp_path / "out", device="cpu", steps=2, **judge)
 
 
@@ -141,9 +147,9 @@ def test_other_asks_of_the_judge_are_other_settings(config):
         synthesize(replace(config, trust=2.0))
 
 
-def test_a_judges_file_does_as_well_and_hard_masks_come_more_often(config, tmp_path):
+def test_a_judges_file_does_as_well_and_hard_masks_come_more_often(config, cache, tmp_path):
     synthesize(replace(config, n=2))
-    (file,) = (tmp_path / "cache" / "judges").glob("*.safetensors")
+    (file,) = (cache / "judges").glob("*.safetensors")
     hard = replace(config, judge=file, segmenter_steps=None, order="hard", out=tmp_path / "hard", n=15)
     synthesize(hard)
     counts = sorted(
@@ -159,7 +165,7 @@ def test_a_judges_file_does_as_well_and_hard_masks_come_more_often(config, tmp_p
 )
 def test_what_needs_a_judge_is_refused_without(config, wrong):
     with pytest.raises(UsageError, match="--judge"):
-        synthesize(replace(config, **{"judge": None, "segmenter_steps": None, **wrong}))
+        synthesize(replace(config, **{"judge": None, "segmenter_steps": None, "trust": 1.25, **wrong}))
 
 
 def test_judges_that_cannot_be_are_refused(config, tmp_path, model_file):
@@ -182,7 +188,7 @@ def test_the_command_line(config, model_file, masks, real, monkeypatch, capsys):
     monkeypatch.setattr(judging_module, "PROBES", 2)
     monkeypatch.setattr("surgaug.synthesis.run.PROBES", 2)
     line = ["synthesize", "--masks", str(masks), "--model", str(model_file), "--out", str(config.out), "--n", "4"]
-    line += ["--steps", "2", "--judge", str(real), "--trust", "1.5", "--segmenter-steps", "2", "--device", "cpu"]
+    line += ["--steps", "2", "--judge", str(real), "--trust", "1.5", "--segmenter-steps", "10", "--device", "cpu"]
     assert run([*line, "--least-agreement", "0.1"]) == 0
     said = capsys.readouterr().err
     assert "Forecast from 2 images" in said and "Admitted" in said
@@ -196,8 +202,19 @@ def test_a_forecast_is_the_share_of_pixels_kept(space):
 
     readings = [Said({0: (10, 1), 3: (10, 9)})] * 4 + [Said({0: (10, 1)})]
     whole, classes = forecast(readings, space)
-    assert whole == pytest.approx(1 - 41 / 90)
-    assert classes == {0: (pytest.approx(0.9), 5)}  # too few images show class 3
+    assert whole.share == pytest.approx(1 - 41 / 90)
+    assert classes.keys() == {0}  # too few images show class 3
+    assert (classes[0].share, classes[0].images) == (pytest.approx(0.9), 5)
+    assert classes[0].margin == pytest.approx(0, abs=1e-9)  # all images are alike in it
+
+
+def test_the_margin_of_a_forecast_covers_what_comes():
+    rng = np.random.default_rng(0)
+    labelled = rng.integers(1, 200, (400, 50))
+    doubted = rng.binomial(labelled, rng.beta(2, 6, labelled.shape))
+    whole = 1 - doubted.sum() / labelled.sum()
+    found = [kept(a, b) for a, b in zip(labelled, doubted, strict=True)]
+    assert 0.9 < np.mean([abs(f.share - whole) <= f.margin for f in found]) < 0.98
 
 
 def test_an_id_for_what_has_no_label(space):
