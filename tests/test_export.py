@@ -249,3 +249,41 @@ def test_a_frame_that_exif_turns_is_written_turned(tmp_path: Path) -> None:
     export(ExportConfig(data=tmp_path / "in", out=tmp_path / "out"))
     with Image.open(next((tmp_path / "out").rglob("images/**/*.png"))) as image:
         assert np.array_equal(np.asarray(image), shown) and 0x0112 not in image.getexif()
+
+
+def names_written(out: Path) -> set[str]:
+    rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert [row["index"] for row in rows] == list(range(len(rows)))
+    return {row["name"] for row in rows}
+
+
+def test_lists_keep_and_leave_out(real: Path, synth: Path, tmp_path: Path) -> None:
+    export(ExportConfig(real, tmp_path / "all", (synth,)))
+    every = names_written(tmp_path / "all")
+    made = sorted(row.stem for row in (synth / "images").iterdir() if row.stem in every)
+    dropped = sorted(every - set(made))[0]
+    marked = tmp_path / "marked.txt"
+    marked.write_text(f"# by hand\n{made[0]}\n\nimages/{dropped}.png\n")
+    export(ExportConfig(real, tmp_path / "without", (synth,), without=marked))
+    assert names_written(tmp_path / "without") == every - {made[0], dropped}
+    marked.write_text(made[0])
+    export(ExportConfig(real, tmp_path / "only", (synth,), only=marked))
+    assert names_written(tmp_path / "only") == every - set(made[1:]), "the real frames, of which none is named, stay"
+
+
+def test_a_validation_frame_left_out_lets_nothing_of_its_video_train(real: Path, synth: Path, tmp_path: Path) -> None:
+    export(ExportConfig(real, tmp_path / "all", (synth,)))
+    held = [item.name for item in open_pairs(real).items if item.split != "train"]
+    (tmp_path / "held.txt").write_text("\n".join(held))
+    export(ExportConfig(real, tmp_path / "some", (synth,), without=tmp_path / "held.txt"))
+    assert names_written(tmp_path / "some") == names_written(tmp_path / "all") - set(held)
+
+
+def test_a_list_that_names_no_frame(real: Path, tmp_path: Path) -> None:
+    name = open_pairs(real).items[0].name
+    (tmp_path / "list.txt").write_text(f"{name}0")
+    with pytest.raises(DataError, match=f"list.txt: '{name}0' names no frame; did you mean {name}"):
+        export(ExportConfig(real, tmp_path / "out", only=tmp_path / "list.txt"))
+    (tmp_path / "list.txt").write_text("\n".join(item.name for item in open_pairs(real).items))
+    with pytest.raises(DataError, match="no frame is left"):
+        export(ExportConfig(real, tmp_path / "out", without=tmp_path / "list.txt"))

@@ -34,6 +34,7 @@ COMMANDS = {
     "synthesize": "Synthesize images from label maps: a folder of paired images and labels.",
     "export": "Write real and synthetic images as one training set.",
     "inspect": "Say what a data set, a run or a file holds, and what is wrong with it.",
+    "browse": "Look at thousands of pairs: a page that opens in any browser.",
     "score": "Say how close synthetic images come to real ones.",
     "demo": "Run the whole pipeline on rendered phantom scenes; needs no data.",
 }

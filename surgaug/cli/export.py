@@ -37,6 +37,15 @@ def export(
     leave_out_bad: Annotated[
         bool, _What("--leave-out-bad", help="Go on without frames that cannot be used; the description lists them.")
     ] = False,
+    only: Annotated[
+        Path | None,
+        _What(
+            metavar="LIST", help="Of each set that the list names frames of, only these: a name a line, as of browse."
+        ),
+    ] = None,
+    without: Annotated[
+        Path | None, _What(metavar="LIST", help="All but the frames that the list names, real or synthetic.")
+    ] = None,
     images: Annotated[
         Path | None, _What(metavar="DIR", help="Folder of the frames in --data, where its name does not tell.")
     ] = None,
@@ -59,6 +68,8 @@ def export(
     """
     refuse_missing("--data", data)
     refuse_missing("--synth", *(synth or ()))
+    refuse_missing("--only", only)
+    refuse_missing("--without", without)
 
     from surgaug.export import ExportConfig
     from surgaug.export import export as run
@@ -66,7 +77,7 @@ def export(
     config = ExportConfig(
         data=data, out=out, synth=tuple(synth or ()), layout=layout, ratio=ratio, hold_out=hold_out, classes=classes,
         exclude_known_errors=exclude_known_errors, seed=seed, palette=palette,
-        leave_out_bad=leave_out_bad, images=images, labels=labels,
+        leave_out_bad=leave_out_bad, images=images, labels=labels, only=only, without=without,
     )  # fmt: skip
     done = run(config, screen.feedback())
     if json_file != outcome.STDOUT:

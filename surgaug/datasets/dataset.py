@@ -173,6 +173,8 @@ def is_data_set(root: Path) -> bool:
         return root.is_dir() and any(layouts.get(name).matches(root) for name in layouts.names())
     except DataError:  # a file or a folder that belongs to a layout, and is damaged or there twice
         return True
+    except OSError:  # folders that come and go, or may not be seen
+        return False
 
 
 def usual_size(root: Path, images: Path | None = None, labels: Path | None = None) -> tuple[int, int]:

@@ -40,13 +40,16 @@ def choose(
     real: PairedFrames,
     synths: Sequence[PairedFrames],
     *,
+    kept: Sequence[frozenset[int]] | None = None,
     ratio: float | None,
     hold_out: float,
     seed: int,
     feedback: Feedback,
 ) -> list[Pair]:
     """The pairs of the new data set: all real frames with their splits, and the synthetic images that may train, of
-    which `ratio` for each real training frame are picked. See `ExportConfig`.
+    which `ratio` for each real training frame are picked. See `ExportConfig`. kept: of `real` and then of each of
+    `synths`, the numbers of the items that may be chosen; None for all. Splits are made of all real frames even so: a
+    synthetic image whose real frame is dropped from validation does not train either.
 
     What the manifest of `real` calls synthetic stays so. Raises UsageError or DataError where such an image would
     validate.
@@ -60,13 +63,18 @@ def choose(
     splits = split_items(real.items, hold_out, seed)
     if wrong := sorted(i for i in synthetic if splits[i] != "train"):
         raise DataError(f"{real.items[wrong[0]].image}: a synthetic image in the {splits[wrong[0]]} split; remove it")
+    may = dict(zip(map(id, (real, *synths)), kept, strict=True)) if kept else {}
+    numbers = [i for i in range(len(real)) if not may or i in may[id(real)]]
     pairs = [
-        Pair(WrittenItem(item.name, i, split, item.video, i in synthetic, str(item.label)), real, i, synthetic.get(i))
-        for i, (item, split) in enumerate(zip(real.items, splits, strict=True))
+        Pair(
+            WrittenItem(item.name, k, splits[i], item.video, i in synthetic, str(item.label)), real, i, synthetic.get(i)
+        )
+        for k, i in enumerate(numbers)
+        for item in [real.items[i]]
     ]
-    allowed = _allowed(real, splits, synths, feedback)
+    allowed = [p for p in _allowed(real, splits, synths, feedback) if not may or p.number in may[id(p.frames)]]
     if ratio is not None:
-        training = splits.count("train") - len(synthetic)
+        training = sum(pair.frame.split == "train" and not pair.frame.synthetic for pair in pairs)
         needed = round(ratio * training)
         if needed > len(allowed):
             raise DataError(

@@ -17,6 +17,7 @@ from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
+from surgaug.export import selection
 from surgaug.export.choice import Pair, choose
 from surgaug.io.atomic import write_bytes, write_png, write_text
 from surgaug.io.file_names import same_file
@@ -36,7 +37,8 @@ class ExportConfig:
     """data: a data set of real frames. synth: outputs of `synthesize`. ratio: synthetic images for each real training
     frame; None for all. hold_out: the share of the frames to validate on, whole videos, where the data has no split.
     palette: label maps as palette PNGs. leave_out_bad: go on without frames that cannot be used, instead of refusing
-    them. images, labels: the folders of the data, relative to it, where their names do not tell."""
+    them. images, labels: the folders of the data, relative to it, where their names do not tell.
+    only, without: lists of names of frames, one a line (see `selection`)."""
 
     data: Path
     out: Path
@@ -51,6 +53,8 @@ class ExportConfig:
     leave_out_bad: bool = False
     images: Path | None = None
     labels: Path | None = None
+    only: Path | None = None
+    without: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,10 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     feedback = feedback or Silent()
     _check(config)
     real, synths = _open(config, feedback)
-    pairs = choose(real, synths, ratio=config.ratio, hold_out=config.hold_out, seed=config.seed, feedback=feedback)
+    kept = selection.kept((real, *synths), config.only, config.without)
+    pairs = choose(
+        real, synths, kept=kept, ratio=config.ratio, hold_out=config.hold_out, seed=config.seed, feedback=feedback
+    )
     target = DatasetWriter(config.out, config.layout, real.space, config.palette)
     target.check()
     target.check_frames([pair.frame for pair in pairs])
