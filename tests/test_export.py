@@ -287,3 +287,20 @@ def test_a_list_that_names_no_frame(real: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("\n".join(item.name for item in open_pairs(real).items))
     with pytest.raises(DataError, match="no frame is left"):
         export(ExportConfig(real, tmp_path / "out", without=tmp_path / "list.txt"))
+
+
+def test_a_card_says_what_is_real_and_what_is_synthetic(real: Path, synth: Path, tmp_path: Path) -> None:
+    done = export(ExportConfig(real, tmp_path / "mixed", (synth,), layout="hf"))
+    text = (tmp_path / "mixed" / "README.md").read_text()
+    front = text.split("---\n")[1]
+    assert "- image-segmentation" in front and "- synthetic" in front and "- n<1K" in front
+    for split, n in done.by_split().items():
+        assert f"| {split} | {n['real']} | {n['synthetic']} |" in text
+    assert str(synth) in text
+    assert all(f"| {c.id} | {c.name} | {c.kind} |" in text for c in CADIS.classes)
+    assert text.count("TO FILL IN") == 2
+    (tmp_path / "mixed" / "README.md").write_text("ours")
+    export(ExportConfig(real, tmp_path / "mixed", (synth,), layout="hf"))
+    assert (tmp_path / "mixed" / "README.md").read_text() == "ours"
+    export(ExportConfig(real, tmp_path / "real"))
+    assert "synthetic ones" not in (tmp_path / "real" / "README.md").read_text()

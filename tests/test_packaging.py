@@ -77,3 +77,19 @@ def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom) and not node.level:
         return [node.module.split(".")[0]]
     return []
+
+
+def test_the_release_tests_what_it_builds_before_it_publishes():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
+    assert (jobs["test"]["needs"], jobs["publish"]["needs"]) == ("build", "test")
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+
+
+def test_the_container_is_of_a_base_that_can_be_chosen():
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0].startswith("ARG BASE=")
+    assert lines[1] == "FROM ${BASE}"
+    assert lines[-1] == 'ENTRYPOINT ["surgaug"]'
+    words = {"ARG", "FROM", "RUN", "COPY", "WORKDIR", "ENTRYPOINT"}
+    assert all(line.split()[0] in words for line in lines)

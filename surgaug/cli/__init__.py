@@ -103,6 +103,9 @@ def _explain(failure: Exception) -> int:
             return 2
         screen.error(_usage_message(failure))
         return 2
+    if cure := _opencv_cure(failure):
+        screen.error(cure)
+        return 1
     if isinstance(failure, OSError) and failure.strerror:
         place = "" if failure.filename is None else f"{os.fsdecode(failure.filename)}: "
         screen.error(place + failure.strerror)
@@ -110,6 +113,23 @@ def _explain(failure: Exception) -> int:
     text = " ".join(str(failure).split())
     screen.error(f"{type(failure).__name__}: {text}" + ("" if screen.debug() else " (--debug shows where)"))
     return 1
+
+
+def _opencv_cure(failure: Exception) -> str:
+    """What to do where OpenCV cannot be imported, or only in part; empty for other failures.
+
+    Its packages share one folder, so that removing one takes files from the other; one of them needs a screen's
+    libraries.
+    """
+    text = str(failure)
+    parts = isinstance(failure, AttributeError) and "module 'cv2' has no attribute" in text
+    libraries = ("cv2", "libGL.so", "libgthread", "libSM.so", "libXext")
+    if not parts and not (isinstance(failure, ImportError) and any(name in text for name in libraries)):
+        return ""
+    return (
+        f"OpenCV cannot be used ({text}); type: pip uninstall -y opencv-python opencv-contrib-python "
+        "opencv-python-headless && pip install opencv-python-headless"
+    )
 
 
 def _usage_message(failure: Any) -> str:

@@ -17,7 +17,7 @@ from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
-from surgaug.export import selection
+from surgaug.export import card, selection
 from surgaug.export.choice import Pair, choose
 from surgaug.io.atomic import write_bytes, write_png, write_text
 from surgaug.io.file_names import same_file
@@ -25,6 +25,7 @@ from surgaug.io.images import stored_size
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import Row, part_path, to_line
 from surgaug.io.output_folder import write_description
+from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.parallel import in_threads
 from surgaug.version import __version__
@@ -98,8 +99,9 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
         target.finish([pair.frame for pair in pairs])
         write_text(part_path(config.out), "".join(to_line(_row(target, pair)) for pair in pairs))
         counts = Counter((pair.frame.split or "train", pair.frame.synthetic) for pair in pairs)
+        done = Result(config.out, dict(counts))
+        _write_card(config, done, real.space)
         write_description(target.description_file, {**description, "complete": True})
-    done = Result(config.out, dict(counts))
     feedback.table("Written", ["split", "real", "synthetic"], [[s, *n.values()] for s, n in done.by_split().items()])
     return done
 
@@ -177,6 +179,15 @@ def _is_rgb_png(path: Path) -> bool:
     """Whether a file is what would be written of it: one that EXIF turns is not, since few programs turn it."""
     with Image.open(path) as image:
         return image.format == "PNG" and image.mode == "RGB" and stored_size(path)[1] == 1
+
+
+def _write_card(config: ExportConfig, done: Result, space: LabelSpace) -> None:
+    """The README; one that is there stays, since its fields may be filled in."""
+    file = config.out / card.FILE
+    if not file.exists():
+        sources = [card.source(folder) for folder in config.synth]
+        name = config.out.resolve().name
+        write_text(file, card.card(name, config.layout, done.by_split(), space, str(config.data), sources))
 
 
 def _row(target: DatasetWriter, pair: Pair) -> Row:
