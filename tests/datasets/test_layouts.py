@@ -15,7 +15,7 @@ def test_layouts_are_listed_without_importing_them() -> None:
     assert done.returncode == 0, done.stderr
     read_only = {"beside", "cases", "cholecseg8k", "cityscapes", "endovis2017", "endovis2018", "robustmis", "splits"}
     read_only |= {"class_files", "labelme", "supervisely", "two_folders"}
-    written = {"cadis", "coco", "folders", "hf", "mmseg", "nnunet", "yolo"}
+    written = {"cadis", "coco", "cvat", "folders", "hf", "mmseg", "nnunet", "yolo"}
     assert done.stdout.strip() == str(sorted(read_only | written)) and set(layouts.written()) == written
 
 
