@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import outcome, screen
-from surgaug.cli.choices import spaces, suggesting
+from surgaug.cli.choices import DEVICES, one_of, spaces, suggesting
 from surgaug.runtime.paths import refuse_missing
 
 
@@ -33,9 +33,24 @@ def inspect(
     leave_out_bad: Annotated[
         bool, typer.Option("--leave-out-bad", help="Count without frames that cannot be used, and list those.")
     ] = False,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="Rank frames and regions by how much their labels surprise a segmenter trained on the others.",
+        ),
+    ] = False,
+    segmenter_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of each of the audit's trainings. Default: 100 a class, at least 800."),
+    ] = None,
+    device: Annotated[str, typer.Option(**one_of(*DEVICES), help="Where the audit computes.")] = "auto",
     sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw it into this PNG: frames under their label maps, or a run's curves."),
+        typer.Option(
+            metavar="FILE",
+            help="Draw it into this PNG: frames under their label maps (of an audit the worst), or a run's curves.",
+        ),
     ] = None,
     json_file: outcome.JsonFile = None,
 ) -> None:
@@ -45,6 +60,7 @@ def inspect(
 
     Examples:
     surgaug inspect cadis --sheet cadis.png
+    surgaug inspect cadis --audit --sheet doubts.png --json doubts.json
     surgaug inspect runs/cadis-tiny-64x112 --sheet curves.png
     """
     refuse_missing("surgaug inspect", path)
@@ -55,7 +71,17 @@ def inspect(
     from surgaug.io.atomic import write_png
 
     feedback = screen.feedback()
-    report = run(path, classes, feedback, images=images, labels=labels, leave_out_bad=leave_out_bad)
+    report = run(
+        path,
+        classes,
+        feedback,
+        images=images,
+        labels=labels,
+        leave_out_bad=leave_out_bad,
+        audit=audit,
+        segmenter_steps=segmenter_steps,
+        device=device,
+    )
     feedback.table(f"{report.path}: {report.kind}", ["", ""], [list(fact) for fact in report.facts])
     for title, columns, rows in report.tables:
         feedback.table(title, columns, rows)
@@ -69,7 +95,11 @@ def inspect(
     counted = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((problems, "problem"), (doubts, "doubt")) if n]
     feedback.info(" and ".join(counted) or "nothing wrong with it")
     if sheet is not None:
-        if report.frames is not None:
+        if report.audit is not None:
+            from surgaug.inspect.audit import draw_audit
+
+            write_png(sheet, draw_audit(report.audit, report.path))
+        elif report.frames is not None:
             from surgaug.inspect.sheet import draw_sheet
 
             write_png(sheet, draw_sheet(report.frames))

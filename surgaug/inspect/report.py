@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from surgaug.datasets.dataset import LabelMaps
+    from surgaug.inspect.audit import Audit
 
 Table = tuple[str, list[str], list[list[Any]]]
 BARS = "▁▂▃▄▅▆▇█"
@@ -21,7 +22,8 @@ class Report:
 
     problems: what keeps it from being used, a line each. notes: what is worth knowing.
     doubts: what may be wrong with its labels though they were read. details: more, for programs.
-    frames: those of a data set. samples: the newest sheet of samples of a run.
+    frames: those of a data set. audit: what its labels look like to a segmenter, if that was asked. samples: the newest
+    sheet of samples of a run.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     frames: LabelMaps | None = field(default=None, repr=False)
+    audit: Audit | None = field(default=None, repr=False)
     samples: Path | None = None
 
     def add(self, name: str, value: object) -> None:

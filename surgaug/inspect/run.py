@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
-from surgaug.errors import DataError
+from surgaug.errors import DataError, UsageError
 from surgaug.inspect import dataset, files, model
 from surgaug.inspect.report import Report
 from surgaug.io.images import is_image_file
@@ -24,14 +25,41 @@ def inspect(
     images: Path | None = None,
     labels: Path | None = None,
     leave_out_bad: bool = False,
+    audit: bool = False,
+    segmenter_steps: int | None = None,
+    device: str = "auto",
 ) -> Report:
     """Inspect a data set, a folder of label maps, a run, a model file, an image or label map, a manifest, a class file.
 
     classes, images, labels: as in `datasets.dataset.open_pairs`. leave_out_bad: count a data set without frames that
-    cannot be used, which become notes. What is wrong becomes a problem in the report. Raises DataError for a path
-    that is not there, or is none of these.
+    cannot be used, which become notes. audit: rank the labels of a data set by how surprising they are (`audit.py`),
+    with a segmenter of `segmenter_steps` on `device`. What is wrong becomes a problem in the report. Raises DataError
+    for a path that is not there, or is none of these.
     """
     path, feedback = Path(path), feedback or Silent()
+    if segmenter_steps is not None and (segmenter_steps < 1 or not audit):
+        raise UsageError(f"--segmenter-steps {segmenter_steps}: at least 1, with --audit")
+    report = _inspect(path, classes, feedback, images, labels, leave_out_bad)
+    if audit:
+        _audit(report, feedback, segmenter_steps, device)
+    return report
+
+
+def _audit(report: Report, feedback: Feedback, steps: int | None, device: str) -> None:
+    """Add the audit to the report of a data set. UsageError for anything else; DataError where it cannot be read."""
+    from surgaug.inspect import audit  # torch, which looking at files does without
+
+    if not isinstance(report.frames, PairedFrames):
+        raise UsageError(f"--audit: for data sets of images with label maps; {report.path} is a {report.kind}")
+    if report.problems:
+        raise DataError(f"{report.problems[0]}; --audit reads every frame: correct it, or add --leave-out-bad")
+    report.audit = audit.audit(report.frames, feedback, steps, device)
+    audit.add_to(report, report.audit)
+
+
+def _inspect(
+    path: Path, classes: str, feedback: Feedback, images: Path | None, labels: Path | None, leave_out_bad: bool
+) -> Report:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.is_dir():
