@@ -30,7 +30,7 @@ def benchmark(monkeypatch):
     """A module of that folder, as when it is run from there."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
-    for name in ("features", "frames", "speed", "side_by_side", "quality", "sampling", "rare"):
+    for name in ("features", "frames", "speed", "side_by_side", "quality", "sampling", "rare", "judge", "wrong_labels"):
         sys.modules.pop(name, None)
 
 
@@ -45,6 +45,29 @@ def test_frames_of_a_data_set_keep_its_split(benchmark, tmp_path):
     assert len(json.loads((tmp_path / "smaller" / "classes.json").read_text())["classes"]) == 36
     with pytest.raises(SystemExit, match="name another folder"):
         frames.write_frames("phantom", tmp_path / "phantom", 3, 2, (16, 32))
+
+
+@pytest.mark.parametrize("kind", ["moved", "swapped", "other"])
+def test_labels_made_wrong(benchmark, kind):
+    spoil, maps = benchmark("wrong_labels").spoil, np.zeros((3, 40, 60), np.uint8)
+    maps[0, 10:16, 20:34] = maps[1, 20:30, 5:15] = 2  # an instrument
+    maps[2, :20] = 1
+    tools = np.arange(256) == 2
+    wrong = spoil(maps, 0, kind, tools, np.random.default_rng(0))
+    assert wrong.dtype == np.uint8 and (wrong != maps[0]).any() and set(np.unique(wrong)) <= {0, 1, 2}
+    if kind == "moved":
+        assert 0 < (wrong == 2).sum() <= 6 * 14 and (wrong[maps[0] == 2] == 0).any()
+    if kind == "swapped":
+        changed = np.unique(maps[0][wrong != maps[0]])
+        assert len(changed) == 1  # all pixels of one class
+    if kind == "other":
+        assert any(np.array_equal(wrong, other) for other in maps[1:])
+
+
+def test_area_under_the_roc_curve(benchmark):
+    area = benchmark("judge").area
+    assert area(np.array([2.0, 3.0]), np.array([0.0, 1.0])) == 1
+    assert area(np.array([1.0]), np.array([1.0, 2.0, 0.0, 1.0])) == 0.5
 
 
 def test_speed_counts_attention_too(benchmark):

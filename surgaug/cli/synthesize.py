@@ -11,6 +11,7 @@ import typer
 from surgaug.cli import here, outcome, pipes
 from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
 from surgaug.errors import UsageError
+from surgaug.runtime.paths import refuse_missing
 
 _What = partial(typer.Option, rich_help_panel="What")
 _How = partial(typer.Option, rich_help_panel="How")
@@ -159,6 +160,7 @@ def synthesize(
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
     source = pipes.source(*here.fill(("--masks", masks, "label maps")))
+    refuse_missing("--judge", judge)
 
     from surgaug.synthesis.config import SynthesizeConfig, over_recipe, parse_options, parse_size
     from surgaug.synthesis.plan import Shard
