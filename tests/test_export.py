@@ -81,6 +81,12 @@ def test_synthetic_images_train_only_and_none_of_held_out_masks(real: Path, synt
     result = export(ExportConfig(real, out, (synth,)), said)
     assert result.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
     assert "synthetic images left out, since their masks are of the validation or test split: 4" in said.lines
+    admission = json.loads((out / "admission.json").read_text())
+    assert admission["images"] == {"put_in": 8, "admitted": 4, "refused": 4}
+    assert admission["reasons"] == {"its mask is of the validation or test split": 4}
+    assert sum(video["admitted"] for video in admission["videos"]) == 4
+    assert {v["video"] for v in admission["videos"] if v["refused"]} == {"Video05", "Video02"}
+    assert sum(c["pixels"] for c in admission["classes"]) == 4 * 24 * 40
     rows = rows_of(out)
     assert {(r["video"], r["split"]) for r in rows if r["synthetic"]} == {("Video01", "train"), ("Video03", "train")}
     assert all(Path(r["source"]).is_file() and Path(r["image_source"]).is_file() for r in rows)

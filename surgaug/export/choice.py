@@ -36,6 +36,21 @@ class Pair:
     origin: Origin | None = None
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A synthetic image that is not taken: item `number` of `frames`, the video that it shows, and why."""
+
+    frames: PairedFrames = field(repr=False)
+    number: int
+    video: str | None
+    reason: str
+
+
+HELD_OUT = "its mask is of the validation or test split"
+BEYOND_RATIO = "beyond --ratio"
+NOT_CHOSEN = "dropped by --only or --without"
+
+
 def choose(
     real: PairedFrames,
     synths: Sequence[PairedFrames],
@@ -45,11 +60,11 @@ def choose(
     hold_out: float,
     seed: int,
     feedback: Feedback,
-) -> list[Pair]:
+) -> tuple[list[Pair], list[Refused]]:
     """The pairs of the new data set: all real frames with their splits, and the synthetic images that may train, of
-    which `ratio` for each real training frame are picked. See `ExportConfig`. kept: of `real` and then of each of
-    `synths`, the numbers of the items that may be chosen; None for all. Splits are made of all real frames even so: a
-    synthetic image whose real frame is dropped from validation does not train either.
+    which `ratio` for each real training frame are picked; and the others. See `ExportConfig`. kept: of `real` and then
+    of each of `synths`, the numbers of the items that may be chosen; None for all. Splits are made of all real frames
+    even so: a synthetic image whose real frame is dropped from validation does not train either.
 
     What the manifest of `real` calls synthetic stays so. Raises UsageError or DataError where such an image would
     validate.
@@ -72,7 +87,11 @@ def choose(
         for k, i in enumerate(numbers)
         for item in [real.items[i]]
     ]
-    allowed = [p for p in _allowed(real, splits, synths, feedback) if not may or p.number in may[id(p.frames)]]
+    allowed, refused = _allowed(real, splits, synths, feedback)
+    if may:
+        dropped = [p for p in allowed if p.number not in may[id(p.frames)]]
+        refused += [Refused(p.frames, p.number, p.frame.video, NOT_CHOSEN) for p in dropped]
+        allowed = [p for p in allowed if p.number in may[id(p.frames)]]
     if ratio is not None:
         training = sum(pair.frame.split == "train" and not pair.frame.synthetic for pair in pairs)
         needed = round(ratio * training)
@@ -82,13 +101,15 @@ def choose(
                 f"and {len(allowed)} may train; synthesize more, or give a lower --ratio"
             )
         picked = np.random.default_rng([seed, 7]).permutation(len(allowed))[:needed]
+        others = sorted(set(range(len(allowed))) - set(picked.tolist()))
+        refused += [Refused(p.frames, p.number, p.frame.video, BEYOND_RATIO) for p in map(allowed.__getitem__, others)]
         allowed = [allowed[k] for k in sorted(picked)]
     names = Counter([*(p.frame.name for p in pairs), *(p.frame.name for p in allowed)])
     for pair in allowed:
         name = pair.frame.name
         name = name if names[name] == 1 else portable(f"{pair.frames.root.resolve().name}_{name}")
         pairs.append(replace(pair, frame=replace(pair.frame, name=name, index=len(pairs))))
-    return pairs
+    return pairs, refused
 
 
 def synthetic_in(frames: PairedFrames) -> dict[int, Origin]:
@@ -117,15 +138,17 @@ def split_items(items: Sequence[Item], share: float, seed: int) -> list[str]:
 
 def _allowed(
     real: PairedFrames, splits: Sequence[str], synths: Sequence[PairedFrames], feedback: Feedback
-) -> list[Pair]:
-    """The synthetic images that do not come from masks of the validation or test split."""
+) -> tuple[list[Pair], list[Refused]]:
+    """The synthetic images that do not come from masks of the validation or test split, and those that do."""
     by_path = {item.label.resolve(): i for i, item in enumerate(real.items) if item.label is not None}
     by_name = {item.name: i for i, item in enumerate(real.items)}
     videos = {item.video for item in real.items} - {None}
     held_videos = {item.video for item, split in zip(real.items, splits, strict=True) if split != "train"} - {None}
     held_maps = {real.fingerprint(i): i for i, split in enumerate(splits) if split != "train"}
     hashes: dict[str, str] = {}
-    allowed, left_out, unknown = [], [], []
+    allowed: list[Pair] = []
+    left_out: list[Refused] = []
+    unknown: list[str] = []
     for frames in synths:
         origins = read_origins(frames.root)
         for k, item in enumerate(frames.items):
@@ -137,11 +160,9 @@ def _allowed(
                 source = held_maps.get(hashes[origin.path])
             source = by_name.get(origin.mask) if source is None else source
             video = real.items[source].video if source is not None else origin.video or item.video
-            if (source is not None and splits[source] != "train") or video in held_videos:
-                left_out.append(item.name)
-                continue
-            if source is None and origin.split in ("val", "test"):
-                left_out.append(item.name)
+            held_out = origin.split in ("val", "test") if source is None else splits[source] != "train"
+            if held_out or video in held_videos:
+                left_out.append(Refused(frames, k, video, HELD_OUT))
                 continue
             if source is None and video not in videos:
                 unknown.append(item.name)
@@ -157,4 +178,4 @@ def _allowed(
             f"synthetic images from masks that are not in {real.root}: {len(unknown)} ({', '.join(unknown[:_NAMED])}"
             f"{', ...' if len(unknown) > _NAMED else ''}); see to it that they show nothing of its validation frames"
         )
-    return allowed
+    return allowed, left_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +12,15 @@ from typing import Any
 
 from PIL import Image
 
+from surgaug.datasets.admission import ADMISSION, Admission
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.space_match import together
 from surgaug.datasets.stored_ids import FORMAT
-from surgaug.datasets.survey import survey, without_faults
+from surgaug.datasets.survey import count, survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
 from surgaug.export import card, selection
-from surgaug.export.choice import Pair, choose
+from surgaug.export.choice import Pair, Refused, choose
 from surgaug.io.atomic import write_bytes, write_png, write_text
 from surgaug.io.file_names import same_file
 from surgaug.io.images import stored_size
@@ -81,7 +83,7 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     _check(config)
     real, synths = _open(config, feedback)
     kept = selection.kept((real, *synths), config.only, config.without)
-    pairs = choose(
+    pairs, refused = choose(
         real, synths, kept=kept, ratio=config.ratio, hold_out=config.hold_out, seed=config.seed, feedback=feedback
     )
     target = DatasetWriter(config.out, config.layout, real.space, config.palette)
@@ -101,6 +103,10 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
         counts = Counter((pair.frame.split or "train", pair.frame.synthetic) for pair in pairs)
         done = Result(config.out, dict(counts))
         _write_card(config, done, real.space)
+        if synths:
+            admission = _admission(target, synths, pairs, refused)
+            write_text(config.out / ADMISSION, json.dumps(admission.to_dict(), indent=2, ensure_ascii=False) + "\n")
+            admission.tell(feedback)
         write_description(target.description_file, {**description, "complete": True})
     feedback.table("Written", ["split", "real", "synthetic"], [[s, *n.values()] for s, n in done.by_split().items()])
     return done
@@ -160,6 +166,25 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
         | ({"palette": True} if config.palette else {}),
         **target.description(),
     }
+
+
+def _admission(
+    target: DatasetWriter, synths: Sequence[PairedFrames], pairs: Sequence[Pair], refused: Sequence[Refused]
+) -> Admission:
+    """What became of the synthetic images. Their pixels without label are not counted."""
+    out = Admission(target.space)
+    pixels = {id(frames): count(frames).pixels_by_item for frames in synths}
+
+    def row(frames: PairedFrames, number: int, video: str | None) -> Row:
+        counts = zip(frames.space.ids, pixels[id(frames)][number].tolist(), strict=True)
+        return {"video": video or "", "classes": {str(i): n for i, n in counts if n}}
+
+    for pair in pairs:
+        if id(pair.frames) in pixels:
+            out.admit(row(pair.frames, pair.number, pair.frame.video))
+    for other in refused:
+        out.refuse(row(other.frames, other.number, other.video), other.reason)
+    return out
 
 
 def _write_pair(target: DatasetWriter, pair: Pair) -> None:

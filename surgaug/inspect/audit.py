@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.errors import DataError
-from surgaug.inspect.report import Report
 from surgaug.inspect.sheet import overlay
 from surgaug.io.cache_folder import cache_folder
 from surgaug.labels.contact_sheet import ContactSheet
@@ -155,8 +155,8 @@ def regions_of(
     return out
 
 
-def add_to(report: Report, found: Audit) -> None:
-    """The worst frames and regions as tables of the report; all of them among its details."""
+def tables(found: Audit) -> list[tuple[str, list[str], list[list[Any]]]]:
+    """The worst frames and regions as tables of a report: (title, columns, rows)."""
     space, names = found.frames.space, found.frames.names
     share = found.doubts.mean((1, 2))
     worst = {region.frame: region for region in reversed(found.regions)}
@@ -171,13 +171,17 @@ def add_to(report: Report, found: Audit) -> None:
         for i in found.order[:LISTED].tolist()
     ]
     columns = ["frame", "suspicion", "of pixels doubted", "worst region"]
-    report.tables.append(("Most suspicious labels, by frame", columns, frames))
     regions = [[r.frame, f"{r.suspicion:.2f}", told(r), _placed(r.box)] for r in found.regions[:LISTED]]
-    report.tables.append(("Most suspicious regions", ["frame", "suspicion", "label", "where (y, x)"], regions))
-    report.notes.append(
-        "audit: labels that surprise a segmenter cross-fitted on these frames; look at the first, it is no proof"
-    )
-    report.details["audit"] = {
+    return [
+        ("Most suspicious labels, by frame", columns, frames),
+        ("Most suspicious regions", ["frame", "suspicion", "label", "where (y, x)"], regions),
+    ]
+
+
+def details(found: Audit) -> dict[str, Any]:
+    """All frames and regions, worst first, as plain JSON types."""
+    names, share = found.frames.names, found.doubts.mean((1, 2))
+    return {
         "frames": [
             {"name": names[i], "suspicion": float(found.suspicion[i]), "doubted": float(share[i])}
             for i in found.order.tolist()

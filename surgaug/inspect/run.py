@@ -54,7 +54,9 @@ def _audit(report: Report, feedback: Feedback, steps: int | None, device: str) -
     if report.problems:
         raise DataError(f"{report.problems[0]}; --audit reads every frame: correct it, or add --leave-out-bad")
     report.audit = audit.audit(report.frames, feedback, steps, device)
-    audit.add_to(report, report.audit)
+    report.tables += audit.tables(report.audit)
+    report.details["audit"] = audit.details(report.audit)
+    report.notes.append("audit: these labels surprise a segmenter of the other frames; look at them, it is no proof")
 
 
 def _inspect(
