@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# How the model that ships was made: phantom scenes rendered from seed 0, the tiny preset, one CPU core.
+# A model like the one that ships: phantom scenes rendered from seed 0, both stages of the tiny preset, one CPU core.
 # Usage: examples/train_phantom.sh [OUT] [MINUTES]
+# (docs/model-card.md says in which steps the one that ships was made.)
 set -euo pipefail
 out=${1:-phantom-model}
-minutes=${2:-75}
+minutes=${2:-120}
 
 python - "$out/frames" <<'PY'
 import sys
@@ -12,11 +13,10 @@ from pathlib import Path
 from surgaug.phantom import write_cadis
 from surgaug.runtime.feedback import Silent
 
-write_cadis(Path(sys.argv[1]), 6000, (64, 112), 0, Silent())
+write_cadis(Path(sys.argv[1]), 2000, (256, 448), 0, Silent())
 PY
-# It was made when half of the frames were cut to between 90 and 100 %; the default now leaves them whole.
-surgaug train --data "$out/frames" --classes cadis --size 64x112 --init none --minutes "$minutes" --out "$out/run" \
-    --set zoom=0.1
+surgaug train --data "$out/frames" --classes cadis --size 256x448 --init none --minutes "$minutes" --out "$out/run" \
+    --set cascade.share=0.75
 
 # Half precision halves the file; sampling computes in float32 all the same.
 python - "$out/run/last.safetensors" "$out/phantom.safetensors" <<'PY'

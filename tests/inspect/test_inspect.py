@@ -104,9 +104,12 @@ def test_the_sheet_shows_frames_under_their_classes(data: Path) -> None:
 def test_a_model_file() -> None:
     report = inspect(SHIPPED)
     facts = dict(report.facts)
-    assert report.kind == "model" and not report.problems and facts["trained on"].startswith("phantom")
-    assert facts["parameters"].endswith(" M") and "cosine" in facts["noise schedule"]
-    assert report.to_dict()["model"]["space"]["name"] == "cadis" and len(report.tables[0][2]) == 36
+    assert report.kind == "model" and not report.problems
+    assert facts["family"] == "cascade" and "cosine" in facts["noise schedule (first stage)"]
+    stages, classes = (rows for _, _, rows in report.tables)
+    assert ["size", "64x112", "256x448"] in stages and len(classes) == 36
+    assert {"trained on", "parameters"} <= {row[0] for row in stages}
+    assert report.to_dict()["model"]["stages"]["first"]["space"]["name"] == "cadis"
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
