@@ -184,6 +184,19 @@ def test_layouts_without_an_ignore_value_say_so(config, tmp_path):
     assert len(list((config.out / "labels_full").iterdir())) == 2
 
 
+@pytest.mark.parametrize("layout", ["cadis", "coco", "hf", "mmseg", "nnunet", "yolo"])
+def test_what_is_ignored_is_so_in_every_layout_that_is_read_again(config, layout):
+    config = replace(config, layout=layout, n=2, out=config.out.parent / "Dataset501_Judged")
+    synthesize(config)
+    frames = open_pairs(config.out)
+    assert len(frames) == 2 and frames.space.ignore == 255
+    rows = {(config.out / row["image"]).resolve(): row for row in rows_of(config.out).values()}
+    for k, item in enumerate(frames.items):
+        row = rows[item.image.resolve()]
+        assert (frames.load_label(k) == 255).sum() == sum(row["doubted"].values()) > 0
+        assert (config.out / row["label_full"]).is_file()
+
+
 def test_the_command_line(config, model_file, masks, real, monkeypatch, capsys):
     monkeypatch.setattr(judging_module, "PROBES", 2)
     monkeypatch.setattr("surgaug.synthesis.run.PROBES", 2)
