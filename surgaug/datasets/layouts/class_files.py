@@ -67,7 +67,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     if _holds_brush(labels):
         raise DataError(
             f"{labels}: Label Studio's brush masks (task-N-annotation-N-...-tag-CLASS) name tasks, and not the images; "
-            "export as COCO, or rename each to IMAGE_CLASS.png"
+            "export as JSON or COCO, or rename each to IMAGE_CLASS.png"
         )
     found = _by_name(images, labels)
     if ending := _of_one_frame(found):
