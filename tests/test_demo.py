@@ -99,4 +99,4 @@ def test_interrupted_in_training_it_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("surgaug: ")
     assert "go on" in err.splitlines()[-1]
-    assert (tmp_path / "d" / "run" / "last.safetensors").is_file()
+    assert (tmp_path / "d" / "run" / "first" / "last.safetensors").is_file()
