@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -250,3 +253,39 @@ def test_hard_masks_come_as_often_as_their_rank_asks():
     assert np.array_equal(plan.assign_hard(37, hardness, 0), masks[:37])
     assert not np.array_equal(plan.assign_hard(37, hardness, 1), masks[:37])
     assert len(plan.assign_hard(3, np.zeros(10), 0)) == 3
+
+
+@pytest.mark.slow
+def test_killed_and_gone_on_with_it_ends_as_one_that_went_through(config, tmp_path):
+    config = replace(config, n=40, batch=2, steps=10)
+    synthesize(replace(config, n=N, out=tmp_path / "few"))
+    least = float(np.median([row["agreement"] for row in rows_of(tmp_path / "few").values()]))
+    config, out = replace(config, least_agreement=least), tmp_path / "killed"
+    synthesize(config)
+    asked = {
+        "masks": config.masks,
+        "model": config.model,
+        "out": out,
+        "n": 40,
+        "batch": 2,
+        "steps": 10,
+        "device": "cpu",
+    }
+    asked |= {"judge": config.judge, "trust": 0.8, "segmenter-steps": 10, "least-agreement": least}
+    words = [str(word) for name, value in asked.items() for word in (f"--{name}", value)]
+    line = [sys.executable, "-m", "surgaug", "synthesize", *words]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None and len(list(out.glob("images/*.png"))) < 3:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    there = len(list(out.glob("images/*.png")))
+    assert 3 <= there < len(rows_of(config.out)), "the kill came too late to test anything"
+    assert synthesize(replace(config, out=out)).complete
+    for file in ("manifest.jsonl", "refused.jsonl"):
+        assert rows_of(out, file).keys() == rows_of(config.out, file).keys()
+    for k, row in rows_of(config.out).items():
+        assert np.abs(read(out / row["image"]) - read(config.out / row["image"])).max() <= 1
+        assert np.array_equal(read(out / row["label_full"]), read(config.out / row["label_full"]))
+        assert abs(rows_of(out)[k]["agreement"] - row["agreement"]) < 0.02
