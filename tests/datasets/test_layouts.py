@@ -14,7 +14,7 @@ def test_layouts_are_listed_without_importing_them() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     read_only = {"beside", "cases", "cholecseg8k", "cityscapes", "endovis2017", "endovis2018", "robustmis", "splits"}
-    read_only |= {"class_files", "label_studio", "labelme", "supervisely", "two_folders"}
+    read_only |= {"class_files", "cvat_xml", "label_studio", "labelme", "supervisely", "two_folders"}
     written = {"cadis", "coco", "cvat", "folders", "hf", "mmseg", "nnunet", "yolo"}
     assert done.stdout.strip() == str(sorted(read_only | written)) and set(layouts.written()) == written
 
