@@ -177,6 +177,11 @@ def is_data_set(root: Path) -> bool:
         return False
 
 
+def items_of(root: Path) -> list[Item]:
+    """The items of a data set as its layout lists them; no image and no label map is read. DataError: no data set."""
+    return layouts.get(_layout_of(root)).read(root)
+
+
 def usual_size(root: Path, images: Path | None = None, labels: Path | None = None) -> tuple[int, int]:
     """(H, W) of most images of a data set, by the headers of some; images, labels: as in `open_pairs`.
 

@@ -11,14 +11,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
 
-from surgaug.datasets.dataset import LabelMaps, PairedFrames, is_data_set, open_pairs
+from surgaug.datasets.dataset import LabelMaps, PairedFrames, items_of
 from surgaug.datasets.item import Item
 from surgaug.datasets.provenance import Origin, Provenance
 from surgaug.errors import DataError
@@ -234,26 +233,27 @@ def _row_of(item: Item, by_file: Mapping[Path, Row]) -> Row:
 def _real_images(origins: Sequence[Origin | None], given: Path | None, feedback: Feedback) -> list[Path | None]:
     """For each item the real frame of the mask behind it: by the mask's file, else by its name."""
     files = [Path(origin.path) for origin in origins if origin and origin.path]
-    root = given or (_data_set_of(files[0]) if files else None)
-    if root is None or not any(origins):
-        return [None] * len(origins)
     try:
-        real = open_pairs(root)
+        real = items_of(given) if given else _items_around(files[0]) if files else []
     except DataError as error:
-        feedback.warn(f"no real frames beside: {error}" + ("" if given else "; name them with --real DIR"))
-        return [None] * len(origins)
-    by_file = {item.label.resolve(): item.image for item in real.items if item.label is not None}
-    by_name = {name: item.image for item in real.items for name in (item.name, item.label and item.label.stem)}
+        feedback.warn(f"no real frames beside: {error}")
+        real = []
+    by_file = {item.label.resolve(): item.image for item in real if item.label is not None}
+    by_name = {name: item.image for item in real for name in (item.name, item.label and item.label.stem)}
     return [
         None if origin is None else by_file.get(Path(origin.path).resolve()) or by_name.get(origin.stem)
         for origin in origins
     ]
 
 
-def _data_set_of(label: Path) -> Path | None:
-    """The outermost of the data sets around a label map: CaDIS, not its Video01. None where it is not there."""
-    if not is_there(label):
-        return None
-    around = list(label.absolute().parents)[1 : _UP + 1]  # not the folder of label maps itself
-    found = list(takewhile(is_data_set, dropwhile(lambda folder: not is_data_set(folder), around)))
-    return found[-1] if found else None
+def _items_around(label: Path) -> list[Item]:
+    """The items of the largest data set around a label map that lists it: of CaDIS, not of its Video01; else none."""
+    found: list[Item] = []
+    for folder in list(label.absolute().parents)[1 : _UP + 1] if is_there(label) else []:
+        try:
+            items = items_of(folder)
+        except (DataError, OSError):  # no data set, or several things at once
+            continue
+        if any(item.label is not None and item.label.resolve() == label.resolve() for item in items):
+            found = items
+    return found
