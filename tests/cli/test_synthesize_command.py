@@ -23,6 +23,7 @@ from surgaug.cli import run
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(words, said, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "m").mkdir()  # a folder that is missing is told first
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     assert run(["synthesize", *words]) == 2
     out, err = capsys.readouterr()
