@@ -28,4 +28,4 @@ def test_wrong_usage_is_one_line_and_exit_code_2(words, said, capsys, monkeypatc
     assert run(["synthesize", *words]) == 2
     out, err = capsys.readouterr()
     assert said in err and err.count("\n") == 1 and not out
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
