@@ -87,7 +87,7 @@ def test_interrupted_in_training_it_says_how_to_go_on(tmp_path):
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("d/run/samples")) and time.monotonic() < deadline:
+        while not list(tmp_path.glob("d/run/first/samples")) and time.monotonic() < deadline:
             time.sleep(0.2)
         time.sleep(2)
         job.send_signal(signal.SIGINT)
