@@ -6,8 +6,9 @@ Everything is checked before the first sample. A stopped run goes on with the sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -191,6 +192,8 @@ def _synthesize_all(
         books.manifest,
         books.refused,
         Writer(target, books.manifest, WRITERS, WAITING) as writer,
+        # Closed here, not where it is forgotten: a second Ctrl-C would be told there, and lost.
+        closing(_ahead(plan.batches(samples.make(todo, engine), lambda sample: sample.size, limit))) as batches,
     ):
         readings: list[Reading] = []
 
@@ -201,7 +204,7 @@ def _synthesize_all(
             return len(rows)
 
         on_step = _StopNotice(stop, feedback)
-        for batch in _ahead(plan.batches(samples.make(todo, engine), lambda sample: sample.size, limit)):
+        for batch in batches:
             start = time.monotonic()
             for made in _drawn(inputs, batch, limit, on_step, judging):
                 paths = target.paths(samples.frame(made.sample.index))
@@ -308,7 +311,7 @@ class _StopNotice:
             self._feedback.warn("stopping after this batch; Ctrl-C again stops at once")
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """The same items; the next one is made in a thread while one is used."""
     end: Any = object()
     with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:

@@ -18,6 +18,7 @@ from surgaug.synthesis.run import synthesize
 from surgaug.training import frames as training_frames
 from surgaug.training import loop
 from surgaug.training.presets import from_command_line
+from surgaug.training.run import train
 
 COMMANDS = ["train", "synthesize", "augment-masks"]
 
@@ -59,7 +60,7 @@ def test_a_frame_that_vanishes_in_training_is_named_and_what_was_saved_stays(dat
     monkeypatch.setattr(training_frames, "MEMORY_LIMIT", 0)
     given = {"data": str(data), "classes": "cadis", "out": str(tmp_path / "run"), "size": "16x28", "batch": 2}
     tiny = lines("train", tmp_path)[-18:][1::2]
-    loop.train(from_command_line("tiny", {**given, "steps": 2}, None, tiny))
+    train(from_command_line("tiny", {**given, "steps": 2}, None, tiny))
     before = (tmp_path / "run" / "state.pt").read_bytes()
     real = loop.batches
 
@@ -69,7 +70,7 @@ def test_a_frame_that_vanishes_in_training_is_named_and_what_was_saved_stays(dat
 
     monkeypatch.setattr(loop, "batches", hiding)
     with pytest.raises(DataError, match=r"images/f3\.png: no such file"):
-        loop.train(from_command_line("tiny", {**given, "steps": 60}, None, tiny))
+        train(from_command_line("tiny", {**given, "steps": 60}, None, tiny))
     assert (tmp_path / "run" / "state.pt").read_bytes() == before
 
 
