@@ -13,6 +13,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.errors import DataError
+from surgaug.labels.contact_sheet import spread
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
 
@@ -44,7 +45,7 @@ def are_own(maps: LabelMaps, presence: np.ndarray, known: Collection[str]) -> bo
     """
     if not known or not len(maps):
         return False
-    chosen = sorted({int(i) for i in np.linspace(0, len(maps) - 1, min(len(maps), _LOOKED_AT)).round()})
+    chosen = spread(len(maps), _LOOKED_AT)
     own = _own_among(maps, chosen, known)
     if len(own) < _MOSTLY * len(chosen):
         return False

@@ -5,7 +5,7 @@ A label map on disk and in memory holds **ids**; the network sees **indices** (0
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -61,6 +61,12 @@ class LabelSpace:
     @cached_property
     def max_id(self) -> int:
         return max((*self.ids, self.ignore or 0))
+
+    @cached_property
+    def of_indices(self) -> LabelSpace:
+        """The same classes with their indices for ids, and `IGNORE_INDEX` to ignore: what index maps are in."""
+        classes = tuple(replace(c, id=i) for i, c in enumerate(self.classes))
+        return replace(self, classes=classes, ignore=IGNORE_INDEX)
 
     @cached_property
     def index_table(self) -> np.ndarray:

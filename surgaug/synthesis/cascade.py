@@ -11,17 +11,17 @@ from torch import Tensor
 
 from surgaug.diffusion import samplers
 from surgaug.diffusion.guidance import Denoise, guided
-from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
+from surgaug.diffusion.parameterisation import add_noise, clip_x0
 from surgaug.diffusion.schedules import Schedule
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.labels.resize import fit_size, resize_label_map
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.style import DIMENSION
 from surgaug.models.tiles import part, tiles
-from surgaug.models.unet import Conditioning, conditioned
+from surgaug.models.unet import Conditioning
 from surgaug.models.upsampler import Window, enlarge
 from surgaug.runtime.device import autocast, to_device, to_tensor
-from surgaug.synthesis.generators import DiffusionGenerator, check_options, finite_images
+from surgaug.synthesis.generators import DiffusionGenerator, check_options, counted_denoiser, finite_images
 from surgaug.synthesis.sampling_settings import SamplingSettings
 
 Noise = Callable[[int, tuple[int, ...]], np.ndarray]
@@ -38,8 +38,7 @@ class CascadeGenerator:
         self, model: LoadedModel, settings: SamplingSettings, device: torch.device, precision: torch.dtype | None
     ):
         first, second = model.stages
-        self._base, classes = first.size, tuple(replace(c, id=i) for i, c in enumerate(model.space.classes))
-        self._indices = replace(model.space, classes=classes, ignore=IGNORE_INDEX)
+        self._base, self._indices = first.size, model.space.of_indices
         self._first = DiffusionGenerator(first, settings, device, precision)
         self._second = Enlarger(second, settings.second or SamplingSettings(), device, precision)
         self._small_maps: dict[Hashable, np.ndarray] = {}
@@ -161,12 +160,12 @@ class Enlarger:
     ) -> Denoise:
         """The denoiser of a window of an image; key None: what the label map contributes is not remembered."""
         cond = self._condition(window, picture, self._encode(index_map, window, key), code)
-        plain = self._counted(cond, on_step)
+        plain = self._denoise(cond, on_step)
         if self._settings.guidance == 1:
             return plain
         null = self._encode(np.full_like(index_map, IGNORE_INDEX), window, None)
         both = Conditioning.cat([cond, self._condition(window, picture, null, code)])
-        return guided(plain, self._counted(both, on_step), self._settings.guidance, self._settings.guidance_below)
+        return guided(plain, self._denoise(both, on_step), self._settings.guidance, self._settings.guidance_below)
 
     def _condition(self, window: Window, picture: Tensor, cond: Conditioning, code: Tensor | None) -> Conditioning:
         level = picture.new_full((1,), self._settings.picture_noise)
@@ -185,11 +184,5 @@ class Enlarger:
             self._encoded[key, window] = cond
         return cond
 
-    def _counted(self, cond: Conditioning, on_step: Callable[[], None]) -> Denoise:
-        network = conditioned(self._net, cond, self._device, self._precision)
-
-        def counted(x_t: Tensor, noise_level: Tensor) -> Tensor:
-            on_step()
-            return network(x_t, noise_level)
-
-        return denoiser(self._model.prediction, counted)
+    def _denoise(self, cond: Conditioning, on_step: Callable[[], None]) -> Denoise:
+        return counted_denoiser(self._model, cond, self._device, self._precision, on_step)

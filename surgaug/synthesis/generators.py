@@ -67,7 +67,7 @@ class DiffusionGenerator:
         shape = (CHANNELS, *index_maps[0].shape)
         codes = None if styles is None else to_device(styles, self._device)
         cond = self._net.in_style(self._condition(index_maps, keys), codes)
-        predict: Denoise = self._denoiser(cond, on_step)
+        predict = self._denoiser(cond, on_step)
         if self._settings.guidance != 1:
             if self._null is None or self._null.size != cond.size:
                 self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
@@ -91,14 +91,8 @@ class DiffusionGenerator:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Callable[[Tensor, float | Tensor], Tensor]:
-        network = conditioned(self._net, cond, self._device, self._precision)
-
-        def counted(x_t: Tensor, noise_level: Tensor) -> Tensor:
-            on_step()
-            return network(x_t, noise_level)
-
-        return denoiser(self._model.prediction, counted)
+    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Denoise:
+        return counted_denoiser(self._model, cond, self._device, self._precision, on_step)
 
     def _condition(self, index_maps: Sequence[np.ndarray], keys: Sequence[Hashable]) -> Conditioning:
         """The batch's conditioning: a map is encoded once, and is not even copied if the whole batch shares it."""
@@ -150,6 +144,23 @@ class OnePassGenerator:
         """Give back the memory that the device holds in reserve."""
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def counted_denoiser(
+    model: LoadedModel,
+    cond: Conditioning,
+    device: torch.device,
+    precision: torch.dtype | None,
+    on_step: Callable[[], None],
+) -> Denoise:
+    """The denoiser of a diffusion model for what it is told in `cond`; `on_step` is called before every evaluation."""
+    network = conditioned(model.net, cond, device, precision)
+
+    def counted(x_t: Tensor, noise_level: Tensor) -> Tensor:
+        on_step()
+        return network(x_t, noise_level)
+
+    return denoiser(model.prediction, counted)
 
 
 def finite_images(x: Tensor) -> np.ndarray:

@@ -34,17 +34,14 @@ class Teacher:
         self.config, self.device, self.dtype = config, device, dtype
         self.segments = distillation.segments(config.schedule, config.student_steps)
 
-    def denoise(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Denoise:
-        """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any).
-
-        more: what an upsampler is told besides.
-        """
-        cond = self._condition(index_map, style, *more)
+    def denoise(self, index_map: Tensor, style: Tensor | None) -> Denoise:
+        """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any)."""
+        cond = self._condition(index_map, style)
         plain = self._denoiser(cond)
         config = self.config
         if config.teacher_guidance == 1:
             return clip_x0(plain)
-        both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style, *more)])
+        both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style)])
         below = math.inf if config.teacher_guidance_below is None else config.teacher_guidance_below
         return clip_x0(guided(plain, self._denoiser(both), config.teacher_guidance, below))
 
@@ -52,9 +49,9 @@ class Teacher:
         """What a student should put out for x_t [B, 3, H, W] at the segment's first level."""
         return from_x0(self.config.prediction, distillation.x0_target(denoise, x_t, segment), x_t, segment[0])
 
-    def _condition(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
+    def _condition(self, index_map: Tensor, style: Tensor | None) -> Conditioning:
         with autocast(self.device, self.dtype):
-            return self.net.told(index_map, style, *more)
+            return self.net.told(index_map, style)
 
     def _denoiser(self, cond: Conditioning) -> Denoise:
         return denoiser(self.config.prediction, conditioned(self.net, cond, self.device, self.dtype))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
-from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
@@ -44,8 +43,7 @@ class Frames:
     def __init__(self, paired: PairedFrames, size: tuple[int, int], feedback: Feedback, task: str):
         self.paired, self.size = paired, size
         # What is kept are indices; they are resized as what they are, by a space whose ids are its indices.
-        classes = tuple(replace(c, id=i) for i, c in enumerate(paired.space.classes))
-        self._indices = replace(paired.space, classes=classes, ignore=IGNORE_INDEX)
+        self.indices = paired.space.of_indices
         first = self._load(0)
         self.cached = first[0].nbytes * 4 // 3 * len(paired) <= MEMORY_LIMIT
         self.store: list[tuple[np.ndarray, np.ndarray]] = []
@@ -97,7 +95,7 @@ class Frames:
         image, index_map = image[window], index_map[window]
         if (ch, cw) != (height, width):
             image = resize_image(image, self.size)
-            index_map = resize_label_map(index_map, self.size, self._indices)
+            index_map = resize_label_map(index_map, self.size, self.indices)
         return image, index_map
 
 

@@ -18,6 +18,7 @@ from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
 from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.errors import UsageError
+from surgaug.labels.contact_sheet import spread
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
@@ -47,7 +48,7 @@ def own_pictures(
     if first.size != frames.base:
         sizes = ["x".join(map(str, size)) for size in (first.size, frames.base)]
         raise UsageError(f"{file}: makes pictures of {sizes[0]}, but cascade.base is {sizes[1]}")
-    chosen = np.linspace(0, len(frames) - 1, min(MOST, len(frames))).round().astype(int).tolist()
+    chosen = spread(len(frames), MOST)
     found: dict[int, np.ndarray] = {}
     with feedback.task("first stage's own pictures", len(chosen), "pictures") as bar:
         for k, sigma in enumerate(STRENGTHS):

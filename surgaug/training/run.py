@@ -21,7 +21,7 @@ from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.training.config import Cascade, TrainConfig, check
 from surgaug.training.loop import TrainResult, train_stage
 from surgaug.training.presets import check_student, first_stage, second_stage, start_file
-from surgaug.training.run_folder import STATUS, write_status
+from surgaug.training.run_folder import CONFIG, STATUS, write_status
 
 
 def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:
@@ -53,6 +53,8 @@ def _train_cascade(
 ) -> TrainResult:
     """Each stage that is not given, then both in one file."""
     out = Path(config.out)
+    for stage in (first_stage(config), second_stage(config, out)):  # before the first one is trained for an hour
+        check(stage)
     group.from_main(lambda: _refuse_others(out, resume))
     results, files = [], []
     for name, given in zip(STAGE_NAMES, (cascade.first, cascade.second), strict=True):
@@ -61,7 +63,6 @@ def _train_cascade(
             feedback.info(f"{name} stage: {files[-1]}")
             continue
         stage = first_stage(config) if name == "first" else second_stage(config, files[0])
-        check(stage)
         feedback.info(f"{name} stage: {stage.out}, at {stage.size[0]}x{stage.size[1]}")
         with ExitStack() as held:
             # --resume insists on the stage that was stopped; the one behind it may not have begun.
@@ -83,7 +84,7 @@ def _refuse_others(out: Path, resume: bool) -> None:
     known = {*STAGE_NAMES, MODEL_FILES[0], STATUS}
     names = {p.name for p in out.iterdir() if not p.name.startswith(".")} if out.is_dir() else set()
     if not names <= known:
-        what = "a run without a second stage" if "config.json" in names else "something else"
+        what = "a run without a second stage" if CONFIG in names else "something else"
         raise UsageError(f"{out}: holds {what} ({min(names - known)}); name another folder with --out")
     if resume and not names & set(STAGE_NAMES):
         raise UsageError(f"--resume: {out} holds no run to resume; leave --resume out to start one")

@@ -8,6 +8,7 @@ import torch
 from surgaug.diffusion import samplers
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
 from surgaug.diffusion.schedules import Schedule
+from surgaug.labels.contact_sheet import spread
 from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.models.upsampler import Upsampler
 from surgaug.runtime.device import autocast, to_device, to_images
@@ -32,7 +33,7 @@ class WindowValidation(Validation):
         device: torch.device,
         dtype: torch.dtype | None,
     ):
-        chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int).tolist()
+        chosen = spread(len(frames), count)
         drawn = [frames.draw(i, np.random.default_rng([7, i]), "", 0.0) for i in chosen]
         images, index_maps, self.windows = (list(column) for column in zip(*drawn, strict=True))
         palette = frames.paired.space.palette

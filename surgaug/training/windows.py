@@ -13,8 +13,10 @@ import numpy as np
 from torch import Tensor
 
 from surgaug.datasets.dataset import PairedFrames
+from surgaug.labels.contact_sheet import spread
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.style import style_code
+from surgaug.models.tiles import part
 from surgaug.models.upsampler import Upsampler, Window, enlarge
 from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
@@ -30,14 +32,12 @@ SPOTS = 8  # pixels of each class and frame that such a window may lie about
 class FrameWindow:
     """Where a training window lies, what small picture it is made from, and the frame's style.
 
-    small: uint8 [h, w, 3], of the whole frame. style: float32 [7], of the whole frame at full size. own: whether the
-    small picture is the first stage's own.
+    small: uint8 [h, w, 3], of the whole frame. style: float32 [7], of the whole frame at full size.
     """
 
     window: Window
     small: np.ndarray
     style: np.ndarray
-    own: bool
 
 
 class WindowedFrames(Frames):
@@ -76,38 +76,38 @@ class WindowedFrames(Frames):
     def whole(self, i: int) -> FrameWindow:
         """The whole of frame `i` as one window."""
         small, style, _ = self.about(i)
-        return FrameWindow(Window.whole(self.size), small, style, False)
+        return FrameWindow(Window.whole(self.size), small, style)
 
     def detail(self) -> float:
         """The standard deviation of what small pictures lack when they are enlarged, of images in [-1, 1]; of at most
         `LOOKED_AT` frames, evenly spaced."""
         squares = []
-        for i in np.linspace(0, len(self) - 1, min(LOOKED_AT, len(self))).round().astype(int).tolist():
+        for i in spread(len(self), LOOKED_AT):
             picture = enlarge(to_tensor(self.about(i)[0][None], "cpu"), [Window.whole(self.size)])
             squares.append((to_tensor(self.view(i)[0][None], "cpu") - picture).square().mean().item())
         return max(float(np.sqrt(np.mean(squares))), LEAST_DETAIL)
 
     def small_map(self, i: int) -> np.ndarray:
         """The index map of frame `i` at the size of its small picture, uint8 [h, w]."""
-        return resize_label_map(self.view(i)[1], self.base, self._indices)
+        return resize_label_map(self.view(i)[1], self.base, self.indices)
 
     def draw(
         self, i: int, rng: np.random.Generator, flip: str, zoom: float
     ) -> tuple[np.ndarray, np.ndarray, FrameWindow]:
         """A window of frame `i` with random flips: image [h, w, 3], index map [h, w], and what it is of."""
         (image, index_map), (small, style, found) = self.view(i), self.about(i)
-        if own := rng.random() < self.own and i in self.own_pictures:
+        if rng.random() < self.own and i in self.own_pictures:
             small = self.own_pictures[i]
         window = self.place(found, rng)
-        part = np.s_[window.top : window.top + window.size[0], window.left : window.left + window.size[1]]
-        image, index_map, top, left = image[part], index_map[part], window.top, window.left
+        inside = part(window)
+        image, index_map, top, left = image[inside], index_map[inside], window.top, window.left
         if "h" in flip and rng.random() < 0.5:
             image, index_map, small = image[:, ::-1], index_map[:, ::-1], small[:, ::-1]
             left = self.size[1] - left - window.size[1]
         if "v" in flip and rng.random() < 0.5:
             image, index_map, small = image[::-1], index_map[::-1], small[::-1]
             top = self.size[0] - top - window.size[0]
-        return image, index_map, FrameWindow(Window(self.size, top, left, window.size), small, style, own)
+        return image, index_map, FrameWindow(Window(self.size, top, left, window.size), small, style)
 
     def place(self, found: list[np.ndarray], rng: np.random.Generator) -> Window:
         """Where a window lies, of a frame whose classes have pixels at `found`."""
