@@ -29,6 +29,7 @@ from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.splits import group_of, hold_out
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.runtime.spread import spread_over
 
 Frame = tuple[str, np.ndarray, np.ndarray]
 REAL, SYNTHETIC = "real", "synthetic"
@@ -91,7 +92,7 @@ def write_sets(out: Path, synthetic: PairedFrames, train: PairedFrames, most: in
     rest = [i for i in range(len(train)) if i not in apart]
     link(out / "train", train, rest)
     n = min(most, len(synthetic), len(rest))
-    chosen = spread(range(len(synthetic)), n)
+    chosen = spread_over(range(len(synthetic)), n)
     hw = synthetic.load_image(0).shape[:2]
 
     def of(k: int) -> Frame:
@@ -109,9 +110,9 @@ def write_sets(out: Path, synthetic: PairedFrames, train: PairedFrames, most: in
 
         return frame
 
-    held = spread(sorted(apart), min(n, len(apart)))
+    held = spread_over(sorted(apart), min(n, len(apart)))
     write_set(out / REAL, len(held), frames(held))
-    write_set(out / COPIES, n, frames(spread(rest, n)))
+    write_set(out / COPIES, n, frames(spread_over(rest, n)))
     makers = {
         SYNTHETIC: of,
         BLURRED: changed(lambda image: cv2.GaussianBlur(image, (0, 0), SIGMA)),
@@ -157,11 +158,6 @@ def stem(frames: PairedFrames, i: int) -> str:
     image = frames.items[i].image
     assert image is not None
     return image.stem
-
-
-def spread(numbers: range | list[int], n: int) -> list[int]:
-    """`n` of the numbers, evenly spaced."""
-    return [numbers[i] for i in np.linspace(0, len(numbers) - 1, n).round().astype(int)]
 
 
 def turned(image: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.labels.resize import resize_image
 from surgaug.runtime.options import parse_size
+from surgaug.runtime.spread import spread_over
 from surgaug.scoring import features
 from surgaug.scoring.config import AUTO, Weights
 from surgaug.scoring.features import Feature
@@ -71,10 +72,10 @@ def choose(videos: dict[str, list[int]], reference: str | None, most: int) -> di
     name = reference or max(videos, key=lambda video: len(videos[video]))
     own = videos[name][: len(videos[name]) // 2 * 2]
     n = min(most, len(own) // 2)
-    sets = {"reference": spread(own[::2], n), "between": spread(own[1::2], n)}
-    sets["first half"], sets["second half"] = spread(own[: len(own) // 2], n), spread(own[len(own) // 2 :], n)
+    sets = {"reference": spread_over(own[::2], n), "between": spread_over(own[1::2], n)}
+    sets["first half"], sets["second half"] = spread_over(own[: len(own) // 2], n), spread_over(own[len(own) // 2 :], n)
     others = {v: places for v, places in videos.items() if v != name and len(places) >= FEWEST * n}
-    return sets | {video: spread(places, min(n, len(places))) for video, places in others.items()}
+    return sets | {video: spread_over(places, min(n, len(places))) for video, places in others.items()}
 
 
 def faults() -> dict[str, Fault]:
@@ -125,11 +126,6 @@ def table(rows: dict[str, dict[str, tuple[float, float]]], names: list[str]) -> 
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     lines += [[name, *(f"{value:.3g}" for key in names for value in found[key])] for name, found in rows.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def spread(places: list[int], n: int) -> list[int]:
-    """`n` of them, evenly."""
-    return [places[i] for i in np.linspace(0, len(places) - 1, n).round().astype(int)]
 
 
 def noisy(image: np.ndarray) -> np.ndarray:

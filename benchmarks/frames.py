@@ -33,6 +33,7 @@ from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.phantom import render
 from surgaug.phantom.frequencies import SPLITS
 from surgaug.phantom.geometry import draw_instruments, scene_rng
+from surgaug.runtime.spread import spread
 from surgaug.training.data import split
 
 PHANTOM = "phantom"
@@ -141,7 +142,7 @@ def covering(classes: Collection[int], each: int, first: int, at_least: int = 0)
 
 def evenly(numbers: np.ndarray, n: int) -> np.ndarray:
     """`n` of them, or all."""
-    return numbers[np.linspace(0, len(numbers) - 1, min(n, len(numbers))).round().astype(int)]
+    return numbers[spread(len(numbers), n)]
 
 
 def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[int, int]) -> Callable:

@@ -38,6 +38,7 @@ from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
 from surgaug.models.upsampler import Window, enlarge
 from surgaug.runtime.device import to_images, to_tensor
+from surgaug.runtime.spread import spread
 from surgaug.scoring.config import EvaluationConfig
 
 PICTURES = ("frechet", "kid", "sharpness", "hue", "psnr", "ssim", "prdc")
@@ -94,7 +95,7 @@ def frames(
 ) -> Path:
     """A folder of pairs of the data's frames at a size (its own, without); that which lies there already is kept."""
     paired = open_pairs(data, classes=classes, split=split)
-    chosen = np.linspace(0, len(paired) - 1, min(most or len(paired), len(paired))).round().astype(int)
+    chosen = np.asarray(spread(len(paired), most or len(paired)))
     hw = hw or paired.load_label(0).shape
     write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw))
     write_text(out / "classes.json", json.dumps(paired.space.to_dict()))

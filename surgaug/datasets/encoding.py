@@ -25,6 +25,7 @@ from surgaug.labels.space_detection import cadis_named, class_file_space, detect
 from surgaug.labels.space_match import is_named, plain_name
 from surgaug.labels.stored_values import find_reading, refuse_contradicting_palettes
 from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.spread import readable
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,7 @@ def is_auto(classes: object) -> bool:
 def _some(codec: Codec | DrawnCodec, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
     """Some of the label maps that can be read, ids [H, W], evenly over all."""
     good = [s.path for s in scans if not s.problem]
-    for i in sorted({int(i) for i in np.linspace(0, len(good) - 1, min(len(good), LOOKED_AT)).round()}):
-        try:
-            yield codec.decode(good[i])
-        except DataError:  # the survey names it
-            continue
+    return readable(lambda i: codec.decode(good[i]), len(good), LOOKED_AT)
 
 
 def _by_path(scans: Iterable[Scan]) -> dict[Path, Scan]:

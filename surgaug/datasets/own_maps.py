@@ -13,9 +13,9 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.errors import DataError
-from surgaug.labels.contact_sheet import spread
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
+from surgaug.runtime.spread import spread
 
 _BYTES = 8
 _LOOKED_AT = 256  # maps of a folder, evenly spaced, and as many as needed for ids that are in none of them

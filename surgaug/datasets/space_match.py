@@ -9,7 +9,7 @@ the caller insists.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan
 from surgaug.labels.space_match import counterparts, is_named, joint_ignore, rival
 from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.spread import readable
 
 Maps = TypeVar("Maps", bound=LabelMaps)
 INSIST = "MODEL"  # of --classes: the ids are the model's
@@ -228,16 +229,8 @@ def renumbered(maps: Maps, table: dict[int, int], space: LabelSpace) -> Maps:
 def statistics_of(maps: LabelMaps) -> ClassStatistics:
     """Counts over all label maps, whose scans must be there; touching classes from some that can be read."""
     found = count(maps)
-    contacts = [touching_classes(label_map, maps.space) for label_map in _some(maps)]
+    contacts = [touching_classes(label_map, maps.space) for label_map in readable(maps.load, len(maps), _LOOKED_AT)]
     return class_statistics.statistics_of(maps.space.ids, found.presence_by_item, found.pixels, contacts)
-
-
-def _some(maps: LabelMaps) -> Iterator[np.ndarray]:
-    for i in sorted({int(i) for i in np.linspace(0, len(maps) - 1, min(len(maps), _LOOKED_AT)).round()}):
-        try:
-            yield maps.load(i)
-        except DataError:  # the survey names it
-            continue
 
 
 def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference: Reference, feedback: Feedback) -> Maps:

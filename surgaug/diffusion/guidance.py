@@ -4,13 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from surgaug.diffusion.parameterisation import denoiser
 from surgaug.diffusion.spacing import alpha_bar_at
 
 Denoise = Callable[[Tensor, float], Tensor]
+Network = Callable[[Tensor, Tensor], Tensor]
+
+
+class Batched(Protocol):
+    """What a network is told for a batch (`models.unet.Conditioning`); `cat` puts one batch behind another."""
+
+    @staticmethod
+    def cat(parts: list[Any]) -> Any: ...
+
+
+Condition = TypeVar("Condition", bound=Batched)
+
+
+def conditional_denoiser(
+    kind: str,
+    network: Callable[[Condition], Network],
+    cond: Condition,
+    null: Callable[[], Condition],
+    scale: float = 1.0,
+    below: float = math.inf,
+) -> Denoise:
+    """The denoiser that samplers take, of a network that predicts `kind`, with or without guidance.
+
+    network: from what it is told for a batch to `network(x_t, noise_level)`. null: the batch's condition without label
+    maps; asked for only where there is guidance. scale, below: as of `guided`.
+    """
+    plain = denoiser(kind, network(cond))
+    if scale == 1:
+        return plain
+    return guided(plain, denoiser(kind, network(cond.cat([cond, null()]))), scale, below)
 
 
 def guided(conditional: Denoise, both: Denoise, scale: float, below: float = math.inf) -> Denoise:

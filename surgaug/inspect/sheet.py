@@ -7,8 +7,9 @@ import numpy as np
 from surgaug.datasets.dataset import LabelMaps, PairedFrames
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.errors import DataError
-from surgaug.labels.contact_sheet import ContactSheet, spread
+from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
+from surgaug.runtime.spread import spread
 
 MOST, COLUMNS, WIDTH = 24, 4, 1600
 OPACITY = 0.45

@@ -65,11 +65,6 @@ class ContactSheet:
         return entries + ([("no label", (0, 0, 0))] if counts[space.num_classes :].any() else [])
 
 
-def spread(n: int, count: int) -> list[int]:
-    """At most `count` of the numbers 0 to n - 1, evenly spread from the first to the last."""
-    return sorted({int(i) for i in np.linspace(0, n - 1, min(n, count)).round()})
-
-
 def _side_by_side(panels: Sequence[np.ndarray], width: int, gap: int) -> Image.Image:
     box = (width - (len(panels) - 1) * gap) // len(panels)
     height, source = panels[0].shape[:2]

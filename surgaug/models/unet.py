@@ -280,11 +280,19 @@ class SemanticUNet(nn.Module):
 
 
 def conditioned(
-    net: SemanticUNet, cond: Conditioning, device: torch.device, dtype: torch.dtype | None
+    net: SemanticUNet,
+    cond: Conditioning,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """`net(x_t, noise_level)` for label maps and styles that stay; computed in `dtype` (None: as it is)."""
+    """`net(x_t, noise_level)` for label maps and styles that stay; computed in `dtype` (None: as it is).
+
+    on_step: called before every evaluation.
+    """
 
     def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
+        on_step()
         with autocast(device, dtype):
             return net(x_t, noise_level, cond)
 

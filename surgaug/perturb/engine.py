@@ -22,6 +22,7 @@ from surgaug.perturb.recipe import Recipe
 from surgaug.perturb.scene.scene import Scene
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_processes
+from surgaug.runtime.spread import spread
 
 _OBSERVED = 400  # masks; more tell little more
 _TRIALS = 96  # maps made for trial, to see how often a class comes when it is requested
@@ -116,8 +117,7 @@ def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Fe
     Says which quotas cannot be reached.
     """
     recipe, space = engine.recipe, engine.space
-    n = len(maps)
-    chosen = sorted({int(i) for i in np.linspace(0, n - 1, min(n, _OBSERVED)).round()})
+    chosen = spread(len(maps), _OBSERVED)
     found = _over(_observe, (maps, engine), chosen, workers, feedback, "learning from the masks")
     mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops)
     facts = {i: facts for i, (_, facts) in zip(chosen, found, strict=True)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from surgaug.diffusion import samplers
-from surgaug.diffusion.guidance import Denoise, guided
+from surgaug.diffusion.guidance import Denoise, conditional_denoiser
 from surgaug.diffusion.parameterisation import add_noise, clip_x0
 from surgaug.diffusion.schedules import Schedule
 from surgaug.labels.label_space import IGNORE_INDEX
@@ -18,10 +19,10 @@ from surgaug.labels.resize import fit_size, resize_label_map
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.style import DIMENSION
 from surgaug.models.tiles import part, tiles
-from surgaug.models.unet import Conditioning
+from surgaug.models.unet import Conditioning, conditioned
 from surgaug.models.upsampler import Window, enlarge
 from surgaug.runtime.device import autocast, to_device, to_tensor
-from surgaug.synthesis.generators import DiffusionGenerator, check_options, counted_denoiser, finite_images
+from surgaug.synthesis.generators import DiffusionGenerator, check_options, finite_images
 from surgaug.synthesis.sampling_settings import SamplingSettings
 
 Noise = Callable[[int, tuple[int, ...]], np.ndarray]
@@ -160,12 +161,14 @@ class Enlarger:
     ) -> Denoise:
         """The denoiser of a window of an image; key None: what the label map contributes is not remembered."""
         cond = self._condition(window, picture, self._encode(index_map, window, key), code)
-        plain = self._denoise(cond, on_step)
-        if self._settings.guidance == 1:
-            return plain
-        null = self._encode(np.full_like(index_map, IGNORE_INDEX), window, None)
-        both = Conditioning.cat([cond, self._condition(window, picture, null, code)])
-        return guided(plain, self._denoise(both, on_step), self._settings.guidance, self._settings.guidance_below)
+        network = partial(conditioned, self._net, device=self._device, dtype=self._precision, on_step=on_step)
+
+        def null() -> Conditioning:
+            encoded = self._encode(np.full_like(index_map, IGNORE_INDEX), window, None)
+            return self._condition(window, picture, encoded, code)
+
+        guidance = self._settings.guidance, self._settings.guidance_below
+        return conditional_denoiser(self._model.prediction, network, cond, null, *guidance)
 
     def _condition(self, window: Window, picture: Tensor, cond: Conditioning, code: Tensor | None) -> Conditioning:
         level = picture.new_full((1,), self._settings.picture_noise)
@@ -183,6 +186,3 @@ class Enlarger:
         if key is not None:
             self._encoded[key, window] = cond
         return cond
-
-    def _denoise(self, cond: Conditioning, on_step: Callable[[], None]) -> Denoise:
-        return counted_denoiser(self._model, cond, self._device, self._precision, on_step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import ClassVar
 
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor
 
 from surgaug.diffusion import samplers
-from surgaug.diffusion.guidance import Denoise, guided
-from surgaug.diffusion.parameterisation import clip_x0, denoiser
+from surgaug.diffusion.guidance import conditional_denoiser
+from surgaug.diffusion.parameterisation import clip_x0
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import ModelError, UsageError
 from surgaug.labels.label_space import IGNORE_INDEX
@@ -67,17 +68,17 @@ class DiffusionGenerator:
         shape = (CHANNELS, *index_maps[0].shape)
         codes = None if styles is None else to_device(styles, self._device)
         cond = self._net.in_style(self._condition(index_maps, keys), codes)
-        predict = self._denoiser(cond, on_step)
-        if self._settings.guidance != 1:
-            if self._null is None or self._null.size != cond.size:
-                self._null = self._encode([np.full_like(index_maps[0], IGNORE_INDEX)])
-            null = self._net.in_style(self._null.expand(len(keys)), codes)
-            both = Conditioning.cat([cond, null])
-            predict = guided(
-                predict, self._denoiser(both, on_step), self._settings.guidance, self._settings.guidance_below
-            )
+        network = partial(conditioned, self._net, device=self._device, dtype=self._precision, on_step=on_step)
+        denoise = conditional_denoiser(
+            self._model.prediction,
+            network,
+            cond,
+            lambda: self._net.in_style(self._without_labels(cond.size).expand(len(keys)), codes),
+            self._settings.guidance,
+            self._settings.guidance_below,
+        )
         x_0 = self._sample(
-            clip_x0(predict),
+            clip_x0(denoise),
             to_device(noise(0, shape), self._device),
             self._alpha_bars,
             lambda step: to_device(noise(step + 1, shape), self._device),
@@ -91,8 +92,10 @@ class DiffusionGenerator:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _denoiser(self, cond: Conditioning, on_step: Callable[[], None]) -> Denoise:
-        return counted_denoiser(self._model, cond, self._device, self._precision, on_step)
+    def _without_labels(self, size: tuple[int, int]) -> Conditioning:
+        if self._null is None or self._null.size != size:
+            self._null = self._encode([np.full(size, IGNORE_INDEX, np.uint8)])
+        return self._null
 
     def _condition(self, index_maps: Sequence[np.ndarray], keys: Sequence[Hashable]) -> Conditioning:
         """The batch's conditioning: a map is encoded once, and is not even copied if the whole batch shares it."""
@@ -144,23 +147,6 @@ class OnePassGenerator:
         """Give back the memory that the device holds in reserve."""
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def counted_denoiser(
-    model: LoadedModel,
-    cond: Conditioning,
-    device: torch.device,
-    precision: torch.dtype | None,
-    on_step: Callable[[], None],
-) -> Denoise:
-    """The denoiser of a diffusion model for what it is told in `cond`; `on_step` is called before every evaluation."""
-    network = conditioned(model.net, cond, device, precision)
-
-    def counted(x_t: Tensor, noise_level: Tensor) -> Tensor:
-        on_step()
-        return network(x_t, noise_level)
-
-    return denoiser(model.prediction, counted)
 
 
 def finite_images(x: Tensor) -> np.ndarray:

@@ -17,9 +17,10 @@ from surgaug.io.images import read_image
 from surgaug.io.journal import Journal
 from surgaug.io.manifest import REFUSED
 from surgaug.io.output_folder import write_description
-from surgaug.labels.contact_sheet import ContactSheet, spread
+from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.spread import spread
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.version import __version__
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from surgaug.errors import UsageError
+from surgaug.runtime.spread import spread
 from surgaug.synthesis.noise import hard_order_rng, mask_order_rng
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ def assign_hard(n: int, hardness: np.ndarray, seed: int) -> np.ndarray:
 
 def probes_first(indices: Sequence[int], probes: int) -> list[int]:
     """The same indices: `probes` of them, spread evenly, first, so that they speak for the others."""
-    chosen = np.unique(np.linspace(0, len(indices) - 1, min(probes, len(indices))).round().astype(int)).tolist()
+    chosen = spread(len(indices), probes)
     rest = sorted(set(range(len(indices))) - set(chosen))
     return [indices[i] for i in (*chosen, *rest)]
 

@@ -26,6 +26,7 @@ from surgaug.models.style import style_code
 from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
+from surgaug.runtime.spread import spread
 from surgaug.training.config import TrainConfig, cascade_of
 from surgaug.training.frames import Frames
 from surgaug.training.windows import WindowedFrames
@@ -148,7 +149,7 @@ def like_frames(size: tuple[int, int], frame: tuple[int, int]) -> tuple[int, int
 
 
 def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:
-    chosen = _spread(len(train), MAPS_LOOKED_AT)
+    chosen = spread(len(train), MAPS_LOOKED_AT)
     contacts = list(in_threads(lambda i: touching_classes(train.load_label(i), train.space), chosen))
     return class_statistics.statistics_of(train.space.ids, seen.presence_by_item, seen.pixels, contacts)
 
@@ -186,16 +187,11 @@ def style_bank(frames: Frames) -> list[dict[str, Any]]:
     model can choose from when sampling.
     """
     bank = []
-    for i in _spread(len(frames), STYLES):
+    for i in spread(len(frames), STYLES):
         item, (image, _) = frames.paired.items[i], frames.view(i)
         code = style_code(to_tensor(image[None], "cpu"))[0]
         bank.append({"name": item.name, "video": item.video, "code": [round(v, 4) for v in code.tolist()]})
     return bank
-
-
-def _spread(total: int, most: int) -> list[int]:
-    """At most `most` of `total` numbers, evenly spaced."""
-    return np.linspace(0, total - 1, min(most, total)).round().astype(int).tolist()
 
 
 def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:

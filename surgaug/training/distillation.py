@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from surgaug.diffusion import distillation
-from surgaug.diffusion.guidance import Denoise, guided
-from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, from_x0
+from surgaug.diffusion.guidance import Denoise, conditional_denoiser
+from surgaug.diffusion.parameterisation import add_noise, clip_x0, from_x0
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.checkpoint import load_model
 from surgaug.models.style import style_code
@@ -36,14 +37,16 @@ class Teacher:
 
     def denoise(self, index_map: Tensor, style: Tensor | None) -> Denoise:
         """The teacher's guided denoiser for label maps uint8 [B, H, W] in styles [B, 7] (None: any)."""
-        cond = self._condition(index_map, style)
-        plain = self._denoiser(cond)
-        config = self.config
-        if config.teacher_guidance == 1:
-            return clip_x0(plain)
-        both = Conditioning.cat([cond, self._condition(torch.full_like(index_map, IGNORE_INDEX), style)])
-        below = math.inf if config.teacher_guidance_below is None else config.teacher_guidance_below
-        return clip_x0(guided(plain, self._denoiser(both), config.teacher_guidance, below))
+        config, below = self.config, self.config.teacher_guidance_below
+        denoise = conditional_denoiser(
+            config.prediction,
+            partial(conditioned, self.net, device=self.device, dtype=self.dtype),
+            self._condition(index_map, style),
+            lambda: self._condition(torch.full_like(index_map, IGNORE_INDEX), style),
+            config.teacher_guidance,
+            math.inf if below is None else below,
+        )
+        return clip_x0(denoise)
 
     def target(self, denoise: Denoise, x_t: Tensor, segment: list[float]) -> Tensor:
         """What a student should put out for x_t [B, 3, H, W] at the segment's first level."""
@@ -52,9 +55,6 @@ class Teacher:
     def _condition(self, index_map: Tensor, style: Tensor | None) -> Conditioning:
         with autocast(self.device, self.dtype):
             return self.net.told(index_map, style)
-
-    def _denoiser(self, cond: Conditioning) -> Denoise:
-        return denoiser(self.config.prediction, conditioned(self.net, cond, self.device, self.dtype))
 
     @torch.no_grad()
     def batch(self, drawn: Drawn, step: int, part: slice) -> Batch:

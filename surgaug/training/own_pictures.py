@@ -6,6 +6,8 @@ Noise is added to a frame made small, as much as leaves its layout and colours, 
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,11 @@ import torch
 from torch import Tensor
 
 from surgaug.diffusion import samplers
-from surgaug.diffusion.guidance import Denoise, guided
-from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
+from surgaug.diffusion.guidance import conditional_denoiser
+from surgaug.diffusion.parameterisation import add_noise, clip_x0
 from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.errors import UsageError
-from surgaug.labels.contact_sheet import spread
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
@@ -26,6 +27,7 @@ from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, conditioned
 from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.spread import spread
 from surgaug.training.windows import WindowedFrames
 
 # With how much noise (sigma) a picture begins: from its details gone to little but its colours left.
@@ -81,12 +83,14 @@ def _made(
         with autocast(device, dtype):
             return first.net.told(to_device(index_maps, device), style)
 
-    cond = condition(maps)
-    denoise: Denoise = denoiser(first.prediction, conditioned(first.net, cond, device, dtype))
-    if (scale := defaults.get("guidance", 1.0)) != 1:
-        both = Conditioning.cat([cond, condition(np.full_like(maps, IGNORE_INDEX))])
-        without = denoiser(first.prediction, conditioned(first.net, both, device, dtype))
-        denoise = guided(denoise, without, scale, defaults.get("guidance_below", float("inf")))
+    denoise = conditional_denoiser(
+        first.prediction,
+        partial(conditioned, first.net, device=device, dtype=dtype),
+        condition(maps),
+        lambda: condition(np.full_like(maps, IGNORE_INDEX)),
+        defaults.get("guidance", 1.0),
+        defaults.get("guidance_below", math.inf),
+    )
     sampler, steps = defaults["sampler"], defaults.get("steps") or samplers.steps(defaults["sampler"])
     spacing = defaults.get("options", {}).get("spacing", samplers.spacing(sampler))
     levels = schedule.sampling_levels(steps, spacing)

@@ -17,6 +17,7 @@ from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.feedback import Task
+from surgaug.runtime.spread import spread
 from surgaug.training.frames import Frames
 
 LEVELS = 8
@@ -26,8 +27,7 @@ SHEET_STEPS = 12
 
 def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, H, W, 3] and index maps uint8 [N, H, W] of at most `count` frames, evenly spread."""
-    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    views = [frames.view(i) for i in chosen]
+    views = [frames.view(i) for i in spread(len(frames), count)]
     return np.stack([v[0] for v in views]), np.stack([v[1] for v in views])
 
 

@@ -8,11 +8,11 @@ import torch
 from surgaug.diffusion import samplers
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
 from surgaug.diffusion.schedules import Schedule
-from surgaug.labels.contact_sheet import spread
 from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.models.upsampler import Upsampler
 from surgaug.runtime.device import autocast, to_device, to_images
 from surgaug.runtime.feedback import Task
+from surgaug.runtime.spread import spread
 from surgaug.training.validation import SHEET, Validation, sheet_of
 from surgaug.training.windows import FrameWindow, WindowedFrames, told
 

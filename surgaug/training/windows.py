@@ -13,13 +13,13 @@ import numpy as np
 from torch import Tensor
 
 from surgaug.datasets.dataset import PairedFrames
-from surgaug.labels.contact_sheet import spread
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.style import style_code
 from surgaug.models.tiles import part
 from surgaug.models.upsampler import Upsampler, Window, enlarge
 from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.spread import spread
 from surgaug.training.frames import Frames
 
 ABOUT_A_CLASS = 0.5  # share of the windows that are chosen by a class

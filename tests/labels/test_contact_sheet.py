@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgaug.labels.contact_sheet import ContactSheet, spread
+from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import LabelClass, LabelSpace
 
 SPACE = LabelSpace(
@@ -29,9 +29,3 @@ def test_pairs_stand_side_by_side_above_a_legend(hw, count):
     gray = np.argwhere((sheet == 90).all(-1))
     red = np.argwhere((sheet == (255, 0, 0)).all(-1))
     assert gray[:, 1].min() > red[:, 1].min(), "the image is to the right of its label map"
-
-
-def test_samples_are_spread_evenly():
-    assert spread(5, 24) == [0, 1, 2, 3, 4]
-    assert spread(1000, 5) == [0, 250, 500, 749, 999]
-    assert len(spread(5000, 24)) == 24

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import SPLIT_FOLDERS, items_of_folders, pair_folders
 from surgaug.errors import DataError
 from surgaug.io.images import is_label_file, read_raw
+from surgaug.runtime.spread import spread_over
 
 _SPLITS = {name: split for split, names in SPLIT_FOLDERS.items() for name in names}
 _SPLIT_FIRST = re.compile(rf"({'|'.join(sorted(_SPLITS, key=len, reverse=True))})[_ -]?(?=[AB]$)", re.IGNORECASE)
@@ -101,7 +101,7 @@ def _image_and_label(one: Path, other: Path) -> tuple[Path, Path] | None:
 def _kind(folder: Path) -> str:
     """What the files of a folder are: "pictures", "label maps", or "" where some of them leave it open."""
     files = sorted(p for p in folder.iterdir() if is_label_file(p))
-    kinds = {_kind_of(files[i]) for i in _spread(len(files))}
+    kinds = {_kind_of(file) for file in spread_over(files, _LOOKED_AT)}
     return kinds.pop() if len(kinds) == 1 else ""
 
 
@@ -115,7 +115,3 @@ def _kind_of(path: Path) -> str:
     if few and not raw.lossy:
         return "label maps"
     return "pictures" if raw.color and not few else ""
-
-
-def _spread(total: int) -> Iterable[int]:
-    return sorted({int(i) for i in np.linspace(0, total - 1, min(total, _LOOKED_AT)).round()})

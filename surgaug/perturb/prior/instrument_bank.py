@@ -20,6 +20,7 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.perturb.scene.eye_discs import Eye
 from surgaug.perturb.scene.objects import SceneObject
 from surgaug.perturb.scene.scene import Scene
+from surgaug.runtime.spread import spread_over
 
 BANK = 40  # instruments of one kind that are kept
 _OFTEN = 5  # frames in which two instruments must have been seen together to belong together
@@ -125,12 +126,8 @@ def collect(observations: Iterable[Observation]) -> InstrumentBank:
                 for key in (-1, *classes):
                     reaches.setdefault(key, []).append(reach)
     farthest = {key: float(np.quantile(v, 0.98)) for key, v in reaches.items() if len(v) >= _FEW or (key == -1 and v)}
-    return InstrumentBank({k: _spread(v) for k, v in items.items()}, dict(pairs), dict(most), most_objects, farthest)
-
-
-def _spread(items: list[BankItem]) -> tuple[BankItem, ...]:
-    """At most `BANK` of them, evenly over all: neighbouring frames of a video show the same."""
-    return tuple(items[int(i)] for i in np.linspace(0, len(items) - 1, min(len(items), BANK)).round())
+    kept = {k: tuple(spread_over(v, BANK)) for k, v in items.items()}
+    return InstrumentBank(kept, dict(pairs), dict(most), most_objects, farthest)
 
 
 def belong_together(space: LabelSpace, bank: InstrumentBank | None, a: int, b: int) -> bool:

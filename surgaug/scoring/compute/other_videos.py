@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from surgaug.runtime.spread import spread
+
 FEWEST_FRAMES, MOST_FRAMES = 8, 100  # of a video: of fewer a distance is chance, more cost time and change little
 MOST_REAL = 500  # real frames that they are held against
 FEWEST_VIDEOS = 3  # that make a yardstick
@@ -28,7 +30,7 @@ def frames_of_videos(videos: Sequence[str | None], apart_from: Sequence[str] = (
     for video in sorted({video for video in videos if video} - set(apart_from)):
         positions = np.flatnonzero([other == video for other in videos])
         if len(positions) >= FEWEST_FRAMES:
-            found[video] = _spaced(positions, MOST_FRAMES)
+            found[video] = positions[spread(len(positions), MOST_FRAMES)]
     return found
 
 
@@ -42,8 +44,8 @@ def sides(real: np.ndarray, videos: Sequence[str | None], others: Mapping[str, n
     for video, positions in frames_of_videos(videos).items():
         rest = np.flatnonzero([other != video for other in videos])
         if len(rest) >= FEWEST_FRAMES:
-            within[video] = real[positions], real[_spaced(rest, MOST_REAL)]
-    thinned = real[_spaced(np.arange(len(real)), MOST_REAL)]
+            within[video] = real[positions], real[rest[spread(len(rest), MOST_REAL)]]
+    thinned = real[spread(len(real), MOST_REAL)]
     apart = {video: (features, thinned) for video, features in others.items()}
     return within | apart | ({TOGETHER: (np.concatenate(list(others.values())), thinned)} if len(others) > 1 else {})
 
@@ -57,8 +59,3 @@ def by_video(distance: Callable[[np.ndarray, np.ndarray], Value], found: Sides) 
         except ValueError:
             continue
     return values
-
-
-def _spaced(positions: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of them, evenly spaced."""
-    return positions[np.linspace(0, len(positions) - 1, min(most, len(positions))).round().astype(int)]

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from surgaug.io.atomic import write_text
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.spread import spread_over
 from surgaug.scoring.inputs import Folder
 from surgaug.scoring.report.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
 from surgaug.scoring.report.html.thumbnails import Trio, Twins, photo, sheet, twins
@@ -68,8 +68,7 @@ def write_page(
             sheets.append(tuple(sheet(synth, sources, SHEET if len(synths) == 1 else SHEET_OF_MANY)))
             closest.append(tuple(twins(row, CLOSEST)))
             bar.advance()
-        spaced = np.unique(np.linspace(0, len(real) - 1, min(STRIP, len(real))).round().astype(int))
-        strip = tuple(photo(real.images[i]) for i in spaced)
+        strip = tuple(photo(image) for image in spread_over(real.images, STRIP))
         bar.advance()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(report, Thumbnails(tuple(sheets), tuple(closest), strip)))

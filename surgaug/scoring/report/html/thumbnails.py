@@ -12,6 +12,7 @@ from PIL import Image
 
 from surgaug.io.images import read_image
 from surgaug.labels.resize import resize_image
+from surgaug.runtime.spread import spread
 from surgaug.scoring.inputs import Folder, pair
 from surgaug.scoring.report.model import Row
 
@@ -34,9 +35,8 @@ def sheet(synth: Folder, sources: list[Folder], shown: int) -> list[Trio]:
     sources: folders of real frames in which to look for that frame.
     """
     partners = [(source, pair(synth, source).partner) for source in sources]
-    chosen = np.unique(np.linspace(0, len(synth) - 1, min(shown, len(synth))).round().astype(int))
     trios = []
-    for i in chosen:
+    for i in spread(len(synth), shown):
         real = next((folder.images[p[i]] for folder, p in partners if p[i] >= 0), None)
         trios.append(Trio(synth.names[i], real and photo(real), _label(synth, i), photo(synth.images[i])))
     return trios
