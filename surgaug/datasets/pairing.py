@@ -145,14 +145,14 @@ def items_of_folders(images: Path | None, labels: Path | None, split: str | None
     twins: Twins = {}
     direct = images is None or not images.is_dir() or any(is_image_file(p) and p.is_file() for p in images.iterdir())
     if images is None or labels is None or direct:
-        return [_item(found, twins, split=split) for found in pair_folders(images, labels, twins)]
+        return items_of_pairs(pair_folders(images, labels, twins), twins, split=split)
     pairs = pair(files_below(images, twins=twins), files_below(labels, is_label_file, twins))
     stems = Counter(PurePosixPath(name).name for name, _, _ in pairs)
     items = []
     for name, image, label in pairs:
         folder, stem = PurePosixPath(name).parent, PurePosixPath(name).name
         plain = stem if stems[stem] == 1 else name.replace("/", "_")
-        items.append(_item((plain, image, label), twins, "_".join(folder.parts) or None, split))
+        items += items_of_pairs([(plain, image, label)], twins, "_".join(folder.parts) or None, split)
     return items
 
 
@@ -161,10 +161,15 @@ def items_of_labels(folder: Path) -> list[Item]:
     return items_of_folders(None, folder)
 
 
-def _item(found: Pair, twins: Twins, video: str | None = None, split: str | None = None) -> Item:
-    name, image, label = found
-    doubled = [twin for path in (image, label) if path for twin in twins.get(path, ())]
-    return Item(name, None, None, video, split, tuple(doubled)) if doubled else Item(name, image, label, video, split)
+def items_of_pairs(
+    pairs: Iterable[Pair], twins: Twins, video: str | None = None, split: str | None = None
+) -> list[Item]:
+    """The items of pairs. One of which a file has twins has nothing else: it is open which of them is meant."""
+    items = []
+    for name, image, label in pairs:
+        doubled = tuple(twin for path in (image, label) if path for twin in twins.get(path, ()))
+        items.append(Item(name, *((None, None) if doubled else (image, label)), video, split, doubled))
+    return items
 
 
 def holds_files(folder: Path | None) -> bool:
@@ -190,14 +195,19 @@ def _by_endings(
     images: Mapping[str, Path], labels: Mapping[str, Path], same: int
 ) -> tuple[dict[str, str], dict[str, str]] | None:
     """Stem by name, of images and of labels, without the two endings that make most pairs; None unless these are more
-    than `same`, and more than half of what could be."""
+    than `same`, and more than half of what could be. An ending on either side must be that of most files there: the
+    rest of a name is no frame's (x_left is not x_right)."""
     tried = []
-    of_images = {ending: _without(images, ending) for ending in _endings(images)}
-    of_labels = {ending: _without(labels, ending) for ending in _endings(labels)}
+    image_endings, label_endings = _endings(images), _endings(labels)
+    of_images = {ending: _without(images, ending) for ending in image_endings}
+    of_labels = {ending: _without(labels, ending) for ending in label_endings}
     for e, by_image in of_images.items():
         for f, by_label in of_labels.items():
             pairs = len(by_image.keys() & by_label.keys())
-            enough = pairs > same and 2 * pairs > min(len(images), len(labels)) and pairs > bool(e and f)
+            enough = pairs > same and 2 * pairs > min(len(images), len(labels))
+            if e and f:
+                most = 2 * image_endings[e] > len(images) and 2 * label_endings[f] > len(labels)
+                enough = enough and most and pairs > 1
             if enough:
                 tried.append((-pairs, len(e) + len(f), e, f))
     if not tried:
@@ -209,17 +219,19 @@ def _by_endings(
     return of_images[e], of_labels[f]
 
 
-def _endings(stems: Iterable[str]) -> list[str]:
-    """No ending, and those that start with _, -, a dot or a space and that a fifth of the stems share, commonest first.
-    One without letters must be of all stems: numbers tell frames apart."""
+def _endings(stems: Iterable[str]) -> dict[str, int]:
+    """No ending, and those that start with _, -, a dot or a space and that a fifth of the stems share, commonest first,
+    with how many do. Numbers tell frames apart: an ending without letters, or one that others have with other digits
+    (_frame10 and _frame20), must be of all stems."""
     stems = list(stems)
     counts = Counter(stem[i:] for stem in stems for i in range(1, len(stem)) if stem[i] in _SEPARATORS)
-    found = [
-        ending
-        for ending, n in counts.most_common()
-        if 5 * n >= len(stems) and (any(map(str.isalpha, ending)) or n == len(stems) > 1)
-    ]
-    return ["", *found[:_MOST_ENDINGS]]
+    alike = Counter(re.sub(r"\d", "0", ending) for ending in counts)
+
+    def is_common(ending: str) -> bool:
+        return any(map(str.isalpha, ending)) and alike[re.sub(r"\d", "0", ending)] == 1
+
+    found = [(e, n) for e, n in counts.most_common() if (5 * n >= len(stems) and is_common(e)) or n == len(stems) > 1]
+    return {"": len(stems)} | dict(found[:_MOST_ENDINGS])
 
 
 def _without(stems: Iterable[str], ending: str) -> dict[str, str]:

@@ -289,7 +289,7 @@ def snapped(frames: LabelMaps) -> str:
     scans = [frames.scans[item.label] for item in frames.items if item.label is not None]
     between, doubtful = frames.codec.ambiguous_pixels(scans)
     lossy = sum(s.lossy for s in scans)
-    what = f"{lossy} masks are JPEG or WebP" if lossy else "the masks have soft edges"
+    what = f"{lossy} masks are of a lossy format" if lossy else "the masks have soft edges"
     most = max(scans, key=lambda s: frames.codec.ambiguous_pixels([s])[0])
     return (
         f"{what}: {between:,} pixels ({_percent(between, sum(s.hw[0] * s.hw[1] for s in scans))}) lie between 0 and "

@@ -17,6 +17,7 @@ _LOSSLESS = ("PNG", "BMP", "DIB", "GIF", "PPM")
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")
 _BITS, _PHOTOMETRIC, _EXTRA, _SAMPLE_FORMAT = 258, 262, 338, 339
 _WHITE_IS_ZERO, _SIGNED, _UNSPECIFIED, _PREMULTIPLIED = 0, 2, 0, 1
+_CODE_STREAM, _COMPONENTS = b"\xff\x4f\xff\x51", 40  # markers SOC and SIZ; where SIZ counts its components
 _TEXT_CHUNKS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 
 # EXIF's orientations: from the stored pixels [H, W, ...] to those shown.
@@ -53,6 +54,8 @@ def stored_in(image: Image.Image, file: BinaryIO) -> Stored:
             return Stored(bits=_png_bits(file), lossy=False)
         if image.format == "WEBP":
             return Stored(lossy=_webp_is_lossy(file))
+        if image.format == "JPEG2000":
+            return _jpeg2000(file)
     finally:
         file.seek(position)
     if image.format == "TIFF":
@@ -95,6 +98,21 @@ def _webp_is_lossy(file: BinaryIO) -> bool:
         if kind in (b"VP8L", b"VP8 "):
             return kind == b"VP8 "
     return True
+
+
+def _jpeg2000(file: BinaryIO) -> Stored:
+    """By the segment SIZ, which begins the code stream (ISO/IEC 15444-1, A.5.1). Whether bits were dropped cannot be
+    told: a reversible transform may be cut off too."""
+    file.seek(0)
+    start = file.read(1 << 16)
+    at = start.find(_CODE_STREAM)
+    if at < 0:
+        start += file.read()
+        at = start.find(_CODE_STREAM)
+    (components,) = struct.unpack_from(">H", start, at + _COMPONENTS)
+    depths = start[at + _COMPONENTS + 2 :: 3][:components]
+    signed = any(depth & 0x80 for depth in depths)
+    return Stored(bits=1 + max(depth & 0x7F for depth in depths), problem="of signed samples" if signed else None)
 
 
 def _chunks(file: BinaryIO, head: str, trailer: int, even: bool) -> Iterator[bytes]:

@@ -20,11 +20,11 @@ from PIL import Image, UnidentifiedImageError
 from surgaug.errors import DataError
 from surgaug.io.image_headers import READ_ERRORS, TURNS, Stored, has_late_text, orientation, stored_in
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".j2k")
 ARRAY_SUFFIXES = (".npy", ".npz")  # NumPy's, of label maps alone
 # PIL's own warning level; a file may claim any size in a few bytes (a "decompression bomb").
 MAX_PIXELS = 89_478_485
-LOSSY = "lossy (JPEG, WebP), so that its numbers need not be those that were saved; save label maps as PNG"
+LOSSY = "lossy (JPEG, JPEG 2000, WebP), so that its numbers need not be those that were saved; save label maps as PNG"
 # PIL stretches grey files of few bits to 0..255; the ids are got back by division.
 _STRETCH = {2: 85, 4: 17}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -38,7 +38,7 @@ class Raw:
     """A label file's values before they mean anything.
 
     values: [H, W] uint8 or uint16 (grey, or the indices of a palette), or int32 0xRRGGBB where `color`.
-    palette: colour 0xRRGGBB by index, for palette files. lossy: JPEG, WebP and the like. bits: of a stored sample.
+    palette: colour 0xRRGGBB by index, for palette files. lossy: JPEG and the like. bits: of a stored sample.
     channels: 1 (grey, palette) or 3, as stored.
     """
 

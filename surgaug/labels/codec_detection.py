@@ -139,7 +139,7 @@ def _id_codec(space: LabelSpace, known: set[int], scans: Sequence[Scan], reading
 def _color_codec(space: LabelSpace, scans: Sequence[Scan]) -> Codec:
     if lossy := [s for s in scans if s.lossy]:
         raise DataError(
-            f"{lossy[0].path}: colours of a lossy file (JPEG, WebP) no longer tell the classes; save label maps as PNG"
+            f"{lossy[0].path}: colours of a lossy file (like JPEG) no longer tell the classes; save label maps as PNG"
         )
     if not has_distinct_colors(space):
         colors = Counter(c.color for c in space.classes)
@@ -167,7 +167,7 @@ def _two_class(space: LabelSpace, scans: Sequence[Scan], reading: ValueReading =
     first = (lossy or scans)[0]
     if space.num_classes != 2:
         raise DataError(
-            f"{first.path}: a lossy label map (JPEG, WebP) can tell two classes apart, black and white, and the label "
+            f"{first.path}: a lossy label map (like JPEG) can tell two classes apart, black and white, and the label "
             f"space '{space.name}' has {space.num_classes}; save label maps as PNG"
         )
     top = max(union(scans))
@@ -175,7 +175,7 @@ def _two_class(space: LabelSpace, scans: Sequence[Scan], reading: ValueReading =
         highest = max(s.counts or (0,))
         if 0 < highest < DOUBTFUL and (len(s.flat) > 1 or top < DOUBTFUL):  # black alone may be 1 in a JPEG
             raise DataError(
-                f"{s.path}: values from 0 to {highest} in a lossy file (JPEG, WebP), so that ids cannot be told apart; "
+                f"{s.path}: values from 0 to {highest} in a lossy file (like JPEG), so that ids cannot be told apart; "
                 "save label maps as PNG, or masks of two classes as 0 and 255"
             )
         _refuse_third_class(s)
@@ -196,7 +196,7 @@ def _refuse_third_class(scan: Scan) -> None:
     if areas:
         doubtful, value = sum(areas.values()), max(areas, key=areas.__getitem__)
         raise DataError(
-            f"{scan.path}: {doubtful:,} pixels of a lossy mask (JPEG, WebP) are neither near 0 nor near 255, most of "
+            f"{scan.path}: {doubtful:,} pixels of a lossy mask (like JPEG) are neither near 0 nor near 255, most of "
             f"them about {value}; more than two classes cannot be told apart, save label maps as PNG"
         )
 

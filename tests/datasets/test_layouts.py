@@ -2,8 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
 
 from surgaug.datasets import layouts
+from surgaug.datasets.dataset import open_pairs
+from surgaug.datasets.survey import survey, without_faults
+from surgaug.errors import DataError
+from surgaug.io.atomic import write_png
+from surgaug.runtime.feedback import Silent
 
 
 def test_layouts_are_listed_without_importing_them() -> None:
@@ -22,3 +31,57 @@ def test_layouts_are_listed_without_importing_them() -> None:
 def test_each_has_matches_and_read() -> None:
     for name in layouts.names():
         assert callable(layouts.get(name).matches) and callable(layouts.get(name).read)
+
+
+FOLDERS = {  # of images and of label maps (NAME stands for a frame), and further files
+    "cadis": ("Video01/Images/Video1_frameNAME.png", "Video01/Labels/Video1_frameNAME.png", {}),
+    "yolo": ("images/train/NAME.png", "labels/train/NAME.txt", {"data.yaml": "train: images/train\nnames: [eye]\n"}),
+    "beside": ("NAME.png", "NAME_mask.png", {}),
+    "mmseg": ("img_dir/train/NAME.png", "ann_dir/train/NAME.png", {}),
+    "nnunet": (
+        "imagesTr/NAME_0000.png",
+        "labelsTr/NAME.png",
+        {"dataset.json": '{"file_ending": ".png", "labels": {"background": 0, "eye": 1}}'},
+    ),
+    "cvat": (
+        "JPEGImages/NAME.png",
+        "SegmentationClass/NAME.png",
+        {"labelmap.txt": "background:0,0,0::\neye:1,1,1::\n"},
+    ),
+    "endovis2018": ("seq_1/left_frames/NAME.png", "seq_1/labels/NAME.png", {}),
+}
+
+
+@pytest.mark.parametrize("layout", FOLDERS)
+def test_one_bad_frame_among_good_ones_is_refused_with_a_way_round(layout: str, tmp_path: Path) -> None:
+    """Two files of one stem, an image and a label map without partner, a damaged image: each one line of the refusal,
+    and left out where that is asked for."""
+    image, label, files = FOLDERS[layout]
+    for name in ("000010", "000020", "000030", "000040", "000050", "000060"):
+        for path, pixels in ((image, np.full((8, 8, 3), 90, np.uint8)), (label, np.full((8, 8), 1, np.uint8))):
+            target = tmp_path / path.replace("NAME", name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.suffix == ".txt":
+                target.write_text("0 0.1 0.1 0.9 0.1 0.5 0.9\n")
+            else:
+                write_png(target, np.repeat(pixels[..., None], 3, 2) if layout == "cvat" and path == label else pixels)
+    for path, text in files.items():
+        (tmp_path / path).write_text(text)
+    twin = tmp_path / image.replace("NAME", "000020")
+    twin.with_suffix(".jpg").write_bytes(twin.read_bytes())
+    (tmp_path / image.replace("NAME", "000030")).unlink()
+    (tmp_path / label.replace("NAME", "000040")).unlink()
+    damaged = tmp_path / image.replace("NAME", "000050")
+    damaged.write_bytes(damaged.read_bytes()[:50])
+
+    frames = open_pairs(tmp_path)
+    assert frames.layout == layout
+    with pytest.raises(DataError, match="--leave-out-bad") as refusal:
+        survey(frames, Silent(), need_images=True)
+    without_label = 0 if layout == "yolo" else 1  # there a frame without text file has no object
+    told = str(refusal.value)
+    assert f"goes on with the other {3 - without_label} of 6 frames" in told
+    assert f"{twin.with_suffix('.jpg')} and {twin.name}: two files of one stem" in told and str(damaged) in told
+    kept = without_faults(frames, Silent(), need_images=True)
+    assert len(kept) == 3 - without_label and len(kept.left_out) >= 3 + without_label
+    assert survey(kept, Silent(), need_images=True).count == len(kept)

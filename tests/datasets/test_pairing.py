@@ -73,6 +73,27 @@ def test_what_is_not_plain_stays_apart(images: list[str], labels: list[str]) -> 
     assert all(None in both for both in paired(images, labels).values())
 
 
+@pytest.mark.parametrize(
+    "frame",
+    ["Video{v}_frame{i:06d}", "case_{v}_t{i}_rgb", "v{v} f{i}"],
+)
+@pytest.mark.parametrize("missing", [1, 2])
+def test_frames_that_miss_a_partner_are_not_paired_with_each_other(frame: str, missing: int) -> None:
+    """Some lack their label map, as many others their image: what is left of a name without its number is no name."""
+    stems = [frame.format(v=v, i=10 * i) for v in (1, 2) for i in range(1, 4)]
+    without_image, without_label = stems[0::3][:missing], stems[1::3][:missing]
+    found = paired([s for s in stems if s not in without_image], [s for s in stems if s not in without_label])
+    assert sorted(found) == sorted(stems)
+    for name, files in found.items():
+        assert files == (None if name in without_image else name, None if name in without_label else name)
+
+
+def test_left_is_not_right() -> None:
+    same = ["a", "b", "c", "d"]
+    found = paired([*same, "x_left", "y_left"], [*same, "x_right", "y_right"])
+    assert sorted(name for name, files in found.items() if None in files) == ["x_left", "x_right", "y_left", "y_right"]
+
+
 def test_umlauts_of_one_sign_or_two_are_one_name(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
         (tmp_path / form).mkdir()

@@ -203,7 +203,7 @@ def test_synthetic_images_and_snapped_masks_are_told(data: Path) -> None:
         Image.fromarray((np.asarray(Image.open(label)) > 3).astype(np.uint8) * 255).save(label.with_suffix(".jpg"))
         label.unlink()
     (data / "surgaug.json").unlink()
-    assert any("masks are JPEG or WebP" in doubt for doubt in inspect(data).doubts)
+    assert any("masks are of a lossy format" in doubt for doubt in inspect(data).doubts)
 
 
 def test_sparkline() -> None:

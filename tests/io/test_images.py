@@ -104,8 +104,32 @@ def test_several_pages_are_refused(tmp_path: Path) -> None:
         read_raw(tmp_path / "a.tif")
 
 
+def test_jpeg_2000_is_read_as_frames_and_is_lossy_for_ids(tmp_path: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    for name, pixels in (("a.jp2", frame), ("b.j2k", frame[..., 0])):
+        Image.fromarray(pixels).save(tmp_path / name)
+        assert is_image_file(tmp_path / name) and check_image(tmp_path / name) == (20, 30)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jp2"), frame)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.j2k"), np.dstack([frame[..., 0]] * 3))
+    assert read_raw(tmp_path / "a.jp2").lossy and read_raw(tmp_path / "b.j2k").lossy
+
+
+def test_jpeg_2000_of_more_bits_is_refused_as_other_deep_frames_are(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jp2"), np.random.default_rng(0).integers(0, 4096, (64, 64, 3), dtype=np.uint16))
+    with pytest.raises(DataError, match=r"a\.jp2: 16 bits a channel.* save frames with 8 bits"):
+        read_image(tmp_path / "a.jp2")
+    grey = cv2.imencode(".jp2", np.full((64, 64), 7, np.uint16))[1].tobytes()
+    (tmp_path / "b.jp2").write_bytes(grey)
+    assert read_raw(tmp_path / "b.jp2").bits == 16
+    signed = bytearray(grey)
+    signed[signed.index(b"\xff\x4f\xff\x51") + 42] |= 0x80
+    (tmp_path / "c.jp2").write_bytes(signed)
+    with pytest.raises(DataError, match=r"c\.jp2: of signed samples"):
+        read_raw(tmp_path / "c.jp2")
+
+
 @pytest.mark.parametrize("read", [read_raw, read_image, check_image])
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tif", "jp2"])
 def test_truncated_files_are_refused(tmp_path: Path, suffix: str, read) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     path = tmp_path / f"a.{suffix}"

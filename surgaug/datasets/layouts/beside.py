@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, pair
+from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, files_by_stem, find_folder, items_of_pairs, pair
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 
@@ -43,10 +43,11 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     for own, folder, endings in _folders(root):
         if len(endings) > 1:
             raise DataError(f"{folder}: label maps by {' and by '.join(endings)}; move one kind to another folder")
-        files = files_by_stem(folder)
+        twins: Twins = {}
+        files = files_by_stem(folder, twins=twins)
         labels = {stem: path for stem, path in files.items() if stem.lower().endswith(endings[0])}
         pairs = pair({stem: path for stem, path in files.items() if stem not in labels}, labels)
-        found += [Item(name, image, label, split=own) for name, image, label in pairs]
+        found += items_of_pairs(pairs, twins, split=own)
     if max(Counter(item.name for item in found).values(), default=0) > 1:
         found = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in found]
     items = [item for item in found if split in (None, item.split)]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import files_by_stem, natural, pair
+from surgaug.datasets.pairing import Twins, items_of_pairs, natural, pair_folders
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
@@ -43,7 +43,7 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The items of all videos, or of those of a split, in order of video and frame.
 
-    Raises DataError: two files of one stem, no frame in the split.
+    Raises DataError: no frame in the split.
     """
     base = next(base for base in _bases(root) if _videos(base))
     own = _read_splits(base / "splits.txt")
@@ -53,9 +53,11 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         video_split = own.get(number) or official_split(number)
         if split not in (None, video_split):
             continue
-        images, labels = _child(folder, "images"), _child(folder, "labels")
-        pairs = pair(files_by_stem(images) if images else {}, files_by_stem(labels) if labels else {})
-        items += [Item(name, image, label, f"Video{number:02d}", video_split) for name, image, label in pairs]
+        folders = [_child(folder, kind) for kind in ("images", "labels")]
+        filled = [path if path and any(path.iterdir()) else None for path in folders]
+        twins: Twins = {}
+        pairs = pair_folders(*(filled if any(filled) else folders), twins)
+        items += items_of_pairs(pairs, twins, f"Video{number:02d}", video_split)
     if not items:
         raise DataError(f"{root}: no video of the split '{split}'")
     return items

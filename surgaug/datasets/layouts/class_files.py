@@ -19,8 +19,10 @@ from surgaug.datasets.pairing import (
     IMAGE_FOLDERS,
     LABEL_FOLDERS,
     SPLIT_FOLDERS,
+    Twins,
     files_by_stem,
     find_folder,
+    items_of_pairs,
     natural,
     pair,
 )
@@ -78,7 +80,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
             "NAME_CLASS.png for every class of every frame"
         )
     firsts = {name: next(iter(masks.values())) for name, masks in found.items()}
-    return [Item(name, image, label) for name, image, label in pair(files_by_stem(images), firsts)]
+    twins: Twins = {}
+    return items_of_pairs(pair(files_by_stem(images, twins=twins), firsts), twins)
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ClassFilesCodec:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, pair
+from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, items_of_pairs, pair_folders
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError, UsageError
@@ -44,14 +44,12 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The masks, with their images where these were exported; the split is the subset, where it is called as one.
 
-    Raises DataError: no frame of the split, two files of one stem.
+    Raises DataError: no frame of the split.
     """
-    images = files_by_stem(root / IMAGES) if (root / IMAGES).is_dir() else {}
-    subsets = _subsets(root)
-    items = [
-        Item(name, image, label, split=subsets.get(name))
-        for name, image, label in pair(images, files_by_stem(root / CLASSES))
-    ]
+    twins: Twins = {}
+    images, subsets = root / IMAGES, _subsets(root)
+    pairs = pair_folders(images if images.is_dir() else None, root / CLASSES, twins)
+    items = [replace(item, split=subsets.get(item.name)) for item in items_of_pairs(pairs, twins)]
     items = [item for item in items if split in (None, item.split)]
     if not items:
         raise DataError(f"{root}: no subset '{split}' in {SUBSETS}; leave the split out")

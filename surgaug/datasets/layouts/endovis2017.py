@@ -8,13 +8,13 @@ that comes later by name wins. Other_labels (the ultrasound probe) counts for th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import files_by_stem, natural, pair
+from surgaug.datasets.pairing import Twins, items_of_pairs, natural, pair_folders
 from surgaug.errors import DataError
 from surgaug.io.images import read_numbers
 from surgaug.labels.builtin_spaces import load_space
@@ -41,8 +41,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     items = []
     for folder in _videos(root):
         video, tools = folder.resolve().name, _tools(folder)
-        for name, image, label in pair(files_by_stem(folder / "left_frames"), files_by_stem(tools[0])):
-            items.append(Item(f"{video}_{name}", image, label, video))
+        twins: Twins = {}
+        pairs = pair_folders(folder / "left_frames", tools[0], twins)
+        items += [replace(item, name=f"{video}_{item.name}") for item in items_of_pairs(pairs, twins, video)]
     return items
 
 

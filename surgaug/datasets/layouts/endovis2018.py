@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import natural, pair_folders
+from surgaug.datasets.pairing import Twins, items_of_pairs, natural, pair_folders
 from surgaug.errors import DataError
 
 SPACE = "endovis2018"
@@ -30,8 +31,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         if video in seen:
             raise DataError(f"{seen[video]} and {folder}: two sequences of one name; name the release of one of them")
         seen[video] = folder
-        pairs = pair_folders(folder / "left_frames", folder / "labels")
-        items += [Item(f"{video}_{name}", image, label, video) for name, image, label in pairs]
+        twins: Twins = {}
+        pairs = pair_folders(folder / "left_frames", folder / "labels", twins)
+        items += [replace(item, name=f"{video}_{item.name}") for item in items_of_pairs(pairs, twins, video)]
     return items
 
 

@@ -15,7 +15,16 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from surgaug.datasets.item import Item, can_be_a_path
-from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, files_by_stem, find_folder, natural, not_named
+from surgaug.datasets.pairing import (
+    IMAGE_FOLDERS,
+    SPLIT_FOLDERS,
+    Twins,
+    files_by_stem,
+    find_folder,
+    items_of_pairs,
+    natural,
+    not_named,
+)
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file, read_raw
 from surgaug.labels.codec import DrawnCodec
@@ -38,14 +47,15 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The annotated frames; a name that occurs in several splits gets the split before it.
 
-    Raises DataError: no frame of the split, two files of one stem.
+    Raises DataError: no frame of the split.
     """
     items = [Item(p.name.removesuffix("_json"), _there(p / _IMAGE), p / _LABEL) for p in _exported(root)]
     for own, folder, images in _folders(root):
-        by_stem = files_by_stem(images) if any(is_image_file(p) for p in images.iterdir()) else {}
-        for stem, path in files_by_stem(folder, _is_json).items():
-            if _is_labelme(path):
-                items.append(Item(stem, by_stem.get(stem) or _there(images / _named_in(path)), path, split=own))
+        twins: Twins = {}
+        by_stem = files_by_stem(images, twins=twins) if any(is_image_file(p) for p in images.iterdir()) else {}
+        files = {stem: path for stem, path in files_by_stem(folder, _is_json, twins).items() if _is_labelme(path)}
+        pairs = [(stem, by_stem.get(stem) or _there(images / _named_in(path)), path) for stem, path in files.items()]
+        items += items_of_pairs(pairs, twins, split=own)
     if max(Counter(item.name for item in items).values(), default=0) > 1:
         items = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in items]
     items = [item for item in items if split in (None, item.split)]

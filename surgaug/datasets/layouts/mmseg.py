@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import pair_folders
+from surgaug.datasets.pairing import items_of_folders
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
@@ -32,7 +32,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     for name in (s for s in _SPLITS if split in (None, s)):
         images, labels = _folder(root, "img_dir", name), _folder(root, "ann_dir", name)
         if images.is_dir() and labels.is_dir():
-            found += [Item(stem, image, label, split=name) for stem, image, label in pair_folders(images, labels)]
+            found += items_of_folders(images, labels, name)
     if not found:
         raise DataError(f"{root}: no split '{split}' under img_dir and ann_dir")
     return found

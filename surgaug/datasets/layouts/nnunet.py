@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import files_by_stem, pair
+from surgaug.datasets.pairing import Twins, files_by_stem, items_of_pairs, pair
 from surgaug.datasets.splits import group_of
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import background_values as values
@@ -39,7 +40,7 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The cases: of imagesTr "train", or "val" where splits_final.json has one fold that says so; of imagesTs "test".
 
-    Raises DataError: no case in the split, two files of one case.
+    Raises DataError: no case in the split.
     """
     _refuse_other_kinds(root)
     held_out = _validation(root)
@@ -48,10 +49,12 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         images, labels = root / f"images{part}", root / f"labels{part}"
         if not images.is_dir() or not any(images.iterdir()):
             continue
-        cases = {stem.removesuffix("_0000"): path for stem, path in files_by_stem(images).items()}
-        for name, image, label in pair(cases, files_by_stem(labels) if labels.is_dir() else {}):
-            own = "test" if part == "Ts" else "val" if name in held_out else "train"
-            items.append(Item(name, image, label, split=own))
+        twins: Twins = {}
+        cases = {stem.removesuffix("_0000"): path for stem, path in files_by_stem(images, twins=twins).items()}
+        pairs = pair(cases, files_by_stem(labels, twins=twins) if labels.is_dir() else {})
+        for item in items_of_pairs(pairs, twins):
+            own = "test" if part == "Ts" else "val" if item.name in held_out else "train"
+            items.append(replace(item, split=own))
     items = [item for item in items if split in (None, item.split)]
     if not items:
         raise DataError(f"{root}: no case of the split '{split}'")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, natural, pair
+from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, files_by_stem, items_of_pairs, natural, pair
 from surgaug.errors import DataError
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"
@@ -24,19 +24,20 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The items; each folder with its own `ann` is a video, or a split if it is called so. A name that occurs in
     several splits gets the split before it.
 
-    Raises DataError: two annotations of one frame, no frame of the split.
+    Raises DataError: no frame of the split, two frames of one name.
     """
     items: list[Item] = []
     for folder in _datasets(root):
-        labels = annotation_files(folder / "ann")
-        images = files_by_stem(folder / "img") if (folder / "img").is_dir() else {}
+        twins: Twins = {}
+        labels = annotation_files(folder / "ann", twins)
+        images = files_by_stem(folder / "img", twins=twins) if (folder / "img").is_dir() else {}
         own = next((name for name, names in SPLIT_FOLDERS.items() if folder.name.lower() in names), None)
         video = None if folder == root or own else folder.name
-        items += [Item(name, image, label, video, own) for name, image, label in pair(images, labels)]
+        items += items_of_pairs(pair(images, labels), twins, video, own)
     seen: dict[tuple[str | None, str], Item] = {}
     for item in items:
         if (other := seen.setdefault((item.split, item.name), item)) is not item:
-            files = f"{other.label or other.image} and {item.label or item.image}"
+            files = " and ".join(str(i.label or i.image or i.twins[0]) for i in (other, item))
             raise DataError(f"{files}: two frames of one name; rename one of them")
     if len({item.name for item in items}) < len(items):
         items = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in items]
@@ -46,15 +47,15 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     return items
 
 
-def annotation_files(folder: Path) -> dict[str, Path]:
-    """The annotation files of a folder by the stem of their frame: NAME of NAME.png.json."""
+def annotation_files(folder: Path, twins: Twins) -> dict[str, Path]:
+    """The annotation files of a folder by the stem of their frame: NAME of NAME.png.json. twins: takes files of one
+    such stem."""
     found = files_by_stem(folder, lambda p: p.suffix.lower() == ".json" and not p.name.startswith("."))
     by_stem: dict[str, Path] = {}
     for path in found.values():
-        stem = Path(path.stem).stem
-        if stem in by_stem:
-            raise DataError(f"{by_stem[stem]} and {path.name}: two files of one stem; remove one of them")
-        by_stem[stem] = path
+        first = by_stem.setdefault(Path(path.stem).stem, path)
+        if first is not path:
+            twins.setdefault(first, [first]).append(path)
     return by_stem
 
 

@@ -8,12 +8,21 @@ to label_maps/SPLIT, and are read in place of the polygons where they lie. Class
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import SPLIT_FOLDERS, files_by_stem, find_folder, not_named, pair, pair_folders
+from surgaug.datasets.pairing import (
+    SPLIT_FOLDERS,
+    Twins,
+    files_by_stem,
+    find_folder,
+    items_of_pairs,
+    not_named,
+    pair,
+    pair_folders,
+)
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -41,19 +50,21 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     without objects) the image itself. Where a stem occurs in several splits, all get the split before their names.
     Where data.yaml names lists of images, these say which are read, and of which split they are.
 
-    Raises DataError: no such split, two files of one stem.
+    Raises DataError: no such split.
     """
     found: list[Item] = []
+    twins: Twins = {}
     for own, images, labels in _folders(root):
         maps = root / _MAPS / (own or "")
         if maps.is_dir():
-            pairs = pair_folders(images, maps)
+            pairs = pair_folders(images, maps, twins)
         else:
-            texts = {p.stem: p for p in labels.iterdir() if _is_label(p)}
-            pairs = [(name, image, label or image) for name, image, label in pair(files_by_stem(images), texts)]
-        found += [Item(name, image, label, split=own) for name, image, label in pairs]
+            texts = files_by_stem(labels, _is_label, twins)
+            both = pair(files_by_stem(images, twins=twins), texts)
+            pairs = [(name, image, label or image) for name, image, label in both]
+        found += items_of_pairs(pairs, twins, split=own)
     if listed := listed_splits(root):
-        named = [(item, listed.get(_inner(root, item.image))) for item in found if item.image is not None]
+        named = [(item, _listed_as(item, listed, root)) for item in found]
         found = [replace(item, split=own) for item, own in named if own]
     if len({item.name for item in found}) < len(found):
         found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
@@ -122,8 +133,10 @@ def _folders(root: Path) -> list[tuple[str | None, Path, Path]]:
     return found
 
 
-def _inner(root: Path, image: Path) -> str:
-    return image.relative_to(root).as_posix()
+def _listed_as(item: Item, listed: Mapping[str, str], root: Path) -> str | None:
+    """The split of the list that names the item's image, or one of its twins."""
+    files = (item.image, *item.twins)
+    return next((own for path in files if path and (own := listed.get(path.relative_to(root).as_posix()))), None)
 
 
 def _has_labels(folder: Path) -> bool:
