@@ -37,6 +37,8 @@ def test_it_fails_by_wrong_answers_alone(power):
     assert line(power.NONE, 0.0, 0.05).passed and not line(power.NONE, 0.9, 0.06).passed
     known = line(power.OTHER, 0.9, 0.0)
     assert not known.passed and power.replace(known, question=power.KNOWN).passed  # then it is no fault
+    assert not power.replace(known, question=power.KNOWN, shares={**known.shares, "good": 0.0, "bad": 0.9}).passed
+    assert not power.replace(known, question=power.KNOWN, fault=power.FARTHEST).passed
     assert "| v | Do they look real? | blur | 5 / 0 / 0 / 95 |" in power.table([line("blur", 0.05, 0.0)])
 
 
@@ -54,6 +56,10 @@ def test_draws_are_judged_without_and_with_other_videos(power):
     assert set(power.look(video, power.NONE, 20, rng)) == {power.LOOK, power.KNOWN}
     other = power.look(video, power.OTHER, 20, rng)
     assert other[power.LOOK] != "good" == other[power.KNOWN]
+    assert not power.farthest(video)
+    far = power.Distances.of({power.COLOUR: vectors["another video, blur"]}, real)
+    apart = {**versions, power.OTHER: far}, {**vectors, power.OTHER: vectors["another video, blur"]}
+    assert power.farthest(power.replace(video, versions=apart[0], colours=apart[1]))
     assert power.look(video, "another video, blur", 20, rng) == {power.KNOWN: "bad"}
 
 
