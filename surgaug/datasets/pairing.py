@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item
@@ -172,6 +173,19 @@ def items_of_pairs(
     return items
 
 
+def items_of_split(items: Sequence[Item], split: str | None, none: str) -> list[Item]:
+    """The items of a split, or all. A name that several items have gets their splits before it, in every split.
+
+    none: what DataError says where there is no item.
+    """
+    if len({item.name for item in items}) < len(items):
+        items = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in items]
+    chosen = [item for item in items if split in (None, item.split)]
+    if not chosen:
+        raise DataError(none)
+    return chosen
+
+
 def holds_files(folder: Path | None) -> bool:
     """Whether files lie directly in a folder, or image files in the folders within that are not named by a split."""
     if folder is None:
@@ -206,8 +220,8 @@ def _by_endings(
             pairs = len(by_image.keys() & by_label.keys())
             enough = pairs > same and 2 * pairs > min(len(images), len(labels))
             if e and f:
-                most = 2 * image_endings[e] > len(images) and 2 * label_endings[f] > len(labels)
-                enough = enough and most and pairs > 1
+                of_most = 2 * image_endings[e] > len(images) and 2 * label_endings[f] > len(labels)
+                enough = enough and of_most and pairs > 1
             if enough:
                 tried.append((-pairs, len(e) + len(f), e, f))
     if not tried:

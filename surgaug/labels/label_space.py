@@ -97,12 +97,6 @@ class LabelSpace:
         """Indices [H, W] back to ids [H, W]."""
         return self.id_table[index_map]
 
-    def unknown_ids(self, label_map: np.ndarray) -> dict[int, int]:
-        """Ids in `label_map` that the space lacks, with the number of their pixels."""
-        values, counts = np.unique(label_map, return_counts=True)
-        known = {*self.ids, self.ignore}
-        return {int(v): int(n) for v, n in zip(values, counts, strict=True) if int(v) not in known}
-
     def colorize(self, label_map: np.ndarray) -> np.ndarray:
         """Ids [H, W] to colours uint8 [H, W, 3]."""
         return self.palette[self.to_index(label_map)]

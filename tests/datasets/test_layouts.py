@@ -85,3 +85,18 @@ def test_one_bad_frame_among_good_ones_is_refused_with_a_way_round(layout: str, 
     kept = without_faults(frames, Silent(), need_images=True)
     assert len(kept) == 3 - without_label and len(kept.left_out) >= 3 + without_label
     assert survey(kept, Silent(), need_images=True).count == len(kept)
+
+
+@pytest.mark.parametrize(
+    "image, label", [("img_dir/{}/7.png", "ann_dir/{}/7.png"), ("{}/images/7.png", "{}/masks/7.png")]
+)
+def test_a_name_in_several_splits_gets_the_split_before_it(image: str, label: str, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for path, pixels in ((image, np.full((8, 8, 3), 90, np.uint8)), (label, np.full((8, 8), 1, np.uint8))):
+            target = tmp_path / path.format(split)
+            target.parent.mkdir(parents=True)
+            write_png(target, pixels)
+    assert [item.name for item in open_pairs(tmp_path).items] == ["train_7", "val_7"]
+    assert [item.name for item in open_pairs(tmp_path, split="val").items] == ["val_7"]
+    with pytest.raises(DataError, match="no split 'test'"):
+        open_pairs(tmp_path, split="test")

@@ -5,13 +5,19 @@ Roboflow's semantic masks come so, with `_classes.csv` in each folder.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, files_by_stem, find_folder, items_of_pairs, pair
+from surgaug.datasets.pairing import (
+    SPLIT_FOLDERS,
+    Twins,
+    files_by_stem,
+    find_folder,
+    items_of_pairs,
+    items_of_split,
+    pair,
+)
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 
@@ -48,12 +54,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         labels = {stem: path for stem, path in files.items() if stem.lower().endswith(endings[0])}
         pairs = pair({stem: path for stem, path in files.items() if stem not in labels}, labels)
         found += items_of_pairs(pairs, twins, split=own)
-    if max(Counter(item.name for item in found).values(), default=0) > 1:
-        found = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in found]
-    items = [item for item in found if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
-    return items
+    return items_of_split(found, split, f"{root}: no folder of its own for the split '{split}'; leave the split out")
 
 
 def _folders(root: Path) -> Iterator[tuple[str | None, Path, list[str]]]:

@@ -55,8 +55,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
             continue
         folders = [_child(folder, kind) for kind in ("images", "labels")]
         filled = [path if path and any(path.iterdir()) else None for path in folders]
+        images, labels = filled if any(filled) else folders
         twins: Twins = {}
-        pairs = pair_folders(*(filled if any(filled) else folders), twins)
+        pairs = pair_folders(images, labels, twins)
         items += items_of_pairs(pairs, twins, f"Video{number:02d}", video_split)
     if not items:
         raise DataError(f"{root}: no video of the split '{split}'")

@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import natural
-from surgaug.errors import DataError
+from surgaug.datasets.pairing import items_of_split, natural
 
 _IMAGES, _LABELS = "leftImg8bit", ("gtFine", "gtCoarse")
 _KINDS = ("labelIds", "labelTrainIds")
@@ -34,7 +33,4 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         for (own, city, name), files in sorted(found.items(), key=lambda entry: natural("/".join(entry[0])))
         if own != "train_extra" or "label" in files
     ]
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no frame of the split '{split}'")
-    return items
+    return items_of_split(items, split, f"{root}: no frame of the split '{split}'")

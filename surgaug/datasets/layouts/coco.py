@@ -18,7 +18,7 @@ import numpy as np
 from pycocotools import mask as pycoco
 
 from surgaug.datasets.item import Item, WrittenItem, can_be_a_path, inside
-from surgaug.datasets.pairing import natural, not_named
+from surgaug.datasets.pairing import items_of_split, natural, not_named
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -79,9 +79,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         _refuse_twice(items, sources)
         items = [replace(item, name=_longer_name(item)) for item in items]
         _refuse_twice(items, sources, by_name=True)
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no annotation file of the split '{split}'")
+    items = items_of_split(items, split, f"{root}: no annotation file of the split '{split}'")
     return sorted(items, key=lambda item: natural(item.name))
 
 

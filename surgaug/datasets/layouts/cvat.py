@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, items_of_pairs, pair_folders
+from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, items_of_pairs, items_of_split, pair_folders
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError, UsageError
@@ -50,10 +50,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     images, subsets = root / IMAGES, _subsets(root)
     pairs = pair_folders(images if images.is_dir() else None, root / CLASSES, twins)
     items = [replace(item, split=subsets.get(item.name)) for item in items_of_pairs(pairs, twins)]
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no subset '{split}' in {SUBSETS}; leave the split out")
-    return items
+    return items_of_split(items, split, f"{root}: no subset '{split}' in {SUBSETS}; leave the split out")
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ColorCodec:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item, inside
-from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, find_folder, not_named
+from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, find_folder, items_of_split, not_named
 from surgaug.errors import DataError
 from surgaug.labels.codecs.cvat_xml import CvatXmlCodec, Frame, is_cvat_xml, read_frames, titles_of
 from surgaug.labels.codecs.polygons import space_of_titles
@@ -38,10 +38,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         raise DataError(
             f"{shared[0]}: could be the image of two entries; keep the folders that images have in the task"
         )
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no image" + (f" of the subset '{split}'; leave the split out" if split else ""))
-    return items
+    of_subset = f" of the subset '{split}'; leave the split out" if split else ""
+    return items_of_split(items, split, f"{root}: no image{of_subset}")
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> CvatXmlCodec:

@@ -7,9 +7,8 @@ Images without annotation file are passed over, and counted.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -22,6 +21,7 @@ from surgaug.datasets.pairing import (
     files_by_stem,
     find_folder,
     items_of_pairs,
+    items_of_split,
     natural,
     not_named,
 )
@@ -56,12 +56,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         files = {stem: path for stem, path in files_by_stem(folder, _is_json, twins).items() if _is_labelme(path)}
         pairs = [(stem, by_stem.get(stem) or _there(images / _named_in(path)), path) for stem, path in files.items()]
         items += items_of_pairs(pairs, twins, split=own)
-    if max(Counter(item.name for item in items).values(), default=0) > 1:
-        items = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in items]
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no folder of its own for the split '{split}'; leave the split out")
-    return items
+    return items_of_split(items, split, f"{root}: no folder of its own for the split '{split}'; leave the split out")
 
 
 def unread(root: Path, items: Sequence[Item]) -> list[Path]:

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import items_of_folders
+from surgaug.datasets.pairing import items_of_folders, items_of_split
 from surgaug.datasets.stored_ids import index_values as values
-from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
 
@@ -27,15 +26,16 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items of every split, or of one. Raises DataError: a split that is not there, an empty folder."""
+    """The items of every split, or of one; a name that occurs in several splits gets the split before it.
+
+    Raises DataError: a split that is not there, an empty folder.
+    """
     found = []
-    for name in (s for s in _SPLITS if split in (None, s)):
+    for name in _SPLITS:
         images, labels = _folder(root, "img_dir", name), _folder(root, "ann_dir", name)
         if images.is_dir() and labels.is_dir():
             found += items_of_folders(images, labels, name)
-    if not found:
-        raise DataError(f"{root}: no split '{split}' under img_dir and ann_dir")
-    return found
+    return items_of_split(found, split, f"{root}: no split '{split}' under img_dir and ann_dir")
 
 
 def paths(frame: WrittenItem) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import Twins, files_by_stem, items_of_pairs, pair
+from surgaug.datasets.pairing import Twins, files_by_stem, items_of_pairs, items_of_split, pair
 from surgaug.datasets.splits import group_of
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import background_values as values
@@ -55,10 +55,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         for item in items_of_pairs(pairs, twins):
             own = "test" if part == "Ts" else "val" if item.name in held_out else "train"
             items.append(replace(item, split=own))
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no case of the split '{split}'")
-    return items
+    return items_of_split(items, split, f"{root}: no case of the split '{split}'")
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:

@@ -6,8 +6,6 @@ Each may hold a folder a video, of the same names on both sides.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
@@ -17,8 +15,8 @@ from surgaug.datasets.pairing import (
     SPLIT_FOLDERS,
     find_folder,
     items_of_folders,
+    items_of_split,
 )
-from surgaug.errors import DataError
 
 
 def matches(root: Path) -> bool:
@@ -33,12 +31,8 @@ def read(root: Path, *, split: str | None = None, images: Path | None = None, la
     Raises DataError: a split that is not there, and what `pairing.items_of_folders` raises.
     """
     folders = _folders(root, images, labels)
-    if split is not None and split not in folders:
-        raise DataError(f"{root}: no split '{split}'; there is {', '.join(folders)}")
     found = [item for name, both in folders.items() for item in items_of_folders(*both, name)]
-    if max(Counter(item.name for item in found).values(), default=0) > 1:
-        found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
-    return [item for item in found if split in (None, item.split)]
+    return items_of_split(found, split, f"{root}: no split '{split}'; there is {', '.join(folders)}")
 
 
 def _folders(

@@ -5,11 +5,10 @@ Cataract-1K is found from above as well, as it was unpacked: [annotations/]Image
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, files_by_stem, items_of_pairs, natural, pair
+from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, files_by_stem, items_of_pairs, items_of_split, natural, pair
 from surgaug.errors import DataError
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"
@@ -39,12 +38,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         if (other := seen.setdefault((item.split, item.name), item)) is not item:
             files = " and ".join(str(i.label or i.image or i.twins[0]) for i in (other, item))
             raise DataError(f"{files}: two frames of one name; rename one of them")
-    if len({item.name for item in items}) < len(items):
-        items = [replace(item, name=f"{item.split}_{item.name}" if item.split else item.name) for item in items]
-    items = [item for item in items if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: Supervisely's folders have no split '{split}'; leave the split out")
-    return items
+    return items_of_split(items, split, f"{root}: Supervisely's folders have no split '{split}'; leave the split out")
 
 
 def annotation_files(folder: Path, twins: Twins) -> dict[str, Path]:

@@ -8,14 +8,12 @@ that leaves a doubt, it is no such data set.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, items_of_folders, pair_folders
+from surgaug.datasets.pairing import SPLIT_FOLDERS, items_of_folders, items_of_split, pair_folders
 from surgaug.errors import DataError
 from surgaug.io.images import is_label_file, read_raw
 from surgaug.runtime.spread import spread_over
@@ -39,12 +37,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     Raises DataError: a split that is not there, and what `pairing.items_of_folders` raises.
     """
     folders = _folders(root)
-    if split is not None and split not in folders:
-        raise DataError(f"{root}: no split '{split}'; there is {', '.join(filter(None, folders)) or 'none'}")
     found = [item for own, (images, labels) in folders.items() for item in items_of_folders(images, labels, own)]
-    if max(Counter(item.name for item in found).values(), default=0) > 1:
-        found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
-    return [item for item in found if split in (None, item.split)]
+    there = ", ".join(filter(None, folders)) or "none"
+    return items_of_split(found, split, f"{root}: no split '{split}'; there is {there}")
 
 
 def _folders(root: Path) -> dict[str | None, tuple[Path, Path]]:

@@ -19,13 +19,13 @@ from surgaug.datasets.pairing import (
     files_by_stem,
     find_folder,
     items_of_pairs,
+    items_of_split,
     not_named,
     pair,
     pair_folders,
 )
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.datasets.stored_ids import plain_values as values
-from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
 from surgaug.io.images import is_image_file, read_raw
 from surgaug.labels.codecs.polygons import space_of_titles
@@ -66,12 +66,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     if listed := listed_splits(root):
         named = [(item, _listed_as(item, listed, root)) for item in found]
         found = [replace(item, split=own) for item, own in named if own]
-    if len({item.name for item in found}) < len(found):
-        found = [replace(item, name=f"{item.split}_{item.name}") for item in found]
-    items = [item for item in found if split in (None, item.split)]
-    if not items:
-        raise DataError(f"{root}: no split '{split}' under images and labels")
-    return items
+    return items_of_split(found, split, f"{root}: no split '{split}' under images and labels")
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> YoloCodec | None:
