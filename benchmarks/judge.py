@@ -35,10 +35,10 @@ from surgaug.cli import screen
 from surgaug.datasets.dataset import open_pairs
 from surgaug.inspect.audit import suspicion_of_frames
 from surgaug.io.atomic import write_text
-from surgaug.io.cache_folder import cache_folder
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores
+from surgaug.runtime.paths import cache_folder
 from surgaug.segmenter.config import TRUST, SegmenterConfig
 from surgaug.segmenter.cross_fitting import (
     class_means,

@@ -204,7 +204,7 @@ def score(
     refuse_missing("--train", train)
 
     from surgaug.errors import GateError, UsageError
-    from surgaug.io.cache_folder import cache_folder
+    from surgaug.runtime.paths import cache_folder
     from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig, Weights
     from surgaug.scoring.features import inception
     from surgaug.scoring.report import gates

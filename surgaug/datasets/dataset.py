@@ -19,13 +19,13 @@ from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
 from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, find_folder, items_of_labels
 from surgaug.errors import DataError, UsageError
-from surgaug.io.file_names import portable
 from surgaug.io.images import image_size, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan
 from surgaug.labels.space_detection import cadis_named
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.paths import portable
 
 # Videos in file names: Video7_frame008830 (CaDIS), case5013_57 (Cataract-1K), seq_3_frame010.
 _VIDEO = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)

@@ -1,4 +1,5 @@
 """Which real frames and synthetic images make a data set, and in which split each is. Validation and test stay real.
+`--only` and `--without` list names, one a line, as `surgaug browse` saves them.
 
 A synthetic image shows what its mask shows: those whose mask is of a validation or test frame, or of the same video,
 are left out. Where a mask came from is followed through manifests (`datasets.provenance`); a copy of one is known by
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from surgaug.datasets.item import Item, WrittenItem, fingerprint
 from surgaug.datasets.provenance import Origin, read_origins
 from surgaug.datasets.splits import group_of, hold_out
 from surgaug.errors import DataError, UsageError
-from surgaug.io.file_names import portable
+from surgaug.io.images import SUFFIXES
 from surgaug.io.manifest import is_there, read_rows
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.options import did_you_mean
+from surgaug.runtime.paths import portable
 
 _NAMED = 3
 
@@ -179,3 +182,52 @@ def _allowed(
             f"{', ...' if len(unknown) > _NAMED else ''}); see to it that they show nothing of its validation frames"
         )
     return allowed, left_out
+
+
+def kept_items(sets: Sequence[PairedFrames], only: Path | None, without: Path | None) -> list[frozenset[int]] | None:
+    """For each data set the numbers of the items that stay; None where there is no list.
+
+    only: a data set of which the list names frames keeps these alone; the others stay whole. without: what is named
+    goes. Raises DataError: a list that cannot be read, a name of no frame or of several data sets, nothing left.
+    """
+    if only is None and without is None:
+        return None
+    whole = [frozenset(range(len(frames))) for frames in sets]
+    chosen = _find(sets, only) if only else [frozenset()] * len(sets)
+    dropped = _find(sets, without) if without else [frozenset()] * len(sets)
+    left = [(some or every) - gone for every, some, gone in zip(whole, chosen, dropped, strict=True)]
+    if not any(left):
+        raise DataError(f"{without or only}: no frame is left")
+    return left
+
+
+def read_names(file: Path) -> list[str]:
+    """The names of a list: lines that are neither empty nor comments (#), without folder and image ending.
+
+    Raises DataError where it cannot be read as UTF-8.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as a list of names ({error})") from error
+    return [_name(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _name(line: str) -> str:
+    path = PurePosixPath(line.replace("\\", "/"))
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+def _find(sets: Sequence[PairedFrames], file: Path) -> list[frozenset[int]]:
+    """The items that a list names, by data set."""
+    numbers = [{item.name: i for i, item in enumerate(frames.items)} for frames in sets]
+    found: list[set[int]] = [set() for _ in sets]
+    for name in read_names(file):
+        where = [k for k, by_name in enumerate(numbers) if name in by_name]
+        if len(where) != 1:
+            roots = " and ".join(str(sets[k].root) for k in where)
+            known = [known for by_name in numbers for known in by_name]
+            what = f"frames of {roots}; export them one by one" if where else f"no frame{did_you_mean(name, known)}"
+            raise DataError(f"{file}: {name!r} names {what}")
+        found[where[0]].add(numbers[where[0]][name])
+    return [frozenset(some) for some in found]

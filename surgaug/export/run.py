@@ -19,10 +19,9 @@ from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import count, survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
-from surgaug.export import card, selection
-from surgaug.export.choice import Pair, Refused, choose
+from surgaug.export import card
+from surgaug.export.choice import Pair, Refused, choose, kept_items
 from surgaug.io.atomic import write_bytes, write_png, write_text
-from surgaug.io.file_names import same_file
 from surgaug.io.images import stored_size
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import Row, part_path, to_line
@@ -30,6 +29,7 @@ from surgaug.io.output_folder import write_description
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.parallel import in_threads
+from surgaug.runtime.paths import same_file
 from surgaug.version import __version__
 
 SPLITS = ("train", "val", "test")
@@ -41,7 +41,7 @@ class ExportConfig:
     frame; None for all. hold_out: the share of the frames to validate on, whole videos, where the data has no split.
     palette: label maps as palette PNGs. leave_out_bad: go on without frames that cannot be used, instead of refusing
     them. images, labels: the folders of the data, relative to it, where their names do not tell.
-    only, without: lists of names of frames, one a line (see `selection`)."""
+    only, without: lists of names of frames, one a line (see `choice.kept_items`)."""
 
     data: Path
     out: Path
@@ -82,7 +82,7 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     feedback = feedback or Silent()
     _check(config)
     real, synths = _open(config, feedback)
-    kept = selection.kept((real, *synths), config.only, config.without)
+    kept = kept_items((real, *synths), config.only, config.without)
     pairs, refused = choose(
         real, synths, kept=kept, ratio=config.ratio, hold_out=config.hold_out, seed=config.seed, feedback=feedback
     )

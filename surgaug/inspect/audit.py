@@ -18,12 +18,12 @@ import numpy as np
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.errors import DataError
 from surgaug.inspect.sheet import overlay
-from surgaug.io.cache_folder import cache_folder
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores
+from surgaug.runtime.paths import cache_folder
 from surgaug.segmenter.config import TRUST, SegmenterConfig
 from surgaug.segmenter.cross_fitting import class_means, cross_fit, folds_of, held_out_cross_entropy
 from surgaug.segmenter.frames import LabelledFrames, read_frames

@@ -8,9 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from surgaug.phantom.drape import drape
-from surgaug.phantom.iris import iris
-from surgaug.phantom.lens import clouded_lens, red_reflex
-from surgaug.phantom.sclera import sclera
+from surgaug.phantom.eyeball import clouded_lens, iris, red_reflex, sclera
 from surgaug.phantom.skin import skin
 from surgaug.phantom.video_style import video_style
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from surgaug.datasets.space_match import together
 from surgaug.errors import UsageError
-from surgaug.io.cache_folder import cache_folder
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.paths import cache_folder
 from surgaug.scoring.compute import leakage
 from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.scorer import Scorer

@@ -20,11 +20,11 @@ from torch import nn
 
 from surgaug.errors import ModelError
 from surgaug.io.atomic import atomic_write
-from surgaug.io.cache_folder import cache_folder
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.foreign_weights import first_line, read_metadata, read_state
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.paths import cache_folder
 from surgaug.segmenter.config import TRUST, SegmenterConfig
 from surgaug.segmenter.cross_fitting import (
     FOLDS,

@@ -35,10 +35,8 @@ from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
 from surgaug.synthesis.judge import DRAWS, FULL_LABELS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.output import describe, finish
-from surgaug.synthesis.rows import judged_row, refused_row, row_of
+from surgaug.synthesis.output import SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, Samples
-from surgaug.synthesis.write import SyntheticImage, Writer
 
 T = TypeVar("T")
 WRITERS, WAITING = 2, 64

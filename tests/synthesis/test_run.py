@@ -250,7 +250,7 @@ def test_what_cannot_be_written_is_named(config, monkeypatch):
     def write_png(path, array, text=None):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("surgaug.synthesis.write.write_png", write_png)
+    monkeypatch.setattr("surgaug.synthesis.output.write_png", write_png)
     with pytest.raises(DataError, match=r"images/.*\.png: cannot be written \(No space left on device\)"):
         synthesize(config)
 

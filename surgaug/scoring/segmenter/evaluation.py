@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from surgaug.errors import UsageError
-from surgaug.io.cache_folder import cache_folder
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime import options
 from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.paths import cache_folder
 from surgaug.scoring.config import Budget, EvaluationConfig
 from surgaug.scoring.inputs import Folder, pair
 from surgaug.scoring.plan import MIOU

@@ -10,7 +10,7 @@ import pytest
 
 from surgaug.datasets.dataset import open_masks
 from surgaug.io.atomic import write_png
-from surgaug.io.file_names import portable, same_file
+from surgaug.runtime.paths import portable, same_file
 
 
 @pytest.mark.parametrize(
