@@ -17,6 +17,7 @@ from surgaug.models.muon import Muon, rest
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
+from surgaug.training.adversarial_term import AdversarialTerm
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import (
     Batch,
@@ -57,6 +58,8 @@ class Denoising:
             "prediction": config.prediction,
             "defaults": self.sampling_defaults(),
         }
+        self.term: AdversarialTerm | None = None
+        self.progress = 0.0
         self.teacher = None
         if config.distill:
             self.teacher = Teacher(config, device, dtype)
@@ -76,6 +79,7 @@ class Denoising:
 
     def set_rate(self, step: int, progress: float) -> float:
         """Warm-up, then as `lr_decay` says; see `diffusion_step.lr_factor`."""
+        self.progress = progress
         factor = lr_factor(step, progress, self.config.warmup, self.config.lr_decay)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
@@ -99,9 +103,11 @@ class Denoising:
         """One optimizer step on noised frames; see `training.methods`."""
         drawn = self.draw(frames, step, part)
         batch = self.teacher.batch(drawn, step, part) if self.teacher else self.batch(drawn)
-        value = gradient(self.model, batch, self.config, self.pieces, self.scaler, self.dtype)
+        term = self.term if self.term and self.term.at(self.progress) else None
+        value = gradient(self.model, batch, self.config, self.pieces, self.scaler, self.dtype, term)
         norm = apply(self.net, list(self.optimizers.values()), self.scaler, self.config.clip)
-        return {"loss": value, "grad_norm": norm}
+        figures = {"loss": value, "grad_norm": norm}
+        return figures if term is None else figures | {"discriminator_loss": term.step(self.scaler)}
 
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
         """Nothing: the frames are all it needs."""

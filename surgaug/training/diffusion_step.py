@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -149,8 +149,12 @@ def gradient(
     pieces: int,
     scaler: torch.amp.GradScaler,
     dtype: torch.dtype | None,
+    term: Callable[[Tensor, Batch, Tensor], Tensor] | None = None,
 ) -> float:
-    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss."""
+    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss.
+
+    term: of the network's output, the piece and its loss, what is added to that loss.
+    """
     total, size = 0.0, len(batch.x_t)
     parts = batch.pieces(pieces)
     for i, piece in enumerate(parts):
@@ -159,7 +163,7 @@ def gradient(
             with autocast(piece.x_t.device, dtype):
                 out = model(piece.x_t, piece.noise_level, *piece.condition)
             value = loss(out, piece.target, piece.weight, config.loss).sum() / size
-            scaler.scale(value).backward()
+            scaler.scale(value if term is None else value + term(out, piece, value)).backward()
         total += value.item()
     return total
 

@@ -131,7 +131,8 @@ def train_stage(
             window.append(values)
             fields = {}
             if now - logged_at > LOG_SECONDS:
-                means = {name: float(np.mean([values[name] for values in window])) for name in window[0]}
+                # A figure may begin in the middle of the window.
+                means = {k: float(np.mean([row[k] for row in window if k in row])) for k in values}
                 rate = (position.step - logged_step) * config.batch / (now - logged_at)
                 by_steps = ((config.steps or math.inf) - position.step) * config.batch / rate
                 compiler.consider(min(by_steps, 60 * ((config.minutes or math.inf) - position.minutes)))
