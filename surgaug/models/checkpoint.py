@@ -137,10 +137,8 @@ def save_cascade(path: Path, first: Path, second: Path, *, half: bool = False) -
     ours, theirs = (LabelSpace.from_dict(header["space"]) for header in headers.values())
     if (ours.ids, ours.names) != (theirs.ids, theirs.names):
         raise ModelError(f"{second}: a second stage of other classes ({theirs.name}) than {first} ({ours.name})")
-    if (base := list(headers["second"]["base"])) != (size := list(headers["first"]["size"])):
-        raise ModelError(
-            f"{second}: a second stage for pictures of {base[0]}x{base[1]}, but {first} makes {size[0]}x{size[1]}"
-        )
+    height, width = headers["first"]["size"]
+    check_second(second, (height, width))
     meaning = {name: _meaning(header) for name, header in headers.items()}
     _write(path, CASCADE_FORMAT, {"family": families.CASCADE, "stages": headers}, meaning, weights)
 
@@ -150,14 +148,27 @@ def read_stage(path: Path, family: str) -> tuple[dict[str, Any], dict[str, Tenso
 
     ModelError where it is, or has, none.
     """
-    header, weights = read_header(path), read_weights(path)
+    (prefix, header), weights = _stage(path, family), read_weights(path)
+    return header, {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def check_second(path: Path, base: tuple[int, int]) -> None:
+    """ModelError unless `path` is, or has, a second stage for small pictures of `base` = (h, w)."""
+    _, header = _stage(path, families.UPSAMPLER)
+    if (found := tuple(header["base"])) != base:
+        sizes = ["x".join(map(str, size)) for size in (found, base)]
+        raise ModelError(f"{path}: a second stage for pictures of {sizes[0]}, but the first one makes {sizes[1]}")
+
+
+def _stage(path: Path, family: str) -> tuple[str, dict[str, Any]]:
+    """What the names of the weights of a stage begin with, and its header; see `read_stage`."""
+    header = read_header(path)
     for name, stage in header.get("stages", {}).items():
         if stage["family"] == family:
-            prefix = f"{name}."
-            return stage, {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+            return f"{name}.", stage
     if (found := header.get("family", families.DIFFUSION)) != family:
         raise ModelError(f"{path}: a model of kind {found}, where one of kind {family} is asked for")
-    return header, weights
+    return "", header
 
 
 def _meaning(header: dict[str, Any]) -> dict[str, Any]:

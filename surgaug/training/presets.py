@@ -58,7 +58,11 @@ def of_teacher(file: str) -> dict[str, Any]:
     """
     whole = read_header(Path(file))
     header = whole.get("stages", {}).get("first", whole)
-    if (family := header.get("family", families.DIFFUSION)) != families.DIFFUSION:
+    if (family := header.get("family", families.DIFFUSION)) == families.UPSAMPLER:
+        raise UsageError(
+            f"--distill {file}: a second stage alone; name the cascade or its first stage, which is distilled"
+        )
+    if family != families.DIFFUSION:
         raise UsageError(f"--distill {file}: a model of kind {family}, which samples in one step already")
     return {
         "init": file,

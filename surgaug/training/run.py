@@ -14,11 +14,11 @@ import torch
 
 from surgaug.errors import UsageError
 from surgaug.models import families
-from surgaug.models.checkpoint import MODEL_FILES, STAGE_NAMES, save_cascade
+from surgaug.models.checkpoint import MODEL_FILES, STAGE_NAMES, check_second, save_cascade
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent
-from surgaug.training.config import Cascade, TrainConfig, check
+from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
 from surgaug.training.loop import TrainResult, train_stage
 from surgaug.training.presets import check_student, first_stage, second_stage, start_file
 from surgaug.training.run_folder import CONFIG, STATUS, write_status
@@ -55,6 +55,8 @@ def _train_cascade(
     out = Path(config.out)
     for stage in (first_stage(config), second_stage(config, out)):  # before the first one is trained for an hour
         check(stage)
+    if cascade.second:
+        check_second(start_file(cascade.second), cascade_of(config)[1])
     group.from_main(lambda: _refuse_others(out, resume))
     results, files = [], []
     for name, given in zip(STAGE_NAMES, (cascade.first, cascade.second), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -17,11 +19,13 @@ from surgaug.training.validation import SHEET, Validation, sheet_of
 from surgaug.training.windows import FrameWindow, WindowedFrames, told
 
 SHEET_PIXELS = 1 << 19  # of the frames of a sheet, together; of one frame at least
-STEPS = 4
 
 
 class WindowValidation(Validation):
-    """As `Validation`; the small pictures are frames made small, with noise of standard deviation `picture_noise`."""
+    """As `Validation`; the small pictures are frames made small.
+
+    `sampling`: how the model is sampled by default, for the sheet; with as much noise on the small pictures.
+    """
 
     def __init__(
         self,
@@ -29,7 +33,7 @@ class WindowValidation(Validation):
         count: int,
         schedule: Schedule,
         prediction: str,
-        picture_noise: float,
+        sampling: dict[str, Any],
         device: torch.device,
         dtype: torch.dtype | None,
     ):
@@ -38,7 +42,7 @@ class WindowValidation(Validation):
         images, index_maps, self.windows = (list(column) for column in zip(*drawn, strict=True))
         palette = frames.paired.space.palette
         super().__init__(np.stack(images), np.stack(index_maps), palette, schedule, prediction, device, dtype)
-        self.picture_noise = picture_noise
+        self.sampling = sampling
         fit = max(1, min(SHEET, SHEET_PIXELS // (frames.size[0] * frames.size[1])))
         self.whole = [(*frames.view(i), frames.whole(i)) for i in chosen[:: max(1, len(chosen) // fit)][:fit]]
         self.work = len(self.images) + len(self.whole)
@@ -51,7 +55,7 @@ class WindowValidation(Validation):
     def _told(self, net: Upsampler, index_maps: np.ndarray, windows: list[FrameWindow]) -> Conditioning:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator).to(self.device)
-        level = noise.new_full((len(windows),), self.picture_noise)
+        level = noise.new_full((len(windows),), self.sampling["picture_noise"])
         codes = to_device(np.stack([window.style for window in windows]), self.device)
         with autocast(self.device, self.dtype):
             return net.told(to_device(index_maps, self.device), codes, *told(net, windows, level, noise))
@@ -61,7 +65,8 @@ class WindowValidation(Validation):
         """Rows of label map, real frame and what becomes of it made small; uint8 [3H, nW, 3]."""
         assert isinstance(net, Upsampler)
         images, index_maps, windows = (list(column) for column in zip(*self.whole, strict=True))
-        levels = self.schedule.sampling_levels(STEPS, "karras")
+        levels = self.schedule.sampling_levels(self.sampling["steps"], self.sampling["options"]["spacing"])
+        sampler = samplers.get(self.sampling["sampler"])
 
         def sample(n: int) -> np.ndarray:
             made = []
@@ -71,7 +76,7 @@ class WindowValidation(Validation):
                 eps = torch.randn(picture.shape, generator=torch.Generator().manual_seed(k)).to(self.device)
                 denoise = clip_x0(denoiser(self.prediction, conditioned(net, cond, self.device, self.dtype)))
                 start = add_noise(picture, eps, float(levels[0]))
-                made.append(to_images(samplers.get("dpmpp")(denoise, start, levels, lambda step, eps=eps: eps)))
+                made.append(to_images(sampler(denoise, start, levels, lambda step, eps=eps: eps)))
                 bar.advance(1)
             return np.concatenate(made)
 

@@ -110,13 +110,21 @@ def test_a_stage_may_be_given(data, run, tmp_path):
 
 def test_stages_that_do_not_fit_are_refused(data, run, tmp_path):
     small = train(settings(data, tmp_path / "small", size="8x8", cascade="off", steps=1)).model
-    with pytest.raises(ModelError, match=r"a second stage for pictures of 12x16, but .* makes 8x8"):
+    with pytest.raises(ModelError, match=r"a second stage for pictures of 12x16, but the first one makes 8x8"):
         save_cascade(tmp_path / "x.safetensors", small, run / "second" / "last.safetensors")
     with pytest.raises(ModelError, match="one of kind upsampler is asked for"):
         save_cascade(tmp_path / "x.safetensors", small, small)
     with pytest.raises(UsageError, match=r"makes pictures of 8x8, but cascade\.base is 12x16"):
         train(settings(data, tmp_path / "y", f"cascade.first={small}"))
     assert not (tmp_path / "x.safetensors").exists()
+    # Before the first stage is trained, not after it.
+    for given, says in ((run / "second", "pictures of 12x16, but the first one makes 8x8"), (small, "kind upsampler")):
+        other = settings(data, tmp_path / "z", "cascade.base=8x8", f"cascade.second={given}")
+        with pytest.raises(ModelError, match=says):
+            train(other)
+    assert not (tmp_path / "z").exists()
+    with pytest.raises(UsageError, match="a second stage alone"):
+        settings(data, tmp_path / "z", distill=str(run / "second"))
 
 
 def test_weights_of_both_stages_are_a_start(data, run, tmp_path):

@@ -101,7 +101,7 @@ class Method(Denoising):
     def validation(self, frames: Frames) -> WindowValidation:
         """By noise level, on windows."""
         assert isinstance(frames, WindowedFrames)
-        config, noise = self.config, SAMPLING["picture_noise"]
+        config = self.config
         return WindowValidation(
-            frames, config.validate_frames, config.schedule, config.prediction, noise, self.device, self.dtype
+            frames, config.validate_frames, config.schedule, config.prediction, SAMPLING, self.device, self.dtype
         )
