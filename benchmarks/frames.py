@@ -17,7 +17,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,12 +155,15 @@ def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[in
     return load
 
 
-def write_pairs(folder: Path, n: int, make: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> None:
-    """images/K.png and labels/K.png for K below n."""
+def write_pairs(
+    folder: Path, n: int, make: Callable[[int], tuple[np.ndarray, np.ndarray]], names: Sequence[str] | None = None
+) -> None:
+    """images/NAME.png and labels/NAME.png for each K below n; the names are K itself, without `names`."""
     for kind in ("images", "labels") if n else ():
         (folder / kind).mkdir(parents=True, exist_ok=True)
     for k in range(n):
-        image, label = (folder / kind / f"{k:05d}.png" for kind in ("images", "labels"))
+        name = names[k] if names else f"{k:05d}"
+        image, label = (folder / kind / f"{name}.png" for kind in ("images", "labels"))
         if not (image.exists() and label.exists()):
             made = make(k)
             write_png(image, made[0])

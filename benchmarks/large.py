@@ -97,7 +97,8 @@ def frames(
     paired = open_pairs(data, classes=classes, split=split)
     chosen = np.asarray(spread(len(paired), most or len(paired)))
     hw = hw or paired.load_label(0).shape
-    write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw))
+    names = [paired.items[i].name for i in chosen]  # they tell the video
+    write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw), names)
     write_text(out / "classes.json", json.dumps(paired.space.to_dict()))
     return out
 
@@ -134,7 +135,7 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
 
 
 def table(report: dict[str, Any], seconds: dict[str, float]) -> str:
-    """Markdown: a row a model, a column a measure; real frames among themselves last."""
+    """Markdown: a row a model, a column a measure; at the end real frames, among themselves and of other videos."""
     keys = list(report["definitions"])
     head = [f"{report['definitions'][k]['title']} ({report['definitions'][k]['better']} is better)" for k in keys]
     lines = [f"| | {' | '.join(head)} | s a pair |", "|---" * (len(keys) + 2) + "|"]
@@ -142,6 +143,11 @@ def table(report: dict[str, Any], seconds: dict[str, float]) -> str:
         lines.append(f"| {name} | {' | '.join(figure(row['measures'].get(k)) for k in keys)} | {spent:.2f} |")
     baselines = [(report["rows"][0]["measures"].get(k) or {}).get("baseline") for k in keys]
     lines.append(f"| real frames | {' | '.join(figure(b and {'value': b['mean']}) for b in baselines)} | |")
+    # Frechet distances are of as many images as half of --real has: to be held against `matched`, not against the rows.
+    measured = [report["rows"][0]["measures"].get(k) or {} for k in keys]
+    found = [(m.get("others") or {}) | {"all others": m.get("together")} for m in measured]
+    for video in sorted({video for others in found for video in others}):
+        lines.append(f"| real, {video} | {' | '.join(figure({'value': o.get(video)}) for o in found)} | |")
     return "\n".join(lines) + "\n"
 
 
