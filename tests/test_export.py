@@ -173,6 +173,22 @@ def test_palettes_and_names_that_differ_in_case_only(real: Path, synth: Path, tm
         export(ExportConfig(real, tmp_path / "two", (synthetic_set(tmp_path / "cases", rows),)))
 
 
+def test_how_an_image_was_made_stays_with_its_copy(real: Path, tmp_path: Path) -> None:
+    told = {"seed": 3, "sampler": "ddim", "style": "auto", "agreement": 0.75, "perturbations": [{"op": "flip"}]}
+    source = real / "Video01" / "Labels" / "Video1_frame000000.png"
+    made = {"name": "a", "mask": source.stem, "source": str(source), "classes": {"0": 5}, **told}
+    synthetic_set(tmp_path / "synth", [made])
+    export(ExportConfig(real, tmp_path / "once", (tmp_path / "synth",)))
+    export(ExportConfig(tmp_path / "once", tmp_path / "twice", layout="fiftyone"))
+    for out in ("once", "twice"):
+        row = next(row for row in rows_of(tmp_path / out) if row["synthetic"])
+        assert {key: row[key] for key in told} == told and "classes" not in row
+        assert row["origin"]["mask"] == source.stem and row["origin"]["changed"]
+        assert not any(key in other for other in rows_of(tmp_path / out) if not other["synthetic"] for key in told)
+    samples = json.loads((tmp_path / "twice" / "samples.json").read_text())["samples"]
+    assert [s["agreement"] for s in samples if "synthetic" in s["tags"]] == [0.75]
+
+
 def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:
     config = ExportConfig(real, tmp_path / "half", (synth,), ratio=0.5)
     assert export(config).counts["train", True] == 2

@@ -52,6 +52,13 @@ def inspect(
             help="Draw it into this PNG: frames under their label maps (of an audit the worst), or a run's curves.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page to look at every frame, as browse does, and after --audit at what is doubted in each.",
+        ),
+    ] = None,
     json_file: outcome.JsonFile = None,
 ) -> None:
     """Say what a data set, a run or a file holds, which classes, what is wrong with it, and how it looks.
@@ -60,7 +67,7 @@ def inspect(
 
     Examples:
     surgaug inspect cadis --sheet cadis.png
-    surgaug inspect cadis --audit --sheet doubts.png --json doubts.json
+    surgaug inspect cadis --audit --html doubts.html --json doubts.json
     surgaug inspect runs/cadis-tiny-64x112 --sheet curves.png
     """
     refuse_missing("surgaug inspect", path)
@@ -70,6 +77,8 @@ def inspect(
     from surgaug.inspect.run import inspect as run
     from surgaug.io.atomic import write_png
 
+    if html is not None and html.is_dir():
+        raise UsageError(f"--html {html}: a folder; name a file in it, such as {html / 'index.html'}")
     feedback = screen.feedback()
     report = run(
         path,
@@ -110,4 +119,16 @@ def inspect(
         else:
             raise UsageError(f"--sheet: for data sets, label maps and runs that can be read; {path} is a {report.kind}")
         screen.result(sheet)
+    if html is not None:
+        from surgaug.inspect.browse import pictures_folder, write_page
+
+        if report.frames is None:
+            raise UsageError(f"--html: for data sets and label maps that can be read; {path} is a {report.kind}")
+        doubts = None
+        if report.audit is not None:
+            from surgaug.inspect.audit import doubts_by_frame
+
+            doubts = doubts_by_frame(report.audit)
+        write_page(html, pictures_folder(html), report.frames, report.path, None, feedback, doubts)
+        screen.result(html)
     outcome.write(json_file, report.to_dict())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -24,7 +24,7 @@ from surgaug.export.choice import Pair, Refused, choose, kept_items
 from surgaug.io.atomic import write_bytes, write_png, write_text
 from surgaug.io.images import stored_size
 from surgaug.io.lock import folder_lock
-from surgaug.io.manifest import Row, part_path, to_line
+from surgaug.io.manifest import Row, part_path, row_of, rows_by_file, to_line
 from surgaug.io.output_folder import write_description
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent
@@ -33,6 +33,11 @@ from surgaug.runtime.paths import same_file
 from surgaug.version import __version__
 
 SPLITS = ("train", "val", "test")
+# Of a synthetic image's row, what its copy's row says, too.
+_MADE = (
+    "mask", "perturbations", "plausibility", "seed", "sampler", "steps", "guidance", "style", "options", "model",
+    "checks", "agreement", "agreement_by_class", "doubted", "draw",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,10 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
         target.claim(description, [pair.frame for pair in pairs])
         for _ in in_threads(lambda pair: _write_pair(target, pair), pairs, feedback=feedback, title="writing frames"):
             pass
+        made = {frames.root: rows_by_file(frames.root) for frames in (real, *synths)}
+        rows = [_row(target, pair, made.get(pair.frames.root, {})) for pair in pairs]
+        write_text(part_path(config.out), "".join(map(to_line, rows)))
         target.finish([pair.frame for pair in pairs])
-        write_text(part_path(config.out), "".join(to_line(_row(target, pair)) for pair in pairs))
         counts = Counter((pair.frame.split or "train", pair.frame.synthetic) for pair in pairs)
         done = Result(config.out, dict(counts))
         _write_card(config, done, real.space)
@@ -215,10 +222,14 @@ def _write_card(config: ExportConfig, done: Result, space: LabelSpace) -> None:
         write_text(file, card.card(name, config.layout, done.by_split(), space, str(config.data), sources))
 
 
-def _row(target: DatasetWriter, pair: Pair) -> Row:
+def _row(target: DatasetWriter, pair: Pair, made: Mapping[Path, Row]) -> Row:
+    """made: what the manifest of a synthetic set says of its files; how an image was made stays with it."""
     frame, (image, label) = pair.frame, target.paths(pair.frame)
+    item = pair.frames.items[pair.number]
+    before: Mapping[str, Any] = row_of((item.image, item.label), made) if frame.synthetic else {}
     row: Row = {"index": frame.index, "image": image, "label": label, "name": frame.name, "source": frame.source}
-    row |= {"synthetic": frame.synthetic, "image_source": str(pair.frames.items[pair.number].image)}
+    row |= {"synthetic": frame.synthetic, "image_source": str(item.image)}
+    row |= cast(Row, {key: before[key] for key in _MADE if key in before})
     if frame.split:
         row["split"] = frame.split
     if frame.video:

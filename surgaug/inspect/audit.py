@@ -17,7 +17,8 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.errors import DataError
-from surgaug.inspect.sheet import overlay
+from surgaug.inspect.browse_rows import Doubts
+from surgaug.inspect.sheet import DOUBTED, overlay
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.runtime.device import pick_device
@@ -35,7 +36,6 @@ FEWEST = 6  # frames
 LEAST = 16  # pixels of a class in a frame, at the segmenter's size, from which it tells something
 LISTED = 20  # frames and regions in the tables; JSON has all
 SHOWN, COLUMNS, WIDTH = 24, 4, 1600
-_OUTLINE = (255, 40, 40)
 
 
 @dataclass(frozen=True)
@@ -161,17 +161,17 @@ def tables(found: Audit) -> list[tuple[str, list[str], list[list[Any]]]]:
     share = found.doubts.mean((1, 2))
     worst = {region.frame: region for region in reversed(found.regions)}
 
-    def told(region: Region | None) -> str:
-        if region is None:
-            return ""
-        return f"{space.by_id(region.label).name}, read as {space.by_id(region.read).name}"
-
     frames = [
-        [names[i], f"{found.suspicion[i]:.2f}", f"{100 * share[i]:.1f} %", told(worst.get(names[i]))]
+        [
+            names[i],
+            f"{found.suspicion[i]:.2f}",
+            f"{100 * share[i]:.1f} %",
+            _told(worst[names[i]], space) if names[i] in worst else "",
+        ]
         for i in found.order[:LISTED].tolist()
     ]
     columns = ["frame", "suspicion", "of pixels doubted", "worst region"]
-    regions = [[r.frame, f"{r.suspicion:.2f}", told(r), _placed(r.box)] for r in found.regions[:LISTED]]
+    regions = [[r.frame, f"{r.suspicion:.2f}", _told(r, space), _placed(r.box)] for r in found.regions[:LISTED]]
     return [
         ("Most suspicious labels, by frame", columns, frames),
         ("Most suspicious regions", ["frame", "suspicion", "label", "where (y, x)"], regions),
@@ -190,6 +190,17 @@ def details(found: Audit) -> dict[str, Any]:
     }
 
 
+def doubts_by_frame(found: Audit) -> dict[str, Doubts]:
+    """What the page of pairs shows of each frame, by its name."""
+    told: dict[str, list[str]] = {name: [] for name in found.frames.names}
+    for region in found.regions:
+        told[region.frame].append(_told(region, found.frames.space))
+    return {
+        name: Doubts(float(found.suspicion[i]), tuple(dict.fromkeys(told[name])), _outline(found.doubts[i]))
+        for i, name in enumerate(found.frames.names)
+    }
+
+
 def draw_audit(found: Audit, root: Path) -> np.ndarray:
     """uint8 [height, width, 3]: the most suspicious frames under their labels, what is doubted outlined in red."""
     frames = found.frames
@@ -197,10 +208,18 @@ def draw_audit(found: Audit, root: Path) -> np.ndarray:
     for i in found.order[:SHOWN].tolist():
         label_map = frames.space.to_ids(frames.maps[i])
         shown = overlay(frames.images[i], label_map, frames.space)
-        edges = cv2.dilate(found.doubts[i].astype(np.uint8), np.ones((3, 3), np.uint8)) - found.doubts[i]
-        outlined = np.where(edges[..., None] > 0, np.array(_OUTLINE, np.uint8), shown)
+        outlined = np.where(_outline(found.doubts[i])[..., None], np.array(DOUBTED, np.uint8), shown)
         sheet.add(f"{frames.names[i]}   {found.suspicion[i]:.2f}", [frames.images[i], outlined], [label_map])
     return sheet.draw(f"{root}   the {len(sheet)} of {len(frames)} frames whose labels surprise most")
+
+
+def _told(region: Region, space: LabelSpace) -> str:
+    return f"{space.by_id(region.label).name}, read as {space.by_id(region.read).name}"
+
+
+def _outline(doubts: np.ndarray) -> np.ndarray:
+    """bool [H, W]: the pixels around the regions of `doubts`, bool [H, W]."""
+    return (cv2.dilate(doubts.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~doubts
 
 
 def _usual_size(frames: PairedFrames) -> tuple[int, int]:

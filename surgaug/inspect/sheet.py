@@ -13,6 +13,7 @@ from surgaug.runtime.spread import spread
 
 MOST, COLUMNS, WIDTH = 24, 4, 1600
 OPACITY = 0.45
+DOUBTED = (255, 40, 40)  # the outline of labels that an audit does not trust
 
 
 def draw_sheet(frames: LabelMaps) -> np.ndarray:

@@ -9,7 +9,7 @@ a killed run or a full disk left half-written spoils nothing. A shard keeps its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -124,6 +124,17 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
             else:
                 damaged.append(f"{file}: line {line.number}")
     return rows, damaged
+
+
+def rows_by_file(folder: Path) -> dict[Path, Row]:
+    """The rows of a folder's manifest by the image and by the label map that they name; none where there is none."""
+    rows, _ = read_rows(folder) if part_paths(folder) else ([], [])
+    return {folder / name: row for row in rows for name in (row.get("label"), row.get("image")) if name}
+
+
+def row_of(files: Iterable[Path | None], by_file: Mapping[Path, Row]) -> Row:
+    """The row of the first file that has one, of those that `rows_by_file` found; an empty one where none has."""
+    return next((by_file[file] for file in files if file and file in by_file), Row())
 
 
 def parse(line: bytes) -> Row | None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from written_cases import CADIS, GAPS, write
 
 from surgaug.datasets.dataset import open_pairs
 from surgaug.datasets.survey import find_faults
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.codecs.label_studio import decode_rle
+from surgaug.labels.codecs.label_studio import encode_rle as written_rle
 from surgaug.runtime.feedback import Silent
 
 HW = (20, 30)
@@ -46,6 +50,19 @@ def test_brushes_are_read_as_written(values: list[int], repeat: int, runs: bool)
         decode_rle(packed[: len(packed) // 2], len(drawn))
     with pytest.raises(ValueError, match="in place of"):
         decode_rle(packed, len(drawn) + 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(runs=st.lists(st.integers(1, 90), min_size=1, max_size=30), first=st.booleans())
+def test_brushes_are_written_as_read(runs: list[int], first: bool) -> None:
+    mask = np.repeat((np.arange(len(runs)) + first) % 2 == 1, runs)[None]
+    np.testing.assert_array_equal(decode_rle(written_rle(mask), 4 * mask.size), np.repeat(mask[0], 4) * np.uint8(255))
+
+
+def test_long_runs_are_written_in_pieces() -> None:
+    mask = np.zeros((400, 500), bool)
+    mask[200, 3] = True
+    np.testing.assert_array_equal(decode_rle(written_rle(mask), 4 * mask.size)[3::4] > 0, mask.ravel())
 
 
 def region(kind: str, label: str, **value: Any) -> dict:
@@ -130,3 +147,86 @@ def test_two_images_of_one_name(tmp_path: Path) -> None:
 def test_uploads_of_one_name_keep_what_tells_them_apart(tmp_path: Path) -> None:
     tasks = [task("a.png", address=f"/data/upload/3/{k}a1b2c3d-{{}}") for k in range(2)]
     assert [item.name for item in open_pairs(export(tmp_path, *tasks)).items] == ["0a1b2c3d-a", "1a1b2c3d-a"]
+
+
+# Written for correction
+
+
+def test_a_background_is_what_no_brush_covers_and_ignored_pixels_have_a_brush(tmp_path: Path) -> None:
+    made = write(tmp_path, "label_studio", GAPS)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert len(tasks) == len(made.frames)
+    regions = {r["value"]["brushlabels"][0]: r for r in tasks[0]["annotations"][0]["result"]}
+    assert regions.keys() == {"Organ, left", 'tool "A"', "__ignore__"}
+    frame, label_map = made.frames[0], made.maps[0]
+    assert tasks[0]["data"] == {
+        "image": f"/data/local-files/?d={tmp_path.name}/images/{frame.name}.png",
+        "split": "train", "video": "Video01", "synthetic": False,
+    }  # fmt: skip
+    for name, class_id in (("Organ, left", 10), ('tool "A"', 300), ("__ignore__", 65535)):
+        rle = bytes(regions[name]["value"]["rle"])
+        drawn = decode_rle(rle, 4 * label_map.size).reshape(*label_map.shape, 4)[..., 3] > 0
+        np.testing.assert_array_equal(drawn, label_map == class_id)
+    config = ElementTree.parse(tmp_path / "label_config.xml").getroot()
+    assert [label.get("value") for label in config.iter("Label")] == ["Organ, left", 'tool "A"', "__ignore__"]
+    assert {r["from_name"] for r in regions.values()} == {config.find("BrushLabels").get("name")}
+    assert {r["to_name"] for r in regions.values()} == {config.find("Image").get("name")}
+
+
+def test_what_was_corrected_there_is_read_back(tmp_path: Path) -> None:
+    """As its server exports a task: under another address, with the regions that were changed and a new one."""
+    made = write(tmp_path / "set", "label_studio")
+    tasks = json.loads((tmp_path / "set" / "tasks.json").read_text())
+    wanted = made.maps[1].copy()
+    wanted[5:9, 5:9] = 0
+    mask = np.zeros(wanted.shape, np.uint8)
+    mask[5:9, 5:9] = 1
+    results = tasks[1]["annotations"][0]["result"]
+    for result in results:
+        rle, wide = bytes(result["value"]["rle"]), 4 * mask.size
+        own = decode_rle(rle, wide)[3::4].reshape(mask.shape) & (1 - mask) * 255
+        result["value"]["rle"] = encode_rle(np.repeat(own.ravel(), 4), True)
+    pupil = CADIS.by_id(0).name
+    results.append(brush(pupil, mask) | {"original_width": mask.shape[1], "original_height": mask.shape[0]})
+    other = tmp_path / "corrected"
+    (other / "images").mkdir(parents=True)
+    for path in (tmp_path / "set" / "images").iterdir():
+        (other / "images" / path.name).write_bytes(path.read_bytes())
+    for task_ in tasks:
+        name = task_["data"]["image"].rpartition("/")[2]
+        task_["data"]["image"] = f"/data/upload/7/0a1b2c3d-{name}"
+    write_text(other / "project-7.json", json.dumps(tasks))
+    found = open_pairs(other, classes=CADIS)
+    assert find_faults(found, Silent(), need_images=True) == []
+    by_name = {item.name: i for i, item in enumerate(found.items)}
+    np.testing.assert_array_equal(found.load_label(by_name[made.frames[1].name]), wanted)
+    np.testing.assert_array_equal(found.load_label(by_name[made.frames[0].name]), made.maps[0])
+    assert [item.split for item in found.items if item.name == made.frames[3].name] == ["val"]
+    assert [item.name for item in open_pairs(other, classes=CADIS, split="test").items] == [made.frames[4].name]
+
+
+def test_label_studios_own_code_reads_the_brushes(tmp_path: Path) -> None:
+    brushes = pytest.importorskip("label_studio_sdk.converter.brush", reason="label-studio-sdk is not installed")
+    converter = pytest.importorskip("label_studio_sdk.converter").Converter
+    made = write(tmp_path, "label_studio")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    names = {name: c.id for c in CADIS.classes for name in [c.name]}
+    for task_, label_map in zip(tasks, made.maps, strict=True):
+        drawn = np.full(label_map.shape, 255, np.uint8)
+        for result in task_["annotations"][0]["result"]:
+            flat = brushes.decode_rle(result["value"]["rle"])
+            picture = np.reshape(flat, (*label_map.shape, 4))
+            drawn[picture[..., 3] > 0] = names[result["value"]["brushlabels"][0]]
+        np.testing.assert_array_equal(drawn, label_map)
+    export_of = [{"id": i, **task_} for i, task_ in enumerate(tasks)]  # as its server numbers them
+    for i, task_ in enumerate(export_of):
+        task_["annotations"][0] |= {"id": i, "was_cancelled": False}
+    write_text(tmp_path / "export.json", json.dumps(export_of))
+    its = converter((tmp_path / "label_config.xml").read_text(), str(tmp_path), download_resources=False)
+    its.convert_to_brush(str(tmp_path / "export.json"), str(tmp_path / "masks"), is_dir=False, out_format="png")
+    written = {path.stem: path for path in (tmp_path / "masks").iterdir()}
+    shown = [(i, name) for i, label_map in enumerate(made.maps) for name, k in names.items() if (label_map == k).any()]
+    assert len(written) == len(shown)
+    for i, name in shown:
+        path = next(p for stem, p in written.items() if stem.startswith(f"task-{i}-") and f"-{name}-" in f"{stem}-")
+        np.testing.assert_array_equal(np.asarray(Image.open(path)) > 0, made.maps[i] == names[name])

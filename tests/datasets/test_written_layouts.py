@@ -36,9 +36,9 @@ def test_read_again_pixel_for_pixel(tmp_path: Path, layout: str, space: LabelSpa
     found = open_pairs(root)
     survey(found, Silent(), need_images=True)
     assert found.space == space and found.layout == ("splits" if layout == "folders" else layout)
-    by_label = {item.label.resolve(): i for i, item in enumerate(found.items)}
+    by_image = {item.image.resolve(): i for i, item in enumerate(found.items)}
     for frame, image, label_map in zip(made.frames, made.images, made.maps, strict=True):
-        i = by_label[(root / made.target.paths(frame)[1]).resolve()]
+        i = by_image[(root / made.target.paths(frame)[0]).resolve()]
         np.testing.assert_array_equal(found.load_label(i), label_map)
         np.testing.assert_array_equal(found.load_image(i), image)
         np.testing.assert_array_equal(made.target.decode(root / made.target.paths(frame)[1]), label_map)
@@ -46,7 +46,7 @@ def test_read_again_pixel_for_pixel(tmp_path: Path, layout: str, space: LabelSpa
     assert len(open_pairs(root, split="val")) == 1
     if layout not in ("coco", "cvat"):
         bits, colour_type = (root / made.target.paths(made.frames[0])[1]).read_bytes()[24:26]
-        assert bits == (8 if space is CADIS or layout in ("nnunet", "mmseg", "hf") else 16)
+        assert bits == (8 if space is CADIS or layout in ("nnunet", "mmseg", "hf", "fiftyone") else 16)
         assert colour_type == 0  # grey
 
 

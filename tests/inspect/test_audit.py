@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -69,13 +70,22 @@ def test_wrong_labels_come_first(frames, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
     sheet, out = tmp_path / "sheet.png", tmp_path / "audit.json"
     line = ["inspect", str(frames), "--audit", "--segmenter-steps", "40", "--device", "cpu"]
-    assert run([*line, "--sheet", str(sheet), "--json", str(out)]) == 0
+    page = tmp_path / "page.html"
+    assert run([*line, "--sheet", str(sheet), "--html", str(page), "--json", str(out)]) == 0
     found = json.loads(out.read_text())["audit"]
     assert {frame["name"] for frame in found["frames"][:2]} == {"f05", "f17"}
     assert len(found["frames"]) == 24
     assert {region["frame"] for region in found["regions"][:2]} <= {"f05", "f17"}
     assert "Most suspicious labels" in capsys.readouterr().err
     assert Image.open(sheet).width == 1600
+    rows = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])["rows"]
+    told = {row["name"]: row for row in rows}
+    assert {name for name, row in told.items() if "square, read as ground" in row["doubts"]} >= {"f05", "f17"}
+    assert told["f05"]["suspicion"] == pytest.approx(
+        next(f["suspicion"] for f in found["frames"] if f["name"] == "f05"), abs=1e-3
+    )
+    outline = np.asarray(Image.open(page.parent / told["f05"]["outline"]).convert("RGBA"))
+    assert 0 < (outline[..., 3] > 0).mean() < 0.5 and (outline[outline[..., 3] > 0] == (255, 40, 40, 255)).all()
 
 
 def test_what_cannot_be_audited_is_refused(frames, tmp_path):

@@ -129,6 +129,7 @@ def test_filters_and_orders(synth: Path, tmp_path: Path) -> None:
     script = re.search(r"<script>\n(.*)</script>", page.read_text(), re.DOTALL)[1]
     rows = [
         {"name": n, "mask": m, "video": v, "operations": o, "failed": [], "classes": c, "agreement": a}
+        | {"suspicion": {"a": 1, "b": 3, "c": 2}[n], "doubts": ["iris, read as cornea"] * (n == "b")}
         for n, m, v, o, c, a in [
             ("a", "m1", "Video1", ["flip"], [0, 900, 1, 100], 0.2),
             ("b", "m2", "Video1", [], [0, 1000], None),
@@ -139,9 +140,19 @@ def test_filters_and_orders(synth: Path, tmp_path: Path) -> None:
         [{}, "", "as made"], [{"class": "iris"}, "", "as made"], [{"op": "flip", "video": "Video2"}, "", "as made"],
         [{}, "M1", "as made"], [{}, "", "agreement, least first"], [{"class": "iris"}, "", "most of the class"],
         [{"marked": "yes"}, "", "as made"], [{}, "", "agreement, most first"],
+        [{"doubts": "iris, read as cornea"}, "", "as made"], [{}, "", "suspicion, most first"],
     ]  # fmt: skip
     data = {"classes": [{"name": "cornea"}, {"name": "iris"}], "rows": rows}
     script += f"\nconst data = {json.dumps(data)};"
     script += f"console.log(JSON.stringify({json.dumps(asked)}.map(q => choose(data, ...q, new Set(['b'])))));"
+    limits = [
+        {"agreement": [0.2, "none"]},
+        {"agreement": ["none", 0.5]},
+        {"agreement": [0.3, 0.8], "suspicion": [0, 9]},
+    ]
+    script += f"const none = NaN, limits = {json.dumps(limits)};".replace('"none"', "none")
+    script += "console.log(JSON.stringify(limits.map(l => choose(data, {}, '', 'as made', new Set(), l))));"
     done = subprocess.run([NODE, "-"], input=script, capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout) == [[0, 1, 2], [0, 2], [2], [0, 2], [0, 2, 1], [2, 0], [1], [2, 0, 1]]
+    chosen, limited = map(json.loads, done.stdout.splitlines())
+    assert chosen == [[0, 1, 2], [0, 2], [2], [0, 2], [0, 2, 1], [2, 0], [1], [2, 0, 1], [1], [1, 2, 0]]
+    assert limited == [[0, 2], [0], []]

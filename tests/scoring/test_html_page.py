@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -404,10 +403,7 @@ def test_pictures_are_small_and_in_the_page(written):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_needs_no_sideways_scrolling(written, width, tmp_path):
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
+def test_a_browser_needs_no_sideways_scrolling(written, width, tmp_path, browser_program):
     # A window cannot be as narrow as a phone; a frame in it can.
     script = "document.body.innerText = f.contentDocument.documentElement.scrollWidth"
     frame = f'<iframe id="f" src="page.html" style="width:{width}px;height:900px;border:0" onload="{script}"></iframe>'
@@ -417,7 +413,12 @@ def test_a_browser_needs_no_sideways_scrolling(written, width, tmp_path):
         "--disable-component-update --disable-sync --allow-file-access-from-files --virtual-time-budget=3000"
     )
     done = subprocess.run(
-        [browser, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "frame.html").as_uri()],
+        [
+            browser_program,
+            *options.split(),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            (tmp_path / "frame.html").as_uri(),
+        ],
         capture_output=True,
         text=True,
         timeout=120,

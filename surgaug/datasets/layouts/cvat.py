@@ -22,7 +22,7 @@ from surgaug.io.atomic import write_text
 from surgaug.io.images import read_image
 from surgaug.labels.class_file import class_file_in, distinct_color, read_class_file
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import background_id, match_title
+from surgaug.labels.codecs.polygons import background_id, has_rest, match_title
 from surgaug.labels.label_space import LabelSpace
 
 __all__ = ["codec", "finish", "matches", "paths", "read", "values"]
@@ -70,7 +70,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ColorC
         if matched is not None:
             ids[label.color] = space.ids[space.names.index(matched)]
         elif label.name.lower() == _BACKGROUND:
-            ids[label.color] = background_id(space, root / LABELS) if _has_rest(space) else -1
+            ids[label.color] = background_id(space, root / LABELS) if has_rest(space) else -1
     if own.ignore is not None and space.ignore is not None:
         ids |= dict.fromkeys(_ignored(root / LABELS), space.ignore)
     return ColorCodec(space, ids={color: class_id for color, class_id in ids.items() if class_id >= 0})
@@ -149,11 +149,6 @@ def _labels(space: LabelSpace) -> list[tuple[str, Color, int | None]]:
         free = color if color not in taken else next(c for c in others if c not in taken)
         found.append((name, free, class_id))
     return found
-
-
-def _has_rest(space: LabelSpace) -> bool:
-    """Whether what is no class has an id: background, or to be ignored."""
-    return space.ignore is not None or _BACKGROUND in map(str.lower, space.names)
 
 
 def _ignored(file: Path) -> list[Color]:

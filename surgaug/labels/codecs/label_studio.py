@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -22,6 +24,8 @@ from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import Shape, draw
 
 _CHANNELS = 4  # a brush is an RGBA picture; its alpha counts
+_COUNTS = (3, 4, 8, 16)  # bits of a run's length, as Label Studio chooses them
+_CONTROL, _PICTURE = "label", "image"  # what a labelling interface calls its labels and the image that they are of
 _BRUSH, _POLYGON, _RECTANGLE = "brushlabels", "polygonlabels", "rectanglelabels"
 _WITHOUT_AREA = ("ellipselabels", "keypointlabels", "vectorlabels", "paragraphlabels")
 
@@ -31,12 +35,13 @@ class Task:
     """An image with what was drawn on it. file_name: as the export has it, without the folders of the server.
 
     results: of the one annotation that counts; None where there is none, and nothing was labelled. fault: why it cannot
-    be read; empty where it can.
+    be read; empty where it can. data: what else the task says, such as its split where surgaug wrote it.
     """
 
     file_name: str
     results: Sequence[Mapping[str, Any]] | None = field(repr=False)
     fault: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -131,6 +136,49 @@ def decode_rle(packed: bytes, length: int) -> np.ndarray:
     return values
 
 
+def encode_rle(mask: np.ndarray) -> bytes:
+    """A mask, bool [H, W], as a brush: an opaque RGBA picture in runs. `decode_rle` is the way back."""
+    flat = np.repeat(mask.ravel(), _CHANNELS)
+    bits = [f"{len(flat):032b}{7:05b}", *(f"{size - 1:04b}" for size in _COUNTS)]
+    edges = [0, *(np.flatnonzero(flat[1:] != flat[:-1]) + 1).tolist(), len(flat)]
+    for start, end in pairwise(edges):
+        word = f"{255 * int(flat[start]):08b}"
+        for first in range(start, end, 1 << _COUNTS[-1]):
+            count = min(end - first, 1 << _COUNTS[-1]) - 1
+            which = next(k for k, size in enumerate(_COUNTS) if count < 1 << size)
+            bits.append(f"1{which:02b}{count:0{_COUNTS[which]}b}{word}")
+    text = "".join(bits)
+    text += "0" * (-len(text) % 8)
+    return int(text, 2).to_bytes(len(text) // 8, "big")
+
+
+def brush(label: str, mask: np.ndarray) -> dict[str, Any]:
+    """The region that shows `mask`, bool [H, W], under `label`, named as `label_config` does."""
+    height, width = mask.shape
+    return {
+        "id": label,
+        "from_name": _CONTROL,
+        "to_name": _PICTURE,
+        "type": _BRUSH,
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "value": {"format": "rle", "rle": list(encode_rle(mask)), _BRUSH: [label]},
+    }
+
+
+def label_config(labels: Mapping[str, tuple[int, int, int]]) -> str:
+    """The labelling interface of a project: its labels with their colours, XML."""
+    shown = "\n".join(
+        f'    <Label value={quoteattr(label)} background="#{r:02x}{g:02x}{b:02x}"/>'
+        for label, (r, g, b) in labels.items()
+    )
+    return (
+        f'<View>\n  <Image name="{_PICTURE}" value="$image" zoom="true" zoomControl="true"/>\n'
+        f'  <BrushLabels name="{_CONTROL}" toName="{_PICTURE}">\n{shown}\n  </BrushLabels>\n</View>\n'
+    )
+
+
 @lru_cache(maxsize=8)
 def _parse(path: Path, stamp: int) -> dict[str, Task]:
     try:
@@ -156,8 +204,9 @@ def _task(entry: Mapping[str, Any], path: Path) -> Task:
     drawn = [a for a in entry["annotations"] if not a.get("was_cancelled")]
     drawn = [a for a in drawn if a.get("ground_truth")] or drawn
     if len(drawn) > 1:
-        return Task(file_name, None, f"{path / file_name}: {len(drawn)} annotations; keep one, or make it ground truth")
-    return Task(file_name, drawn[0]["result"] if drawn else None)
+        fault = f"{path / file_name}: {len(drawn)} annotations; keep one, or make it ground truth"
+        return Task(file_name, None, fault, entry["data"])
+    return Task(file_name, drawn[0]["result"] if drawn else None, data=entry["data"])
 
 
 def _image_name(value: Any) -> str:

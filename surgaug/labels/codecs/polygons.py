@@ -35,7 +35,8 @@ _EYE = ("skin", "sclera", "cornea", "iris", "pupil", "lens")
 
 
 _BACKGROUND = ("background", "_background_")
-_IGNORE = "__ignore__"  # labelme's name for pixels that are not to be looked at
+IGNORED = "__ignore__"  # labelme's name for pixels that are not to be looked at
+_UNCOVERED = 1 << 16  # above every id
 _FARTHEST = 1e6  # pixels; a point that lies farther is no point of the frame
 _AREAS = {"polygon", "rectangle", "circle", "bitmap", "mask"}
 
@@ -90,8 +91,8 @@ def read_annotation(path: Path) -> tuple[tuple[int, int], tuple[Shape, ...]]:
 def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: Path) -> np.ndarray:
     """Objects as ids [H, W]: by depth of the class, then in the file's order; the rest is background.
 
-    Raises DataError for a title that is no class of the space, an object that covers no pixel, or if nothing can stand
-    for the rest.
+    Raises DataError for a title that is no class of the space, an object that covers no pixel, or if there is a rest
+    and nothing can stand for it.
     """
     titles = {c.name: c for c in space.classes}
     placed = []
@@ -99,7 +100,7 @@ def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: 
         name = match_title(shape.title, titles)
         if name is not None:
             placed.append((titles[name].depth, titles[name].id, shape))
-        elif shape.title == _IGNORE and space.ignore is not None:
+        elif shape.title == IGNORED and space.ignore is not None:
             placed.append((max(c.depth for c in space.classes), space.ignore, shape))
         elif shape.title.strip().lower() in _BACKGROUND:
             placed.append((0, background_id(space, path), shape))
@@ -108,12 +109,15 @@ def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: 
                 f"{path}: title {shape.title!r} is no class of the label space '{space.name}' "
                 f"({', '.join(space.names)}); correct it, or name the classes with --classes FILE"
             )
-    image = Image.new("I" if space.max_id > 255 else "L", hw[::-1], background_id(space, path))
+    rest = background_id(space, path) if has_rest(space) else _UNCOVERED
+    image = Image.new("I" if max(space.max_id, rest) > 255 else "L", hw[::-1], rest)
     for _, class_id, shape in sorted(placed, key=lambda p: p[0]):
         stencil = _stencil(shape, hw)
         if stencil.getbbox() is None:
             raise DataError(f"{path}: {shape.title!r} covers no pixel of {hw[0]}x{hw[1]}; correct or remove it")
         image.paste(class_id, mask=stencil)
+    if rest == _UNCOVERED and image.getextrema()[1] == _UNCOVERED:
+        background_id(space, path)  # raises
     return np.asarray(image).astype(np.uint8 if space.max_id < 256 else np.uint16)
 
 
@@ -159,20 +163,25 @@ def space_of_titles(titles: Sequence[str]) -> LabelSpace:
     A title that is another one with a number at its end is that one. The eye's parts get their natural depth,
     everything else lies above them.
     """
-    named = [title for title in titles if title.lower() not in (_IGNORE, *_BACKGROUND)]
+    named = [title for title in titles if title.lower() not in (IGNORED, *_BACKGROUND)]
     for space in map(load_space, sorted(builtin_spaces(), key=lambda name: name != _POLYGONS)):
         if "background" in space.names and named and all(match_title(t, space.names) for t in named):
-            return replace(space, ignore=IGNORE_INDEX) if _IGNORE in titles else space
+            return replace(space, ignore=IGNORE_INDEX) if IGNORED in titles else space
     names: list[str] = []
     for title in sorted(titles, key=lambda t: (len(t), t)):
-        if title.lower() not in ("", _IGNORE, *_BACKGROUND) and match_title(title, names) is None:
+        if title.lower() not in ("", IGNORED, *_BACKGROUND) and match_title(title, names) is None:
             names.append(title)
     names.sort(key=lambda n: (_depth(n), n.lower()))
     kinds = known_kinds()
     classes = [LabelClass(0, "background", color=distinct_color(0))]
     for i, name in enumerate(names, 1):
         classes.append(LabelClass(i, name, kinds.get(name.lower(), "other"), distinct_color(i), _depth(name)))
-    return LabelSpace("supervisely", tuple(classes), IGNORE_INDEX if _IGNORE in titles else None)
+    return LabelSpace("supervisely", tuple(classes), IGNORE_INDEX if IGNORED in titles else None)
+
+
+def has_rest(space: LabelSpace) -> bool:
+    """Whether what no object covers has an id: background, or to be ignored."""
+    return space.ignore is not None or any(name.lower() == "background" for name in space.names)
 
 
 def background_id(space: LabelSpace, path: Path) -> int:
