@@ -124,11 +124,11 @@ def inspect(
 
         if report.frames is None:
             raise UsageError(f"--html: for data sets and label maps that can be read; {path} is a {report.kind}")
-        doubts = None
+        shown = None
         if report.audit is not None:
             from surgaug.inspect.audit import doubts_by_frame
 
-            doubts = doubts_by_frame(report.audit)
-        write_page(html, pictures_folder(html), report.frames, report.path, None, feedback, doubts)
+            shown = doubts_by_frame(report.audit)
+        write_page(html, pictures_folder(html), report.frames, report.path, None, feedback, shown)
         screen.result(html)
     outcome.write(json_file, report.to_dict())

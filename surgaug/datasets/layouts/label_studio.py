@@ -117,10 +117,10 @@ def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None
         label_map = read_raw(root / label).values
         shown = [brush(name, label_map == class_id) for name, class_id in ids.items() if (label_map == class_id).any()]
         where = quote(f"{root.resolve().name}/{image}")
-        data = {"image": f"/data/local-files/?d={where}", "split": frame.split, "video": frame.video}
-        data |= {"synthetic": frame.synthetic}
-        known = {key: value for key, value in data.items() if value is not None}
-        return json.dumps({"data": known, "annotations": [{"result": shown}]}, ensure_ascii=False)
+        told = {"split": frame.split, "video": frame.video, "synthetic": frame.synthetic}
+        known = {key: value for key, value in told.items() if value is not None}
+        data = {"image": f"/data/local-files/?d={where}", **known}
+        return json.dumps({"data": data, "annotations": [{"result": shown}]}, ensure_ascii=False)
 
     write_text(root / CONFIG, label_config(colors | ({IGNORED: (128, 128, 128)} if ignored else {})))
     write_text(root / TASKS, "[\n" + ",\n".join(in_threads(task, frames)) + "\n]\n")
