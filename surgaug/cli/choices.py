@@ -14,7 +14,8 @@ import typer
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 COMPILE = ("auto", "on", "off")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-WRITTEN = ("folders", "cadis", "nnunet", "mmseg", "coco", "hf", "yolo", "cvat", "label_studio", "fiftyone")  # layouts that can be written
+# Layouts that can be written.
+WRITTEN = ("folders", "cadis", "nnunet", "mmseg", "coco", "hf", "yolo", "cvat", "label_studio", "fiftyone")
 _PACKAGE = Path(__file__).parents[1]
 
 
