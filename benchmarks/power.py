@@ -49,7 +49,7 @@ from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.faithfulness import Agreement, faithfulness
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames, read_frames
-from surgaug.segmenter.training import predict, train
+from surgaug.segmenter.training import Training, predict, train
 
 SIZES = (10, 20, 50, 100, 200, 500)
 NONE, WRONG, OTHER = "none", "wrong labels", "another video"
@@ -154,7 +154,7 @@ def trained(root: Path, hw: tuple[int, int], steps: int) -> Segmenter:
     pairs = open_pairs(root)
     frames = read_frames(pairs, hw, pairs.space, cores(), screen.feedback(), "reading training frames")
     with screen.feedback().task("training a segmenter", steps, "steps") as bar:
-        network = train([frames], pairs.space.num_classes, SegmenterConfig(size=hw, steps=steps), CPU, bar)
+        network = train(Training((frames,), SegmenterConfig(size=hw, steps=steps)), pairs.space.num_classes, CPU, bar)
     return Segmenter(network, pairs.space, frames.class_frames())
 
 

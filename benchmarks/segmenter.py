@@ -26,7 +26,7 @@ from surgaug.scoring.segmenter.agreement import boundary_f, compare_maps, iou
 from surgaug.scoring.segmenter.faithfulness import deranged
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames, read_frames
-from surgaug.segmenter.training import predict, train
+from surgaug.segmenter.training import Training, predict, train
 
 CPU, BAR = torch.device("cpu"), Silent().task("", None)
 STEPS = 12
@@ -62,7 +62,7 @@ def reached(learn: LabelledFrames, test: LabelledFrames, config: SegmenterConfig
     """What a training reaches on `test`, in a line; classes that `learn` lacks do not count."""
     classes = learn.space.num_classes
     start = time.process_time()
-    network = train([learn], classes, config, CPU, BAR)
+    network = train(Training((learn,), config), classes, CPU, BAR)
     seconds = time.process_time() - start
     predicted = predict(network, test.images, CPU)
     counts = compare_maps(predicted, test.maps, classes).sum(0)
@@ -92,7 +92,7 @@ def frames_per_second(size: tuple[int, int], classes: int) -> float:
     config = SegmenterConfig(size=size, steps=STEPS)
     for _ in range(2):
         start = time.process_time()
-        train([frames], classes, config, CPU, BAR)
+        train(Training((frames,), config), classes, CPU, BAR)
     return STEPS * config.batch / (time.process_time() - start)
 
 

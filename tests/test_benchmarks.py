@@ -30,7 +30,18 @@ def benchmark(monkeypatch):
     """A module of that folder, as when it is run from there."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
-    for name in ("features", "frames", "speed", "side_by_side", "quality", "sampling", "rare", "judge", "wrong_labels"):
+    for name in (
+        "features",
+        "frames",
+        "speed",
+        "side_by_side",
+        "quality",
+        "sampling",
+        "rare",
+        "judge",
+        "wrong_labels",
+        "mix",
+    ):
         sys.modules.pop(name, None)
 
 
@@ -74,6 +85,25 @@ def test_speed_counts_attention_too(benchmark):
     speed, q = benchmark("speed"), torch.randn(1, 2, 8, 4)
     flops, moved = speed.cost(lambda: F.scaled_dot_product_attention(q, q, q))
     assert flops == 2 * (2 * 2 * 8 * 8 * 4) and moved >= 4 * q.numel() * 4
+
+
+@pytest.mark.slow
+def test_mixes_are_compared_by_what_a_segmenter_gains(benchmark, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
+    benchmark("frames").write_frames("phantom", tmp_path / "data", 6, 4, (32, 56))
+    mix, out = benchmark("mix"), tmp_path / "out"
+    line = [
+        str(out), "--data", str(tmp_path / "data" / "train"), "--val", str(tmp_path / "data" / "val"),
+        "--size", "32x56", "--model", str(SHIPPED), "--classes", "cadis", "--n", "3", "--steps", "2", "--seeds", "2",
+        "--plausibility", "0.01", "--mixes", "masks,objects", "--synthesis-steps", "1",
+    ]  # fmt: skip
+    mix.main(line)
+    assert capsys.readouterr().out.strip() == str(out / "mix.md")
+    rows = json.loads((out / "mix.json").read_text())
+    assert [row["mix"] for row in rows] == ["real alone", "masks", "objects"]
+    assert rows[2]["plausibility"] >= 0.01 and rows[1]["plausibility"] is None
+    assert all(row["gain"]["value"] == pytest.approx(row["miou"] - rows[0]["miou"]) for row in rows[1:])
+    assert len((out / "mix.md").read_text().splitlines()) == 5
 
 
 @pytest.mark.slow

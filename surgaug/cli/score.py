@@ -64,10 +64,27 @@ def score(
         bool,
         typer.Option(
             "--utility",
-            help="Train a segmenter on real, on synthetic, on both; test each on --real: does it help?",
+            help="Train a segmenter on real, on synthetic, on both, judged and raw; test each on --real: does it help?",
             rich_help_panel="Segmenter",
         ),
     ] = False,
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep",
+            help="Look for the mixture of real frames (--train) and synthetic images that helps most on --real "
+            "(validation frames): how many, at which ratio, jointly or first, judged or raw; or none.",
+            rich_help_panel="Segmenter",
+        ),
+    ] = False,
+    least_agreement: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Leave out synthetic images of which the judge (synthesize --judge) trusted a smaller share.",
+        ),
+    ] = None,
     miou: Annotated[
         bool,
         typer.Option(
@@ -77,19 +94,25 @@ def score(
         ),
     ] = True,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Trainings of each kind for --utility.", rich_help_panel="Segmenter")
+        int,
+        typer.Option(
+            min=1, help="Trainings of each kind for --utility, at most for --sweep.", rich_help_panel="Segmenter"
+        ),
     ] = 3,
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="What --utility may take; fewer seeds, shorter trainings.", rich_help_panel="Segmenter"
+            min=0.1,
+            help="What --utility or --sweep may take: fewer seeds, shorter trainings.",
+            rich_help_panel="Segmenter",
         ),
     ] = None,
     segmenter: Annotated[
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="unet (compact) or a network of torchvision's such as deeplabv3_resnet50, from scratch; or a file: "
+            help="unet (compact), efficientnet-lite0 (a U-Net on that pretrained encoder; with surgaug[features]), or "
+            "a network of torchvision's such as deeplabv3_resnet50, from scratch or --segmenter-init; or a file: "
             "one that score trained, or the state_dict of one of torchvision's.",
             rich_help_panel="Segmenter",
         ),
@@ -244,10 +267,12 @@ def score(
             parse_size(segmenter_size) if segmenter_size else None,
             segmenter_steps,
             Budget(seeds, minutes) if utility else None,
+            Budget(seeds, minutes) if sweep else None,
             segmenter_init,
         ),
         cache=cache,
         miou=miou,
+        least_agreement=least_agreement,
     )
     scored = score_folders(config, feedback)
     report = scored.report

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 MANIFEST = "manifest.jsonl"
 REFUSED = "refused.jsonl"
+FULL_LABELS = "labels_full"  # folder of whole label maps, where a judge took labels away in `labels`
 VERSION = 2  # of `Row`; rows of surgaug 0.1 have no version
 
 

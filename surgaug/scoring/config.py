@@ -41,7 +41,7 @@ class EvaluationConfig:
     network: a name (see `network.build`), or the user's own file (see `weights.load`).
     size: (H, W) to work at; None for the file's, or that of the smallest images (see `network.working_size`).
     steps: of each training; None for as many as the classes need (see `training.default_steps`).
-    utility: what it may cost; None for no utility.
+    utility: what it may cost; None for no utility. sweep: the same of looking for the best mixture.
     init: weights that every training starts from; None for random ones.
     """
 
@@ -49,6 +49,7 @@ class EvaluationConfig:
     size: tuple[int, int] | None = None
     steps: int | None = None
     utility: Budget | None = None
+    sweep: Budget | None = None
     init: Path | None = None
 
 
@@ -67,6 +68,7 @@ class ScoreConfig:
     evaluation: the segmenter behind both.
     cache: whether features of images are kept for the next run.
     leave_out_bad: go on without images that cannot be used, instead of refusing them.
+    least_agreement: leave out synthetic images of which a judge, as they were made, trusted a smaller share.
     """
 
     real: Path
@@ -84,3 +86,4 @@ class ScoreConfig:
     cache: bool = True
     miou: bool = True
     leave_out_bad: bool = False
+    least_agreement: float | None = None

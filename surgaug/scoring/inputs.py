@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,20 @@ SETTINGS = ("model", "sampler", "steps", "guidance")
 
 
 @dataclass(frozen=True)
+class Trust:
+    """The share of an image's labelled pixels that a judge trusts: of all, and by class id."""
+
+    agreement: float
+    by_class: dict[int, float]
+
+
+@dataclass(frozen=True)
 class Folder:
     """Images of one folder, in order of name; `frames` where they have labels, otherwise `no_labels` says why not.
 
     origins: of synthetic images, by name. positions: of each image's item in `frames`. settings: model, sampler, steps
     and guidance, where a manifest has one value of it for all images. left_out: of images that could not be used, why.
+    trusts: by name, of images that a judge read as they were made. refused: how many it trusted too little to be here.
     """
 
     root: Path
@@ -42,6 +51,8 @@ class Folder:
     positions: tuple[int, ...] = ()
     settings: dict[str, str | int | float] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    trusts: dict[str, Trust] = field(default_factory=dict)
+    refused: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -98,7 +109,7 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback, leave
         return _plain_folder(root, f"{root}: labels without images", feedback, leave_out_bad)
     items = [frames.items[i] for i in positions]
     # A manifest names files; a layout may name its frames otherwise (nnU-Net: CASE_0000.png is the image of CASE).
-    origins = read_origins(root)
+    origins, trusts = read_origins(root), read_trusts(root)
     return Folder(
         root,
         tuple(item.name for item in items),
@@ -109,7 +120,37 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback, leave
         positions=positions,
         settings=read_settings(root),
         left_out=frames.left_out,
+        trusts={item.name: trusts[item.image.name] for item in items if item.image and item.image.name in trusts},
     )
+
+
+def admitted(folder: Folder, least: float) -> Folder:
+    """`folder` without the images that a judge trusted less than `least`. DataError: no judge read them, or none is
+    left."""
+    if not folder.trusts:
+        raise DataError(
+            f"{folder.root}: --least-agreement needs images that a judge has read: no manifest here gives their "
+            "agreement; synthesize them with --judge"
+        )
+    gone = {name for name, trust in folder.trusts.items() if trust.agreement < least}
+    keep = [i for i, name in enumerate(folder.names) if name not in gone]
+    if not keep:
+        best = max(trust.agreement for trust in folder.trusts.values())
+        raise DataError(f"{folder.root}: --least-agreement {least:g} leaves no image; the most trusted has {best:.2f}")
+    out = replace(
+        folder,
+        names=tuple(folder.names[i] for i in keep),
+        images=tuple(folder.images[i] for i in keep),
+        labels=tuple(folder.labels[i] for i in keep),
+        origins={name: origin for name, origin in folder.origins.items() if name not in gone},
+        trusts={name: trust for name, trust in folder.trusts.items() if name not in gone},
+        refused=len(folder) - len(keep),
+    )
+    if folder.frames is None:
+        return out
+    items = tuple(item for item in folder.frames.items if item.image is None or item.name not in gone)
+    positions = tuple(i for i, item in enumerate(items) if item.image is not None)
+    return replace(out, frames=replace(folder.frames, items=items), positions=positions)
 
 
 def pair(synth: Folder, real: Folder) -> Pairing:
@@ -149,6 +190,17 @@ def read_settings(root: Path) -> dict[str, str | int | float]:
     return {name: value for name, values in seen.items() for value in values if len(values) == 1 and value is not None}
 
 
+def read_trusts(root: Path) -> dict[str, Trust]:
+    """What a judge said of the images of a folder, by file name, as its manifest has it."""
+    found = {}
+    for path in part_paths(root):
+        for line in read_lines(path):
+            if line.row is not None and "image" in line.row and "agreement" in line.row:
+                by_class = {int(i): share for i, share in line.row.get("agreement_by_class", {}).items()}
+                found[Path(line.row["image"]).name] = Trust(line.row["agreement"], by_class)
+    return found
+
+
 def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad: bool) -> Folder:
     places = [root, *(root / name for name in IMAGE_FOLDERS)]
     for place in places:
@@ -169,7 +221,7 @@ def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad:
     twice = [name for name, n in Counter(path.stem for path in images).items() if n > 1]
     if twice:
         raise DataError(f"{place}: several images of one name: {', '.join(twice[:10])}")
-    names, origins = tuple(path.stem for path in images), read_origins(root)
+    names, origins, trusts = tuple(path.stem for path in images), read_origins(root), read_trusts(root)
     return Folder(
         root,
         names,
@@ -180,6 +232,7 @@ def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad:
         no_labels,
         settings=read_settings(root),
         left_out=left_out,
+        trusts={path.stem: trusts[path.name] for path in images if path.name in trusts},
     )
 
 

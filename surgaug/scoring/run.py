@@ -12,12 +12,12 @@ from surgaug.labels.builtin_spaces import load_space
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.paths import cache_folder
-from surgaug.scoring.compute import leakage
+from surgaug.scoring.compute import judged, leakage
 from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.scorer import Scorer
 from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.features import inception
-from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, open_folder
+from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, admitted, open_folder
 from surgaug.scoring.plan import MIOU, gate_names, plan_default, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
@@ -62,10 +62,13 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     elif (others := [name for name in metrics if name != MIOU]) or not evaluated:
         measures = plan_measures(others, config.weights)
     segmenter = open_segmenter(config.evaluation)
-    if evaluated and config.train is None:
-        raise UsageError("miou and --utility need --train DIR: the real frames that a segmenter is to be trained on")
+    trainings = bool(config.evaluation.utility or config.evaluation.sweep)
+    if (evaluated or trainings) and config.train is None:
+        raise UsageError(
+            "miou, --utility and --sweep need --train DIR: the real frames that a segmenter is to be trained on"
+        )
     hygiene = leakage.DEFINITIONS if config.train else {}
-    known = {**gate_names(measures), **{key: [key] for key in [*hygiene, *evaluated]}}
+    known = {**gate_names(measures), **{key: [key] for key in [*hygiene, *judged.DEFINITIONS, *evaluated]}}
     missing = {key: measure.missing for key, measure in measures.items() if measure.missing}
     conditions = gates.parse(config.fail_if, known, missing)
     if config.weights.inception is not None:
@@ -76,12 +79,17 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     bad = config.leave_out_bad
     real = open_folder(config.real, classes, feedback, bad)
     folders = [open_folder(path, classes, feedback, bad) for path in config.synth]
+    if config.least_agreement is not None:
+        folders = [admitted(folder, config.least_agreement) for folder in folders]
+    trusts = [judged.judged(folder, config.least_agreement, config.seed) for folder in folders]
+    gated = any(g.measure in judged.DEFINITIONS for g in conditions)
+    trusted = judged.DEFINITIONS if gated or any(trusts) else {}
     train = open_folder(config.train, classes, feedback, bad) if config.train else None
     if classes == "auto":
         real, folders, train = _in_one_space(real, folders, train, feedback)
     # What nobody asked for by name is left out where it cannot be had.
-    optional = by_default and not config.evaluation.utility and not any(g.measure in evaluated for g in conditions)
-    if evaluated and train is not None:
+    optional = by_default and not trainings and not any(g.measure in evaluated for g in conditions)
+    if (evaluated or trainings) and train is not None:
         try:
             check_labels(segmenter, train, real, *folders)
         except NotEvaluated as reason:
@@ -90,10 +98,13 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     scorer = Scorer(
         measures, config.weights, real, train, device, config.workers, config.draws, config.seed, cache, feedback
     )
-    rows = [scorer.row(folder, name) for folder, name in zip(folders, names, strict=True)]
+    rows = [
+        replace(row, judged=found, measures={**row.measures, **{key: judged.measure(found) for key in trusted}})
+        for row, found in zip(map(scorer.row, folders, names), trusts, strict=True)
+    ]
     cache.close()
     facts = None
-    if evaluated and train is not None:
+    if (evaluated or trainings) and train is not None:
         inputs = Inputs(train, real, folders, [row.size for row in rows])
         try:
             found, facts = evaluate(
@@ -106,7 +117,12 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
         real_path=str(config.real),
         real_images=len(real),
         real_sizes={size_text(size): n for size, n in scorer.real_sizes.most_common()},
-        definitions={**{key: measure.definition for key, measure in measures.items()}, **hygiene, **evaluated},
+        definitions={
+            **{key: measure.definition for key, measure in measures.items()},
+            **hygiene,
+            **trusted,
+            **evaluated,
+        },
         rows=tuple(rows),
         features=scorer.facts(),
         versions=_versions(),

@@ -17,7 +17,7 @@ from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.runtime.feedback import Feedback
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames
-from surgaug.segmenter.training import PREDICT_BATCH, Trainer, to_float
+from surgaug.segmenter.training import PREDICT_BATCH, Trainer, Training, to_float
 
 FOLDS = 3
 
@@ -51,12 +51,13 @@ def cross_fit(
 
     folds: see `folds_of`. classes: of the frames' label space, their first so many.
     """
-    parts = [frames.take(np.flatnonzero(folds != fold)) for fold in range(int(folds.max()) + 1)]
-    known = sum(trainer.has([part], classes, config) for part in parts)
+    others = (frames.take(np.flatnonzero(folds != fold)) for fold in range(int(folds.max()) + 1))
+    parts = [Training((part,), config) for part in others]
+    known = sum(trainer.has(part, classes) for part in parts)
     total = config.steps * len(parts)
     title = f"training the segmenter on real frames, {len(parts)} folds"
     with feedback.task(title, total, "steps", config.steps * known) as bar:
-        return [trainer.get([part], classes, config, bar) for part in parts]
+        return [trainer.get(part, classes, bar) for part in parts]
 
 
 @torch.inference_mode()

@@ -36,9 +36,10 @@ from surgaug.segmenter.cross_fitting import (
 )
 from surgaug.segmenter.frames import LabelledFrames
 from surgaug.segmenter.network import build
-from surgaug.segmenter.training import Trainer, content_key
+from surgaug.segmenter.training import Trainer, Training, content_key
 
 FORMAT = "surgaug-judge-1"
+FEWEST = 6  # real frames that it can be trained on
 NARROW = 3  # pixels, at the size that the judge reads at
 
 
@@ -142,7 +143,7 @@ def doubted(surprise: np.ndarray, index_map: np.ndarray, means: np.ndarray, trus
 
 def judge_key(frames: LabelledFrames, config: SegmenterConfig) -> str:
     """Names the judge that `fit` gives for these frames and settings."""
-    return content_key([frames], frames.space.num_classes, config) + f"-{FOLDS}"
+    return content_key(Training((frames,), config), frames.space.num_classes) + f"-{FOLDS}"
 
 
 def fit(frames: LabelledFrames, config: SegmenterConfig, device: torch.device, feedback: Feedback) -> Judge:

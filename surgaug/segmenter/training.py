@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,40 +21,70 @@ from torch import Tensor, nn
 
 from surgaug.io.atomic import atomic_write, clean_leftovers
 from surgaug.labels.label_space import IGNORE_INDEX
+from surgaug.models import efficientnet
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.muon import Muon, rest
 from surgaug.runtime.feedback import Task
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames
-from surgaug.segmenter.network import build
+from surgaug.segmenter.network import UNET, build, pretrained_part
 from surgaug.segmenter.weights import describe, initialize
 
 RECIPE = 2  # to be raised when training changes, so that no network of the old recipe is taken for one of the new
 PREDICT_BATCH = 32
 LEAST, EACH = 800, 100  # steps: of any training, and for each class (see `default_steps`)
+TUNING = 5e-4  # peak of AdamW's learning rate for published weights
 RARE = 10.0  # a class weighs at most as much more than the average pixel
 ZOOM, TURN, SHIFT, LIGHT = 0.25, 0.26, 0.15, 0.2  # scale, radians, half edges, contrast and brightness
 
 
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One training: from which frames, and how.
+
+    shares: of every batch that each of the `sources` gives, adding up to 1; None: equal ones. after: the training whose
+    network this one goes on with, where it does not begin with weights of its own.
+    """
+
+    sources: tuple[LabelledFrames, ...]
+    config: SegmenterConfig
+    shares: tuple[float, ...] | None = None
+    after: Training | None = None
+    _keys: dict[int, str] = field(default_factory=dict, init=False, repr=False)
+
+    def key(self, classes: int) -> str:
+        """A name for what a network of `classes` classes depends on (see `content_key`), worked out once."""
+        if classes not in self._keys:
+            self._keys[classes] = content_key(self, classes)
+        return self._keys[classes]
+
+    def chain(self) -> list[Training]:
+        """This training behind those that come before it."""
+        return [*(self.after.chain() if self.after else ()), self]
+
+
 def train(
-    sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig, device: torch.device, task: Task
+    training: Training, classes: int, device: torch.device, task: Task, start: nn.Module | None = None
 ) -> nn.Module:
-    """A network of `classes` classes trained on `sources`, each giving an equal part of every batch.
+    """A network of `classes` classes trained as `training` says; start: the network of what comes before it.
 
     Frames are mirrored, turned, zoomed, shifted and varied in brightness; the loss is cross-entropy, weighted by the
     inverse root of a class's share of pixels. On a CPU the result depends on the arguments and the number of threads
     alone; on a GPU the last digits may differ from run to run.
     """
+    config = training.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = build(config.network, classes)
-    if config.init:
+        network = build(config.network, classes, pretrained=start is None)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    elif config.init:
         initialize(network, Path(config.init), config.network)
     network = network.to(device).to(memory_format=torch.channels_last).train()
-    weights = class_weights(sources, classes).to(device)
+    weights = class_weights(training.sources, classes, training.shares).to(device)
     schedules = _schedules(network, config)
     for step in range(config.steps):
-        images, maps = _batch(sources, config, step)
+        images, maps = _batch(training, step)
         logits = network(images.to(device).contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(logits, maps.to(device), weight=weights, ignore_index=IGNORE_INDEX, reduction="sum")
         labelled = (maps != IGNORE_INDEX).sum().clamp(min=1)
@@ -73,37 +104,44 @@ class Trainer:
     folder: Path
     device: torch.device
 
-    def has(self, sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> bool:
+    def has(self, training: Training, classes: int) -> bool:
         """Whether this network lies in the cache."""
-        return self.path(sources, classes, config).is_file()
+        return self.path(training, classes).is_file()
 
-    def get(
-        self,
-        sources: Sequence[LabelledFrames],
-        classes: int,
-        config: SegmenterConfig,
-        bar: Task,
-    ) -> nn.Module:
+    def ahead(self, trainings: Iterable[Training], classes: int) -> int:
+        """Steps that are to be trained until the networks of all these are there."""
+        steps = {
+            path: one.config.steps
+            for training in trainings
+            if not self.has(training, classes)
+            for one in training.chain()
+            if not (path := self.path(one, classes)).is_file()
+        }
+        return sum(steps.values())
+
+    def get(self, training: Training, classes: int, bar: Task) -> nn.Module:
         """The network that `train` gives for these arguments; `bar` moves on with each step that must be trained."""
-        path = self.path(sources, classes, config)
+        path, config = self.path(training, classes), training.config
         network = self._load(path, classes, config)
         if network is None:
-            network = train(sources, classes, config, self.device, bar)
+            start = self.get(training.after, classes, bar) if training.after else None
+            network = train(training, classes, self.device, bar, start)
             self.folder.mkdir(parents=True, exist_ok=True)
             clean_leftovers(self.folder)
             with atomic_write(path) as temporary:
-                about = describe(config.network, sources[0].space, classes, config.size)
+                about = describe(config.network, training.sources[0].space, classes, config.size)
                 save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary, about)
         return network
 
-    def plan_path(
-        self, sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig, minutes: float
-    ) -> Path:
-        """Where the number of steps lies that was decided for these frames and minutes."""
-        return self.folder / f"{content_key(sources, classes, config)}-{minutes:g}min.json"
+    def plan_path(self, trainings: Sequence[Training], classes: int, minutes: float) -> Path:
+        """Where the number of steps lies that was decided for these trainings and minutes."""
+        keys = "".join(training.key(classes) for training in trainings)
+        return self.folder / f"{hashlib.sha256(keys.encode()).hexdigest()[:32]}-{minutes:g}min.json"
 
     def _load(self, path: Path, classes: int, config: SegmenterConfig) -> nn.Module | None:
         """None where there is no such file, or one that cannot be read (then it is trained anew)."""
+        if not path.is_file():
+            return None
         network = build(config.network, classes)
         try:
             network.load_state_dict(load_file(path))
@@ -111,16 +149,22 @@ class Trainer:
             return None
         return network.to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
-    def path(self, sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> Path:
+    def path(self, training: Training, classes: int) -> Path:
         """Where this network lies, or will."""
-        return self.folder / f"{content_key(sources, classes, config)}.safetensors"
+        return self.folder / f"{training.key(classes)}.safetensors"
 
 
-def content_key(sources: Sequence[LabelledFrames], classes: int, config: SegmenterConfig) -> str:
+def content_key(training: Training, classes: int) -> str:
     """A name for what a training depends on: pixels and labels of all frames, their order, and the settings."""
+    config = training.config
     settings = asdict(config) | {"init": file_hash(Path(config.init)) if config.init else None}
-    digest = hashlib.sha256(json.dumps([RECIPE, classes, settings]).encode())
-    for source in sources:
+    how: list[Any] = [RECIPE, classes, settings]
+    if _tuned(config):
+        how.append(TUNING)
+    if training.shares or training.after:
+        how += [training.shares, training.after and training.after.key(classes)]
+    digest = hashlib.sha256(json.dumps(how).encode())
+    for source in training.sources:
         digest.update(source.images.tobytes())
         digest.update(source.maps.tobytes())
     return digest.hexdigest()[:32]
@@ -142,51 +186,79 @@ def default_steps(classes: int) -> int:
     return max(LEAST, EACH * classes)
 
 
-def class_weights(sources: Sequence[LabelledFrames], classes: int) -> Tensor:
+def class_weights(sources: Sequence[LabelledFrames], classes: int, shares: Sequence[float] | None = None) -> Tensor:
     """float [classes]: inverse root of each class's share of the pixels that training sees, averaging to 1 over them.
 
-    Classes without a pixel weigh 0; none weighs more than `RARE`.
+    shares: of the `sources`; None: equal ones. Classes without a pixel weigh 0; none weighs more than `RARE`.
     """
     share = np.zeros(classes)
-    for source in sources:
+    for source, part in zip(sources, shares or [1 / len(sources)] * len(sources), strict=True):
         counts = np.bincount(source.maps.ravel(), minlength=256)[:classes]
-        share += counts / max(1, counts.sum()) / len(sources)
+        share += part * counts / max(1, counts.sum())
     root = np.sqrt(share)
     with np.errstate(divide="ignore"):
         weights = np.where(share > 0, 1 / (root * max(root.sum(), 1e-12)), 0.0)
     return torch.from_numpy(np.minimum(weights, RARE)).float()
 
 
+def _tuned(config: SegmenterConfig) -> bool:
+    """Whether a part of the network begins with published weights, which large steps would undo."""
+    return config.network == efficientnet.NAME or (config.init is not None and config.network != UNET)
+
+
 def _schedules(network: nn.Module, config: SegmenterConfig) -> list[torch.optim.lr_scheduler.OneCycleLR]:
-    """Learning rates with their optimizers: Muon for convolutions that mix channels, AdamW for the last and others."""
+    """Learning rates with their optimizers: Muon for convolutions that mix channels, AdamW for the last and others, and
+    AdamW at `TUNING` for what begins with published weights."""
+    part = pretrained_part(network) if _tuned(config) else None
+    tuned = [] if part is None else list(part.parameters())
+    known = {id(w) for w in tuned}
     inner = [w for w in network.parameters() if w.ndim == 4 and w.shape[1] > 1][:-1]
-    optimizers = (
-        Muon(inner, config.lr, weight_decay=0.1),
-        torch.optim.AdamW(rest(network, inner), config.adam_lr, weight_decay=1e-3),
-    )
+    inner = [w for w in inner if id(w) not in known]
+    chosen: list[tuple[torch.optim.Optimizer, float]] = [
+        (Muon(inner, config.lr, weight_decay=0.1), config.lr),
+        (torch.optim.AdamW(rest(network, [*inner, *tuned]), config.adam_lr, weight_decay=1e-3), config.adam_lr),
+    ]
+    if tuned:
+        chosen.append((torch.optim.AdamW(tuned, TUNING, weight_decay=1e-3), TUNING))
     return [
         torch.optim.lr_scheduler.OneCycleLR(
             optimizer, rate, total_steps=config.steps + 1, pct_start=0.1, cycle_momentum=False
         )
-        for optimizer, rate in zip(optimizers, (config.lr, config.adam_lr), strict=True)
+        for optimizer, rate in chosen
     ]
 
 
-def _batch(sources: Sequence[LabelledFrames], config: SegmenterConfig, step: int) -> tuple[Tensor, Tensor]:
+def _batch(training: Training, step: int) -> tuple[Tensor, Tensor]:
     """Images float [B, 3, H, W] in 0..1 and maps int64 [B, H, W] of one step, a function of (seed, step) alone."""
+    sources, config = training.sources, training.config
     rng = np.random.default_rng([config.seed, 1, step])
-    parts = [len(part) for part in np.array_split(np.arange(config.batch), len(sources))]
-    chosen = [_numbers(len(s), n, step, [config.seed, i]) for i, (s, n) in enumerate(zip(sources, parts, strict=True))]
+    chosen = [
+        _numbers(len(source), first, last, [config.seed, i])
+        for i, (source, (first, last)) in enumerate(zip(sources, _parts(training, step), strict=True))
+    ]
     images = np.concatenate([source.images[i] for source, i in zip(sources, chosen, strict=True)])
     maps = np.concatenate([source.maps[i] for source, i in zip(sources, chosen, strict=True)])
     return _augment(to_float(images), torch.from_numpy(maps), rng)
 
 
-def _numbers(frames: int, n: int, step: int, seed: list[int]) -> np.ndarray:
-    """The `n` frames of a step: every frame once an epoch, in an order that differs from epoch to epoch."""
-    positions = np.arange(step * n, (step + 1) * n)
+def _parts(training: Training, step: int) -> list[tuple[int, int]]:
+    """How many frames of each source were shown before this step, and how many will have been after it."""
+    batch = training.config.batch
+    if training.shares is None:
+        equal = [len(part) for part in np.array_split(np.arange(batch), len(training.sources))]
+        return [(step * n, (step + 1) * n) for n in equal]
+    ends = np.cumsum(training.shares)
+    ends[-1] = 1.0
+    before, after = (np.diff(np.floor(batch * at * ends + 1e-9).astype(int), prepend=0) for at in (step, step + 1))
+    return list(zip(before.tolist(), np.maximum(before, after).tolist(), strict=True))
+
+
+def _numbers(frames: int, first: int, last: int, seed: list[int]) -> np.ndarray:
+    """The frames that come `first` to before `last`: every frame once an epoch, in an order that differs from epoch to
+    epoch; int [last - first]."""
+    positions = np.arange(first, last)
     orders = {e: np.random.default_rng([*seed, 2, e]).permutation(frames) for e in np.unique(positions // frames)}
-    return np.array([orders[p // frames][p % frames] for p in positions])
+    return np.array([orders[p // frames][p % frames] for p in positions], int)
 
 
 def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

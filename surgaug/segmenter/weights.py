@@ -16,7 +16,7 @@ from surgaug.errors import ModelError
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.foreign_weights import first_line, read_metadata, read_state
-from surgaug.segmenter.network import UNET, Torchvision, build, known
+from surgaug.segmenter.network import Torchvision, build, of_torchvision
 
 FORMAT = "surgaug-segmenter-1"
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -123,16 +123,14 @@ def _recognised(path: Path, state: dict[str, Tensor]) -> tuple[str, int]:
         from torchvision.models import get_model
 
         shapes = {name: value.shape for name, value in state.items()}
-        for kind in known():
-            if kind == UNET:
-                continue
+        for kind in of_torchvision():
             with torch.device("meta"):
                 network = get_model(kind, weights=None, weights_backbone=None, num_classes=classes)
             if {name: value.shape for name, value in network.state_dict().items()} == shapes:
                 return kind, classes
     raise ModelError(
         f"--segmenter {path}: neither a segmenter of `surgaug score` nor the state_dict of one of torchvision's "
-        f"({', '.join(name for name in known() if name != UNET)})"
+        f"({', '.join(of_torchvision())})"
     )
 
 

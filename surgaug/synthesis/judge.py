@@ -19,22 +19,21 @@ from surgaug.datasets.survey import survey, without_faults
 from surgaug.errors import DataError, ModelError
 from surgaug.io.lock import in_turn
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_ID, LabelSpace
+from surgaug.labels.space_match import is_named
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import read_frames
-from surgaug.segmenter.judge import Judge, Reading, fit, judge_key, judge_path, load
+from surgaug.segmenter.judge import FEWEST, Judge, Reading, fit, judge_key, judge_path, load
 from surgaug.segmenter.network import working_size
 from surgaug.segmenter.training import default_steps
 from surgaug.synthesis.config import SynthesizeConfig
 
-FULL_LABELS = "labels_full"
 DRAWS = 4  # of a sample that is not trusted; the first counts
 PROBES = 50  # images from which the shares are forecast
 _FEW = 5  # images that show a class, below which nothing is forecast of it
 _LOW = 0.5  # share of a class's pixels
-FEWEST = 6  # real frames
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,9 @@ def _training_frames(
 
 
 def _check_space(judge: Judge, space: LabelSpace, file: Path) -> None:
-    """ModelError where an id means another class to the judge than to the model."""
+    """ModelError where an id means another class to the judge than to the model; of bare ids nothing is known."""
+    if not (is_named(judge.space) and is_named(space)):
+        return
     names = dict(zip(judge.space.ids, judge.space.names, strict=True))
     if wrong := [c for c in space.classes if names.get(c.id, c.name) != c.name]:
         raise ModelError(

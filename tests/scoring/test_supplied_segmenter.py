@@ -23,7 +23,7 @@ from surgaug.scoring.segmenter.evaluation import open_segmenter
 from surgaug.segmenter import weights
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.network import build
-from surgaug.segmenter.training import Trainer, content_key, predict
+from surgaug.segmenter.training import Trainer, Training, content_key, predict
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,8 @@ def trained(tmp_path_factory):
     """A network that `score` trained (two steps), and its file."""
     trainer, config = Trainer(tmp_path_factory.mktemp("cache"), CPU), SegmenterConfig(size=(32, 48), steps=2)
     frames = labelled(4)
-    return trainer.get([frames], 2, config, Silent().task("", None)), trainer.path([frames], 2, config)
+    training = Training((frames,), config)
+    return trainer.get(training, 2, Silent().task("", None)), trainer.path(training, 2)
 
 
 def torchvision(path, name="lraspp_mobilenet_v3_large", classes=2, **options):
@@ -89,7 +90,7 @@ def test_what_is_no_segmenter_is_refused(trained, tmp_path):
     }.items():
         with pytest.raises(ModelError, match=words):
             open_segmenter(EvaluationConfig(str(tmp_path / name)))
-    with pytest.raises(UsageError, match="--utility trains segmenters of its own"):
+    with pytest.raises(UsageError, match="--utility and --sweep train segmenters of their own"):
         open_segmenter(EvaluationConfig(str(trained[1]), utility=Budget()))
 
 
@@ -126,14 +127,14 @@ def test_a_training_starts_from_weights_of_other_classes(trained, tmp_path):
     given = load_file(path)
     assert torch.equal(three.state_dict()["down.0.0.weight"], given["down.0.0.weight"])
     config = SegmenterConfig(size=(32, 48), steps=1)
-    known = content_key([labelled(4)], 2, replace(config, init=str(path)))
-    assert known != content_key([labelled(4)], 2, config)
+    known = content_key(Training((labelled(4),), replace(config, init=str(path))), 2)
+    assert known != content_key(Training((labelled(4),), config), 2)
     (tmp_path / "copy.safetensors").write_bytes(path.read_bytes())
     assert known == content_key(
-        [labelled(4)], 2, replace(config, init=str(tmp_path / "copy.safetensors"))
+        Training((labelled(4),), replace(config, init=str(tmp_path / "copy.safetensors"))), 2
     )  # by content
     save_file({k: v + 1 for k, v in given.items()}, tmp_path / "other.safetensors")
-    assert known != content_key([labelled(4)], 2, replace(config, init=str(tmp_path / "other.safetensors")))
+    assert known != content_key(Training((labelled(4),), replace(config, init=str(tmp_path / "other.safetensors"))), 2)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +13,14 @@ from scipy import stats
 from segmenter_data import SPACE, labelled
 
 from surgaug.errors import DataError
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.config import Budget
-from surgaug.scoring.segmenter import utility
+from surgaug.scoring.segmenter import arms, utility
 from surgaug.scoring.segmenter.agreement import compare_maps
+from surgaug.scoring.segmenter.arms import BOTH, REAL, REAL_LONG, SYNTHETIC, Bench, Pairs, arms_of, clusters_of
 from surgaug.scoring.segmenter.train_test_split import without_test_frames
-from surgaug.scoring.segmenter.utility import BOTH, REAL, SYNTHETIC, Bench, difference, measure_utility
+from surgaug.scoring.segmenter.utility import TrainedOn, difference, measure_utility
 from surgaug.segmenter import training
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.training import Trainer, train
@@ -66,7 +72,7 @@ def readings(quality, seeds=3, frames=40, seed=0):
 def test_verdicts(both, seeds, start):
     counts = {REAL: readings(0.85, seeds, seed=1), SYNTHETIC: readings(0.6, seeds, seed=2)}
     counts[BOTH] = readings(both, seeds, seed=3)
-    found = utility.utility(counts, tuple(map(str, range(40))), SPACE, CONFIG, (10, 20))
+    found = utility.utility(counts, tuple(map(str, range(40))), SPACE, CONFIG, TrainedOn(10, 20))
     assert found.verdict.startswith(start)
     assert found.synthetic_gain.high < 0 if seeds > 1 else True
     assert (found.seeds, found.test_images, found.train_images, found.synth_images) == (seeds, 40, 10, 20)
@@ -79,7 +85,7 @@ def test_verdicts(both, seeds, start):
 
 def test_a_single_video_says_nothing_of_chance():
     counts = {arm: readings(0.8) for arm in (REAL, SYNTHETIC, BOTH)}
-    found = utility.utility(counts, ("video",) * 40, SPACE, CONFIG, (10, 20))
+    found = utility.utility(counts, ("video",) * 40, SPACE, CONFIG, TrainedOn(10, 20))
     assert found.both_gain.low is None
     assert "single video" in found.verdict
 
@@ -87,39 +93,94 @@ def test_a_single_video_says_nothing_of_chance():
 def test_a_class_that_no_test_frame_shows_has_no_gain():
     labels = np.zeros((4, 8, 8), np.uint8)
     counts = {arm: [compare_maps(labels, labels, 2)] * 2 for arm in (REAL, SYNTHETIC, BOTH)}
-    found = utility.utility(counts, ("a", "b", "c", "d"), SPACE, CONFIG, (1, 1))
+    found = utility.utility(counts, ("a", "b", "c", "d"), SPACE, CONFIG, TrainedOn(1, 1))
     assert [c.name for c in found.classes] == ["ground"]
     assert found.both_gain.value == found.both_gain.low == found.both_gain.high == 0
 
 
+def test_the_better_of_two_trainings_on_real_frames_is_the_reference():
+    counts = {REAL: readings(0.80, seed=1), SYNTHETIC: readings(0.6, seed=2), BOTH: readings(0.85, seed=3)}
+    counts[REAL_LONG] = readings(0.95, seed=4)
+    found = utility.utility(counts, tuple(map(str, range(40))), SPACE, CONFIG, TrainedOn(10, 20))
+    assert found.reference == REAL_LONG
+    assert found.both_gain.high < 0 < found.arms[BOTH].equal_gain.low
+    assert found.verdict.startswith("It harmed")
+    assert found.real == found.arms[REAL_LONG].miou
+    assert [(arm.steps, arm.real_steps) for arm in found.arms.values()] == [(50, 50), (50, 0), (100, 50), (100, 100)]
+
+
+def test_rare_classes_have_figures_of_their_own():
+    space = LabelSpace("eight", tuple(LabelClass(i, f"class {i}") for i in range(8)))
+    labels = np.random.default_rng(0).integers(0, 8, (30, 16, 16), dtype=np.uint8)
+    right = compare_maps(labels, labels, 8)
+    wrong = compare_maps(np.where(labels < 2, 7, labels).astype(np.uint8), labels, 8)
+    counts = {REAL: [wrong] * 2, SYNTHETIC: [wrong] * 2, BOTH: [right] * 2}
+    frames = np.array([2, 3, 9, 9, 9, 9, 9, 9])
+    found = utility.utility(counts, tuple(map(str, range(30))), space, CONFIG, TrainedOn(10, 20, frames))
+    assert found.rarest == (0, 1)
+    assert (found.arms[REAL].rare.value, found.arms[BOTH].rare_gain.value) == (0, 1)
+    assert found.arms[BOTH].gain.value < 1
+
+
+def test_a_single_test_video_is_resampled_in_stretches():
+    frames = replace(labelled(25), groups=("video12",) * 25)
+    clusters, note = clusters_of(frames)
+    counts = Counter(clusters)
+    assert len(counts) == 6 and max(counts.values()) - min(counts.values()) <= 1
+    order = [clusters[i] for i in sorted(range(25), key=frames.names.__getitem__)]
+    assert sum(a != b for a, b in pairwise(order)) == 5  # each in one piece
+    assert "video12" in note and "6 contiguous stretches" in note
+    several = replace(frames, groups=("a", "b") * 12 + ("a",))
+    assert clusters_of(several) == (several.groups, "")
+    assert len(set(clusters_of(frames.take(np.arange(5)))[0])) == 1
+
+
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    """A bench whose trainings are two steps long, and the list of them."""
+    """A bench whose trainings are two steps long, and the list of them: sources, steps, seed, whether it goes on."""
     trained = []
 
-    def short(sources, classes, config, device, bar):
-        trained.append((len(sources), config.steps, config.seed))
-        return train(
-            sources, classes, SegmenterConfig(size=config.size, steps=2, batch=2, seed=config.seed), device, bar
-        )
+    def short(training, classes, device, bar, start=None):
+        config = training.config
+        trained.append((len(training.sources), config.steps, config.seed, start is not None))
+        return train(replace(training, config=replace(config, steps=2, batch=2)), classes, device, bar, start)
 
     monkeypatch.setattr(training, "train", short)
-    monkeypatch.setattr(utility, "train", short)
+    monkeypatch.setattr(arms, "train", short)
     trainer = Trainer(tmp_path, torch.device("cpu"))
     return Bench(labelled(5, 1), labelled(6, 2), 2, CONFIG, trainer, Silent()), trained
 
 
-def test_trainings_are_equal_paired_and_never_repeated(bench):
+def sets(*seeds):
+    return [Pairs(labelled(5, seed)) for seed in seeds]
+
+
+def test_trainings_are_fair_paired_and_never_repeated(bench):
     bench, trained = bench
-    synths = [labelled(5, 3), labelled(5, 4)]
-    first = measure_utility(bench, synths, Budget(seeds=2))
-    assert sorted(trained) == sorted((n, 50, s) for s in (0, 1) for n in (1, 1, 2, 1, 2))
+    first = measure_utility(bench, sets(3, 4), Budget(seeds=2))
+    real = [(1, 50, False), (1, 100, False)]
+    of_set = [(1, 50, False), (2, 100, False), (1, 50, True)]
+    assert sorted(trained) == sorted((n, steps, s, on) for s in (0, 1) for n, steps, on in real + 2 * of_set)
     assert [u.seeds for u in first] == [2, 2]
     trained.clear()
-    assert measure_utility(bench, synths[:1], Budget(seeds=2)) == first[:1]
+    assert measure_utility(bench, sets(3), Budget(seeds=2)) == first[:1]
     assert trained == []
-    measure_utility(bench, synths[:1], Budget(seeds=3))
-    assert sorted(trained) == [(1, 50, 2), (1, 50, 2), (2, 50, 2)]
+    measure_utility(bench, sets(3), Budget(seeds=3))
+    assert sorted(trained) == sorted((n, steps, 2, on) for n, steps, on in real + of_set)
+
+
+def test_what_a_judge_took_away_is_an_arm_of_its_own(bench):
+    bench, trained = bench
+    full = labelled(5, 3)
+    maps = full.maps.copy()
+    maps[:, :8] = 255
+    found = measure_utility(bench, [Pairs(replace(full, maps=maps), full)], Budget(seeds=1))[0]
+    assert found.judged
+    raw = ["synthetic_raw", "both_raw", "first_raw"]
+    assert list(found.arms) == ["real", "real_long", "synthetic", "both", "first", *raw]
+    assert len(trained) == 8
+    assert found.arms["both_raw"].title == "both, 1:1 (all labels)"
+    assert set(arms_of(bench.real, Pairs(full), CONFIG)) == {"real", "real_long", "synthetic", "both", "first"}
 
 
 def test_an_interrupted_run_goes_on(bench, monkeypatch):
@@ -133,23 +194,25 @@ def test_an_interrupted_run_goes_on(bench, monkeypatch):
 
     monkeypatch.setattr(training, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        measure_utility(bench, [labelled(5, 3)], Budget(seeds=1))
+        measure_utility(bench, sets(3), Budget(seeds=1))
     monkeypatch.setattr(training, "train", whole)
-    measure_utility(bench, [labelled(5, 3)], Budget(seeds=1))
-    assert len(trained) == 3
+    measure_utility(bench, sets(3), Budget(seeds=1))
+    assert len(trained) == 5
 
 
 def test_minutes_bound_steps_and_seeds(bench, monkeypatch):
     bench, trained = bench
     clock = iter(range(0, 100_000, 600))  # ten minutes pass between any two looks at it
     monkeypatch.setattr(utility, "monotonic", lambda: next(clock))
-    long = Bench(bench.real, bench.test, 2, SegmenterConfig(size=(32, 48), steps=800), bench.trainer, bench.feedback)
-    found = measure_utility(long, [labelled(5, 3)], Budget(seeds=3, minutes=40))
+    monkeypatch.setattr(arms, "monotonic", lambda: next(clock))
+    long = replace(bench, config=SegmenterConfig(size=(32, 48), steps=800))
+    found = measure_utility(long, sets(3), Budget(seeds=3, minutes=40))
     assert found[0].seeds < 3
     assert found[0].steps == utility.SHORTEST
-    steps = {s for _, s, _ in trained[1:]}
+    steps = {s for _, s, _, _ in trained[1:]}
+    assert steps == {100, 200}
     trained.clear()
-    assert measure_utility(long, [labelled(5, 3)], Budget(seeds=1, minutes=40))[0].steps in steps
+    assert measure_utility(long, sets(3), Budget(seeds=1, minutes=40))[0].steps in steps
     assert trained == []
 
 

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from surgaug.cli import run
@@ -17,10 +19,11 @@ from surgaug.datasets.dataset import open_pairs
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.io.manifest import read_rows
 from surgaug.runtime.feedback import Silent
+from surgaug.segmenter.judge import Judge
 from surgaug.synthesis import judge as judging_module
 from surgaug.synthesis import plan
 from surgaug.synthesis.config import SynthesizeConfig
-from surgaug.synthesis.judge import forecast, kept, with_ignore
+from surgaug.synthesis.judge import _check_space, forecast, kept, with_ignore
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
 
@@ -178,6 +181,15 @@ def test_judges_that_cannot_be_are_refused(config, tmp_path, model_file):
         synthesize(replace(config, judge=tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="--least-agreement 7"):
         synthesize(replace(config, least_agreement=7))
+
+
+def test_a_judge_of_other_classes_is_refused_unless_one_side_has_bare_ids(space):
+    others = replace(space, classes=tuple(replace(c, name=f"other {c.id}") for c in space.classes))
+    judge = Judge((), others, (8, 8), np.ones(5), "key", torch.device("cpu"))
+    with pytest.raises(ModelError, match="id 0 is 'other 0' to it and 'Pupil' to the model"):
+        _check_space(judge, space, Path("judge.safetensors"))
+    bare = replace(space, name="auto", classes=tuple(replace(c, name=f"class {c.id}") for c in space.classes))
+    _check_space(judge, bare, Path("judge.safetensors"))
 
 
 def test_layouts_without_an_ignore_value_say_so(config, tmp_path):

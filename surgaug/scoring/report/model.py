@@ -193,12 +193,35 @@ class ClassGain:
 
 
 @dataclass(frozen=True)
-class Utility:
-    """mIoU on held-out real frames after training on real, on synthetic, and on both, equally long.
+class Arm:
+    """mIoU on held-out real frames after one way of training, for `steps` batches in all, of which `real_steps` are of
+    real frames; mean over seeds.
 
-    both_gain, synthetic_gain: differences of mIoU to training on real frames alone. `smallest`: the smallest gain that
-    could have been seen with so many frames and seeds. `verdict`: what follows, in one sentence.
-    of_test_masks: how many synthetic images have the label maps of test frames.
+    gain: less that of the reference (see `Utility`). equal_gain: less that of real frames alone at `steps` of the
+    settings, which has the same real exposure. rare, rare_gain: the same over the rarest quarter of the classes, with
+    the reference's; NOTHING where there are fewer than four classes.
+    """
+
+    title: str
+    steps: int
+    real_steps: int
+    miou: Figure
+    gain: Figure
+    equal_gain: Figure
+    rare: Figure = NOTHING
+    rare_gain: Figure = NOTHING
+
+
+@dataclass(frozen=True)
+class Utility:
+    """mIoU on held-out real frames after training on real, on synthetic, and on both.
+
+    steps: of training on real frames, and of the real part of every other. real: of real frames alone, at `steps` or at
+    twice as many, whichever is better; `reference` is that arm's name. both_gain, synthetic_gain: differences of mIoU
+    to it. arms: every way of training by name (see `segmenter/arms.py`); empty in reports of 0.1, where real, synthetic
+    and both took equally many steps. `smallest`: the smallest gain that could have been seen with so many frames and
+    seeds. `verdict`: what follows, in one sentence. of_test_masks: how many synthetic images have the label maps of
+    test frames. judged: whether `synthetic` and `both` are of labels from which a judge took what it does not trust.
     """
 
     seeds: int
@@ -215,6 +238,81 @@ class Utility:
     classes: tuple[ClassGain, ...]
     verdict: str
     of_test_masks: int = 0
+    reference: str = "real"
+    arms: dict[str, Arm] = field(default_factory=dict)
+    rarest: tuple[int, ...] = ()
+    judged: bool = False
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One mixture of real frames and synthetic images, 1:`ratio`, trained on `way` ("joint": in every batch; "first":
+    synthetic images first, then real frames) with the labels that a judge trusts ("judged"), or all ("raw").
+
+    images: synthetic ones that it takes. seeds: how many trainings it had; 0: told by its neighbours alone. miou: their
+    mean, None without any. gain: over real frames alone, by all trainings together; low, high: of a single mixture.
+    """
+
+    ratio: float
+    way: Literal["joint", "first"]
+    labels: Literal["judged", "raw"]
+    images: int
+    seeds: int
+    miou: float | None
+    gain: Figure
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How many synthetic images, at which ratio to real frames: a curve over mixtures, and an advice.
+
+    advice: position in `points` of the mixture that is advised; None: no synthetic images, since nothing says that they
+    help. gain: what it brings over real frames alone on the test frames, with its interval over test frames and seeds.
+    real: mIoU of real frames alone, for `steps` or (`twice`) twice as many. trainings, of_grid: how many were done, and
+    how many all mixtures with all seeds would have taken. cut_short: whether the minutes ended it. text: the advice in
+    words.
+    """
+
+    points: tuple[SweepPoint, ...]
+    advice: int | None
+    gain: Figure
+    real: float
+    twice: bool
+    steps: int
+    seeds: int
+    trainings: int
+    of_grid: int
+    train_images: int
+    test_images: int
+    cut_short: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class ClassTrust:
+    """Mean share of a class's pixels that a judge trusts, over the `images` that show it."""
+
+    id: int
+    name: str
+    images: int
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a judge said of the images as they were synthesized, by their manifest.
+
+    images: how many have an agreement, the share of their pixels whose label is trusted. lowest: names and agreement of
+    the least trusted. left_out: images below `least`, which count nowhere in this report; None where no least was asked
+    for.
+    """
+
+    images: int
+    agreement: Figure
+    classes: tuple[ClassTrust, ...]
+    lowest: tuple[tuple[str, float], ...]
+    least: float | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -261,6 +359,8 @@ class Row:
     notes: tuple[str, ...]
     faithfulness: Faithfulness | None = None
     utility: Utility | None = None
+    sweep: Sweep | None = None
+    judged: Judged | None = None
     class_frechet: tuple[ClassMeasure, ...] = ()
     closest: tuple[ClosePair, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)

@@ -11,10 +11,12 @@ from surgaug.scoring.report.model import (
     Definition,
     Faithfulness,
     Figure,
+    Judged,
     Measure,
     Report,
     Row,
     Spread,
+    Sweep,
     Utility,
     best_rows,
     compared,
@@ -36,7 +38,9 @@ def tables(report: Report) -> list[Table]:
         row = report.rows[0]
         out = [_details(report, row), *([_class_table(row)] if row.classes else [])]
         out += [_agreement(row.faithfulness)] if row.faithfulness else []
-        out += [_gains(row.utility)] if row.utility else []
+        out += [_trusts(row.judged)] if row.judged else []
+        out += [_arms(row.utility), _gains(row.utility)] if row.utility else []
+        out += [_sweep(row.sweep)] if row.sweep else []
     else:
         out = [*_comparison(report), *_ratios(report)]
     return [
@@ -193,6 +197,47 @@ def _agreement(found: Faithfulness) -> Table:
     return "labels read back", columns, rows, "real: held-out real frames, by the same segmenter"
 
 
+def _trusts(found: Judged) -> Table:
+    """Classes as a judge trusted them when the images were made, the least trusted first."""
+    rows = [[c.id, c.name, c.images, f"{100 * c.agreement:.1f}"] for c in found.classes]
+    caption = "mean share of the class's pixels whose label the judge trusts"
+    return "what the judge trusts", ["id", "class", "images", "% of its pixels"], rows, caption
+
+
+def _arms(found: Utility) -> Table:
+    """Every way of training, beside real frames alone."""
+    columns = [
+        "trained on",
+        "steps",
+        "of real",
+        "mIoU",
+        "- reference",
+        "95 % interval",
+        "- real",
+        "rare",
+        "- reference",
+    ]
+    rows = []
+    for name, arm in found.arms.items():
+        own = "reference" if name == found.reference else ""
+        line = [arm.title, arm.steps, arm.real_steps, figure(arm.miou.value)]
+        line += [own or _signed(arm.gain), "" if own else _interval(arm.gain), _signed(arm.equal_gain)]
+        rows.append([*line, figure(arm.rare.value), "" if own else _signed(arm.rare_gain)])
+    caption = f"on {found.test_images} real frames, {found.seeds} seeds; rare: the rarest quarter of the classes"
+    return "ways of training", columns, rows, caption
+
+
+def _sweep(found: Sweep) -> Table:
+    """Every mixture that was trained, and those between as their neighbours tell."""
+    columns = ["ratio", "way", "labels", "images", "seeds", "mIoU", "- real", "95 % interval", ""]
+    rows = []
+    for i, point in enumerate(found.points):
+        line = [f"1:{point.ratio:g}", point.way, point.labels, point.images, point.seeds, figure(point.miou)]
+        rows.append([*line, _signed(point.gain), _interval(point.gain), "advised" if i == found.advice else ""])
+    caption = f"real alone {found.real:.3f}; {found.trainings} trainings of {found.of_grid} in the whole grid"
+    return "how many synthetic images", columns, rows, caption
+
+
 def _gains(found: Utility) -> Table:
     """IoU of classes on held-out real frames after each training."""
     columns = ["id", "class", "frames", "real", "synthetic", "both", "both - real", "95 % interval", ""]
@@ -200,7 +245,12 @@ def _gains(found: Utility) -> Table:
     for c in found.classes:
         levels = [figure(value) for value in (c.real, c.synthetic, c.both, c.both_gain.value)]
         rows.append([c.id, c.name, c.images, *levels, _interval(c.both_gain), "sure" if c.sure else ""])
-    return "trained on", columns, rows, f"IoU on real frames; {found.seeds} seeds, {found.steps} steps each"
+    of = found.arms[found.reference].title if found.arms else "real"
+    return "trained on", columns, rows, f"IoU on real frames; real: {of}; {found.seeds} seeds, {found.steps} steps"
+
+
+def _signed(gain: Figure) -> str:
+    return "-" if gain.value is None else f"{gain.value:+.3f}"
 
 
 def _interval(measure: Measure | Figure) -> str:

@@ -31,6 +31,7 @@ from surgaug.scoring.report.model import (
     Report,
     Row,
     Separation,
+    Sweep,
     Tone,
     Utility,
     Verdict,
@@ -39,6 +40,7 @@ from surgaug.scoring.report.model import (
 
 NEW = "Are they new?"
 LOOK = "Do they look real?"
+HOW_MANY = "How many of them, and how?"
 LABELS = "Do they show what their labels say?"
 UNKNOWN, AS_OTHERS = "Cannot be told", "As other videos"
 MOST_KEEP = 3 / 4  # the share of other videos that sets the bounds of the second yardstick
@@ -102,6 +104,8 @@ def verdicts(report: Report, row: Row) -> list[Verdict]:
         found.append(_labels(row.faithfulness))
     if row.utility:
         found.append(_use(row, row.utility))
+    if row.sweep:
+        found.append(_how_many(row.sweep))
     found.append(_copies(row))
     return [v for v in found if v is not None]
 
@@ -298,6 +302,15 @@ def _copies(row: Row) -> Verdict | None:
         text += f" Were {most:.0f} % copies, {copies.n} images could still show as few; 50 would tell."
         return Verdict(NEW, UNKNOWN, text, "open")
     return Verdict(NEW, "Yes", text, "good")
+
+
+def _how_many(found: Sweep) -> Verdict:
+    gain = found.gain
+    if found.advice is None:
+        return Verdict(HOW_MANY, "None", found.text, "mixed")
+    point = found.points[found.advice]
+    sure = gain.low is not None and gain.low > 0
+    return Verdict(HOW_MANY, f"1:{point.ratio:g}, {point.way}", found.text, "good" if sure else "open")
 
 
 def _use(row: Row, found: Utility) -> Verdict:

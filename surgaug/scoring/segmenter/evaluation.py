@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,23 +10,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from surgaug.datasets.dataset import PairedFrames
 from surgaug.errors import UsageError
+from surgaug.io.manifest import FULL_LABELS
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime import options
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.paths import cache_folder
-from surgaug.scoring.config import Budget, EvaluationConfig
+from surgaug.scoring.config import EvaluationConfig
 from surgaug.scoring.inputs import Folder, pair
 from surgaug.scoring.plan import MIOU
-from surgaug.scoring.report.model import Definition, Faithfulness, Figure, Measure, Row, Utility
+from surgaug.scoring.report.model import Definition, Faithfulness, Figure, Measure, Row, Sweep, Utility
 from surgaug.scoring.segmenter.agreement import BOUNDARY_CONVENTION, IOU_CONVENTION
+from surgaug.scoring.segmenter.arms import Bench, Pairs, clusters_of
 from surgaug.scoring.segmenter.faithfulness import agreement, agreement_with_floor, faithfulness
+from surgaug.scoring.segmenter.sweep import measure_sweep
 from surgaug.scoring.segmenter.train_test_split import NotEvaluated, split, without_test_frames
-from surgaug.scoring.segmenter.utility import GAIN_CONVENTION, Bench, measure_utility
+from surgaug.scoring.segmenter.utility import GAIN_CONVENTION, measure_utility
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames, joint_space, read_frames
 from surgaug.segmenter.network import MULTIPLE, check_name, working_size
-from surgaug.segmenter.training import Trainer, content_key, default_steps
+from surgaug.segmenter.training import Trainer, Training, content_key, default_steps
 from surgaug.segmenter.weights import Supplied, check_init, is_file_name, load
 
 RARE, BOUNDARY, UTILITY = "miou_rare", "boundary_f", "utility"
@@ -50,6 +54,7 @@ class Evaluation:
 
     faithfulness: Faithfulness | None
     utility: Utility | None
+    sweep: Sweep | None
     notes: tuple[str, ...]
 
     def added_to(self, row: Row) -> Row:
@@ -60,6 +65,7 @@ class Evaluation:
             notes=(*row.notes, *self.notes),
             faithfulness=self.faithfulness,
             utility=self.utility,
+            sweep=self.sweep,
         )
 
     def _measures(self) -> dict[str, Measure]:
@@ -100,8 +106,8 @@ def open_segmenter(config: EvaluationConfig) -> Supplied | None:
         return None
     if config.init is not None:
         raise UsageError(f"--segmenter-init starts a training, and {config.network} is not trained: --segmenter NAME")
-    if config.utility:
-        raise UsageError(f"--utility trains segmenters of its own: --segmenter NAME, not {config.network}")
+    if config.utility or config.sweep:
+        raise UsageError(f"--utility and --sweep train segmenters of their own: --segmenter NAME, not {config.network}")
     return load(Path(config.network))
 
 
@@ -151,15 +157,18 @@ def evaluate(
     spaces = [folder.frames.space for folder in (inputs.train, inputs.real, *inputs.synths) if folder.frames]
     space, classes = joint_space(*spaces), spaces[0].num_classes
 
-    def read(folder: Folder, task: str) -> LabelledFrames:
+    def read(frames: PairedFrames, folder: Folder, task: str) -> LabelledFrames:
         groups = {name: f"mask {origin.key}" for name, origin in folder.origins.items()}
-        assert folder.frames is not None  # see `check_labels`
-        return read_frames(folder.frames, size, space, workers, feedback, task, groups)
+        return read_frames(frames, size, space, workers, feedback, task, groups)
 
-    train, real = read(inputs.train, "reading training frames"), read(inputs.real, "reading real frames")
+    def read_own(folder: Folder, task: str) -> LabelledFrames:
+        assert folder.frames is not None  # see `check_labels`
+        return read(folder.frames, folder, task)
+
+    train, real = read_own(inputs.train, "reading training frames"), read_own(inputs.real, "reading real frames")
     sides = split(train, real)
     train, test = train.take(sides.train), real.take(sides.test)
-    synths = [read(folder, f"reading {folder.root.name}") for folder in inputs.synths]
+    synths = [read_own(folder, f"reading {folder.root.name}") for folder in inputs.synths]
     class_frames = train.class_frames()
     steps = config.steps or default_steps(int(np.count_nonzero(class_frames)))
     init = None if config.init is None else str(config.init)
@@ -173,14 +182,25 @@ def evaluate(
             faithfulness(agreement_with_floor(network, frames, device, seed), reached, class_frames, space, seed)
             for frames in synths
         ]
-    useful: Sequence[tuple[Utility | None, tuple[str, ...]]] = [(None, ())] * len(synths)
-    if config.utility:
+    useful: Sequence[Utility | None] = [None] * len(synths)
+    mixed: Sequence[Sweep | None] = [None] * len(synths)
+    notes: list[tuple[str, ...]] = [()] * len(synths)
+    if config.utility or config.sweep:
         bench = Bench(train, test, classes, training, trainer, feedback)
-        useful = _utilities(bench, inputs, synths, config.utility)
+        sets, notes = _pairs(bench, inputs, synths, read)
+        if config.utility:
+            found = measure_utility(bench, sets, config.utility)
+            masks = [pair(folder, inputs.real).count for folder in inputs.synths]
+            useful = [replace(utility, of_test_masks=n) for utility, n in zip(found, masks, strict=True)]
+        if config.sweep:
+            mixed = [measure_sweep(bench, pairs, config.sweep) for pairs in sets]
     facts = _trained_facts(trainer, train, classes, training) if supplied is None else _facts(supplied, size)
     facts |= {"train_frames": len(train), "test_frames": len(test)}
-    found = [Evaluation(f, u, (*sides.notes, *notes)) for f, (u, notes) in zip(faithful, useful, strict=True)]
-    return found, facts
+    evaluations = [
+        Evaluation(f, u, s, (*sides.notes, *of_set))
+        for f, u, s, of_set in zip(faithful, useful, mixed, notes, strict=True)
+    ]
+    return evaluations, facts
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -191,22 +211,45 @@ def parse_size(text: str) -> tuple[int, int]:
 def _trained(
     trainer: Trainer, frames: LabelledFrames, classes: int, config: SegmenterConfig, feedback: Feedback
 ) -> torch.nn.Module:
-    if trainer.has([frames], classes, config):
-        return trainer.get([frames], classes, config, Silent().task("", None))
+    training = Training((frames,), config)
+    if trainer.has(training, classes):
+        return trainer.get(training, classes, Silent().task("", None))
     with feedback.task("training the segmenter on real frames", config.steps, "steps") as bar:
-        return trainer.get([frames], classes, config, bar)
+        return trainer.get(training, classes, bar)
 
 
-def _utilities(
-    bench: Bench, inputs: Inputs, synths: Sequence[LabelledFrames], budget: Budget
-) -> list[tuple[Utility, tuple[str, ...]]]:
-    """The utility of each set, without its copies of test frames, and notes."""
-    checked = [without_test_frames(frames, bench.test) for frames in synths]
-    found = measure_utility(bench, [frames for frames, _ in checked], budget)
-    return [
-        (replace(utility, of_test_masks=pair(folder, inputs.real).count), notes)
-        for utility, folder, (_, notes) in zip(found, inputs.synths, checked, strict=True)
-    ]
+def _pairs(
+    bench: Bench,
+    inputs: Inputs,
+    synths: Sequence[LabelledFrames],
+    read: Callable[[PairedFrames, Folder, str], LabelledFrames],
+) -> tuple[list[Pairs], list[tuple[str, ...]]]:
+    """Each set with all its labels where a judge took some away, without its copies of test frames; and notes."""
+    sets, notes = [], []
+    _, stretches = clusters_of(bench.test)
+    for frames, folder in zip(synths, inputs.synths, strict=True):
+        kept, copies = without_test_frames(frames, bench.test)
+        full = None if folder.frames is None else full_labels(folder.frames)
+        raw = None
+        if full is not None:
+            every = read(full, folder, f"reading all labels of {folder.root.name}")
+            raw = without_test_frames(every, bench.test)[0]
+        sets.append(Pairs(kept, raw))
+        notes.append((*copies, *[stretches] * bool(stretches)))
+    return sets, notes
+
+
+def full_labels(frames: PairedFrames) -> PairedFrames | None:
+    """The same images with all their labels, where a judge took some away as they were synthesized."""
+    items = []
+    for item in frames.items:
+        if item.label is None:
+            continue
+        full = item.label.parent.with_name(FULL_LABELS) / item.label.name
+        if not full.is_file():
+            return None
+        items.append(replace(item, label=full))
+    return replace(frames, items=tuple(items)) if items else None
 
 
 def _facts(supplied: Supplied, size: tuple[int, int]) -> dict[str, Any]:
@@ -220,10 +263,11 @@ def _facts(supplied: Supplied, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _trained_facts(trainer: Trainer, frames: LabelledFrames, classes: int, config: SegmenterConfig) -> dict[str, Any]:
+    training = Training((frames,), config)
     facts = {
         **asdict(config),
-        "file": str(trainer.path([frames], classes, config)),
-        "sha256": content_key([frames], classes, config),
+        "file": str(trainer.path(training, classes)),
+        "sha256": content_key(training, classes),
     }
     return facts | {"init_sha256": file_hash(Path(config.init))} if config.init else facts
 

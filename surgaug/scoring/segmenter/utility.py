@@ -1,7 +1,8 @@
 """Does training on synthetic images help? A segmenter is trained on real, on synthetic, on both, and tested on real.
 
-Every training takes the same number of steps from the same starting weights; in "both", half of each batch is
-synthetic. Differences are paired: the same seeds and the same test frames on either side.
+Every training starts from the same weights; how much each sees of what stands in `arms.py`. The reference is training
+on real frames alone for as long or twice as long, whichever is better, so that no gain comes of training longer.
+Differences are paired: the same seeds and the same test frames on either side.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -16,76 +18,84 @@ from scipy.stats import t as student
 
 from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
-from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.scoring.compute.bootstrap import cluster_sums
 from surgaug.scoring.config import Budget
-from surgaug.scoring.report.model import ClassGain, Figure, Utility
-from surgaug.scoring.segmenter.agreement import LABELLED, compare_maps, iou
+from surgaug.scoring.report.model import NOTHING, Arm, ClassGain, Figure, Utility
+from surgaug.scoring.segmenter.agreement import LABELLED, iou
+from surgaug.scoring.segmenter.arms import (
+    BOTH,
+    RAW,
+    REAL,
+    REALS,
+    SYNTHETIC,
+    Bench,
+    Pairs,
+    arms_of,
+    clusters_of,
+    title_of,
+    total_steps,
+)
+from surgaug.scoring.segmenter.faithfulness import rarest_quarter
 from surgaug.segmenter.config import SegmenterConfig
-from surgaug.segmenter.frames import LabelledFrames
-from surgaug.segmenter.training import Trainer, predict, train
+from surgaug.segmenter.training import Training
 
-REAL, SYNTHETIC, BOTH = "real", "synthetic", "both"
-ARMS = (REAL, SYNTHETIC, BOTH)
 LEVEL = 0.05
 GAIN_CONVENTION = (
     "mIoU on held-out real frames after training on real and synthetic images (half of each batch), less that after "
-    "training on real ones alone; equal steps, paired by seed; interval from test frames and seeds (t distribution)"
+    "training on real ones alone, for equally many batches of real frames or for equally many in all, whichever is "
+    "better; paired by seed; interval from test frames and seeds (t distribution)"
 )
 FEWEST = 2  # seeds that tell anything
 SHORTEST = 100  # steps; below this nothing is learnt
-_PROBE = 12
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What all trainings share: real frames to train and to test on, the number of classes, the settings."""
+class TrainedOn:
+    """What stands behind a set's figures. real, synth: numbers of images. class_frames: int [K], how many real training
+    frames show each class; None: no figures of rare classes."""
 
-    real: LabelledFrames
-    test: LabelledFrames
-    classes: int
-    config: SegmenterConfig
-    trainer: Trainer
-    feedback: Feedback
+    real: int
+    synth: int
+    class_frames: np.ndarray | None = None
+    judged: bool = False
 
 
-def measure_utility(bench: Bench, synths: Sequence[LabelledFrames], budget: Budget) -> list[Utility]:
-    """Utility of each synthetic folder. Trainings that the cache holds are not repeated.
+def measure_utility(bench: Bench, sets: Sequence[Pairs], budget: Budget) -> list[Utility]:
+    """Utility of each synthetic set. Trainings that the cache holds are not repeated.
 
-    Whole seeds are trained one after the other: training on real frames once for all folders, on synthetic ones and
-    on both for each. A budget of minutes first shortens the trainings until two seeds fit (one tells nothing), then
-    limits the seeds.
+    Whole seeds are trained one after the other: training on real frames once for all sets. A budget of minutes first
+    shortens the trainings until two seeds fit (one tells nothing), then limits the seeds.
     """
-    tasks = [[bench.real], *(sources for synth in synths for sources in ([synth], [bench.real, synth]))]
-    config = replace(bench.config, steps=_steps(bench, tasks, budget))
-    rounds = [[replace(config, seed=config.seed + seed)] * len(tasks) for seed in range(budget.seeds)]
-    known = [[bench.trainer.has(s, bench.classes, c) for s, c in zip(tasks, r, strict=True)] for r in rounds]
-    total, done = config.steps * sum(map(len, known)), config.steps * sum(map(sum, known))
-    counts: list[list[np.ndarray]] = []
+    config = replace(bench.config, steps=_steps(bench, sets, budget))
+    seeds = [replace(config, seed=config.seed + seed) for seed in range(budget.seeds)]
+    rounds = [_round(bench, sets, settings) for settings in seeds]
+    every = [training for trainings in rounds for training in trainings.values()]
+    total = total_steps(every, bench.classes)
+    counts: list[dict[str, np.ndarray]] = []
     start = monotonic()
+    done = total - bench.trainer.ahead(every, bench.classes)
     with bench.feedback.task("training on real, synthetic, both", total, "steps", done) as bar:
-        for settings, ready in zip(rounds, known, strict=True):
+        for trainings in rounds:
             spent = monotonic() - start
             ahead = spent / max(1, len(counts))
-            if counts and budget.minutes and not all(ready) and spent + ahead > 60 * budget.minutes:
+            ready = not bench.trainer.ahead(trainings.values(), bench.classes)
+            if counts and budget.minutes and not ready and spent + ahead > 60 * budget.minutes:
                 bench.feedback.info(
                     f"utility: {len(counts)} of {budget.seeds} seeds fit into {budget.minutes:g} minutes"
                 )
                 break
-            counts.append([_test(bench, s, c, bar) for s, c in zip(tasks, settings, strict=True)])
+            counts.append({name: bench.counts(training, bar) for name, training in trainings.items()})
+    clusters, _ = clusters_of(bench.test)
+    class_frames = bench.real.class_frames()
     return [
         utility(
-            {
-                REAL: [c[0] for c in counts],
-                SYNTHETIC: [c[1 + 2 * i] for c in counts],
-                BOTH: [c[2 + 2 * i] for c in counts],
-            },
-            bench.test.clusters,
+            {arm: [of_seed[_key(i, arm)] for of_seed in counts] for arm in arms_of(bench.real, pairs, config)},
+            clusters,
             bench.test.space,
             config,
-            (len(bench.real), len(synth)),
+            TrainedOn(len(bench.real), len(pairs.frames), class_frames, pairs.raw is not None),
         )
-        for i, synth in enumerate(synths)
+        for i, pairs in enumerate(sets)
     ]
 
 
@@ -94,33 +104,28 @@ def utility(
     groups: Sequence[str],
     space: LabelSpace,
     config: SegmenterConfig,
-    trained_on: tuple[int, int],
+    trained_on: TrainedOn,
 ) -> Utility:
     """Figures of one synthetic set, with their verdict. Pure.
 
     Args:
-        counts: by arm, for each seed, the counts [N, 7, K] (see `compare_maps`) on the same test frames.
+        counts: by arm, for each seed, the counts [N, 7, K] (see `compare_maps`) on the same test frames; of real,
+            synthetic and both at least.
         groups: the group of each test frame; frames of one group are not independent.
-        trained_on: numbers of real and of synthetic images.
     """
-    seeds = len(counts[REAL])
-    images = (counts[REAL][0][:, LABELLED] > 0).sum(0)
-    shown = images > 0
-    every = np.stack([c for arm in ARMS for c in counts[arm]], 1)  # of [N, arms * seeds, 7, K]: the same resamples
-    sums = cluster_sums(every, groups, np.random.default_rng([config.seed, 12])).swapaxes(0, 1)
-    draws = {arm: iou(sums[i * seeds : (i + 1) * seeds])[..., shown] for i, arm in enumerate(ARMS)}
-    values = {arm: iou(np.stack([c.sum(0) for c in counts[arm]]))[:, shown] for arm in ARMS}
-    size, tests = len(set(groups)), int(shown.sum())
-
-    def gain(arm: str, pick: Callable[[np.ndarray], np.ndarray], level: float = LEVEL) -> Figure:
-        return difference(pick(values[arm] - values[REAL]), pick(draws[arm] - draws[REAL]), size, level)
+    readings = Readings(counts, groups, config.seed)
+    images, shown = readings.images, readings.shown
+    reference = max((arm for arm in REALS if arm in counts), key=lambda arm: float(readings.values[arm].mean()))
+    rarest = np.zeros(space.num_classes, bool)
+    if trained_on.class_frames is not None:
+        rarest = rarest_quarter(trained_on.class_frames, shown & (trained_on.class_frames > 0))
 
     def of_class(k: int, column: int) -> ClassGain:
         def pick(a: np.ndarray) -> np.ndarray:
             return a[..., column]
 
-        strict = gain(BOTH, pick, LEVEL / tests)
-        real, synthetic, both = (float(pick(values[arm]).mean()) for arm in ARMS)
+        strict = readings.gain(BOTH, reference, pick, LEVEL / int(shown.sum()))
+        real, synthetic, both = (float(pick(readings.values[arm]).mean()) for arm in (reference, SYNTHETIC, BOTH))
         return ClassGain(
             space.ids[k],
             space.names[k],
@@ -128,33 +133,101 @@ def utility(
             real,
             synthetic,
             both,
-            both_gain=gain(BOTH, pick),
-            synthetic_gain=gain(SYNTHETIC, pick),
-            sure=seeds > 1
+            both_gain=readings.gain(BOTH, reference, pick),
+            synthetic_gain=readings.gain(SYNTHETIC, reference, pick),
+            sure=readings.seeds > 1
             and strict.low is not None
             and strict.high is not None
             and not strict.low <= 0 <= strict.high,
         )
 
-    mean = {arm: difference(values[arm].mean(-1), np.nanmean(draws[arm], -1), size, LEVEL) for arm in ARMS}
-    both, synthetic = (gain(arm, lambda a: np.nanmean(a, -1)) for arm in (BOTH, SYNTHETIC))
-    classes = tuple(of_class(k, column) for column, k in enumerate(np.flatnonzero(shown).tolist()))
+    def of_arm(arm: str) -> Arm:
+        def rare(a: np.ndarray) -> np.ndarray:
+            return over_classes(a[..., rarest[shown]])
+
+        steps, real_steps = arm_steps(arm, config.steps)
+        return Arm(
+            title_of(arm),
+            steps,
+            real_steps,
+            readings.mean(arm, over_classes),
+            readings.gain(arm, reference, over_classes),
+            readings.gain(arm, REAL, over_classes),
+            readings.mean(arm, rare) if rarest.any() else NOTHING,
+            readings.gain(arm, reference, rare) if rarest.any() else NOTHING,
+        )
+
+    arms = {arm: of_arm(arm) for arm in counts}
+    both = arms[BOTH].gain
     found = Utility(
-        seeds=seeds,
+        seeds=readings.seeds,
         steps=config.steps,
-        train_images=trained_on[0],
-        synth_images=trained_on[1],
+        train_images=trained_on.real,
+        synth_images=trained_on.synth,
         test_images=len(groups),
-        real=mean[REAL],
-        synthetic=mean[SYNTHETIC],
-        both=mean[BOTH],
+        real=arms[reference].miou,
+        synthetic=arms[SYNTHETIC].miou,
+        both=arms[BOTH].miou,
         both_gain=both,
-        synthetic_gain=synthetic,
+        synthetic_gain=arms[SYNTHETIC].gain,
         smallest=None if both.low is None or both.high is None else (both.high - both.low) / 2,
-        classes=classes,
+        classes=tuple(of_class(k, column) for column, k in enumerate(np.flatnonzero(shown).tolist())),
         verdict="",
+        reference=reference,
+        arms=arms,
+        rarest=tuple(i for i, yes in zip(space.ids, rarest, strict=True) if yes),
+        judged=trained_on.judged,
     )
     return replace(found, verdict=verdict(found))
+
+
+def arm_steps(arm: str, steps: int) -> tuple[int, int]:
+    """Batches in all, and how many of them are real frames', of an arm where real frames alone take `steps`."""
+    kind = arm.removesuffix(RAW)
+    if kind in REALS:
+        return (steps, steps) if kind == REAL else (2 * steps, 2 * steps)
+    return (steps, 0) if kind == SYNTHETIC else (2 * steps, steps)
+
+
+class Readings:
+    """IoU by arm, as measured and under resampled test frames: what all figures are made of.
+
+    counts: by arm, for each seed, the counts [N, 7, K] on the same test frames. groups: of those. images: int [K], how
+    many test frames show each class; shown: bool [K]. values: by arm, float [seeds, shown classes].
+    """
+
+    def __init__(self, counts: dict[str, list[np.ndarray]], groups: Sequence[str], seed: int) -> None:
+        first = next(iter(counts.values()))
+        self.seeds = len(first)
+        self.images = (first[0][:, LABELLED] > 0).sum(0)
+        self.shown = self.images > 0
+        self.size = len(set(groups))
+        # Of [N, arms * seeds, 7, K]: the same resamples for all.
+        every = np.stack([c for of_seeds in counts.values() for c in of_seeds], 1)
+        sums = cluster_sums(every, groups, np.random.default_rng([seed, 12])).swapaxes(0, 1)
+        ends = np.cumsum([len(of_seeds) for of_seeds in counts.values()]).tolist()
+        self.values = {arm: iou(np.stack([c.sum(0) for c in of]))[:, self.shown] for arm, of in counts.items()}
+        self.draws = {
+            arm: iou(sums[end - len(of) : end])[..., self.shown]
+            for (arm, of), end in zip(counts.items(), ends, strict=True)
+        }
+
+    def mean(self, arm: str, pick: Callable[[np.ndarray], np.ndarray]) -> Figure:
+        """`pick` of the classes' IoU of an arm."""
+        return difference(pick(self.values[arm]), pick(self.draws[arm]), self.size, LEVEL)
+
+    def gain(self, arm: str, reference: str, pick: Callable[[np.ndarray], np.ndarray], level: float = LEVEL) -> Figure:
+        """`pick` of the differences between an arm and another, by class; the seeds that both have are paired."""
+        n = min(len(self.values[arm]), len(self.values[reference]))
+        values = self.values[arm][:n] - self.values[reference][:n]
+        return difference(pick(values), pick(self.draws[arm][:n] - self.draws[reference][:n]), self.size, level)
+
+
+def over_classes(a: np.ndarray) -> np.ndarray:
+    """Mean over the last axis, of those that are defined; NaN where none is."""
+    known = np.isfinite(a)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, a, 0.0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
 
 
 def difference(by_seed: np.ndarray, draws: np.ndarray, groups: int, level: float) -> Figure:
@@ -183,8 +256,9 @@ def difference(by_seed: np.ndarray, draws: np.ndarray, groups: int, level: float
 def verdict(found: Utility) -> str:
     """Whether the synthetic set helped, for which classes, or that it cannot be told: one sentence."""
     gain = found.both_gain
+    added = "adding the synthetic images" + " (the labels that the judge trusts)" * found.judged
     if gain.low is None or gain.high is None:
-        return "It cannot be told: the test frames come from a single video, so that chance cannot be estimated."
+        return "It cannot be told: too few test frames of a single video, so that chance cannot be estimated."
     figure = f"{gain.value:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
     change = f"mIoU {found.real.value:.3f} to {found.both.value:.3f} ({figure})"
     if found.seeds < 2:
@@ -194,36 +268,44 @@ def verdict(found: Utility) -> str:
     parts = [f"surely better: {', '.join(better)}"] * bool(better) + [f"surely worse: {', '.join(worse)}"] * bool(worse)
     by_class = "; " + "; ".join(parts) if parts else "; no single class changed surely"
     if gain.low > 0:
-        return f"It helped: adding the synthetic images took {change}{by_class}."
+        return f"It helped: {added} took {change}{by_class}."
     if gain.high < 0:
-        return f"It harmed: adding the synthetic images took {change}{by_class}."
+        return f"It harmed: {added} took {change}{by_class}."
     return (
         f"It cannot be told at this size: {change}; with {found.test_images} test frames and {found.seeds} seeds, "
         f"changes below {found.smallest:.3f} do not show{by_class}."
     )
 
 
-def _test(bench: Bench, sources: Sequence[LabelledFrames], config: SegmenterConfig, bar: Task) -> np.ndarray:
-    network = bench.trainer.get(sources, bench.classes, config, bar)
-    predicted = predict(network, bench.test.images, bench.trainer.device)
-    return compare_maps(predicted, bench.test.maps, bench.test.space.num_classes)
+def _key(number: int, arm: str) -> str:
+    """Training on real frames is that of all sets."""
+    return arm if arm in REALS else f"{number} {arm}"
 
 
-def _steps(bench: Bench, tasks: Sequence[Sequence[LabelledFrames]], budget: Budget) -> int:
+def _round(bench: Bench, sets: Sequence[Pairs], config: SegmenterConfig) -> dict[str, Training]:
+    """The trainings of one seed."""
+    return {
+        _key(i, arm): training
+        for i, pairs in enumerate(sets)
+        for arm, training in arms_of(bench.real, pairs, config).items()
+    }
+
+
+def _steps(bench: Bench, sets: Sequence[Pairs], budget: Budget) -> int:
     """Steps of each training, so that `FEWEST` seeds fit into the minutes; the same again for the same question."""
     if not budget.minutes:
         return bench.config.steps
-    kept = bench.trainer.plan_path(
-        [frames for sources in tasks for frames in sources], bench.classes, bench.config, budget.minutes
-    )
+    trainings = list(_round(bench, sets, bench.config).values())
+    kept = bench.trainer.plan_path(trainings, bench.classes, budget.minutes)
+    units = total_steps(trainings, bench.classes) / bench.config.steps
+    return planned_steps(bench, kept, units * min(FEWEST, budget.seeds), budget.minutes)
+
+
+def planned_steps(bench: Bench, kept: Path, units: float, minutes: float) -> int:
+    """Steps such that `units` times as many fit into the minutes; decided once, and then taken from the file `kept`."""
     if kept.is_file():
         return json.loads(kept.read_text())["steps"]
-    start = monotonic()
-    train(
-        [bench.real], bench.classes, replace(bench.config, steps=_PROBE), bench.trainer.device, Silent().task("", None)
-    )
-    trainings = min(FEWEST, budget.seeds) * len(tasks)
-    fitting = int(60 * budget.minutes / trainings * _PROBE / (monotonic() - start))
+    fitting = int(60 * minutes / units / bench.seconds_a_step())
     steps = max(SHORTEST, min(bench.config.steps, fitting // SHORTEST * SHORTEST))
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_text(kept, json.dumps({"steps": steps}))

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from surgaug.scoring.report.model import ClassGain, ClassMeasure, ClassReading, ClassShare, Figure
+from surgaug.scoring.report.model import (
+    ClassGain,
+    ClassMeasure,
+    ClassReading,
+    ClassShare,
+    Figure,
+    Judged,
+    Sweep,
+    SweepPoint,
+    Utility,
+)
 
 HEIGHT = 22  # user units; the width is 100 and stretches
 
@@ -54,24 +65,126 @@ def faithfulness_chart(classes: tuple[ClassReading, ...]) -> Chart:
 
 def utility_chart(classes: tuple[ClassGain, ...]) -> Chart:
     """What adding the synthetic images changes, by class, around zero."""
-    ends = [abs(v) for c in classes for v in (c.both_gain.low, c.both_gain.high, c.both_gain.value) if v is not None]
-    reach = _nice(max([0.01, *ends]))
+    reach = _reach(c.both_gain for c in classes)
     rows = []
     for c in classes:
-        gain = Figure(*(None if v is None else (v / reach + 1) / 2 for v in _three(c.both_gain)))
         tone = "synth" if not c.sure else "good" if (c.both_gain.value or 0) > 0 else "bad"
-        drawn = '<line class="zero" x1="50" x2="50" y1="0" y2="22"/>' + _whisker(gain, tone) + _dot(gain.value, tone)
+        drawn = _around_zero(c.both_gain, reach, tone)
         hint = f"{c.name}: {c.real:.3f} to {c.both:.3f}, change {_in_words(c.both_gain)}"
-        figures = (_number(c.real), _number(c.both), f"{c.both_gain.value:+.3f}".replace("-", "−"))
+        figures = (_number(c.real), _number(c.both), _change(c.both_gain))
         rows.append(ChartRow(c.name, f"{c.images} test frames", _svg(drawn), figures, hint))
     return Chart(
         "What adding them changes, by class",
         "IoU on held-out real frames after training on real and synthetic images, less real alone; 95 % intervals.",
         (("synth", "cannot be told"), ("good", "surely better"), ("bad", "surely worse")),
         ("real", "both", "change"),
-        tuple((50 + 50 * f, f"{f * reach:+g}".replace("-", "−") if f else "0") for f in (-1.0, 0.0, 1.0)),
+        _ticks_around_zero(reach),
         tuple(rows),
     )
+
+
+def arms_chart(found: Utility) -> Chart:
+    """What every way of training brings beside real frames alone, around zero."""
+    others = {name: arm for name, arm in found.arms.items() if name != found.reference}
+    reference = found.arms[found.reference]
+    reach = _reach([arm.gain for arm in others.values()])
+    rows = [
+        ChartRow(
+            arm.title,
+            f"{arm.steps} steps, {arm.real_steps} of real frames",
+            _svg(_around_zero(arm.gain, reach, _tone(arm.gain))),
+            (_number(arm.miou.value), _change(arm.gain), _change(arm.rare_gain)),
+            f"{arm.title}: {_in_words(arm.miou)}, change {_in_words(arm.gain)}",
+        )
+        for arm in others.values()
+    ]
+    return Chart(
+        "Ways of training",
+        f"mIoU on {found.test_images} held-out real frames, less that of the best training on real frames alone "
+        f"({reference.title}: {_number(reference.miou.value)}); {found.seeds} seeds; 95 % intervals; rare: the same "
+        "over the rarest quarter of the classes.",
+        (("synth", "cannot be told"), ("good", "better"), ("bad", "worse")),
+        ("mIoU", "change", "rare"),
+        _ticks_around_zero(reach),
+        tuple(rows),
+    )
+
+
+def sweep_chart(found: Sweep) -> Chart:
+    """The curve over mixtures: gain over real frames alone by ratio, way and labels."""
+    reach = _reach([point.gain for point in found.points])
+    order = sorted(range(len(found.points)), key=lambda i: (_kind(found.points[i]), found.points[i].ratio))
+    rows = []
+    for i in order:
+        point = found.points[i]
+        small = f"{point.images} images, " + (f"{point.seeds} trainings" if point.seeds else "told by its neighbours")
+        tone = "good" if i == found.advice else "synth" if point.seeds else "real"
+        name = f"1:{point.ratio:g} {_kind(point)}" + (" (advised)" if i == found.advice else "")
+        figures = (_number(point.miou), _change(point.gain))
+        drawn = _svg(_around_zero(point.gain, reach, tone))
+        rows.append(ChartRow(name, small, drawn, figures, f"{name}: change {_in_words(point.gain)}"))
+    twice = ", trained for twice the steps" if found.twice else ""
+    return Chart(
+        "How many synthetic images",
+        f"Gain in mIoU on {found.test_images} held-out real frames over {found.train_images} real frames alone "
+        f"({found.real:.3f}{twice}), by synthetic images for each real one; {found.trainings} trainings instead of "
+        f"{found.of_grid}, which say something of each other; 95 % intervals of chance in training.",
+        (("good", "advised"), ("synth", "trained"), ("real", "told by neighbours")),
+        ("mIoU", "change"),
+        _ticks_around_zero(reach),
+        tuple(rows),
+    )
+
+
+def trust_chart(found: Judged) -> Chart:
+    """What the judge trusts, by class, the least first."""
+    rows = [
+        ChartRow(
+            c.name,
+            f"{c.images} images",
+            _svg(_dot(c.agreement, "synth")),
+            (_percent(c.agreement),),
+            f"{c.name}: {_percent(c.agreement)}",
+        )
+        for c in found.classes
+    ]
+    return Chart(
+        "What the judge trusts, by class",
+        "Share of a class's pixels whose label a segmenter of real frames did not find too surprising, as the images "
+        f"were synthesized; {_percent(found.agreement.value or 0.0)} of all.",
+        (("synth", "trusted"),),
+        ("trusted",),
+        tuple((25.0 * i, f"{25 * i} %") for i in range(5)),
+        tuple(rows),
+    )
+
+
+def _kind(point: SweepPoint) -> str:
+    return f"{point.way}, {point.labels}"
+
+
+def _reach(gains: Iterable[Figure]) -> float:
+    """Half the width of an axis around zero."""
+    return _nice(max([0.01, *(abs(v) for gain in gains for v in _three(gain) if v is not None)]))
+
+
+def _around_zero(gain: Figure, reach: float, tone: str) -> str:
+    placed = Figure(*(None if v is None else (v / reach + 1) / 2 for v in _three(gain)))
+    return '<line class="zero" x1="50" x2="50" y1="0" y2="22"/>' + _whisker(placed, tone) + _dot(placed.value, tone)
+
+
+def _ticks_around_zero(reach: float) -> tuple[tuple[float, str], ...]:
+    return tuple((50 + 50 * f, f"{f * reach:+g}".replace("-", "−") if f else "0") for f in (-1.0, 0.0, 1.0))
+
+
+def _tone(gain: Figure) -> str:
+    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
+        return "synth"
+    return "good" if gain.low > 0 else "bad"
+
+
+def _change(gain: Figure) -> str:
+    return "–" if gain.value is None else f"{gain.value:+.3f}".replace("-", "−")
 
 
 def balance_chart(classes: tuple[ClassShare, ...]) -> Chart:

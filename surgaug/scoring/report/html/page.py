@@ -14,7 +14,16 @@ from surgaug.io.atomic import write_text
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread_over
 from surgaug.scoring.inputs import Folder
-from surgaug.scoring.report.html.charts import Chart, balance_chart, faithfulness_chart, look_chart, utility_chart
+from surgaug.scoring.report.html.charts import (
+    Chart,
+    arms_chart,
+    balance_chart,
+    faithfulness_chart,
+    look_chart,
+    sweep_chart,
+    trust_chart,
+    utility_chart,
+)
 from surgaug.scoring.report.html.thumbnails import Trio, Twins, photo, sheet, twins
 from surgaug.scoring.report.model import (
     Definition,
@@ -125,18 +134,33 @@ def _set(report: Report, row: Row, trios: Sequence[Trio], closest: Sequence[Twin
         "closest": closest,
         "has_real": has_real,
         "has_label": has_label,
-        "sheet_caption": f"Left to right: {', '.join(order)}." if len(order) > 1 else "",
+        "sheet_caption": _sheet_caption(order, row),
         "charts": _charts(row),
         "notes": list(row.notes) if len(report.rows) > 1 else [],
     }
+
+
+def _sheet_caption(order: Sequence[str], row: Row) -> str:
+    told = [f"Left to right: {', '.join(order)}."] * (len(order) > 1)
+    if found := row.judged:
+        told.append("In the order of what a judge trusts of their labels, the most trusted first.")
+        if found.left_out:
+            told.append(f"{found.left_out} images below {100 * (found.least or 0):.0f} % are left out.")
+    return " ".join(told)
 
 
 def _charts(row: Row) -> list[Chart]:
     charts = []
     if row.faithfulness:
         charts.append(faithfulness_chart(row.faithfulness.classes))
+    if row.sweep:
+        charts.append(sweep_chart(row.sweep))
+    if row.utility and row.utility.arms:
+        charts.append(arms_chart(row.utility))
     if row.utility:
         charts.append(utility_chart(row.utility.classes))
+    if row.judged and row.judged.classes:
+        charts.append(trust_chart(row.judged))
     if row.class_frechet:
         charts.append(look_chart(row.class_frechet))
     if row.classes:

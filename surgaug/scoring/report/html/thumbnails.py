@@ -32,13 +32,19 @@ class Trio:
 def sheet(synth: Folder, sources: list[Folder], shown: int) -> list[Trio]:
     """Images of a synthetic folder, evenly spaced in it: each with its label map and the frame that it goes back to.
 
-    sources: folders of real frames in which to look for that frame.
+    Where a judge read them they stand in the order of its trust, the most trusted first. sources: folders of real
+    frames in which to look for that frame.
     """
     partners = [(source, pair(synth, source).partner) for source in sources]
+    trust = {name: of.agreement for name, of in synth.trusts.items()}
+    order = sorted(range(len(synth)), key=lambda i: -trust.get(synth.names[i], 0.0))
     trios = []
-    for i in spread(len(synth), shown):
+    for place in spread(len(synth), shown):
+        i = order[place]
+        name = synth.names[i]
         real = next((folder.images[p[i]] for folder, p in partners if p[i] >= 0), None)
-        trios.append(Trio(synth.names[i], real and photo(real), _label(synth, i), photo(synth.images[i])))
+        title = name + (f", {100 * trust[name]:.0f} % trusted" if name in trust else "")
+        trios.append(Trio(title, real and photo(real), _label(synth, i), photo(synth.images[i])))
     return trios
 
 

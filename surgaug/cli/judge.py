@@ -1,0 +1,79 @@
+"""`surgaug judge`: real frames in, a file out that `synthesize --judge` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surgaug.cli import here, outcome, screen
+from surgaug.cli.choices import DEVICES, one_of, spaces, suggesting
+from surgaug.runtime.paths import refuse_missing
+
+
+def judge(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Real frames with label maps; of a data set with splits its training frames [default: the data that "
+            "lies here by a usual name]",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("judge.safetensors"),
+    classes: Annotated[
+        str, typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the labels.")
+    ] = "auto",
+    leave_out_bad: Annotated[
+        bool, typer.Option("--leave-out-bad", help="Go on without frames that cannot be used.")
+    ] = False,
+    segmenter: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="unet (compact), efficientnet-lite0 (pretrained; with surgaug[features]), or one of torchvision's.",
+        ),
+    ] = "unet",
+    segmenter_steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of each of its trainings. Default: 100 a class, at least 800."),
+    ] = None,
+    segmenter_size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Size to read at. Default: the frames' own, up to 128x128 pixels."),
+    ] = None,
+    device: Annotated[str, typer.Option(**one_of(*DEVICES), help="Where to compute.")] = "auto",
+    json_file: outcome.JsonFile = None,
+) -> None:
+    """Train a segmenter of real frames that says of every pixel of a synthetic image whether its label can be trusted.
+
+    synthesize --judge DIR trains one by itself; a file is for machines that have a model and no real frames, or for
+    many runs with other settings than the usual.
+
+    Examples:
+    surgaug judge --data cadis --out cadis-judge.safetensors
+    surgaug synthesize --masks new_maps --judge cadis-judge.safetensors
+    """
+    (data,) = here.fill(("--data", data, "data"))
+    refuse_missing("--data", data)
+
+    from surgaug.runtime.options import parse_size
+    from surgaug.scoring.judge import JudgeConfig, train_judge
+    from surgaug.segmenter.network import MULTIPLE
+
+    feedback = screen.feedback()
+    size = parse_size(segmenter_size, "--segmenter-size", least=MULTIPLE) if segmenter_size else None
+    config = JudgeConfig(data, out, classes, segmenter, size, segmenter_steps, device, leave_out_bad)
+    found = train_judge(config, feedback)
+    feedback.table(
+        f"judge: {found.frames} real frames at {found.size[0]}x{found.size[1]}",
+        ["id", "class", "frames", "mean surprise"],
+        [[c.id, c.name, c.frames, "-" if c.surprise is None else f"{c.surprise:.3f}"] for c in found.classes],
+        "mean cross-entropy in nats of real labels, each read by a network that had not seen its frame",
+    )
+    values = {"frames": found.frames, "size": found.size, "classes": [vars(c) for c in found.classes]}
+    outcome.write(json_file, outcome.result("judge", file=out, **values))
+    if json_file != outcome.STDOUT:
+        screen.result(out)
