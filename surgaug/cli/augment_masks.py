@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import here, outcome, pipes
-from surgaug.cli.choices import list_of, plugins, spaces, suggesting
+from surgaug.cli.choices import label_space, list_of, plugins, without_bad
 
 _What = partial(typer.Option, rich_help_panel="What")
 _How = partial(typer.Option, rich_help_panel="How")
@@ -28,14 +28,9 @@ def augment_masks(
     n: Annotated[int | None, _What("--n", help="New maps, over the masks in equal shares. Default: one each.")] = None,
     classes: Annotated[
         str | None,
-        _What(
-            **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
-            help="Label space of the masks; auto: what a class file beside them or their ids tell.",
-        ),
+        label_space("Label space of the masks; auto: what a class file beside them or their ids tell.", panel="What"),
     ] = None,
-    leave_out_bad: Annotated[
-        bool, _What("--leave-out-bad", help="Go on without masks that cannot be used; dataset.json lists them.")
-    ] = False,
+    leave_out_bad: Annotated[bool, without_bad("masks", "dataset.json lists them", "What")] = False,
     ops: Annotated[
         str,
         _How(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import outcome, screen
-from surgaug.cli.choices import spaces, suggesting
+from surgaug.cli.choices import label_space
 from surgaug.runtime.paths import refuse_missing
 
 
@@ -24,10 +24,7 @@ def browse(
             show_default=False,
         ),
     ] = None,
-    classes: Annotated[
-        str,
-        typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space, if not its own."),
-    ] = "auto",
+    classes: Annotated[str, label_space("Label space, if not its own.")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Folder to write [default: DIR-browse, here]", show_default=False)
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import outcome, screen
-from surgaug.cli.choices import WRITTEN, one_of, spaces, suggesting
+from surgaug.cli.choices import WRITTEN, as_palette, folder_within, label_space, mislabelled, one_of, without_bad
 from surgaug.runtime.paths import refuse_missing
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -28,15 +28,9 @@ def export(
     hold_out: Annotated[
         float, _What(help="Data without splits: validate on this share of the frames, in whole videos.")
     ] = 0.0,
-    classes: Annotated[
-        str, _What(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the data.")
-    ] = "auto",
-    exclude_known_errors: Annotated[
-        bool, _What("--exclude-known-errors", help="CaDIS: without the 60 training frames known to be mislabelled.")
-    ] = False,
-    leave_out_bad: Annotated[
-        bool, _What("--leave-out-bad", help="Go on without frames that cannot be used; the description lists them.")
-    ] = False,
+    classes: Annotated[str, label_space("Label space of the data.", panel="What")] = "auto",
+    exclude_known_errors: Annotated[bool, mislabelled("What")] = False,
+    leave_out_bad: Annotated[bool, without_bad("frames", "the description lists them", "What")] = False,
     only: Annotated[
         Path | None,
         _What(
@@ -46,16 +40,10 @@ def export(
     without: Annotated[
         Path | None, _What(metavar="LIST", help="All but the frames that the list names, real or synthetic.")
     ] = None,
-    images: Annotated[
-        Path | None, _What(metavar="DIR", help="Folder of the frames in --data, where its name does not tell.")
-    ] = None,
-    labels: Annotated[
-        Path | None, _What(metavar="DIR", help="Folder of the label maps in --data, where its name does not tell.")
-    ] = None,
+    images: Annotated[Path | None, folder_within("--data", "frames", "What")] = None,
+    labels: Annotated[Path | None, folder_within("--data", "label maps", "What")] = None,
     layout: Annotated[str, _Where(**one_of(*WRITTEN), help="Of the output (docs/data.md).")] = "folders",
-    palette: Annotated[
-        bool, _Where("--palette", help="Label maps as palette PNGs in the classes' colours, instead of grey ones.")
-    ] = False,
+    palette: Annotated[bool, as_palette("Where and how")] = False,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("training-set"),
     seed: Annotated[int, _Where(help="Of what is picked and held out.")] = 0,
     json_file: outcome.JsonFile = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import outcome, screen
-from surgaug.cli.choices import DEVICES, one_of, spaces, suggesting
+from surgaug.cli.choices import DEVICES, folder_within, label_space, one_of, without_bad
 from surgaug.runtime.paths import refuse_missing
 
 
@@ -20,19 +20,10 @@ def inspect(
             help="A data set, label maps, runs, a model, an image, a manifest, a class file or COCO's JSON.",
         ),
     ],
-    classes: Annotated[
-        str,
-        typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space, if not its own."),
-    ] = "auto",
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the frames in DIR, where its name does not tell.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the label maps in DIR, where its name does not tell.")
-    ] = None,
-    leave_out_bad: Annotated[
-        bool, typer.Option("--leave-out-bad", help="Count without frames that cannot be used, and list those.")
-    ] = False,
+    classes: Annotated[str, label_space("Label space, if not its own.")] = "auto",
+    images: Annotated[Path | None, folder_within("DIR", "frames")] = None,
+    labels: Annotated[Path | None, folder_within("DIR", "label maps")] = None,
+    leave_out_bad: Annotated[bool, without_bad("frames", "they are listed")] = False,
     audit: Annotated[
         bool,
         typer.Option(

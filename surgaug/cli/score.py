@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import here, outcome, screen
-from surgaug.cli.choices import DEVICES, list_of, one_of, plugins, spaces, suggesting
+from surgaug.cli.choices import DEVICES, label_space, list_of, one_of, plugins, suggesting, without_bad
 from surgaug.runtime.paths import refuse_missing
 
 
@@ -43,12 +43,8 @@ def score(
             "frechet_infinity, diversity, fid (Inception's weights), lpips, cmmd (theirs), miou (--train); or all.",
         ),
     ] = None,
-    classes: Annotated[
-        str, typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the labels.")
-    ] = "auto",
-    leave_out_bad: Annotated[
-        bool, typer.Option("--leave-out-bad", help="Go on without images that cannot be used; the JSON lists them.")
-    ] = False,
+    classes: Annotated[str, label_space("Label space of the labels.")] = "auto",
+    leave_out_bad: Annotated[bool, without_bad("images", "the JSON lists them")] = False,
     json_file: outcome.JsonFile = None,
     fail_if: Annotated[
         list[str] | None,

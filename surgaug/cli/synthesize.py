@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import here, outcome, pipes
-from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, WRITTEN, list_of, one_of, plugins, spaces, suggesting
+from surgaug.cli.choices import (
+    COMPILE,
+    DEVICES,
+    PRECISIONS,
+    WRITTEN,
+    as_palette,
+    label_space,
+    list_of,
+    one_of,
+    plugins,
+    without_bad,
+)
 from surgaug.errors import UsageError
 from surgaug.runtime.paths import refuse_missing
 
@@ -41,15 +52,14 @@ def synthesize(
     ] = None,
     classes: Annotated[
         str | None,
-        _What(
-            **suggesting("auto", "MODEL", *spaces(), metavar="auto|NAME|FILE|MODEL"),
-            help="Label space of the masks, brought to the model's by name. Default: the recipe's, else auto: what "
+        label_space(
+            "Label space of the masks, brought to the model's by name. Default: the recipe's, else auto: what "
             "lies beside them says it, or ids that are plainly the model's. MODEL: the ids are the model's.",
+            "MODEL",
+            panel="What",
         ),
     ] = None,
-    leave_out_bad: Annotated[
-        bool, _What("--leave-out-bad", help="Go on without masks that cannot be used; dataset.json lists them.")
-    ] = False,
+    leave_out_bad: Annotated[bool, without_bad("masks", "dataset.json lists them", "What")] = False,
     split: Annotated[
         str | None,
         _What(**one_of("train", "val", "test"), help="Of a data set with splits: only these masks. Default: all."),
@@ -134,9 +144,7 @@ def synthesize(
             help="Of the output: as a segmentation trainer reads it (docs/data.md).",
         ),
     ] = "folders",
-    palette: Annotated[
-        bool, _Where("--palette", help="Label maps as palette PNGs in the classes' colours, instead of grey ones.")
-    ] = False,
+    palette: Annotated[bool, as_palette("Where and with what")] = False,
     shard: Annotated[str, _Where(metavar="I/N", help="Only part I of N, counted from 1.")] = "1/1",
     batch: Annotated[
         str, _Where(metavar="auto|N", help="Images made at once; moves pixels by one grey level at most.")

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import here, outcome, screen
-from surgaug.cli.choices import COMPILE, DEVICES, PRECISIONS, one_of, plugins, spaces, suggesting
+from surgaug.cli.choices import (
+    COMPILE,
+    DEVICES,
+    PRECISIONS,
+    folder_within,
+    label_space,
+    mislabelled,
+    one_of,
+    plugins,
+    without_bad,
+)
 from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.paths import refuse_missing
 
@@ -38,39 +48,12 @@ def train(
         typer.Option(help="Run folder [default: runs/DATA-PRESET-SIZE]", rich_help_panel=DATA, show_default=False),
     ] = None,
     classes: Annotated[
-        str,
-        typer.Option(
-            **suggesting("auto", *spaces(), metavar="auto|NAME|FILE"),
-            help="Label space: auto finds the ids, NAME is a built-in one, FILE lists classes.",
-            rich_help_panel=DATA,
-        ),
+        str, label_space("Label space: auto finds the ids, NAME is a built-in one, FILE lists classes.", panel=DATA)
     ] = "auto",
-    exclude_known_errors: Annotated[
-        bool,
-        typer.Option(
-            "--exclude-known-errors",
-            help="CaDIS: without the 60 training frames known to be mislabelled (3,490 are left).",
-            rich_help_panel=DATA,
-        ),
-    ] = False,
-    leave_out_bad: Annotated[
-        bool,
-        typer.Option(
-            "--leave-out-bad",
-            help="Go on without frames that cannot be used (unpaired, unreadable); the run's data.json lists them.",
-            rich_help_panel=DATA,
-        ),
-    ] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder of the frames in --data, where its name does not tell.", rich_help_panel=DATA
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder of the label maps in --data, likewise.", rich_help_panel=DATA),
-    ] = None,
+    exclude_known_errors: Annotated[bool, mislabelled(DATA)] = False,
+    leave_out_bad: Annotated[bool, without_bad("frames", "the run's data.json lists them", DATA)] = False,
+    images: Annotated[Path | None, folder_within("--data", "frames", DATA)] = None,
+    labels: Annotated[Path | None, folder_within("--data", "label maps", DATA)] = None,
     model: Annotated[
         str | None,
         typer.Option(
