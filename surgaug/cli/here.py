@@ -20,14 +20,14 @@ def fill(*flags: tuple[str, Given | None, str]) -> list[Given | Path]:
     with its reason. Raises UsageError naming the flag where nothing, or more than one thing, can be meant.
     """
     found: dict[str, Path] = {}
-    values = [value if value is not None else found.setdefault(flag, _look(flag, what)) for flag, value, what in flags]
+    values = [value if value is not None else found.setdefault(flag, _find(flag, what)) for flag, value, what in flags]
     if found:
         added = [word for flag, path in found.items() for word in (flag, str(path))]
         screen.feedback().info(f"in full: {shlex.join(['surgaug', *sys.argv[1:], *added])}")
     return values
 
 
-def _look(flag: str, what: str) -> Path:
+def _find(flag: str, what: str) -> Path:
     from surgaug.datasets.usual_places import FINDERS
 
     try:

@@ -255,7 +255,7 @@ def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference:
     if several and maps.codec.encoding in _OF_ONE_OBJECT:  # white is no id
         raise reference.error(_two_value_message(maps, reference))
     found = _agreement(brought, reference, [table[i] for i in occurring])
-    accepted = {"plain", "partly", "untold"} | ({"doubtful"} if not several else set())
+    accepted = {"plain", "partly", "open"} | ({"doubtful"} if not several else set())
     if is_named(other):  # where no digests were kept, nothing more can be known than the core classes
         accepted = {"plain"} if reference.digests else {"plain", "partly"}
     if found.verdict in accepted:
@@ -278,14 +278,14 @@ def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference:
 def _agreement(maps: LabelMaps, reference: Reference, occurring: Sequence[int]) -> Agreement:
     known = reference.statistics()
     if known is None:
-        return Agreement("untold", "no statistics of its classes are kept to hold the ids against")
+        return Agreement("open", "no statistics of its classes are kept to hold the ids against")
     other = reference.space
     space = replace(other, ignore=maps.space.ignore)
     counted = replace(maps, space=space, codec=replace(maps.codec, space=space))
     found = agreement(statistics_of(counted), known, other.ids, other.names, _videos(maps))
     twin = rival(other, occurring, [load_space(name) for name in builtin_spaces()]) if is_named(other) else None
     if found.verdict in ("plain", "partly") and twin:
-        return Agreement("untold", f"they could be those of '{twin.name}' as well")
+        return Agreement("open", f"they could be those of '{twin.name}' as well")
     return found
 
 

@@ -35,13 +35,13 @@ _CAP = 6.0  # nats that one figure can count for
 _LEAST = 1e-5
 
 
-Verdict = Literal["plain", "partly", "untold", "doubtful", "against"]
+Verdict = Literal["plain", "partly", "open", "doubtful", "against"]
 
 
 @dataclass(frozen=True)
 class Agreement:
     """plain: the ids are the space's. partly: those of its core classes are, and of others the statistics cannot tell.
-    untold: they can tell of none. doubtful: they speak against it. against: the ids are another space's. why: the
+    open: they can tell of none. doubtful: they speak against it. against: the ids are another space's. why: the
     reason, in words; "" if plain."""
 
     verdict: Verdict
@@ -94,15 +94,15 @@ def agreement(
         is_in = f"{names[i]} would be in {rate[i]:.0%} of the frames, and was in {usual[i]:.0%} in training"
         return Agreement("doubtful", is_in)
     if of_space.frames < _ENOUGH:
-        return Agreement("untold", f"the {of_space.frames} frames of its training tell too little of its classes")
+        return Agreement("open", f"the {of_space.frames} frames of its training tell too little of its classes")
     told = [int(i) for i in core if seen.presence[i]]
     if len(told) < _CORE:
-        return Agreement("untold", "too few classes are in every frame to tell the ids by")
+        return Agreement("open", "too few classes are in every frame to tell the ids by")
     a, b, least = _easiest_swap(seen, known, told, told, videos)
     if least < -_MARGIN:
         return Agreement("doubtful", f"{names[b]} and {names[a]} would fit better the other way round")
     if least < _MARGIN:
-        return Agreement("untold", f"{names[b]} and {names[a]} would fit as well the other way round")
+        return Agreement("open", f"{names[b]} and {names[a]} would fit as well the other way round")
     there = [int(i) for i in np.flatnonzero(seen.presence)]
     a, b, least = _easiest_swap(seen, known, there, range(len(ids)), videos)  # whatever occurs, whatever it could be
     if least < _MARGIN:

@@ -238,7 +238,7 @@ class SemanticUNet(nn.Module):
             codes = cond.entry.new_full((len(cond.entry), STYLE_DIMENSION), torch.nan)
         return replace(cond, style=self.style(codes))
 
-    def told(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
+    def condition(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
         """All that the network is told, at once: label maps (`encode`), styles (`in_style`), and what else a network of
         another kind is told."""
         return self.in_style(self.encode(index_map), style)

@@ -80,9 +80,9 @@ class Upsampler(SemanticUNet):
         told = self.level(level_features(level).to(cells.dtype))
         return replace(cond, entry=entry, style=told if cond.style is None else cond.style + told, picture=picture)
 
-    def told(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
+    def condition(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
         """`SemanticUNet.told`; more: what `with_picture` takes."""
-        return self.with_picture(super().told(index_map, style), *more)
+        return self.with_picture(super().condition(index_map, style), *more)
 
     def places(self, windows: Sequence[Window]) -> Tensor:
         """Where the centres of the cells of patch x patch pixels of windows (of one size) lie in their frames:

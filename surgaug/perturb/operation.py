@@ -8,6 +8,8 @@ from typing import Any
 from surgaug.perturb import ops as registry
 from surgaug.perturb.prior.instrument_bank import InstrumentBank
 
+# Settings that were called otherwise before version 0.2, and may be so in a recipe.
+OLD_SETTINGS = {"way": "displacement"}
 # Marks a setting that is a factor (1 changes nothing): twice as strong is its square. Other fractions are multiplied.
 FACTOR = {"factor": True}
 
@@ -42,7 +44,8 @@ class Op:
 
     def params(self) -> Any:
         """The operation's `Params`, with the strength worked in."""
-        return strengthened(registry.get(self.name).Params(**dict(self.settings)), self.strength)
+        settings = {OLD_SETTINGS.get(name, name): value for name, value in self.settings}
+        return strengthened(registry.get(self.name).Params(**settings), self.strength)
 
 
 def strengthened(params: Any, strength: float) -> Any:

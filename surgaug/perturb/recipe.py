@@ -19,7 +19,7 @@ from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.operation import Op
+from surgaug.perturb.operation import OLD_SETTINGS, Op
 from surgaug.perturb.prior.quotas import Balance, balance_of
 from surgaug.runtime.options import did_you_mean, parse_toml
 
@@ -162,11 +162,12 @@ def _op(path: Path, name: str, given: Any) -> Op:
     checked((op,), where)
     known = settings_of(op.name)
     for key, value in settings.items():
-        if key not in known:
+        name = OLD_SETTINGS.get(key, key)
+        if name not in known or (name != key and name in settings):
             raise UsageError(
                 f"{where}.{key}: no such setting{did_you_mean(key, known)} (there are {', '.join(known) or 'none'})"
             )
-        _typed(f"{where}.{key}", value, type(known[key]), f", as in {key} = {known[key]!r}")
+        _typed(f"{where}.{key}", value, type(known[name]), f", as in {key} = {known[name]!r}")
     return op
 
 

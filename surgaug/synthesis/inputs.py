@@ -73,7 +73,7 @@ class Inputs:
             "guidance": self.sampling.guidance,
             "style": config.style,
             "options": self.sampling.options | self.styles.options,
-            **({"second": self.sampling.second.told()} if self.sampling.second else {}),
+            **({"second": self.sampling.second.described()} if self.sampling.second else {}),
             "precision": "fp32" if self.precision is None else str(self.precision).removeprefix("torch."),
             "layout": config.layout,
             **({"palette": True} if config.palette else {}),

@@ -150,7 +150,7 @@ def row_of(
         "guidance": sampling.guidance,
         **({"style": style} if style else {}),
         **({"options": options} if options else {}),
-        **({"second": sampling.second.told()} if sampling.second else {}),
+        **({"second": sampling.second.described()} if sampling.second else {}),
         "model": inputs.model.hash,
         **({"stages": [stage.hash for stage in inputs.model.stages]} if inputs.model.stages else {}),
         **({"compiled": True} if compiled else {}),

@@ -50,7 +50,7 @@ class SamplingSettings:
     def sampler_options(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if name not in NOT_THE_SAMPLERS}
 
-    def told(self) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """Of a second stage, for descriptions and manifest rows: plain values."""
         told: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
         told |= {"picture_noise": self.picture_noise, "start": self.start}

@@ -30,15 +30,15 @@ class NetWithLabels(nn.Module):
         self.net = net
 
     def forward(self, x_t: Tensor, noise_level: Tensor, *condition: Tensor) -> Tensor:
-        return self.net(x_t, noise_level, self.net.told(*condition))
+        return self.net(x_t, noise_level, self.net.condition(*condition))
 
 
 @dataclass(frozen=True)
 class Batch:
     """What the network is given, and the target of its output.
 
-    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. condition: what the network's `told`
-    takes: index maps uint8 [b, H, W]; styles [b, 7], NaN where it is not told; and what an upsampler is told besides.
+    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. condition: what the network's method
+    of that name takes: index maps uint8 [b, H, W]; styles [b, 7], NaN where it is not told; and an upsampler's more.
     """
 
     x_t: Tensor

@@ -54,7 +54,7 @@ class Teacher:
 
     def _condition(self, index_map: Tensor, style: Tensor | None) -> Conditioning:
         with autocast(self.device, self.dtype):
-            return self.net.told(index_map, style)
+            return self.net.condition(index_map, style)
 
     @torch.no_grad()
     def batch(self, drawn: Drawn, step: int, part: slice) -> Batch:

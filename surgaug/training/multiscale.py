@@ -41,7 +41,7 @@ class MultiScaleAdversary:
 
 
 @dataclass(frozen=True)
-class Painted:
+class GeneratorBatch:
     """Synthetic images beside what they are compared with, [b, 3, h, w], and their maps [b, K, h, w]. penalty: what
     else the generator is to lower."""
 
@@ -64,15 +64,15 @@ class MultiScale(Adversarial):
         self.generator = self.add("net", self.net, 1.0, settings.betas)
         self.discriminator = self.add("discriminator", scales.to(self.device), settings.rate, settings.betas)
 
-    def painted(self, index_map: Tensor, real: Tensor) -> Painted:
+    def generated(self, index_map: Tensor, real: Tensor) -> GeneratorBatch:
         """The generator's images of the maps."""
-        return Painted(self.one_hot(index_map), real, self.generate(index_map))
+        return GeneratorBatch(self.one_hot(index_map), real, self.generate(index_map))
 
-    def fooled(self, answer: Tensor) -> Tensor:
+    def generator_loss(self, answer: Tensor) -> Tensor:
         """What the generator lowers of a discriminator's answer to its images."""
         return -answer.float().mean()
 
-    def caught(self, answer: Tensor, real: bool) -> Tensor:
+    def discriminator_loss(self, answer: Tensor, real: bool) -> Tensor:
         """What the discriminator lowers of its own answer."""
         return hinge(answer, real)
 
@@ -86,21 +86,24 @@ class MultiScale(Adversarial):
         settings = self.config.adversary
 
         with self.autocast():
-            painted = self.painted(index_map, image)
-        maps, real, fake = painted.maps, painted.real, painted.fake
+            batch = self.generated(index_map, image)
+        maps, real, fake = batch.maps, batch.real, batch.fake
         with frozen(self.discriminator.net):
             with self.autocast():
                 of_real, of_fake = self._features(maps, real), self._features(maps, fake)
-            loss = self.over_scales([self.fooled(scale[-1]) for scale in of_fake])
+            loss = self.over_scales([self.generator_loss(scale[-1]) for scale in of_fake])
             matched = [feature_matching(a[:-1], b[:-1]) for a, b in zip(of_real, of_fake, strict=True)]
-            loss = loss + settings.feature_matching * self.over_scales(matched) + painted.penalty
+            loss = loss + settings.feature_matching * self.over_scales(matched) + batch.penalty
             if self.perceptual is not None:
                 loss = loss + settings.perceptual * self.perceptual(fake, real)
             norm = self.generator.step(loss, self.scaler)
 
         with self.autocast():
             of_real, of_fake = self._features(maps, real), self._features(maps, fake.detach())
-        losses = [self.caught(a[-1], True) + self.caught(b[-1], False) for a, b in zip(of_real, of_fake, strict=True)]
+        losses = [
+            self.discriminator_loss(a[-1], True) + self.discriminator_loss(b[-1], False)
+            for a, b in zip(of_real, of_fake, strict=True)
+        ]
         discriminator_loss = self.over_scales(losses)
         self.discriminator.step(discriminator_loss, self.scaler)
         return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}

@@ -81,7 +81,7 @@ def _made(
 
     def condition(index_maps: np.ndarray) -> Conditioning:
         with autocast(device, dtype):
-            return first.net.told(to_device(index_maps, device), style)
+            return first.net.condition(to_device(index_maps, device), style)
 
     denoise = conditional_denoiser(
         first.prediction,

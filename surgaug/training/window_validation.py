@@ -16,7 +16,7 @@ from surgaug.runtime.device import autocast, to_device, to_images
 from surgaug.runtime.feedback import Task
 from surgaug.runtime.spread import spread
 from surgaug.training.validation import SHEET, Validation, sheet_of
-from surgaug.training.windows import FrameWindow, WindowedFrames, told
+from surgaug.training.windows import FrameWindow, WindowedFrames, picture_condition
 
 SHEET_PIXELS = 1 << 19  # of the frames of a sheet, together; of one frame at least
 
@@ -50,15 +50,17 @@ class WindowValidation(Validation):
     def condition(self, net: SemanticUNet, part: slice) -> Conditioning:
         """What the label maps, the small pictures and the styles of the windows `part` contribute."""
         assert isinstance(net, Upsampler)
-        return self._told(net, self.index_maps[part], self.windows[part])
+        return self._condition(net, self.index_maps[part], self.windows[part])
 
-    def _told(self, net: Upsampler, index_maps: np.ndarray, windows: list[FrameWindow]) -> Conditioning:
+    def _condition(self, net: Upsampler, index_maps: np.ndarray, windows: list[FrameWindow]) -> Conditioning:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator).to(self.device)
         level = noise.new_full((len(windows),), self.sampling["picture_noise"])
         codes = to_device(np.stack([window.style for window in windows]), self.device)
         with autocast(self.device, self.dtype):
-            return net.told(to_device(index_maps, self.device), codes, *told(net, windows, level, noise))
+            return net.condition(
+                to_device(index_maps, self.device), codes, *picture_condition(net, windows, level, noise)
+            )
 
     @torch.inference_mode()
     def sheet(self, net: SemanticUNet, bar: Task) -> np.ndarray:
@@ -71,7 +73,7 @@ class WindowValidation(Validation):
         def sample(n: int) -> np.ndarray:
             made = []
             for k in range(n):
-                cond = self._told(net, index_maps[k][None], [windows[k]])
+                cond = self._condition(net, index_maps[k][None], [windows[k]])
                 picture = torch.as_tensor(cond.picture)
                 eps = torch.randn(picture.shape, generator=torch.Generator().manual_seed(k)).to(self.device)
                 denoise = clip_x0(denoiser(self.prediction, conditioned(net, cond, self.device, self.dtype)))

@@ -134,7 +134,9 @@ def spots(index_map: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     return found
 
 
-def told(net: Upsampler, windows: Sequence[FrameWindow], level: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def picture_condition(
+    net: Upsampler, windows: Sequence[FrameWindow], level: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """What `Upsampler.with_picture` takes: enlarged pictures, their noise levels, places.
 
     level: [b], of the unit Gaussian `noise` [b, 3, h, w] that is added to the small pictures.

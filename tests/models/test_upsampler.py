@@ -42,7 +42,7 @@ class Scene:
     def made(self, window: Window, x_t: torch.Tensor | None = None) -> torch.Tensor:
         rows, columns = part(window)
         more = enlarge(self.small, [window]), torch.tensor([0.1]), self.net.places([window])
-        cond = self.net.told(self.index_map[:, rows, columns], None, *more)
+        cond = self.net.condition(self.index_map[:, rows, columns], None, *more)
         return self.net((self.x_t if x_t is None else x_t)[:, :, rows, columns], torch.tensor([0.8]), cond)
 
 
@@ -74,7 +74,7 @@ def test_without_noise_the_image_stays_and_with_much_it_is_the_enlarged_picture(
     window = Window.whole(scene.frame)
     picture = enlarge(scene.small, [window])
     with torch.no_grad():
-        cond = scene.net.told(scene.index_map, None, picture, torch.tensor([0.1]), scene.net.places([window]))
+        cond = scene.net.condition(scene.index_map, None, picture, torch.tensor([0.1]), scene.net.places([window]))
         clean = scene.net(scene.x_t, torch.tensor([1.0]), cond)
         noisy = scene.net(scene.x_t, torch.tensor([1e-3]), cond)
         put_out = super(Upsampler, scene.net).forward(scene.x_t, torch.tensor([1e-3]), cond)

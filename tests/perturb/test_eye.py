@@ -104,7 +104,7 @@ def test_lids_move_and_the_eye_and_the_instruments_do_not():
     skin = []
     for seed in range(20):
         after, record = draw("lids", Scene(label_map, CADIS), np.random.default_rng(seed))
-        skin.append(((after == 5).sum() - (label_map == 5).sum(), record["way"]))
+        skin.append(((after == 5).sum() - (label_map == 5).sum(), record["displacement"]))
         kept = np.isin(label_map, (0, 4, *INSTRUMENTS))
         assert (after[kept] == label_map[kept]).all()
     change, way = np.array(skin).T
@@ -114,7 +114,7 @@ def test_lids_move_and_the_eye_and_the_instruments_do_not():
 def test_elastic_leaves_instruments_stiff():
     label_map = eye()
     after, record = draw("elastic", Scene(label_map, CADIS), np.random.default_rng(0))
-    assert 0 < (after != label_map).mean() < 0.1 and record["way"] > 0
+    assert 0 < (after != label_map).mean() < 0.1 and record["displacement"] > 0
     for tool in INSTRUMENTS:
         assert np.array_equal(after == tool, label_map == tool)
 

@@ -11,7 +11,7 @@ from surgaug.perturb import ops
 from surgaug.perturb.geometry.camera import view
 from surgaug.perturb.mixer import mix
 from surgaug.perturb.operation import Op
-from surgaug.perturb.recipe import parse_ops, parse_recipe, settings_of
+from surgaug.perturb.recipe import parse_ops, parse_recipe, read_recipe, settings_of
 from surgaug.perturb.scene.scene import Scene
 
 
@@ -130,6 +130,8 @@ def test_the_example_is_a_recipe():
     ("text", "said"),
     [
         ("[ops]\nshift = { alogn = 1 }", r"ops\.shift\.alogn: no such setting; did you mean along"),
+        ("[ops]\npan = { way = 0.1, displacement = 0.2 }", r"ops\.pan\.way: no such setting"),
+        ("[ops]\nflip = { way = 0.1 }", r"ops\.flip\.way: no such setting"),
         ("[ops]\nshift = { along = 'far' }", r"ops\.shift\.along = 'far': expected a number"),
         ("[ops]\nshfit = 0.5", "did you mean shift"),
         ("[ops]\nshift = true", "expected a number"),
@@ -150,3 +152,10 @@ def test_a_bad_recipe_is_refused_with_file_key_and_value(tmp_path, text, said):
     with pytest.raises(UsageError, match=said) as refusal:
         parse_recipe(str(tmp_path / "bad.toml"))
     assert "bad.toml" in str(refusal.value)
+
+
+def test_settings_of_old_recipes_are_read_and_stay_as_they_are_written(tmp_path):
+    (tmp_path / "r.toml").write_text("[ops]\npan = { way = 0.3, strength = 2 }")
+    (op,) = read_recipe(tmp_path / "r.toml").ops
+    assert op.params().displacement == 0.6
+    assert read_recipe(tmp_path / "r.toml").to_dict()["ops"]["pan"]["way"] == 0.3  # a stopped run goes on

@@ -204,4 +204,4 @@ def test_approach_moves_along_the_axis():
     for after, record in tried("approach", eye(), CADIS):
         obj = next(t for t in Scene(eye(), CADIS).objects if list(t.class_ids) == record["classes"])
         along = (record["dy"], record["dx"]) @ np.array(obj.axis)
-        assert along == pytest.approx(record["way"], abs=1) and (after != eye()).any()
+        assert along == pytest.approx(record["displacement"], abs=1) and (after != eye()).any()

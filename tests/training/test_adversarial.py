@@ -138,9 +138,9 @@ def test_with_an_encoder_spade_paints_in_the_style_of_the_frame(data):
     torch.nn.init.normal_(net.encoder.mean.weight)
     method = methods.get("spade").Method(config, net, 2, torch.device("cpu"), None, ProcessGroup())
     index_map, frames = torch.zeros(2, 16, 24, dtype=torch.uint8), torch.rand(2, 3, 16, 24) * 2 - 1
-    painted = method.painted(index_map, frames)
-    assert painted.penalty > 0 and not torch.allclose(painted.fake[0], painted.fake[1])
-    painted.fake[0].sum().backward()
+    batch = method.generated(index_map, frames)
+    assert batch.penalty > 0 and not torch.allclose(batch.fake[0], batch.fake[1])
+    batch.fake[0].sum().backward()
     assert net.encoder.mean.weight.grad.abs().sum() > 0
 
 

@@ -18,9 +18,9 @@ from surgaug.perturb.scene.sprites import shift_matrix
 
 @dataclass(frozen=True)
 class Params:
-    """way: greatest displacement, in radii of the eye's outermost disc."""
+    """displacement: greatest displacement, in radii of the eye's outermost disc."""
 
-    way: float = 0.2
+    displacement: float = 0.2
 
 
 def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -> tuple[Disc, ...]:
@@ -33,7 +33,10 @@ def perturb(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The eye moved by (dy, dx) pixels."""
     require_eye(scene)
-    angle, length = rng.uniform(0, 2 * np.pi), params.way * np.sqrt(rng.uniform()) * scene.discs[-1].mean_radius
+    angle, length = (
+        rng.uniform(0, 2 * np.pi),
+        params.displacement * np.sqrt(rng.uniform()) * scene.discs[-1].mean_radius,
+    )
     dy, dx = round(length * np.sin(angle)), round(length * np.cos(angle))
     if (dy, dx) == (0, 0):
         raise Rejected("moved by less than a pixel")

@@ -20,9 +20,9 @@ _NEAR, _FAR = 1.05, 1.6  # radii of the eye between which the movement sets in
 
 @dataclass(frozen=True)
 class Params:
-    """way: greatest mean movement; unrest: greatest deviation from it by angle. In shares of the frame's diagonal."""
+    """displacement: its mean, at most; unrest: by how much it may differ by angle. In shares of the diagonal."""
 
-    way: float = 0.03
+    displacement: float = 0.03
     unrest: float = 0.02
 
 
@@ -34,11 +34,11 @@ def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -
 def perturb(
     scene: Scene, rng: np.random.Generator, params: Params, context: Context
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """What lies outside the eye moved toward it (positive `way`, pixels) or away from it."""
+    """What lies outside the eye moved toward it (positive `displacement`, pixels) or away from it."""
     eye = scene.eye
     if eye is None:
         raise NotApplicable("no eye of which enough is visible")
-    toward = rng.uniform(-params.way, params.way) * scene.diagonal
+    toward = rng.uniform(-params.displacement, params.displacement) * scene.diagonal
     waves = rng.uniform(-1, 1, (3, 2)) * params.unrest * scene.diagonal / 3
     h, w = scene.frame
     step = max(h, w) / _CELLS
@@ -50,6 +50,6 @@ def perturb(
     amount = amount * np.clip((length / eye.radius - _NEAR) / (_FAR - _NEAR), 0, 1)
     field = np.stack([amount * y / length, amount * x / length], -1).astype(np.float32)
     return deform(scene, field, spare_eye=True), {
-        "way": round(toward, 1),
+        "displacement": round(toward, 1),
         "unrest": round(float(np.abs(waves).sum()), 1),
     }

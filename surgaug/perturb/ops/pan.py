@@ -13,14 +13,14 @@ from surgaug.perturb.scene.sprites import shift_matrix
 
 @dataclass(frozen=True)
 class Params:
-    """way: greatest displacement along each side, in shares of it."""
+    """displacement: greatest displacement along each side, in shares of it."""
 
-    way: float = 0.08
+    displacement: float = 0.08
 
 
 def motion(frame: tuple[int, int], rng: np.random.Generator, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
     """Everything moved by (dy, dx) pixels."""
-    dy, dx = (round(v) for v in rng.uniform(-params.way, params.way, 2) * frame)
+    dy, dx = (round(v) for v in rng.uniform(-params.displacement, params.displacement, 2) * frame)
     if (dy, dx) == (0, 0):
         raise Rejected("moved by less than a pixel")
     return shift_matrix(dy, dx), {"dy": dy, "dx": dx}

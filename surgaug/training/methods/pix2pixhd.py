@@ -17,7 +17,7 @@ from torch import Tensor
 
 from surgaug.models.gan import half, pad_to
 from surgaug.training.adversarial import JITTER, least_squares
-from surgaug.training.multiscale import MultiScale, MultiScaleAdversary, Painted
+from surgaug.training.multiscale import GeneratorBatch, MultiScale, MultiScaleAdversary
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,22 @@ class Method(MultiScale):
         self.net.grown.fill_(progress >= self.config.adversary.coarse)
         return super().set_rate(step, progress)
 
-    def painted(self, index_map: Tensor, real: Tensor) -> Painted:
+    def generated(self, index_map: Tensor, real: Tensor) -> GeneratorBatch:
         """The images; while the coarse generator is alone, its own, with all at half the size."""
         if self.net.grown:
-            return super().painted(index_map, real)
+            return super().generated(index_map, real)
         multiple = self.net.config.multiple
         labels = half(self.one_hot(pad_to(index_map, multiple, 2 * multiple)))
         real = half(real)
         height, width = real.shape[-2:]
         fake = self.net.coarse(labels)[:, :, :height, :width].float()
-        return Painted(labels[:, :, :height, :width], real, fake)
+        return GeneratorBatch(labels[:, :, :height, :width], real, fake)
 
-    def fooled(self, answer: Tensor) -> Tensor:
+    def generator_loss(self, answer: Tensor) -> Tensor:
         """Least squares (section 3.2)."""
         return least_squares(answer, True)
 
-    def caught(self, answer: Tensor, real: bool) -> Tensor:
+    def discriminator_loss(self, answer: Tensor, real: bool) -> Tensor:
         """Least squares (section 3.2)."""
         return least_squares(answer, real)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from surgaug.training.adversarial import JITTER
-from surgaug.training.multiscale import MultiScale, MultiScaleAdversary, Painted
+from surgaug.training.multiscale import GeneratorBatch, MultiScale, MultiScaleAdversary
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ RECIPES = {name: {"lr": 1e-4, "ema_power": None, "zoom": JITTER, **recipe} for n
 class Method(MultiScale):
     """See `training.methods`."""
 
-    def painted(self, index_map: Tensor, real: Tensor) -> Painted:
+    def generated(self, index_map: Tensor, real: Tensor) -> GeneratorBatch:
         """The generator's images; with an encoder, in the style of the real ones."""
         if self.net.encoder is None:
-            return super().painted(index_map, real)
+            return super().generated(index_map, real)
         mean, log_variance = (t.float() for t in self.net.encoder(real))
         # Drawn on the CPU: the same numbers on any device.
         z = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape).to(self.device)
         penalty = self.config.adversary.divergence * divergence(mean, log_variance)
-        return Painted(self.one_hot(index_map), real, self.net(index_map, [z]).float(), penalty)
+        return GeneratorBatch(self.one_hot(index_map), real, self.net(index_map, [z]).float(), penalty)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
 from surgaug.training.frames import FrameBatch, Frames
 from surgaug.training.own_pictures import own_pictures
 from surgaug.training.window_validation import WindowValidation
-from surgaug.training.windows import WindowedFrames, told
+from surgaug.training.windows import WindowedFrames, picture_condition
 
 SAMPLING: dict[str, Any] = {
     "sampler": "dpmpp",
@@ -79,7 +79,7 @@ class Method(Denoising):
         drawn = draw(self.config, frames, self.num_classes, part, self.device, generator, codes)
         level = (torch.rand(self.config.batch, generator=generator) * cascade.picture_noise)[part]
         noise = torch.randn((self.config.batch, 3, *base), generator=generator)[part]
-        more = told(self.net, frames.windows, level.to(self.device), noise.to(self.device))
+        more = picture_condition(self.net, frames.windows, level.to(self.device), noise.to(self.device))
         return Drawn(drawn.x_0, drawn.eps, drawn.alpha_bar, (*drawn.condition, *more))
 
     def batch(self, drawn: Drawn) -> Batch:
