@@ -227,6 +227,7 @@ def _by_endings(
     if not tried:
         return None
     most, _, e, f = min(tried)
+    _refuse_open_choice(images, labels, (of_images[e], of_labels[f]), (of_images[""], of_labels[""]))
     for pairs, _, other_e, other_f in tried:
         if pairs == most and (other_e == e) != (other_f == f):
             _refuse_open_choice(images, labels, (of_images[e], of_labels[f]), (of_images[other_e], of_labels[other_f]))

@@ -276,7 +276,8 @@ def _refuse(found: Sequence[Fault], frames: LabelMaps) -> None:
     if not found:
         return
     bad, whole = len({fault.item for fault in found} - {None}), len(frames.items)
-    parts = [f"--leave-out-bad goes on with the other {whole - bad:,} of {whole:,} frames"] if bad < whole else []
+    rest = f"the other {whole - bad:,} of {whole:,}" if bad else f"all {whole:,}"
+    parts = [f"--leave-out-bad goes on with {rest} frames"] if bad < whole else []
     for kind in dict.fromkeys(fault.kind for fault in found):
         lines = [fault.line for fault in found if fault.kind == kind]
         more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []

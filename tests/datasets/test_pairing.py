@@ -88,6 +88,11 @@ def test_frames_that_miss_a_partner_are_not_paired_with_each_other(frame: str, m
         assert files == (None if name in without_image else name, None if name in without_label else name)
 
 
+def test_a_label_map_of_an_images_own_name_is_no_others() -> None:
+    with pytest.raises(DataError, match="1_b: 1 and 1_b could both be its image"):
+        paired(["1", "1_b", "2", "3"], ["1_b", "2_b", "3_b"])
+
+
 def test_left_is_not_right() -> None:
     same = ["a", "b", "c", "d"]
     found = paired([*same, "x_left", "y_left"], [*same, "x_right", "y_right"])
