@@ -14,7 +14,7 @@ from unicodedata import normalize
 import numpy as np
 
 from surgaug.datasets import layouts
-from surgaug.datasets.encoding import find_encoding, is_auto
+from surgaug.datasets.encoding import find_encoding, is_auto, named_spaces
 from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
 from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, find_folder, items_of_labels
@@ -109,9 +109,9 @@ def open_pairs(
     classes: "auto", a built-in name, a class file, or a label space. split: "train", "val" or "test"; all if None.
     images, labels: the folders, relative to `root`, where their names do not tell; they may hold folders by split or
     video. exclude_known_errors: leave out frames of CaDIS that are known to be labelled wrongly, except those of its
-    validation and test split, which stay as published. also: further data sets (of the same layout) whose classes count
-    where classes are found. Images without label and labels without image stay among the items: `survey` refuses and
-    lists them.
+    validation and test split, which stay as published. also: further data sets (of the same layout) whose ids count
+    where classes are found; not of those that name their own. Images without label and labels without image stay among
+    the items: `survey` refuses and lists them.
 
     Raises:
         DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect_codec`).
@@ -308,10 +308,13 @@ def _named(item: Item) -> Item:
 
 
 def _beside(roots: Sequence[Path], layout: str) -> list[Item]:
-    """The items of further data sets, unless their layout is another one, or has an encoding of its own."""
+    """The items of further data sets that hold bare ids: not of another layout, nor with an encoding or with names of
+    their own."""
     others = [root for root in map(Path, roots) if root.is_dir() and _layout_of(root) == layout]
     module = layouts.get(layout)
-    return [] if hasattr(module, "codec") else [item for root in others for item in module.read(root)]
+    found = [] if hasattr(module, "codec") else [item for root in others for item in module.read(root)]
+    named = named_spaces(item.label for item in found if item.label is not None)
+    return [item for item in found if item.label is None or item.label.parent not in named]
 
 
 def _without_known_errors(items: Sequence[Item], root: Path) -> tuple[list[Item], list[str]]:

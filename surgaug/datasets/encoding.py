@@ -126,18 +126,23 @@ def _of_numbers(codec: Codec, scans: Sequence[Scan]) -> LabelEncoding:
     return LabelEncoding(codec.space, codec, _by_path(scans), doubts=tuple(find_doubts(codec, good)))
 
 
-def _refuse_several_spaces(paths: Sequence[Path]) -> None:
-    """Raises DataError for label maps of several folders whose class files or descriptions give an id two names."""
+def named_spaces(paths: Iterable[Path]) -> dict[Path, LabelSpace]:
+    """By folder of these label maps, the label space that a class file or a description in it, or above it, names."""
 
     @cache
-    def told(folder: Path) -> LabelSpace | None:
+    def within(folder: Path) -> LabelSpace | None:
         declared = read_description([folder])
         return declared.space if declared else class_file_space([folder])
 
+    found = {folder: within(folder) or within(folder.parent) for folder in dict.fromkeys(p.parent for p in paths)}
+    return {folder: space for folder, space in found.items() if space is not None and is_named(space)}
+
+
+def _refuse_several_spaces(paths: Sequence[Path]) -> None:
+    """Raises DataError for label maps of several folders whose class files or descriptions give an id two names."""
     names: dict[int, tuple[str, Path]] = {}
-    for folder in dict.fromkeys(path.parent for path in paths):
-        space = told(folder) or told(folder.parent)
-        for c in space.classes if space and is_named(space) else ():
+    for folder, space in named_spaces(paths).items():
+        for c in space.classes:
             name, there = names.setdefault(c.id, (c.name, folder))
             if plain_name(name) != plain_name(c.name):
                 raise DataError(

@@ -37,6 +37,19 @@ def test_named_classes_stay_as_they_are_named(tmp_path: Path) -> None:
         load_data(TrainConfig(data=train, val=val, size=(8, 8), classes=str(names)), Silent())
 
 
+def test_validation_frames_that_name_their_classes_are_brought_to_training_by_name(tmp_path: Path) -> None:
+    train, val = pairs(tmp_path / "train", [1, 2]), pairs(tmp_path / "val", [1, 2])
+    (tmp_path / "train" / "classes.json").write_text('{"eye": 1, "knife": 2}')
+    (tmp_path / "val" / "classes.json").write_text('{"Knife": 1, "eye": 2}')
+    data = load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
+    assert data.frames.paired.space.names == data.val.paired.space.names == ("eye", "knife")
+    assert [int(data.frames.view(i)[1][0, 0]) for i in range(2)] == [0, 1]
+    assert [int(data.val.view(i)[1][0, 0]) for i in range(2)] == [1, 0]
+    (tmp_path / "val" / "classes.json").write_text('{"hook": 1, "eye": 2}')
+    with pytest.raises(DataError, match=r"does not know: 1 \(hook"):
+        load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
+
+
 class Warnings(Silent):
     def __init__(self) -> None:
         self.said: list[str] = []
