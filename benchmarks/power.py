@@ -9,8 +9,9 @@ Sets larger than that half hold some frames several times, as a synthetic set ho
 the predictions of a segmenter trained on the frames of `--train`, are computed once for each frame and fault.
 
 The same draws are judged twice: by the real frames alone, where OTHER is a fault, and with the second yardstick, of all
-other videos of ROOT and `--train`. There OTHER is a fault only where, by some figure, it lies farther from VIDEO than
-each of these, and is called so in the table. Its blurred, turned and noisy frames are faulty always.
+other videos of ROOT and `--train`. There OTHER is a fault only where, by some figure, it lies beyond the first bound and
+farther from VIDEO than each of these, and is called so in the table. Its blurred, turned and noisy frames are faulty
+always.
 
 Prints a line for each set, fault and size, with the share of draws by answer. Ends with 1 where "Yes" to a fault or
 "No" to real frames is said in more than 5 % of them.
@@ -44,7 +45,7 @@ from surgaug.scoring.compute.intervals import set_measures
 from surgaug.scoring.compute.other_videos import FEWEST_VIDEOS, Sides, frames_of_videos, sides
 from surgaug.scoring.config import Weights
 from surgaug.scoring.report.model import Report, Row, Separation, Tone
-from surgaug.scoring.report.verdicts import LABELS, LOOK, verdicts
+from surgaug.scoring.report.verdicts import DRIFTS, LABELS, LOOK, SEPARATED, verdicts
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.faithfulness import Agreement, faithfulness
 from surgaug.segmenter.config import SegmenterConfig
@@ -55,7 +56,6 @@ SIZES = (10, 20, 50, 100, 200, 500)
 NONE, WRONG, OTHER = "none", "wrong labels", "another video"
 FARTHEST = "another video, farther than all known"
 SIGMA, TURN, NOISE = 1.0, 20, 10.0  # pixels, degrees, grey levels
-DRIFTS = ("brightness", "hue", "sharpness")
 COLOUR = "colour_texture"
 MOST = 0.05
 CPU = torch.device("cpu")
@@ -310,18 +310,22 @@ def labels(video: Video, fault: str, size: int, rng: np.random.Generator) -> Ton
 
 
 def farthest(video: Video) -> bool:
-    """Whether OTHER lies farther from the frames than every other known video, by some distance or drift."""
+    """Whether OTHER lies farther from the frames than every other known video, and beyond the bound of a "Yes", by some
+    distance or drift."""
     for key, among_real in video.real.items():
         apart = [
             energy_of_distances(of.across[key], of.within[key], among_real)[0]
             for of in (video.versions[OTHER], *(of for of, _ in video.others.values()))
         ]
-        if apart[0] > max(apart[1:]):
+        if apart[0] > max(SEPARATED, *apart[1:]):
             return True
     real = video.colours[NONE]
     known = sides(real, [None] * len(real), {name: colours for name, (_, colours) in video.others.items()})
-    found = (set_measures(metrics.get(name), real, video.colours[OTHER], 10, 0, known)[0] for name in DRIFTS)
-    return any(m.value is not None and m.others is not None and m.value > max(m.others.values()) for m in found)
+    for name, bound in DRIFTS.items():
+        found = set_measures(metrics.get(name), real, video.colours[OTHER], 10, 0, known)[0]
+        if found.value is not None and found.value > max(bound, *(found.others or {}).values()):
+            return True
+    return False
 
 
 def answer(row: Row, real_images: int, question: str, other_videos: dict[str, int] | None = None) -> Tone:
