@@ -9,9 +9,9 @@ Sets larger than that half hold some frames several times, as a synthetic set ho
 the predictions of a segmenter trained on the frames of `--train`, are computed once for each frame and fault.
 
 The same draws are judged twice: by the real frames alone, where OTHER is a fault, and with the second yardstick, of all
-other videos of ROOT and `--train`. There OTHER is a fault only where, by some figure, it lies beyond the first bound and
-farther from VIDEO than each of these, and is called so in the table. Its blurred, turned and noisy frames are faulty
-always.
+other videos of ROOT and `--train`. There OTHER is a fault only where, by some figure, it lies beyond the first bound
+and farther from VIDEO than each of these, and is called so in the table. Its blurred, turned and noisy frames are
+faulty always.
 
 Prints a line for each set, fault and size, with the share of draws by answer. Ends with 1 where "Yes" to a fault or
 "No" to real frames is said in more than 5 % of them.
