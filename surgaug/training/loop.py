@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,13 +27,18 @@ from surgaug.runtime.device import is_out_of_memory, pick_precision
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.runtime.interrupt import graceful
+from surgaug.runtime.notebook import picture_html, table_html
 from surgaug.training import ema, methods
 from surgaug.training.config import TrainConfig
 from surgaug.training.data import digests, label_digests, load_data, style_bank
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
+from surgaug.training.logs import FILE as METRICS
 from surgaug.training.logs import Logs
 from surgaug.training.presets import PHANTOM, start_file
 from surgaug.training.run_folder import Checkpoints, Position, claim, find_run, read_run, refuse_other_data
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOG_SECONDS = 5.0
 
@@ -46,6 +51,25 @@ class TrainResult:
     step: int
     minutes: float
     val_loss: float
+
+    def metrics(self) -> pd.DataFrame:
+        """What the run's metrics.csv say, a row a line; `stage` tells the two networks of a cascade apart."""
+        import pandas as pd
+
+        run = self.model.parent
+        stages = {file.parent: file for file in (run / METRICS, *sorted(run.glob(f"*/{METRICS}"))) if file.is_file()}
+        frames = [pd.read_csv(file).assign(stage=folder.name) for folder, file in stages.items()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def _repr_html_(self) -> str:
+        facts: list[list[Any]] = [
+            ["model", self.model],
+            ["steps", f"{self.step:,}"],
+            ["minutes", f"{self.minutes:.1f}"],
+        ]
+        facts.append(["validation loss", f"{self.val_loss:.4g}"])
+        sheets = sorted(self.model.parent.glob("**/samples/step_*.png"), key=lambda path: path.stat().st_mtime_ns)
+        return table_html(["", ""], facts, "trained") + "".join(map(picture_html, sheets[-1:]))
 
 
 def train_stage(

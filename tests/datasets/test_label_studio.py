@@ -223,6 +223,7 @@ def test_label_studios_own_code_reads_the_brushes(tmp_path: Path) -> None:
         task_["annotations"][0] |= {"id": i, "was_cancelled": False}
     write_text(tmp_path / "export.json", json.dumps(export_of))
     its = converter((tmp_path / "label_config.xml").read_text(), str(tmp_path), download_resources=False)
+    (tmp_path / "masks").mkdir()
     its.convert(str(tmp_path / "export.json"), str(tmp_path / "masks"), "BRUSH_TO_PNG", is_dir=False)
     written = {path.stem: path for path in (tmp_path / "masks").iterdir()}
     shown = [(i, name) for i, label_map in enumerate(made.maps) for name, k in names.items() if (label_map == k).any()]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from surgaug.runtime.notebook import table_html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = "surgaug-score-2"
 Tone = Literal["good", "mixed", "bad", "open"]
@@ -395,6 +400,43 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; no NaN and no infinity anywhere (`json.dumps(..., allow_nan=False)` accepts it)."""
         return _finite({"format": FORMAT, **asdict(self)})
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each measure of each folder: its figure with its interval, and of distances the baseline and ratio.
+
+        What there is none of is NaN, and `reason` says why.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "set": row.name,
+                "measure": key,
+                "title": self.definitions[key].title,
+                "better": self.definitions[key].better,
+                **{name: getattr(measure, name) for name in ("value", "low", "high", "n", "ratio", "reason")},
+                "baseline": measure.baseline.mean if measure.baseline else None,
+            }
+            for row in self.rows
+            for key, measure in row.measures.items()
+        ]
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        verdicts = [[row.name, v.question, v.answer, v.text] for row in self.rows for v in row.verdicts]
+        figures = [
+            [
+                row.name,
+                self.definitions[key].title,
+                figure(measure.value),
+                figure(measure.baseline.mean if measure.baseline else None),
+            ]
+            for row in self.rows
+            for key, measure in row.measures.items()
+            if measure.value is not None
+        ]
+        told = table_html(["set", "question", "answer", ""], verdicts, "How good it is")
+        return told + table_html(["set", "measure", "value", "real against real"], figures, "Figures")
 
 
 def best_rows(report: Report) -> dict[str, int]:
