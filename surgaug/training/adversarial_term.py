@@ -13,19 +13,22 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from surgaug.models.gan import PatchDiscriminator
-from surgaug.models.spade import class_shares
 from surgaug.runtime.device import autocast
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.training.adversarial import frozen, hinge
 from surgaug.training.diffusion_step import Batch, apply
 
 CHANNELS, LAYERS = 32, 3
-RATE, BETAS, CLIP = 4e-4, (0.0, 0.99), 10.0
+RATE, BETAS, CLIP = 1e-3, (0.0, 0.99), 10.0
 RAMP = 0.05  # of the training: in it the term grows from nothing, while the discriminator learns its task
 
 
 class AdversarialTerm:
-    """A discriminator of windows [B, 3, H, W] with their label maps, its optimizer, and what it adds to the loss.
+    """A discriminator of windows [B, 3, H, W], its optimizer, and what it adds to the loss.
+
+    It judges the half of a batch with the most noise: with little, estimates and frames are alike, and it would learn
+    slowly. For the same reason it has no instance normalisation, which hides how strong a texture is, and is not shown
+    the label maps: that image and labels belong together is the squared error's task.
 
     share: the norm of the term's gradient over that of the squared error (as VQGAN, Esser et al. 2021, equation 7,
     balances the two), both taken with respect to what the network itself puts out: at little noise, where the estimate
@@ -37,13 +40,12 @@ class AdversarialTerm:
         self,
         share: float,
         start: float,
-        num_classes: int,
         device: torch.device,
         dtype: torch.dtype | None,
         group: ProcessGroup,
     ):
-        self.share, self.start, self.num_classes, self.device, self.dtype = share, start, num_classes, device, dtype
-        self.net = PatchDiscriminator(num_classes + 3, CHANNELS, LAYERS, spectral=True).to(device)
+        self.share, self.start, self.device, self.dtype = share, start, device, dtype
+        self.net = PatchDiscriminator(3, CHANNELS, LAYERS, spectral=True, norm=False).to(device)
         self.optimizer = torch.optim.Adam(self.net.parameters(), RATE, BETAS, fused=device.type != "mps")
         self._model: nn.Module = self.net
         if group.size > 1:
@@ -63,16 +65,17 @@ class AdversarialTerm:
 
     def __call__(self, out: Tensor, batch: Batch, value: Tensor) -> Tensor:
         """The term, a scalar to add to the loss `value` of the estimates `out` [b, 3, H, W]."""
-        maps = class_shares(batch.condition[0], self.num_classes, torch.float32)
-        estimate = out.detach().float().requires_grad_()
+        noisy = batch.noise_level.argsort()[: (len(out) + 1) // 2]
+        estimate = out.detach()[noisy].float().requires_grad_()
         with frozen(self.net), autocast(self.device, self.dtype):
-            answer = self.net(torch.cat([maps, estimate], dim=1))[-1]
-        (wanted,) = torch.autograd.grad(-answer.float().mean(), estimate)
+            answer = self.net(estimate)[-1]
+        (asked,) = torch.autograd.grad(-answer.float().mean(), estimate)
+        wanted = torch.zeros_like(batch.target).index_copy_(0, noisy, asked)
         (known,) = torch.autograd.grad(value, out, retain_graph=True)
         unit = 1.0 if batch.weight is None else batch.weight.rsqrt()[:, None, None, None]
         ramp = min(1.0, (self._progress - self.start) / RAMP)
         factor = ramp * self.share * (known * unit).norm() / (wanted * unit).norm().clamp(min=1e-12)
-        self._seen.append((torch.cat([maps, estimate.detach()], dim=1), torch.cat([maps, batch.target], dim=1)))
+        self._seen.append((estimate.detach(), batch.target[noisy]))
         return (out * (factor * wanted).to(out.dtype)).sum()
 
     def step(self, scaler: torch.amp.GradScaler) -> float:

@@ -18,12 +18,13 @@ def a_batch(n: int = 4, weights: tuple[float, ...] = (1.0, 4.0, 100.0, 0.25)) ->
     generator = torch.Generator().manual_seed(0)
     maps = torch.randint(0, CLASSES, (n, *SIZE), generator=generator, dtype=torch.uint8)
     target = torch.randn(n, 3, *SIZE, generator=generator)
-    return Batch(target, torch.ones(n), (maps,), target, torch.tensor(weights[:n]))
+    levels = torch.tensor([0.1, 0.9, 0.2, 0.8])[:n]
+    return Batch(target, levels, (maps,), target, torch.tensor(weights[:n]))
 
 
 def a_term(share: float = 0.5, start: float = 0.25) -> AdversarialTerm:
     torch.manual_seed(0)
-    return AdversarialTerm(share, start, CLASSES, CPU, None, ProcessGroup())
+    return AdversarialTerm(share, start, CPU, None, ProcessGroup())
 
 
 @pytest.mark.parametrize(("progress", "ramp"), [(0.25 + RAMP / 4, 0.25), (0.25 + RAMP, 1.0), (0.9, 1.0)])

@@ -63,9 +63,7 @@ class Method(Denoising):
         super().__init__(config, net, num_classes, device, dtype, group)
         cascade, _ = cascade_of(config)
         if cascade.adversarial:
-            self.term = AdversarialTerm(
-                cascade.adversarial, cascade.adversarial_start, num_classes, device, dtype, group
-            )
+            self.term = AdversarialTerm(cascade.adversarial, cascade.adversarial_start, device, dtype, group)
             self.parts |= self.term.parts
 
     def sampling_defaults(self) -> dict[str, Any]:
