@@ -48,29 +48,31 @@ def test_there_is_none_before_its_start():
 
 
 def test_the_discriminator_tells_flat_windows_from_textured_ones_and_the_term_asks_for_texture():
-    """Real windows are noise, the estimates flat: after some steps going up the term's gradient adds texture."""
+    """Real windows are noise, the estimates begin flat: what follows the term's gradient becomes as rough."""
     term, scaler = a_term(start=0.0), torch.amp.GradScaler("cpu", enabled=False)
     term.at(0.5)
-    losses = []
-    for step in range(60):
-        generator = torch.Generator().manual_seed(step)
-        batch = a_batch()
-        real = torch.randn(batch.target.shape, generator=generator)
-        batch = Batch(real, batch.noise_level, batch.condition, real, None)
-        out = (0.05 * torch.randn(real.shape, generator=generator)).requires_grad_()
+    batch = a_batch()
+    out = (0.05 * torch.randn(batch.target.shape)).requires_grad_()
+    optimizer = torch.optim.Adam([out], 0.02)
+    losses, noisy = [], batch.noise_level < 0.5
+    for step in range(120):
+        real = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(step))
+        seen = Batch(real, batch.noise_level, batch.condition, real, None)
         value = loss(out, real).sum() / len(out)
-        (gradient,) = torch.autograd.grad(term(out, batch, value), out)
+        if step == 30:  # the discriminator first
+            assert losses[0] == pytest.approx(1.0, abs=0.1)  # hinge: an answer of 0 to all
+            assert losses[-1] < 0.5
+        (out.grad,) = torch.autograd.grad(term(out, seen, value), out)
+        if step >= 30:
+            optimizer.step()
         losses.append(term.step(scaler))
-    assert losses[0] == pytest.approx(1.0, abs=0.1)  # hinge: an answer of 0 to all
-    assert losses[-1] < 0.1
-    # Downhill is away from flat: along its own texture.
-    assert (out.detach() * -gradient).sum() > 0
+    assert out[noisy].std() > 0.5 and out[~noisy].std() < 0.1  # the half with little noise is let alone
 
 
 def test_pieces_of_a_batch_count_together():
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     batch = a_batch()
-    losses, weights = [], []
+    losses = []
     for pieces in (1, 2):
         term = a_term()
         term.at(0.9)
@@ -78,7 +80,5 @@ def test_pieces_of_a_batch_count_together():
             out = (piece.target * 0.5).requires_grad_()
             term(out, piece, loss(out, piece.target, piece.weight).sum() / len(batch.target))
         losses.append(term.step(scaler))
-        weights.append(torch.cat([p.detach().flatten() for p in term.net.parameters()]))
     # Spectral norms are estimated a little better with each forward pass, hence not the same to the last digit.
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
-    assert torch.nn.functional.cosine_similarity(*weights, dim=0) > 0.9999
