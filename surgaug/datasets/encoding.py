@@ -62,6 +62,7 @@ def find_encoding(
     declared = read_description(folders)
     if given is not None and declared:
         _refuse_other_classes(given, declared)
+        given = _with_declared_ignore(given, declared)
     if given is None:
         _refuse_several_spaces(paths)
     if declared and declared.table != plain_values(declared.space):
@@ -161,6 +162,14 @@ def _refuse_other_classes(given: LabelSpace, declared: Declared) -> None:
                 f"{declared.path}: its label maps are in the label space '{space.name}', where {c.id} is {c.name}; in "
                 f"'{given.name}' it is {given.by_id(c.id).name}. Leave --classes out"
             )
+
+
+def _with_declared_ignore(given: LabelSpace, declared: Declared) -> LabelSpace:
+    """`given` with the ignore id of a data set of ours where it has none: of pixels that a judge did not trust, say."""
+    ignore = declared.space.ignore
+    if given.ignore is not None or ignore is None or ignore in given.ids or remap_of(given) is not None:
+        return given
+    return replace(given, ignore=ignore)
 
 
 def is_auto(classes: object) -> bool:

@@ -99,6 +99,7 @@ def test_pixels_that_are_not_trusted_are_ignored_and_counted(config, space):
     assert some
     frames = open_pairs(config.out)
     assert frames.space.ignore == 255 and len(frames) == N
+    assert open_pairs(config.out, classes=space).space.ignore == 255  # of classes named on the line, too
     admission = json.loads((config.out / "admission.json").read_text())
     assert admission["images"] == {"put_in": N, "admitted": N, "refused": 0}
     assert sum(video["admitted"] for video in admission["videos"]) == N
