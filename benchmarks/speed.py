@@ -34,8 +34,10 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from surgaug.models import families
 from surgaug.models.families.diffusion import PRESETS, build
 from surgaug.models.unet import SemanticUNet
+from surgaug.models.upsampler import Window
 from surgaug.runtime.device import autocast, pick_device, pick_precision
 
 CLASSES, STEPS = 36, 40
@@ -183,6 +185,20 @@ def cost(run: Callable[[], None]) -> tuple[int, int]:
     with flops, moved:
         run()
     return flops.get_total_flops(), moved.total
+
+
+def training_flops(family: str, preset: str, size: tuple[int, int]) -> int:
+    """Of one image forwards and backwards, counted on the meta device: nothing is computed."""
+    with torch.device("meta"):
+        net = families.get(family).build(families.get(family).PRESETS[preset], CLASSES)
+        x, level, style = torch.empty(1, 3, *size), torch.empty(1), torch.empty(1, 7)
+        more: tuple[Tensor, ...] = ()
+        if family == families.UPSAMPLER:
+            more = (torch.empty_like(x), level, net.places([Window.whole(size)]))
+        with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
+            cond = net.told(torch.empty((1, *size), dtype=torch.uint8), style if net.config.style else None, *more)
+            net(x, level, cond).square().mean().backward()
+    return counter.get_total_flops()
 
 
 def make_peaks(device: torch.device, dtype: torch.dtype | None) -> dict[str, tuple[Callable[[], None], float]]:

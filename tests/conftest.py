@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,15 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 # A shell's background jobs ignore Ctrl-C, and so would the commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_tests() -> Iterator[None]:
+    """Tests, and the commands that they start, keep nothing in the user's cache folder."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SURGAUG_CACHE", str(Path(folder) / "cache"))
+        yield
+
 
 # How long an example takes says how busy the machine is, not whether the program is right.
 settings.register_profile("surgaug", deadline=None)

@@ -209,3 +209,50 @@ def test_features_of_faults(benchmark, tmp_path):
     assert fd["hue turned by 20°"] > fd["hue turned by 10°"]
     assert seconds["colour_texture"] > 0
     assert features.table(rows, ["colour_texture"]).count("\n") == 2 + len(rows)
+
+
+def test_the_loader_beside_what_a_gpu_takes(benchmark, tmp_path, capsys, monkeypatch):
+    benchmark("frames").write_frames("phantom", tmp_path, 20, 2, (64, 112))
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
+    loader = benchmark("loader")
+    monkeypatch.setattr(
+        sys, "argv", ["loader.py", str(tmp_path), "--sizes", "16x28,136x136", "--seconds", "0.1", "--workers", "1"]
+    )
+    loader.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| 1")]
+    assert [row[1] for row in rows] == ["whole", "whole", "windows"]
+    assert float(rows[0][2]) < float(rows[1][2]) < float(rows[2][2])  # MiB a frame
+    assert not list((tmp_path / "cache").rglob("*.bin"))
+
+
+def test_flops_of_training_without_computing_anything(benchmark):
+    speed = benchmark("speed")
+    small, large = (speed.training_flops("diffusion", "tiny", (64, w)) for w in (64, 128))
+    assert 1.9 < large / small < 2.2 and 1e9 < small < 3e9
+
+
+def test_the_gpu_script_in_its_reduced_form(benchmark, tmp_path, monkeypatch, capsys):
+    gpu = benchmark("gpu")
+    monkeypatch.setattr(sys, "argv", ["gpu.py", str(tmp_path), "--device", "cpu", "--reduced"])
+    gpu.main()
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert [row["pass"] for row in found["passes"]] == ["train", "sample"] and not found["left out"]
+    assert all(row["images/s"] > 0 and row["GFLOP an image"] > 0.01 for row in found["passes"])
+    assert found["loop"]["images/s"] > 0 and found["synthesize"]["images"] == 2
+    assert (tmp_path / "gpu.md").read_text() in capsys.readouterr().out
+
+
+def test_the_gpu_script_lists_what_does_not_fit(benchmark):
+    clock = benchmark("gpu").Clock(1.0)
+    assert clock.has(30, "short") and not clock.has(90, "long") and clock.left_out == ["long"]
+
+
+def test_scale_in_its_reduced_form(benchmark, tmp_path, monkeypatch, capsys):
+    """Three shards, one of them killed, and a manifest of two thousand rows; the script refuses what is not whole."""
+    scale = benchmark("scale")
+    line = ["scale.py", str(tmp_path), "--n", "24", "--shards", "3", "--at-once", "2", "--rows", "2000"]
+    monkeypatch.setattr(sys, "argv", line)
+    scale.main()
+    said = capsys.readouterr().out
+    assert "| 24 | 3 |" in said and "| 2,000 |" in said and (tmp_path / "scale.md").read_text() in said
+    assert len((tmp_path / "set-24" / "manifest.jsonl").read_text().splitlines()) == 24

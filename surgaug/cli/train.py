@@ -100,7 +100,17 @@ def train(
         str | None,
         typer.Option(
             metavar="RUN|FILE",
-            help="Distill this model into a student that samples in few steps: 4, or --set student_steps=N.",
+            help="Distill this model into a student that samples in few steps.",
+            rich_help_panel=MODEL,
+            show_default=False,
+        ),
+    ] = None,
+    student_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Network calls that the student needs an image: up to 2 by consistency tuning, more by progressive "
+            "distillation. [default: 4]",
             rich_help_panel=MODEL,
             show_default=False,
         ),
@@ -200,6 +210,7 @@ def train(
         "cascade": cascade,
         "init": init,
         "distill": distill,
+        "student_steps": student_steps,
         "steps": steps,
         "minutes": minutes,
         "batch": batch,

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from surgaug.errors import UsageError
 
+NORMS = ("l1", "l2", "huber")
+ROUNDED = 1e-3  # of images in [-1, 1]
+
 
 def min_snr_weight(kind: str, alpha_bar: Tensor, gamma: float = 5.0, floor: float = 0.0) -> Tensor:
     """Min-SNR-gamma weight of the squared error in what the network predicts (Hang et al. 2023), with a floor.
@@ -33,15 +36,20 @@ def min_snr_weight(kind: str, alpha_bar: Tensor, gamma: float = 5.0, floor: floa
 def loss(out: Tensor, target: Tensor, weight: Tensor | None = None, norm: str = "l2") -> Tensor:
     """The error of each sample, in float32 at least, so that it may be averaged or kept by noise level.
 
-    out, target: [B, ...]. weight: [B], of each sample; None for 1. norm: "l2", the mean square, or "l1", the mean
-    absolute error (SR3 allows both). Returns [B]. Raises UsageError for another norm.
+    out, target: [B, ...]. weight: [B], of each sample; None for 1. norm: "l2", the mean square, "l1", the mean
+    absolute error (SR3 allows both), or "huber", the root of the mean square, rounded off at `ROUNDED` (Song & Dhariwal
+    2024, section 3.3): all samples pull alike, however far off they are. Returns [B]. Raises UsageError for another.
     """
     error = out.to(torch.promote_types(out.dtype, torch.float32)) - target
     if norm == "l2":
         values = error.square()
     elif norm == "l1":
         values = error.abs()
+    elif norm == "huber":
+        values = error.square()
     else:
-        raise UsageError(f"loss: {norm!r} is not one of l1, l2")
+        raise UsageError(f"loss: {norm!r} is not one of {', '.join(NORMS)}")
     values = values.flatten(1).mean(1)
+    if norm == "huber":
+        values = (values + ROUNDED**2).sqrt() - ROUNDED
     return values if weight is None else values * weight.to(values)

@@ -2,11 +2,13 @@
 
 In every function `x_0`, `x_t`, `eps` and `out` are [B, ...] and of one dtype; `alpha_bar` is a float or a tensor [B]. A
 tensor is best float64 and on the CPU, as `Schedule.sample_levels` gives it: 1 - alpha_bar is small, and some devices
-have no float64. Coefficients are computed in its dtype and then moved to the images' dtype and device.
+have no float64. Coefficients are computed in its dtype and then moved to the images' dtype and device, without waiting
+for the device: those of a float are kernel arguments, and a tensor's go there from pinned memory.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
+from surgaug.runtime.device import to_device
 
 KINDS = ("eps", "v", "x0")
 
@@ -83,8 +86,11 @@ def denoiser(kind: str, network: Callable[[Tensor, Tensor], Tensor]) -> Callable
     """
 
     def denoise(x_t: Tensor, alpha_bar: Level) -> Tensor:
-        level = _tensor(alpha_bar).sqrt().to(torch.float32).to(x_t.device)
-        out = network(x_t, level.expand(x_t.shape[0])).to(x_t.dtype)
+        if isinstance(alpha_bar, Tensor):
+            level = to_device(alpha_bar.sqrt().to(torch.float32), x_t.device).expand(x_t.shape[0])
+        else:
+            level = torch.full((x_t.shape[0],), math.sqrt(alpha_bar), dtype=torch.float32, device=x_t.device)
+        out = network(x_t, level).to(x_t.dtype)
         return to_x0(kind, out, x_t, alpha_bar)
 
     return denoise
@@ -95,11 +101,10 @@ def clip_x0(denoise: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, flo
     return lambda x_t, alpha_bar: denoise(x_t, alpha_bar).clamp(-1, 1)
 
 
-def _coefficients(alpha_bar: Level, like: Tensor) -> tuple[Tensor, Tensor]:
-    """sqrt(alpha_bar) and sqrt(1 - alpha_bar), shaped to multiply `like`."""
-    level = _tensor(alpha_bar).reshape(-1, *[1] * (like.dim() - 1))
-    return level.sqrt().to(like.dtype).to(like.device), (1 - level).sqrt().to(like.dtype).to(like.device)
-
-
-def _tensor(alpha_bar: Level) -> Tensor:
-    return alpha_bar if isinstance(alpha_bar, Tensor) else torch.tensor(alpha_bar, dtype=torch.float64)
+def _coefficients(alpha_bar: Level, like: Tensor) -> tuple[Level, Level]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar), to multiply `like` with."""
+    if not isinstance(alpha_bar, Tensor):
+        return math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
+    level = alpha_bar.reshape(-1, *[1] * (like.dim() - 1))
+    signal, noise = level.sqrt().to(like.dtype), (1 - level).sqrt().to(like.dtype)
+    return to_device(signal, like.device), to_device(noise, like.device)

@@ -46,6 +46,14 @@ def karras(alpha_bars: Tensor, steps: int) -> Tensor:
     return torch.cat([alpha_bar_at(ramp**RHO), torch.ones(1, dtype=torch.float64)])
 
 
+def geometric(alpha_bars: Tensor, steps: int) -> Tensor:
+    """Evenly in log sigma, from where `karras` begins down to where it ends, that end itself left out: for samplers of
+    a call or two, of which the second mends the first's details (`samplers/consistency.py`)."""
+    ends = ((1 / karras(alpha_bars, 2)[:2] - 1).sqrt()).log()
+    levels = torch.linspace(float(ends[0]), float(ends[1]), steps + 1, dtype=torch.float64)[:-1].exp()
+    return torch.cat([alpha_bar_at(levels), torch.ones(1, dtype=torch.float64)])
+
+
 def student(alpha_bars: Tensor, steps: int) -> Tensor:
     """Those levels of a teacher's on which a student of fewer steps lands (`diffusion/distillation.py`)."""
     teacher = teacher_levels(alpha_bars, steps)
@@ -59,4 +67,6 @@ def teacher_levels(alpha_bars: Tensor, steps: int) -> Tensor:
     return karras(alpha_bars, steps * math.ceil(TEACHER_STEPS / steps))
 
 
-SPACINGS: dict[str, Callable[[Tensor, int], Tensor]] = {"trailing": trailing, "karras": karras, "student": student}
+SPACINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "trailing": trailing, "karras": karras, "geometric": geometric, "student": student
+}  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,12 +35,14 @@ class Journal:
         part: str = "",
         required: Collection[str] = (),
         name: str = MANIFEST,
+        only: Container[int] | None = None,
     ):
         """Reads what lies in `folder`.
 
         expected: (image, label) or (label,) of a sample, in `folder`, or () for one without files; None for an index
         that is not of this set. part: the shard that new rows belong to. required: keys without which a row does not
-        count. name: of the file, `manifest.REFUSED` for samples that were refused.
+        count. name: of the file, `manifest.REFUSED` for samples that were refused. only: samples that are looked for,
+        so that a shard does not open the files of all others; None for all, as after `refresh`.
         """
         self._folder, self._expected, self._required = folder, expected, required
         self._name = name
@@ -48,9 +50,9 @@ class Journal:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._at_line_start = True
-        self.refresh()
+        self.refresh(only)
 
-    def refresh(self) -> None:
+    def refresh(self, only: Container[int] | None = None) -> None:
         """Read again what lies in the folder, since other shards write there too."""
         self._parts = part_paths(self._folder, self._name)
         if self._path not in self._parts:
@@ -59,7 +61,7 @@ class Journal:
         for part, path in enumerate(self._parts):
             for line in read_lines(path):
                 row = line.row
-                if row is not None and self._is_complete(row):
+                if row is not None and (only is None or row.get("index") in only) and self._is_complete(row):
                     self._places[row["index"]] = part, line.offset
 
     def _is_complete(self, row: Row) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -113,6 +114,19 @@ def read_lines(path: Path) -> Iterator[Line]:
             if line.strip():
                 yield Line(number, offset, parse(line))
             offset += len(line)
+
+
+def count_lines(folder: Path, name: str = MANIFEST) -> int:
+    """Lines of all parts of a folder's manifest: at least as many as it has rows, and counted without parsing them."""
+    total = 0
+    for path in part_paths(folder, name):
+        end = b"\n"
+        with suppress(FileNotFoundError), path.open("rb") as file:  # another shard has just joined the parts
+            while chunk := file.read(1 << 20):
+                total += chunk.count(b"\n")
+                end = chunk[-1:]
+            total += end != b"\n"
+    return total
 
 
 def read_rows(path: Path) -> tuple[list[Row], list[str]]:

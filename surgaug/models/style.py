@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.models.blocks import zero_init
+from surgaug.runtime.device import to_device
 
 DIMENSION = 7
 SMALLEST_SPREAD = 0.02  # of a code among frames that all look the same
@@ -22,7 +23,8 @@ def style_code(x_0: Tensor) -> Tensor:
     and half the logarithm of the root mean square of the grey image's Laplacian.
     """
     grey = x_0.mean(dim=1, keepdim=True)
-    laplacian = x_0.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])[None, None]
+    laplacian = to_device(torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]), x_0.device)
+    laplacian = laplacian.to(x_0.dtype)[None, None]
     detail = F.conv2d(grey, laplacian).square().mean(dim=(1, 2, 3)).sqrt()
     spread, mean = torch.std_mean(x_0, dim=(2, 3), correction=0)
     return torch.cat([mean, spread, 0.5 * (detail + 1e-4).log()[:, None]], dim=1)

@@ -11,6 +11,7 @@ import torch
 from surgaug.errors import UsageError
 
 COMPILE = ("auto", "on", "off")  # `models/compiled.py`
+FUSED = ("cpu", "cuda")  # devices on which an optimizer's step is one kernel
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -50,7 +51,7 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype | None:
 def to_device(values: np.ndarray | torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """`values` on the device; to CUDA from pinned memory, so that the device computes on while they travel."""
     tensor, cuda = torch.as_tensor(values), torch.device(device).type == "cuda"
-    return (tensor.pin_memory() if cuda else tensor).to(device, non_blocking=cuda)
+    return (tensor.pin_memory() if cuda and tensor.device.type == "cpu" else tensor).to(device, non_blocking=cuda)
 
 
 def to_tensor(images: np.ndarray, device: torch.device | str) -> torch.Tensor:

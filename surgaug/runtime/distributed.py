@@ -58,20 +58,20 @@ class ProcessGroup:
             raise box[1]
         return box[0]
 
-    def largest(self, value: float) -> float:
-        """The largest of all processes' values, in all of them (all must call it)."""
+    def largest(self, *values: float) -> list[float]:
+        """Of each value the largest of all processes, in all of them (all must call it). No device is waited for."""
         if self.size == 1:
-            return value
+            return list(values)
         import torch
         import torch.distributed as dist
 
-        t = torch.tensor([value], dtype=torch.float64, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        t = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(t, op=dist.ReduceOp.MAX)
-        return t.item()
+        return t.tolist()
 
     def any(self, flag: bool) -> bool:
         """True in all processes as soon as it is true in one (all must call it)."""
-        return bool(self.largest(flag))
+        return bool(self.largest(flag)[0])
 
 
 def torchrun_group() -> ProcessGroup:
@@ -102,7 +102,8 @@ def join(device_type: str, feedback: Feedback | None = None) -> ProcessGroup:
         if not dist.is_initialized():
             if device_type == "cuda":
                 torch.cuda.set_device(group.local_rank)  # NCCL refuses two processes on one device
-            backend = "nccl" if device_type == "cuda" else "gloo"
+            # What processes tell each other beside gradients does not go by the device, which would be waited for.
+            backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
             store = _meet(group, feedback or Silent())
             dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.size)
     return group

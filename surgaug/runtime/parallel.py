@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -22,12 +23,34 @@ T = TypeVar("T")
 R = TypeVar("R")
 _AHEAD = 4  # results a thread that may wait to be taken: bounds the memory
 _AHEAD_OF_PROCESSES = 3
+_UNKNOWN_MEMORY = 8 * 2**30
+_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _THREADS = 8  # reading files gains nothing from more
 
 
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processes_here() -> int:
+    """Processes of this training on this machine, as torchrun says; 1 without it."""
+    told = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, int(told)) if told.isdecimal() else 1
+
+
+def memory() -> int:
+    """Bytes of memory that this process may use: the machine's, or its control group's where that allows less."""
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return _UNKNOWN_MEMORY
+    for limit in _MEMORY_LIMITS:
+        try:
+            found = min(found, int(limit.read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return found
 
 
 def in_threads(

@@ -151,9 +151,11 @@ class OnePassGenerator:
 
 def finite_images(x: Tensor) -> np.ndarray:
     """`to_images` of the network's output. FloatingPointError where it is not finite."""
-    if not bool(torch.isfinite(x).all()):
+    finite = torch.isfinite(x).all()
+    images = to_images(x)  # the one place where the device is waited for
+    if not bool(finite):
         raise FloatingPointError("an image holds values that are not numbers")
-    return to_images(x)
+    return images
 
 
 def check_options(settings: SamplingSettings, sample: Callable[..., Tensor], flag: str = "--set ") -> None:

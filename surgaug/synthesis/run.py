@@ -19,7 +19,7 @@ from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import Interrupted, ModelError
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock, in_turn
-from surgaug.io.manifest import FULL_LABELS, REFUSED
+from surgaug.io.manifest import FULL_LABELS, REFUSED, count_lines
 from surgaug.io.output_folder import make_ready
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
@@ -37,7 +37,7 @@ from surgaug.synthesis.inputs import Inputs, open_inputs
 from surgaug.synthesis.judge import DRAWS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
 from surgaug.synthesis.output import PREVIEW, SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
-from surgaug.synthesis.samples import Sample, Samples
+from surgaug.synthesis.samples import Sample, SampleFrames, Samples
 
 T = TypeVar("T")
 WRITERS, WAITING = 2, 64
@@ -95,18 +95,20 @@ def synthesize(
     samples = Samples(inputs, judging.judge.hardness(inputs.pixels, inputs.maps.space) if judging and hard else None)
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, feedback, shard.name or None):
-        frames = [samples.frame(k) for k in range(config.n)]
+        frames = SampleFrames(samples)
         target.claim(description, frames)
         if judging:
             make_ready([out / FULL_LABELS])
         mine = plan.take_shard(plan.arrange(samples.masks), shard).tolist()
+        own = set(mine)
         manifest = Journal(
             out,
             lambda k: target.paths(frames[k]) if 0 <= k < config.n else None,
             part=shard.name,
             required=("classes",),
+            only=own,
         )
-        refused = Journal(out, lambda k: () if 0 <= k < config.n else None, part=shard.name, name=REFUSED)
+        refused = Journal(out, lambda k: () if 0 <= k < config.n else None, part=shard.name, name=REFUSED, only=own)
         todo = [k for k in mine if k not in manifest and k not in refused]
         if len(todo) < len(mine):
             for k in mine:
@@ -121,9 +123,12 @@ def synthesize(
             books = _Books(target, manifest, refused, judging)
             _synthesize_all(inputs, books, samples, engine, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
-            manifest.refresh()
-            refused.refresh()
-            missing = config.n - len(manifest) - len(refused)
+            # Only who can be the last reads what all shards made.
+            missing = config.n - count_lines(out) - count_lines(out, REFUSED)
+            if missing <= 0:
+                manifest.refresh()
+                refused.refresh()
+                missing = config.n - len(manifest) - len(refused)
             if not missing:
                 finish(target, manifest, refused if judging else None, description, frames, feedback)
     if missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -39,6 +39,24 @@ class Sample:
     @property
     def size(self) -> tuple[int, int]:
         return self.index_map.shape
+
+
+class SampleFrames(Sequence[WrittenItem]):
+    """The samples as pairs of the data set that is written, each made when it is asked for: a list of a million would
+    take half a gibibyte in every shard."""
+
+    def __init__(self, samples: Samples):
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, k: Any) -> Any:
+        if isinstance(k, slice):
+            return [self[i] for i in range(*k.indices(len(self)))]
+        if not -len(self) <= k < len(self):
+            raise IndexError(k)
+        return self._samples.frame(k % len(self))
 
 
 class Samples:

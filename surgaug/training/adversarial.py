@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surgaug.models.spade import class_shares
-from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
+from surgaug.runtime.device import FUSED, autocast, to_device, to_images, to_tensor
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback, Task
 from surgaug.training.config import TrainConfig
@@ -33,9 +33,9 @@ class OptimizedNetwork:
 
     def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float], device: torch.device):
         self.net, self.rate = net, rate
-        self.optimizer = torch.optim.Adam(net.parameters(), betas=betas, fused=device.type != "mps")
+        self.optimizer = torch.optim.Adam(net.parameters(), betas=betas, fused=device.type in FUSED)
 
-    def step(self, loss: Tensor, scaler: torch.amp.GradScaler) -> float:
+    def step(self, loss: Tensor, scaler: torch.amp.GradScaler) -> Tensor:
         """One optimizer step that lowers `loss`, a scalar. Returns the norm of the gradient."""
         self.optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from surgaug.models.gan import PatchDiscriminator
-from surgaug.runtime.device import autocast
+from surgaug.runtime.device import FUSED, autocast
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.training.adversarial import frozen, hinge
 from surgaug.training.diffusion_step import Batch, apply
@@ -46,7 +46,7 @@ class AdversarialTerm:
     ):
         self.share, self.start, self.device, self.dtype = share, start, device, dtype
         self.net = PatchDiscriminator(3, CHANNELS, LAYERS, spectral=True, norm=False).to(device)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), RATE, BETAS, fused=device.type != "mps")
+        self.optimizer = torch.optim.Adam(self.net.parameters(), RATE, BETAS, fused=device.type in FUSED)
         self._model: nn.Module = self.net
         if group.size > 1:
             self._model = DistributedDataParallel(self.net, [device.index] if device.type == "cuda" else None)
@@ -78,9 +78,9 @@ class AdversarialTerm:
         self._seen.append((estimate.detach(), batch.target[noisy]))
         return (out * (factor * wanted).to(out.dtype)).sum()
 
-    def step(self, scaler: torch.amp.GradScaler) -> float:
+    def step(self, scaler: torch.amp.GradScaler) -> Tensor:
         """One step of the discriminator on what the term has seen since the last one; its loss (hinge)."""
-        total = 0.0
+        total = self._seen[0][0].new_zeros(())
         for synthetic, real in self._seen:
             with autocast(self.device, self.dtype):
                 # Together: under torchrun the gradients of one forward pass are summed.
@@ -88,7 +88,7 @@ class AdversarialTerm:
             of_real, of_synthetic = answers.chunk(2)
             value = 0.5 * (hinge(of_real, True) + hinge(of_synthetic, False)) / len(self._seen)
             scaler.scale(value).backward()
-            total += value.item()
+            total += value.detach()
         self._seen = []
         apply(self.net, [self.optimizer], scaler, CLIP)
         return total

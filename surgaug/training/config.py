@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surgaug.diffusion import distillation, parameterisation
+from surgaug.diffusion.loss import NORMS
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
 from surgaug.models import families
@@ -60,8 +61,11 @@ class TrainConfig:
     "cosine" or "constant". ema_power, ema_decay: of the averaged weights (`training/ema.py`).
 
     distill: the model file of a teacher; the model trained is then its student, which samples in `student_steps` steps.
+    student: "progressive", each step does what several of the teacher's do, or "consistency", each goes all the way.
     Its targets are made with guidance of the scale `teacher_guidance` at noise levels (sigma) below
     `teacher_guidance_below`, so that the student needs no guidance.
+
+    frames_on_disk: frames are kept at the training size in the cache folder, not in memory (`training/frames.py`).
     """
 
     data: str = ""
@@ -78,6 +82,7 @@ class TrainConfig:
     init: str | None = None
     distill: str | None = None
     student_steps: int = 4
+    student: str = "progressive"
     teacher_guidance: float = 1.0
     teacher_guidance_below: float | None = None
     cascade: Cascade | None = None
@@ -114,21 +119,25 @@ class TrainConfig:
     device: str = "auto"
     precision: str = "auto"
     compile: str = "auto"
+    frames_on_disk: bool = True
     save_minutes: float = 2.0
     sample_minutes: float = 5.0
     validate_frames: int = 32
 
 
+STUDENTS = ("progressive", "consistency")
 LR_DECAYS = ("cosine", "constant")
 
 # Settings that may differ between the run that stopped and the one that goes on: none of them changes the result.
-FREE_ON_RESUME = {"out", "leave_out_bad", "device", "compile", "save_minutes", "sample_minutes", "steps", "minutes"}
+FREE_ON_RESUME = {
+    "out", "leave_out_bad", "device", "compile", "frames_on_disk", "save_minutes", "sample_minutes", "steps", "minutes"
+}  # fmt: skip
 
 # Settings that only diffusion heeds; with another model they are refused.
 DIFFUSION_ONLY = (
-    "init", "distill", "student_steps", "teacher_guidance", "teacher_guidance_below", "schedule", "prediction", "loss",
-    "min_snr_gamma", "min_snr_floor", "cascade", "drop_map", "drop_class", "drop_style", "accumulate", "lr_decay",
-    "betas", "muon_lr", "warmup", "weight_decay", "clip", "compile",
+    "init", "distill", "student_steps", "student", "teacher_guidance", "teacher_guidance_below", "schedule",
+    "prediction", "loss", "min_snr_gamma", "min_snr_floor", "cascade", "drop_map", "drop_class", "drop_style",
+    "accumulate", "lr_decay", "betas", "muon_lr", "warmup", "weight_decay", "clip", "compile",
 )  # fmt: skip
 
 
@@ -202,7 +211,7 @@ def check(config: TrainConfig) -> None:
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(config.minutes is None or config.minutes > 0, f"--minutes {config.minutes}: must be above 0")
     must(config.compile in COMPILE, f"--compile {config.compile}: one of {', '.join(COMPILE)}")
-    must(config.loss in ("l1", "l2"), f"loss {config.loss}: l1 or l2")
+    must(config.loss in NORMS, f"loss {config.loss}: one of {', '.join(NORMS)}")
     must(config.lr_decay in LR_DECAYS, f"lr_decay {config.lr_decay}: one of {', '.join(LR_DECAYS)}")
     must(config.ema_decay is None or 0 < config.ema_decay < 1, f"ema_decay {config.ema_decay}: between 0 and 1")
     must(set(config.flip) <= {"h", "v"}, f"flip {config.flip}: any of h and v, or empty")
@@ -232,6 +241,7 @@ def check(config: TrainConfig) -> None:
     parameterisation.check(config.prediction, config.schedule)
     if config.distill:
         must(config.student_steps >= 1, f"student_steps {config.student_steps}: at least 1")
+        must(config.student in STUDENTS, f"student {config.student}: one of {', '.join(STUDENTS)}")
         must(config.classes == "auto", f"--classes {config.classes}: a student has its teacher's")
         distillation.check(config.prediction)
 

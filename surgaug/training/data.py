@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.item import Item
-from surgaug.datasets.own_maps import digests_of
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.space_match import INSIST, Reference, bring, of_model, open_own, statistics_of
 from surgaug.datasets.splits import group_of, hold_out
@@ -24,11 +22,12 @@ from surgaug.models import families
 from surgaug.models.checkpoint import read_header
 from surgaug.models.style import style_code
 from surgaug.runtime.device import to_tensor
+from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
 from surgaug.runtime.spread import spread
 from surgaug.training.config import TrainConfig, cascade_of
-from surgaug.training.frames import Frames
+from surgaug.training.frames import Frames, Keeping
 from surgaug.training.windows import WindowedFrames
 
 HELD_OUT = 0.05
@@ -37,7 +36,6 @@ TOO_FEW = 20
 MOSTLY_SHOWN = 0.85
 STYLES = 1024  # frames whose style codes go into the model file; 100 bytes each
 MAPS_LOOKED_AT = 512  # for the classes that touch: tells shares to about two in a hundred
-WHOLE = 1 << 20  # bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows
 
 # By the frame's name: digests of its image and of its label map.
 Digests = dict[str, list[str]]
@@ -57,8 +55,9 @@ class TrainingData:
     left_out: tuple[str, ...] = ()
 
 
-def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
+def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | None = None) -> TrainingData:
     """Open, check and read the frames. DataError names the file and the value when one cannot be used."""
+    keeping = Keeping(config.frames_on_disk, config.zoom, group or ProcessGroup())
     paired = _open(config, feedback)
     if config.leave_out_bad:
         paired = without_faults(paired, feedback, need_images=True)
@@ -80,18 +79,18 @@ def load_data(config: TrainConfig, feedback: Feedback) -> TrainingData:
         feedback.warn(f"only {len(train)} frames and no --val: the validation loss is measured on the training frames")
     else:
         feedback.info(f"{len(val)} frames held out for validation (name others with --val)")
-    frames = _frames(train, config, feedback, "reading frames")
-    val_frames = frames if val is train else _frames(val, config, feedback, "reading validation frames")
+    frames = _frames(train, config, keeping, feedback, "reading frames")
+    val_frames = frames if val is train else _frames(val, config, keeping, feedback, "reading validation frames")
     left_out = (*paired.left_out, *(val.left_out if config.val else ()))
     return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item, left_out)
 
 
-def _frames(paired: PairedFrames, config: TrainConfig, feedback: Feedback, task: str) -> Frames:
+def _frames(paired: PairedFrames, config: TrainConfig, keeping: Keeping, feedback: Feedback, task: str) -> Frames:
     """Whole frames, or windows of them for the second stage of a cascade."""
     if config.model != families.UPSAMPLER:
-        return Frames(paired, config.size, feedback, task)
+        return Frames(paired, config.size, keeping, feedback, task)
     cascade, base = cascade_of(config)
-    return WindowedFrames(paired, config.size, base, cascade.window, feedback, task)
+    return WindowedFrames(paired, config.size, base, cascade.window, keeping, feedback, task)
 
 
 def _open(config: TrainConfig, feedback: Feedback) -> PairedFrames:
@@ -154,32 +153,17 @@ def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:
     return class_statistics.statistics_of(train.space.ids, seen.presence_by_item, seen.pixels, contacts)
 
 
-def digests(data: TrainingData, feedback: Feedback) -> Digests:
+def digests(data: TrainingData) -> Digests:
     """What the files of all frames hold, so that it can be told later whether they are the same."""
-    items = {item.name: (data.frames.paired, i) for i, item in enumerate(data.frames.paired.items)}
+    found = {item.name: d for item, d in zip(data.frames.paired.items, data.frames.digests, strict=True)}
     if data.val is not data.frames:  # of --val, where names may be the same
-        items |= {f"val/{item.name}": (data.val.paired, i) for i, item in enumerate(data.val.paired.items)}
-    found = in_threads(_digest, list(items.values()), feedback=feedback, title="digests of frames")
-    return dict(zip(items, found, strict=True))
+        found |= {f"val/{item.name}": d for item, d in zip(data.val.paired.items, data.val.digests, strict=True)}
+    return {name: [d.image, d.label_file] for name, d in found.items()}
 
 
-def label_digests(data: TrainingData, feedback: Feedback) -> list[str]:
+def label_digests(data: TrainingData) -> list[str]:
     """Of the ids of all label maps, training's and validation's: those that the model's classes are known to fit."""
-    sets = {id(frames): frames.paired for frames in (data.frames, data.val)}
-    return digests_of(sets.values(), feedback)
-
-
-def _digest(entry: tuple[PairedFrames, int]) -> list[str]:
-    frames, i = entry
-    image, _ = frames.items[i].files
-    size, digest = image.stat().st_size, hashlib.blake2b(digest_size=8)
-    with image.open("rb") as file:
-        digest.update(b"%d " % size)
-        digest.update(file.read(WHOLE if size <= WHOLE else WHOLE // 2))
-        if size > WHOLE:
-            file.seek(size - WHOLE // 2)
-            digest.update(file.read())
-    return [digest.hexdigest(), frames.fingerprint(i)[:16]]
+    return sorted({d.label_map for frames in (data.frames, data.val) for d in frames.digests})
 
 
 def style_bank(frames: Frames) -> list[dict[str, Any]]:

@@ -6,15 +6,17 @@ One step stands in `training/diffusion_step.py`; what is each stage's own, in `m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from surgaug.diffusion import distillation
+from surgaug.diffusion.parameterisation import denoiser
 from surgaug.models.muon import Muon, rest
 from surgaug.models.unet import SemanticUNet
+from surgaug.runtime.device import FUSED, autocast
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
 from surgaug.training.adversarial_term import AdversarialTerm
@@ -30,7 +32,7 @@ from surgaug.training.diffusion_step import (
     lr_factor,
     make_batch,
 )
-from surgaug.training.distillation import StudentValidation, Teacher
+from surgaug.training.distillation import StudentValidation, Teacher, teacher_of
 from surgaug.training.frames import FrameBatch, Frames
 from surgaug.training.validation import Validation, fixed_frames
 
@@ -60,14 +62,14 @@ class Denoising:
         }
         self.term: AdversarialTerm | None = None
         self.progress = 0.0
-        self.teacher = None
+        self.teacher: Teacher | None = None
         if config.distill:
-            self.teacher = Teacher(config, device, dtype)
+            self.teacher = teacher_of(config, device, dtype)
             self.sampling["defaults"] = {
-                "sampler": distillation.SAMPLER,
+                "sampler": self.teacher.sampler,
                 "steps": config.student_steps,
                 "guidance": 1.0,
-                "options": {"spacing": distillation.SPACING},
+                "options": {"spacing": self.teacher.spacing},
                 "student": True,
             }
         self.compiled_module = NetWithLabels(net)
@@ -99,15 +101,28 @@ class Denoising:
         """What the network is trained on."""
         return make_batch(self.config, drawn, self.device)
 
-    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, Tensor]:
         """One optimizer step on noised frames; see `training.methods`."""
         drawn = self.draw(frames, step, part)
-        batch = self.teacher.batch(drawn, step, part) if self.teacher else self.batch(drawn)
+        if self.teacher:
+            batch = self.teacher.batch(drawn, step, part, self.progress, self.estimate)
+        else:
+            batch = self.batch(drawn)
         term = self.term if self.term and self.term.at(self.progress) else None
         value = gradient(self.model, batch, self.config, self.pieces, self.scaler, self.dtype, term)
         norm = apply(self.net, list(self.optimizers.values()), self.scaler, self.config.clip)
         figures = {"loss": value, "grad_norm": norm}
         return figures if term is None else figures | {"discriminator_loss": term.step(self.scaler)}
+
+    @torch.no_grad()
+    def estimate(self, x_t: Tensor, alpha_bar: Tensor, condition: Sequence[Tensor]) -> Tensor:
+        """The network's estimate of x_0 [b, 3, H, W] as it is now; alpha_bar: [b]. condition: as in `Batch`."""
+
+        def network(x_t: Tensor, noise_level: Tensor) -> Tensor:
+            with autocast(self.device, self.dtype):
+                return self.compiled_module(x_t, noise_level, *condition)
+
+        return denoiser(self.config.prediction, network)(x_t, alpha_bar)
 
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
         """Nothing: the frames are all it needs."""
@@ -138,7 +153,7 @@ def _optimizers(config: TrainConfig, net: SemanticUNet, device: torch.device) ->
     """By their names in a run's state: Muon for the convolutions between the net's ends, AdamW for all else."""
     ends = [w for end in net.ends for w in end.parameters()]
     inner = [w for w in rest(net, ends) if w.ndim == 4] if config.muon_lr else []
-    betas, decay, fused = config.betas, config.weight_decay, device.type != "mps"
+    betas, decay, fused = config.betas, config.weight_decay, device.type in FUSED
     found: dict[str, torch.optim.Optimizer] = {
         "optimizer": torch.optim.AdamW(rest(net, inner), config.lr, betas=betas, weight_decay=decay, fused=fused)
     }

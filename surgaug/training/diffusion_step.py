@@ -84,11 +84,20 @@ def drop_labels(
 
     The first teaches the unconditional model that guidance needs; the second, that any class may be unknown.
     """
-    b = index_map.shape[0]
+    return without(index_map, dropped(len(index_map), drop_map, drop_class, num_classes, generator))
+
+
+def dropped(b: int, drop_map: float, drop_class: float, num_classes: int, generator: torch.Generator) -> Tensor:
+    """Which indices of each of `b` maps become "no label": bool [b, 256] on the CPU."""
     whole = torch.rand(b, 1, generator=generator) < drop_map
     single = torch.rand(b, num_classes, generator=generator) < drop_class
-    gone = torch.cat([whole | single, torch.ones(b, 256 - num_classes, dtype=torch.bool)], dim=1)
-    return index_map.masked_fill(gone.gather(1, index_map.flatten(1).long()).view_as(index_map), 255)
+    return torch.cat([whole | single, torch.ones(b, 256 - num_classes, dtype=torch.bool)], dim=1)
+
+
+def without(index_map: Tensor, gone: Tensor) -> Tensor:
+    """Index maps uint8 [B, H, W] without the indices of `dropped`; where the maps lie, on a device or not."""
+    gone = to_device(gone, index_map.device).gather(1, index_map.flatten(1).long())
+    return index_map.masked_fill(gone.view_as(index_map), 255)
 
 
 def make_batch(config: TrainConfig, drawn: Drawn, device: torch.device) -> Batch:
@@ -96,10 +105,10 @@ def make_batch(config: TrainConfig, drawn: Drawn, device: torch.device) -> Batch
     weight = None
     if config.min_snr_gamma is not None:
         weight = min_snr_weight(config.prediction, drawn.alpha_bar, config.min_snr_gamma, config.min_snr_floor)
-        weight = weight.to(device, torch.float32)
+        weight = to_device(weight.to(torch.float32), device)
     return Batch(
         add_noise(drawn.x_0, drawn.eps, drawn.alpha_bar),
-        drawn.alpha_bar.sqrt().to(device, torch.float32),
+        to_device(drawn.alpha_bar.sqrt().to(torch.float32), device),
         drawn.condition,
         target(config.prediction, drawn.x_0, drawn.eps, drawn.alpha_bar),
         weight,
@@ -125,21 +134,37 @@ def draw(
     They are drawn for the whole global batch from (seed, step): the same for any number of processes, and after a
     resume. frames: those of `part`. codes: their styles, [b, 7]; None to take them from the images.
     """
-    b, (height, width) = config.batch, frames.images.shape[1:3]
+    b, size = config.batch, frames.images.shape[1:3]
     # Stratified: every batch covers all noise levels evenly, which steadies the gradient.
     u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator)) / b
     alpha_bar = config.schedule.sample_levels(u)[part]
-    eps = torch.randn((b, 3, height, width), generator=generator)[part]
-    eps = to_device(eps, device).contiguous(memory_format=torch.channels_last)
-    full = torch.full((b, height, width), 255, dtype=torch.uint8)
-    full[part] = torch.from_numpy(frames.index_maps)
-    index_map = drop_labels(full, config.drop_map, config.drop_class, num_classes, generator)[part]
+    eps = unit_noise((3, *size), b, part, generator, device).contiguous(memory_format=torch.channels_last)
+    gone = dropped(b, config.drop_map, config.drop_class, num_classes, generator)[part]
+    index_map = without(to_device(frames.index_maps, device), gone)
     x_0 = to_tensor(frames.images, device)
     style = x_0.new_full((len(x_0), DIMENSION), torch.nan)
     if config.network.style:
-        styleless = (torch.rand(b, 1, generator=generator) < config.drop_style)[part].to(device)
-        style = (style_code(x_0) if codes is None else codes.to(x_0)).masked_fill(styleless, torch.nan)
-    return Drawn(x_0, eps, alpha_bar, (to_device(index_map, device), style))
+        styleless = to_device((torch.rand(b, 1, generator=generator) < config.drop_style)[part], device)
+        known = style_code(x_0) if codes is None else to_device(codes.to(x_0.dtype), device)
+        style = known.masked_fill(styleless, torch.nan)
+    return Drawn(x_0, eps, alpha_bar, (index_map, style))
+
+
+def unit_noise(
+    shape: tuple[int, ...], batch: int, part: slice, generator: torch.Generator, device: torch.device
+) -> Tensor:
+    """Unit Gaussian noise [b, *shape] for this process's `part` of a batch, on the device.
+
+    A CPU's is cut from that of the whole batch. CUDA draws its own, each sample from a seed of its own: a CPU would be
+    slower at it than the GPU is at the rest of the step.
+    """
+    if device.type != "cuda":
+        return to_device(torch.randn((batch, *shape), generator=generator)[part], device)
+    own, mine = torch.Generator(device), range(batch)[part]
+    noise = torch.empty((len(mine), *shape), device=device)
+    for row, k in zip(noise, mine, strict=True):
+        row.normal_(generator=own.manual_seed((generator.initial_seed() * 65_536 + k) % 2**63))
+    return noise
 
 
 def gradient(
@@ -150,12 +175,12 @@ def gradient(
     scaler: torch.amp.GradScaler,
     dtype: torch.dtype | None,
     term: Callable[[Tensor, Batch, Tensor], Tensor] | None = None,
-) -> float:
-    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss.
+) -> Tensor:
+    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss, on the device.
 
     term: of the network's output, the piece and its loss, what is added to that loss.
     """
-    total, size = 0.0, len(batch.x_t)
+    total, size = batch.x_t.new_zeros(()), len(batch.x_t)
     parts = batch.pieces(pieces)
     for i, piece in enumerate(parts):
         last = i == len(parts) - 1
@@ -164,18 +189,23 @@ def gradient(
                 out = model(piece.x_t, piece.noise_level, *piece.condition)
             value = loss(out, piece.target, piece.weight, config.loss).sum() / size
             scaler.scale(value if term is None else value + term(out, piece, value)).backward()
-        total += value.item()
+        total += value.detach()
     return total
 
 
 def apply(
     net: nn.Module, optimizers: Sequence[torch.optim.Optimizer], scaler: torch.amp.GradScaler, clip: float
-) -> float:
-    """Clip the gradient, step, and clear it. Returns its norm; if that is not finite, no weight changes."""
+) -> Tensor:
+    """Clip the gradient, step, and clear it. Returns its norm, on the device.
+
+    If that is not finite, no weight changes; but on a device that would be waited for (all but the CPU) it is left to
+    the loop to see it and to end the run before anything is saved.
+    """
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
-    norm = float(nn.utils.clip_grad_norm_(net.parameters(), clip))
-    if math.isfinite(norm) or scaler.is_enabled():  # the scaler itself skips a step that overflowed
+    norm = nn.utils.clip_grad_norm_(net.parameters(), clip)
+    # The scaler itself skips a step that overflowed.
+    if not norm.is_cpu or scaler.is_enabled() or bool(norm.isfinite()):
         for optimizer in optimizers:
             scaler.step(optimizer)
         scaler.update()

@@ -1,21 +1,23 @@
 """Targets of distillation: what a student should predict for real frames with noise on them.
 
-They are computed by the teacher, in every step of training (`diffusion/distillation.py`).
+They are computed in every step of training: by the teacher (`diffusion/distillation.py`), or by the student itself, a
+little nearer to the image on the path that the teacher points out (`diffusion/consistency.py`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from surgaug.diffusion import distillation
+from surgaug.diffusion import consistency, distillation
 from surgaug.diffusion.guidance import Denoise, conditional_denoiser
-from surgaug.diffusion.parameterisation import add_noise, clip_x0, from_x0
+from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, from_x0
+from surgaug.diffusion.spacing import alpha_bar_at, teacher_levels
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.checkpoint import load_model
 from surgaug.models.style import style_code
@@ -26,9 +28,20 @@ from surgaug.training.diffusion_step import Batch, Drawn
 from surgaug.training.frames import Frames
 from surgaug.training.validation import Validation, fixed_frames
 
+# A student's own estimate of x_0 [B, 3, H, W], without gradient: of x_t, alpha_bar [B], and what it is told.
+Estimate = Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]
+
+
+def teacher_of(config: TrainConfig, device: torch.device, dtype: torch.dtype | None) -> Teacher:
+    """The teacher of a student of the configured kind."""
+    kind = ConsistencyTeacher if config.student == "consistency" else Teacher
+    return kind(config, device, dtype)
+
 
 class Teacher:
     """The network that is distilled. `segments`: its noise levels within each step of the student."""
+
+    sampler, spacing = distillation.SAMPLER, distillation.SPACING
 
     def __init__(self, config: TrainConfig, device: torch.device, dtype: torch.dtype | None):
         self.net = load_model(Path(str(config.distill)), device).net
@@ -57,8 +70,8 @@ class Teacher:
             return self.net.condition(index_map, style)
 
     @torch.no_grad()
-    def batch(self, drawn: Drawn, step: int, part: slice) -> Batch:
-        """As `diffusion_step.make_batch`, with the teacher's targets.
+    def batch(self, drawn: Drawn, step: int, part: slice, progress: float, estimate: Estimate) -> Batch:
+        """As `diffusion_step.make_batch`, with the teacher's targets. progress: of the training, from 0 to 1.
 
         Sample k of the global batch is at level (step + k) mod steps, so that every batch has all levels.
         """
@@ -67,20 +80,74 @@ class Teacher:
         x_t = add_noise(drawn.x_0, drawn.eps, alpha_bar)
         target = torch.empty_like(x_t)
         for i in turns.unique().tolist():
-            chosen = torch.nonzero(turns == i).flatten().to(self.device)
+            chosen = to_device(torch.nonzero(turns == i).flatten(), self.device)
             denoise = self.denoise(*(t[chosen] for t in drawn.condition))
             target[chosen] = self.target(denoise, x_t[chosen], self.segments[i])
-        noise_level = alpha_bar.sqrt().to(self.device, torch.float32)
+        noise_level = to_device(alpha_bar.sqrt().to(torch.float32), self.device)
         return Batch(x_t, noise_level, drawn.condition, target, None)
+
+
+class ConsistencyTeacher(Teacher):
+    """The teacher of a consistency function: each step of the student goes all the way to the image."""
+
+    sampler, spacing = consistency.SAMPLER, consistency.SPACING
+
+    def __init__(self, config: TrainConfig, device: torch.device, dtype: torch.dtype | None):
+        super().__init__(config, device, dtype)
+        levels = config.schedule.sampling_levels(config.student_steps, self.spacing).tolist()[:-1]
+        finest = teacher_levels(config.schedule.alpha_bars, 1).tolist()
+        self.segments = [[level, *(a for a in finest if a > level)] for level in levels]
+
+    @torch.no_grad()
+    def batch(self, drawn: Drawn, step: int, part: slice, progress: float, estimate: Estimate) -> Batch:
+        """Frames with noise, and the student's own estimates at the nearer points of the same paths.
+
+        A path's direction is the teacher's estimate at its noisier point, with guidance. The dropout of the student's
+        estimates is that of its next pass, as section 3.2 asks for.
+        """
+        # One stratum for each sample of the global batch, in another order at each step.
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        b = self.config.batch
+        u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator, dtype=torch.float64)) / b
+        sigma = consistency.draw_sigmas(u[part])
+        there = consistency.nearer(sigma, progress)
+        alpha_bar = alpha_bar_at(sigma)
+        x_t = add_noise(drawn.x_0, drawn.eps, alpha_bar)
+        x_r = consistency.along(x_t, self.estimate(x_t, alpha_bar, drawn.condition), sigma, there)
+        devices = [x_t.device] if x_t.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            x_0 = estimate(x_r, alpha_bar_at(there), drawn.condition).clamp(-1, 1)
+        arrived = to_device(there == 0, self.device)[:, None, None, None]
+        target = from_x0(self.config.prediction, torch.where(arrived, x_r, x_0), x_t, alpha_bar)
+        noise_level = to_device(alpha_bar.sqrt().to(torch.float32), self.device)
+        return Batch(x_t, noise_level, drawn.condition, target, None)
+
+    def estimate(self, x_t: Tensor, alpha_bar: Tensor, condition: Sequence[Tensor]) -> Tensor:
+        """The guided estimate of x_0 for x_t [B, ...], each at a level of its own, alpha_bar [B]."""
+        index_map, style = condition[:2]
+
+        def plain(index_map: Tensor, style: Tensor, x_t: Tensor, alpha_bar: Tensor) -> Tensor:
+            network = conditioned(self.net, self._condition(index_map, style), self.device, self.dtype)
+            return denoiser(self.config.prediction, network)(x_t, alpha_bar)
+
+        x_0 = plain(index_map, style, x_t, alpha_bar)
+        scale, below = self.config.teacher_guidance, self.config.teacher_guidance_below
+        guided_at = alpha_bar >= alpha_bar_at(math.inf if below is None else below)
+        chosen = torch.nonzero(guided_at).flatten()
+        if scale != 1 and len(chosen):
+            here = to_device(chosen, self.device)
+            null = torch.full_like(index_map[here], IGNORE_INDEX)
+            uncond = plain(null, style[here], x_t[here], alpha_bar[chosen])
+            x_0[here] = torch.lerp(uncond, x_0[here], scale)
+        return x_0.clamp(-1, 1)
 
 
 class StudentValidation(Validation):
     """As `Validation`, at the student's own noise levels and against its teacher; its sheet is sampled in few steps."""
 
-    sampler, spacing = distillation.SAMPLER, distillation.SPACING
-
     def __init__(self, frames: Frames, teacher: Teacher):
         config = teacher.config
+        self.sampler, self.spacing = teacher.sampler, teacher.spacing
         super().__init__(
             *fixed_frames(frames, config.validate_frames), frames.paired.space.palette, config.schedule,
             config.prediction, teacher.device, teacher.dtype,

@@ -6,23 +6,57 @@ a resume are those of an uninterrupted run, and any number of processes sees the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
+from surgaug.datasets.own_maps import digest
+from surgaug.io.array_file import Record, Records, write_records
+from surgaug.io.atomic import clean_leftovers
+from surgaug.io.lock import in_turn
 from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
-from surgaug.runtime.parallel import in_threads
+from surgaug.runtime.parallel import cores, in_threads, memory, processes_here
+from surgaug.runtime.paths import cache_folder, portable
 
-# Frames are kept at up to twice the training size: a box filter over that equals one over the original, and zooming
-# in by as much loses nothing.
-OVERSIZE = 2.0
-MEMORY_LIMIT = 6 * 2**30
+# Where frames are zoomed into, they are kept larger by as much, so that nothing is lost; at most so much.
+MOST_OVERSIZE = 2.0
+OF_MEMORY = 0.5  # share of the machine's memory that frames may fill where they cannot be kept on disk
+SPARE_DISK = 2**30  # bytes that are left free
+WHOLE = 1 << 20  # bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows
+FORMAT = 1  # of what is kept; another number makes all of it anew
+FILE = "frames.bin"
+WORKERS = 8  # threads that make batches, at most
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How frames are kept ready.
+
+    on_disk: in the cache folder, mapped by all processes; otherwise in memory. zoom: as in `Frames.draw`. group: those
+    that train on the same frames; one of them digests the files.
+    """
+
+    on_disk: bool = True
+    zoom: float = 0.0
+    group: ProcessGroup = field(default_factory=ProcessGroup)
+
+    @property
+    def oversize(self) -> float:
+        """How much larger than the training size frames are kept."""
+        return min(MOST_OVERSIZE, 1 / (1 - self.zoom))
 
 
 @dataclass(frozen=True)
@@ -35,38 +69,102 @@ class FrameBatch:
     windows: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True)
+class FrameDigests:
+    """Of a frame: of its image file, of what its label map is read from, and of the label map itself."""
+
+    image: str
+    label_file: str
+    label_map: str
+
+
 class Frames:
-    """Images uint8 [h, w, 3] and index maps uint8 [h, w], in memory (or decoded at each use, if they do not fit)."""
+    """Images uint8 [h, w, 3] and index maps uint8 [h, w], at the training size or as much larger as they are zoomed.
 
-    oversize = OVERSIZE
+    They are made once and kept: on disk in the cache folder, in a file that all processes map and that later runs find
+    again; in memory where that cannot be; and where they fit neither, they are decoded again at each use.
+    """
 
-    def __init__(self, paired: PairedFrames, size: tuple[int, int], feedback: Feedback, task: str):
-        self.paired, self.size = paired, size
+    def __init__(self, paired: PairedFrames, size: tuple[int, int], keeping: Keeping, feedback: Feedback, task: str):
+        self.paired, self.size, self.oversize = paired, size, keeping.oversize
         # What is kept are indices; they are resized as what they are, by a space whose ids are its indices.
         self.indices = paired.space.of_indices
-        first = self._load(0)
-        self.cached = first[0].nbytes * 4 // 3 * len(paired) <= MEMORY_LIMIT
-        self.store: list[tuple[np.ndarray, np.ndarray]] = []
-        if not self.cached:
-            feedback.info(f"{len(paired)} frames do not fit into {MEMORY_LIMIT >> 30} GiB: decoded again at each use")
-            return
-        self.store = list(in_threads(self._load, range(len(paired)), 4, feedback, task, "frames"))
+        self.digests: list[FrameDigests] = keeping.group.from_main(
+            lambda: list(in_threads(self._digest, range(len(paired)), 0, feedback, "digests of frames", "frames"))
+        )
+        self._read: Callable[[int], Record] = self._keep(keeping, feedback, task)
 
-    def _load(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+    def _record(self, i: int) -> Record:
+        """What is kept of frame `i`, from its files: image and index map first."""
         image, label_map = self.paired.load_image(i), self.paired.load_label(i)
         h, w = image.shape[:2]
         ratio = self.oversize * max(self.size[0] / h, self.size[1] / w)
-        if ratio < 1:
+        # Larger only for the sake of draws that then have nothing left to resize.
+        if ratio < 1 or (ratio > 1 and self.oversize == 1):
             hw = (round(h * ratio), round(w * ratio))
             image = resize_image(image, hw)
             label_map = resize_label_map(label_map, hw, self.paired.space)
         return image, self.paired.space.to_index(label_map)
 
+    def _about(self) -> dict[str, Any]:
+        """What decides how records come of files, in plain values."""
+        return {"format": FORMAT, "kind": type(self).__name__, "size": self.size, "oversize": self.oversize}
+
+    def _keep(self, keeping: Keeping, feedback: Feedback, task: str) -> Callable[[int], Record]:
+        first = self._record(0)
+        needed = sum(array.nbytes for array in first) * len(self)
+        if keeping.on_disk:
+            try:
+                return self._on_disk(needed, feedback, task).__getitem__
+            except OSError as error:
+                feedback.warn(f"frames are not kept on disk: {error}")
+        limit = int(OF_MEMORY * memory() / processes_here())
+        if needed > limit:
+            feedback.warn(
+                f"{len(self)} frames need {gib(needed)}, more than the {gib(limit)} of memory that they may fill: "
+                "decoded again at each use, which is slow"
+            )
+            return self._record
+        return list(in_threads(self._record, range(len(self)), 0, feedback, task, "frames")).__getitem__
+
+    def _on_disk(self, needed: int, feedback: Feedback, task: str) -> Records:
+        """The records in the cache folder, written now unless they lie there. OSError where that cannot be."""
+        about = json.dumps([self._about(), self.paired.space.to_dict(), [vars(d) for d in self.digests]])
+        key = hashlib.blake2b(about.encode(), digest_size=8).hexdigest()
+        name = portable(self.paired.root.resolve().name)[:60]
+        folder = cache_folder() / "frames" / f"{name}-{self.size[0]}x{self.size[1]}-{key}"
+        # Pictures of patients: nobody else's business.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / FILE
+        with in_turn(folder, feedback):  # one process writes; the others find the file when their turn comes
+            clean_leftovers(folder)
+            try:
+                return Records(path)
+            except FileNotFoundError:
+                pass
+            except ValueError as error:
+                feedback.warn(f"{error}: written anew")
+            if needed + SPARE_DISK > shutil.disk_usage(folder).free:
+                raise OSError(f"{folder} has no room for {gib(needed)}")
+            write_records(path, in_threads(self._record, range(len(self)), 0, feedback, task, "frames"))
+        feedback.info(
+            f"{len(self)} frames ({gib(path.stat().st_size)}) kept for later runs in {folder}; delete it at will"
+        )
+        return Records(path)
+
+    def _digest(self, i: int) -> FrameDigests:
+        return FrameDigests(
+            _digest_of_file(self.paired.items[i].files[0]),
+            self.paired.fingerprint(i)[:16],
+            digest(self.paired.load_label(i)),
+        )
+
     def __len__(self) -> int:
         return len(self.paired)
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.store[i] if self.cached else self._load(i)
+        image, index_map, *_ = self._read(i)
+        return image, index_map
 
     def view(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Frame `i` whole (centred where the shape differs) at the training size: image and index map."""
@@ -81,9 +179,9 @@ class Frames:
         scale = 1.0 - zoom * max(0.0, 2 * rng.random() - 1)
         image, index_map = self._cut(image, index_map, scale, rng.random(), rng.random())
         if "h" in flip and rng.random() < 0.5:
-            image, index_map = image[:, ::-1], index_map[:, ::-1]
+            image, index_map = cv2.flip(image, 1), cv2.flip(index_map, 1)
         if "v" in flip and rng.random() < 0.5:
-            image, index_map = image[::-1], index_map[::-1]
+            image, index_map = cv2.flip(image, 0), cv2.flip(index_map, 0)
         return image, index_map, None
 
     def _cut(self, image: np.ndarray, index_map: np.ndarray, scale: float, y: float, x: float) -> tuple:
@@ -137,13 +235,16 @@ def batches(
     flip: str,
     zoom: float,
     paired: bool = True,
+    workers: int = 0,
 ) -> Iterator[FrameBatch]:
     """`part` of each global batch, from `step` on.
 
     Not `paired`: images and maps are of frames drawn independently of each other.
-    The next batch is made in a thread while the current one is trained on.
+    The next batches are made in threads while the current one is trained on. workers: so many, and one batch more is
+    ready or in the making; 0: as many as this process's share of the cores allows, at most `WORKERS`.
     """
     cv2.setNumThreads(1)
+    workers = workers or max(1, min(WORKERS, cores() // processes_here() // 2))
     # One stream gives both, or each gives one; their seeds differ in what no pair of run and stream shares.
     streams = [(2, order(factors, seed, step * batch))]
     if not paired:
@@ -160,12 +261,29 @@ def batches(
         images, index_maps, windows = zip(*made, strict=True)
         return FrameBatch(np.stack(images), np.stack(index_maps), tuple(w for w in windows if w is not None))
 
-    def choose() -> list[tuple[int, list[int]]]:
-        return [(key, [next(numbers) for _ in range(batch)]) for key, numbers in streams]
+    with ThreadPoolExecutor(workers, thread_name_prefix="surgaug-frames") as pool:
+        tasks = ((n, [(key, list(islice(numbers, batch))) for key, numbers in streams]) for n in count(step))
+        ahead = deque(pool.submit(make, *task) for task in islice(tasks, workers))
+        try:
+            while True:
+                ahead.append(pool.submit(make, *next(tasks)))
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, step, choose())
-        while True:
-            step += 1
-            ready, ahead = ahead, pool.submit(make, step, choose())
-            yield ready.result()
+
+def gib(size: int) -> str:
+    """Bytes as text."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**28 else f"{size / 2**20:.0f} MiB"
+
+
+def _digest_of_file(path: Path) -> str:
+    size, found = path.stat().st_size, hashlib.blake2b(digest_size=8)
+    with path.open("rb") as file:
+        found.update(b"%d " % size)
+        found.update(file.read(WHOLE if size <= WHOLE else WHOLE // 2))
+        if size > WHOLE:
+            file.seek(size - WHOLE // 2)
+            found.update(file.read())
+    return found.hexdigest()

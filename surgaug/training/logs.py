@@ -6,6 +6,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from surgaug.io.atomic import atomic_write
 
 FILE = "metrics.csv"
@@ -14,6 +18,32 @@ FIELDS = [
     "val_by_level",
 ]  # fmt: skip
 OLD_FIELDS = {"judge_loss": "discriminator_loss"}  # as version 0.1 wrote it
+
+
+class StepFigures:
+    """Figures of the steps since the last row, left on the device until someone looks, since looking waits for it."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, dict[str, Tensor]] = {}
+        self._seen: dict[int, dict[str, float]] = {}
+
+    def add(self, step: int, figures: dict[str, Tensor]) -> None:
+        """Those of one step, each a tensor []."""
+        self._waiting[step] = figures
+
+    def look(self) -> dict[int, dict[str, float]]:
+        """By step, in order."""
+        if self._waiting:
+            values = [value.detach().float() for figures in self._waiting.values() for value in figures.values()]
+            read = iter(torch.stack(values).tolist())
+            self._seen |= {step: {name: next(read) for name in figures} for step, figures in self._waiting.items()}
+            self._waiting.clear()
+        return self._seen
+
+    def means(self) -> dict[str, float]:
+        """Over the steps, which are forgotten; a figure may begin in the midst of them."""
+        rows, self._seen = list(self.look().values()), {}
+        return {name: float(np.mean([row[name] for row in rows if name in row])) for name in rows[-1]}
 
 
 class Logs:

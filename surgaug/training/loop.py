@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.datasets.space_match import of_model, start_space
@@ -33,7 +33,7 @@ from surgaug.training.config import TrainConfig
 from surgaug.training.data import digests, label_digests, load_data, style_bank
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
 from surgaug.training.logs import FILE as METRICS
-from surgaug.training.logs import Logs
+from surgaug.training.logs import Logs, StepFigures
 from surgaug.training.presets import PHANTOM, start_file
 from surgaug.training.run_folder import Checkpoints, Position, claim, find_run, read_run, refuse_other_data
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOG_SECONDS = 5.0
+LOOK_EVERY = 50  # steps after which a device that computes on its own is waited for, to see whether all is well
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ def train_stage(
         return _result(run, position)
 
     # Everything that may be refused comes before the folder is claimed.
-    data = load_data(config, feedback)
+    data = load_data(config, feedback, group)
     space = data.frames.paired.space
-    fingerprints = group.from_main(lambda: digests(data, feedback))
+    fingerprints = digests(data)
     if saved:
         group.from_main(lambda: refuse_other_data(run, fingerprints))
     styles = style_bank(data.frames) if getattr(config.network, "style", False) else []
@@ -109,8 +110,7 @@ def train_stage(
     )
     method.prepare(data.frames, feedback)
     validation = method.validation(data.val)
-    about = {"statistics": data.statistics.to_dict(), "styles": styles}
-    about["label_maps"] = group.from_main(lambda: label_digests(data, feedback))
+    about = {"statistics": data.statistics.to_dict(), "styles": styles, "label_maps": label_digests(data)}
     checkpoints = Checkpoints(run, config, space, average, parts, method.sampling, about)
     part = group.part(config.batch)
     stream = batches(
@@ -126,37 +126,38 @@ def train_stage(
     bar_at = position.minutes if by_time else position.step
     begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
     saved_at = validated_at = logged_at = time.monotonic()
-    logged_step, window = position.step, []
+    logged_step, figures = position.step, StepFigures()
+
+    def refuse_spoilt() -> None:
+        found = first_spoilt(figures, dtype)
+        if group.any(found is not None):
+            raise ModelError(
+                f"{found or 'the loss of another process is no number'}: training cannot go on. "
+                f"{run} keeps the last save. "
+                f"Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
+            )
 
     with graceful() as stop, feedback.task("training", bar_total, unit, bar_at) as bar:
-        while True:
-            # One clock for all processes: other rates would let their weights drift apart.
-            position.minutes = group.largest((time.monotonic() - begun) / 60)
-            if finished(config, position):
-                break
-
+        while not finished(config, position):
             # The learning rate, then one optimizer step.
             progress = max(position.step / (config.steps or math.inf), position.minutes / (config.minutes or math.inf))
             lr = method.set_rate(position.step, progress)
             torch.manual_seed(config.seed * 1_000_003 + position.step)  # dropout inside the network
             values = update_within_memory(method, next(stream), position.step, part, compiler, config, feedback)
-            if group.any(spoilt(values, dtype)):
-                raise ModelError(
-                    f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {position.step}: "
-                    f"training cannot go on. {run} keeps the last save. "
-                    f"Try a lower --lr (it is {config.lr:g}) or --precision fp32, with a new --out"
-                )
+            figures.add(position.step, values)
+            if device.type == "cpu" or position.step % LOOK_EVERY == 0:
+                refuse_spoilt()
             position.step += 1
             ema.update(average, net, position.step, config.ema_power, config.ema_decay)
 
-            # Log the means since the last row; compile once it is known that enough work is left.
+            # One clock for all processes: other rates would let their weights drift apart.
             now = time.monotonic()
-            position.minutes = (now - begun) / 60
-            window.append(values)
+            position.minutes, stopping = group.largest((now - begun) / 60, stop.requested)
+
+            # Log the means since the last row; compile once it is known that enough work is left.
             fields = {}
             if now - logged_at > LOG_SECONDS:
-                # A figure may begin in the middle of the window.
-                means = {k: float(np.mean([row[k] for row in window if k in row])) for k in values}
+                means = figures.means()
                 rate = (position.step - logged_step) * config.batch / (now - logged_at)
                 by_steps = ((config.steps or math.inf) - position.step) * config.batch / rate
                 compiler.consider(min(by_steps, 60 * ((config.minutes or math.inf) - position.minutes)))
@@ -166,25 +167,28 @@ def train_stage(
                     logs.row(
                         step=position.step, minutes=position.minutes, images=images, lr=lr, images_per_s=rate, **means
                     )
-                logged_at, logged_step, window = now, position.step, []
+                logged_at, logged_step = now, position.step
             reached = position.minutes if by_time else position.step
             bar.advance(reached - bar_at, **fields)
             bar_at = reached
 
             # Stop, validate, or save.
-            if group.any(stop.requested):
+            if stopping:
+                refuse_spoilt()
                 if group.is_main:
                     checkpoints.save(position, "stopped", compiled=compiler.compiled)
                 raise Interrupted(
                     f"stopped at step {position.step} and saved in {run}; type the same line again to go on"
                 )
-            if logs and now - validated_at > 60 * config.sample_minutes:
-                better = validate(validation, average, config.batch, run, logs, position, Silent().task("", None))
+            due = now - validated_at > 60 * config.sample_minutes or now - saved_at > 60 * config.save_minutes
+            if logs and due and first_spoilt(figures, dtype) is None:
+                better = False
+                if now - validated_at > 60 * config.sample_minutes:
+                    better = validate(validation, average, config.batch, run, logs, position, Silent().task("", None))
+                    validated_at = time.monotonic()
                 checkpoints.save(position, "running", best=better, compiled=compiler.compiled)
-                saved_at = validated_at = time.monotonic()
-            elif logs and now - saved_at > 60 * config.save_minutes:
-                checkpoints.save(position, "running", compiled=compiler.compiled)
                 saved_at = time.monotonic()
+        refuse_spoilt()
 
     if logs:
         # The weights first: what comes now may take minutes, too.
@@ -244,6 +248,14 @@ def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
     return not all(map(math.isfinite, losses if dtype == torch.float16 else values.values()))
 
 
+def first_spoilt(figures: StepFigures, dtype: torch.dtype | None) -> str | None:
+    """Of the steps since the last row the first that is `spoilt`, in words."""
+    for step, values in figures.look().items():
+        if spoilt(values, dtype):
+            return f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}"
+    return None
+
+
 def update_within_memory(
     method: Any,
     frames: FrameBatch,
@@ -252,7 +264,7 @@ def update_within_memory(
     compiler: Compiler,
     config: TrainConfig,
     feedback: Feedback,
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     """`method.update` for `frames`, in smaller pieces where memory runs out.
 
     The pieces stay small from then on; the gradient is the same but for rounding (and dropout, where there is any).

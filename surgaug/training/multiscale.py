@@ -80,7 +80,7 @@ class MultiScale(Adversarial):
         """Losses of the scales as one."""
         return torch.stack(values).mean()
 
-    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, Tensor]:
         """One step of the generator, then one of the discriminator; see `training.methods`."""
         image, index_map = self.to_device(frames)
         settings = self.config.adversary
@@ -106,7 +106,7 @@ class MultiScale(Adversarial):
         ]
         discriminator_loss = self.over_scales(losses)
         self.discriminator.step(discriminator_loss, self.scaler)
-        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}
+        return {"loss": loss.detach(), "discriminator_loss": discriminator_loss.detach(), "grad_norm": norm}
 
     def _features(self, maps: Tensor, images: Tensor) -> list[list[Tensor]]:
         return self.discriminator.net(torch.cat([maps, images], dim=1))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.datasets.dataset import usual_size
+from surgaug.diffusion import consistency
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
@@ -31,6 +32,13 @@ SPLIT_NAMES = {"train", "training", "images", "data"}
 
 # What differs when a student is trained: it starts from good weights, and its targets are good at every noise level.
 STUDENT: dict[str, Any] = {"lr": 3e-4, "muon_lr": None, "min_snr_gamma": None, "min_snr_floor": 0.0}
+
+
+def student_of(steps: int) -> dict[str, Any]:
+    """How a student of so many steps is trained."""
+    if steps > consistency.MOST_STEPS:
+        return {"student": "progressive"}
+    return {"student": "consistency", "loss": "huber"}
 
 
 def preset(name: str, model: str = families.DIFFUSION, **given: Any) -> TrainConfig:
@@ -169,6 +177,8 @@ def from_command_line(
         teacher = str(start_file(teacher))
         taken_over = {**STUDENT, **of_teacher(teacher)}
         preset_name = taken_over["preset"]
+    elif given.get("student_steps") is not None:
+        raise UsageError(f"--student-steps {given['student_steps']}: of a student; name its teacher with --distill")
     config = preset(preset_name, model, minutes=1.0 if timed else None)
     if model in families.STAGES and preset_name in BASE_SIDE:
         second = families.get(families.UPSAMPLER).PRESETS[preset_name]
@@ -179,6 +189,10 @@ def from_command_line(
             config = override(config, key, value)
     if config.distill:
         config = dataclasses.replace(config, distill=teacher)
+        if not any("student" in source for source in (settings, given, table)):
+            recipe = student_of(config.student_steps)
+            given_loss = any("loss" in source for source in (settings, given, table))
+            config = dataclasses.replace(config, **recipe | ({"loss": config.loss} if given_loss else {}))
     sized = bool(taken_over) or any("size" in source for source in (table, given, settings))
     fitted = config if sized else dataclasses.replace(config, size=size_like_frames(config))
     plain, fitted = _with_out(config, preset_name), _with_out(fitted, preset_name)

@@ -47,7 +47,9 @@ class Validation:
     `levels`: alpha_bar, least noise first. `sampler`, `spacing`, `steps`: of the sheet.
     """
 
-    sampler, spacing, steps = "dpmpp", "karras", SHEET_STEPS
+    sampler: str = "dpmpp"
+    spacing: str = "karras"
+    steps: int = SHEET_STEPS
 
     def __init__(
         self,

@@ -7,12 +7,15 @@ rare ones are in as many windows as large ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import cv2
 import numpy as np
 from torch import Tensor
 
 from surgaug.datasets.dataset import PairedFrames
+from surgaug.io.array_file import Record
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.style import style_code
 from surgaug.models.tiles import part
@@ -20,7 +23,7 @@ from surgaug.models.upsampler import Upsampler, Window, enlarge
 from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
-from surgaug.training.frames import Frames
+from surgaug.training.frames import Frames, Keeping
 
 ABOUT_A_CLASS = 0.5  # share of the windows that are chosen by a class
 LOOKED_AT = 64
@@ -47,35 +50,40 @@ class WindowedFrames(Frames):
     (`training/own_pictures.py`); `own` is the share of windows that are made from them, where there is one.
     """
 
-    oversize = 1.0
-
     def __init__(
         self,
         paired: PairedFrames,
         size: tuple[int, int],
         base: tuple[int, int],
         window: tuple[int, int],
+        keeping: Keeping,
         feedback: Feedback,
         task: str,
     ):
         self.base, self.window = base, (min(window[0], size[0]), min(window[1], size[1]))
         self.own_pictures: dict[int, np.ndarray] = {}
         self.own = 0.0
-        self._about: dict[int, tuple[np.ndarray, np.ndarray, list[np.ndarray]]] = {}
-        super().__init__(paired, size, feedback, task)
+        # Windows are never zoomed.
+        super().__init__(paired, size, replace(keeping, zoom=0.0), feedback, task)
 
-    def about(self, i: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Of frame `i`: its small picture uint8 [h, w, 3], its style [7], and for each class in it a few of its pixels,
-        [n, 2] row and column."""
-        if i not in self._about:
-            image, index_map = self.view(i)
-            style = style_code(to_tensor(image[None], "cpu"))[0].numpy()
-            self._about[i] = (resize_image(image, self.base), style, spots(index_map, np.random.default_rng([6, i])))
-        return self._about[i]
+    def _about(self) -> dict[str, Any]:
+        return {**super()._about(), "base": self.base, "spots": SPOTS}
+
+    def _record(self, i: int) -> Record:
+        """And the small picture uint8 [h, w, 3], the style float32 [7], and the frame's `spots`."""
+        image, index_map, *_ = super()._record(i)
+        image, index_map = self._cut(image, index_map, 1.0, 0.5, 0.5)
+        style = style_code(to_tensor(image[None], "cpu"))[0].numpy()
+        return image, index_map, resize_image(image, self.base), style, spots(index_map, np.random.default_rng([6, i]))
+
+    def about(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of frame `i`: its small picture uint8 [h, w, 3] and its style [7]."""
+        _, _, small, style, _ = self._read(i)
+        return small, style
 
     def whole(self, i: int) -> FrameWindow:
         """The whole of frame `i` as one window."""
-        small, style, _ = self.about(i)
+        small, style = self.about(i)
         return FrameWindow(Window.whole(self.size), small, style)
 
     def detail(self) -> float:
@@ -95,26 +103,26 @@ class WindowedFrames(Frames):
         self, i: int, rng: np.random.Generator, flip: str, zoom: float
     ) -> tuple[np.ndarray, np.ndarray, FrameWindow]:
         """A window of frame `i` with random flips: image [h, w, 3], index map [h, w], and what it is of."""
-        (image, index_map), (small, style, found) = self.view(i), self.about(i)
+        image, index_map, small, style, found = self._read(i)
         if rng.random() < self.own and i in self.own_pictures:
             small = self.own_pictures[i]
         window = self.place(found, rng)
         inside = part(window)
         image, index_map, top, left = image[inside], index_map[inside], window.top, window.left
         if "h" in flip and rng.random() < 0.5:
-            image, index_map, small = image[:, ::-1], index_map[:, ::-1], small[:, ::-1]
+            image, index_map, small = (cv2.flip(picture, 1) for picture in (image, index_map, small))
             left = self.size[1] - left - window.size[1]
         if "v" in flip and rng.random() < 0.5:
-            image, index_map, small = image[::-1], index_map[::-1], small[::-1]
+            image, index_map, small = (cv2.flip(picture, 0) for picture in (image, index_map, small))
             top = self.size[0] - top - window.size[0]
         return image, index_map, FrameWindow(Window(self.size, top, left, window.size), small, style)
 
-    def place(self, found: list[np.ndarray], rng: np.random.Generator) -> Window:
-        """Where a window lies, of a frame whose classes have pixels at `found`."""
+    def place(self, found: np.ndarray, rng: np.random.Generator) -> Window:
+        """Where a window lies, of a frame with the `spots` found."""
         at = [rng.random(), rng.random()]
         corner = [round(a * (n - w)) for a, n, w in zip(at, self.size, self.window, strict=True)]
-        if found and rng.random() < ABOUT_A_CLASS:
-            pixels = found[rng.integers(len(found))]
+        if len(found) and rng.random() < ABOUT_A_CLASS:
+            pixels = found[found[:, 0] == rng.integers(found[-1, 0] + 1), 1:]
             spot = pixels[rng.integers(len(pixels))]
             # The spot lies anywhere in the middle half of the window, as far as the frame allows.
             corner = [
@@ -124,14 +132,16 @@ class WindowedFrames(Frames):
         return Window(self.size, corner[0], corner[1], self.window)
 
 
-def spots(index_map: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """For each class of an index map uint8 [H, W], at most `SPOTS` of its pixels, int [n, 2] row and column."""
-    found = []
-    for index in np.flatnonzero(np.bincount(index_map.ravel(), minlength=256)[:255]):
+def spots(index_map: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """At most `SPOTS` pixels of each class of an index map uint8 [H, W]: int32 [n, 3], the class's number among those
+    of the map, from 0 on, row and column."""
+    found = [np.empty((0, 3), np.int32)]
+    for number, index in enumerate(np.flatnonzero(np.bincount(index_map.ravel(), minlength=256)[:255])):
         places = np.flatnonzero(index_map == index)
         chosen = rng.choice(places, min(SPOTS, len(places)), replace=False)
-        found.append(np.stack(np.divmod(chosen, index_map.shape[1]), axis=1))
-    return found
+        rows, columns = np.divmod(chosen, index_map.shape[1])
+        found.append(np.stack([np.full_like(rows, number), rows, columns], axis=1).astype(np.int32))
+    return np.concatenate(found)
 
 
 def picture_condition(

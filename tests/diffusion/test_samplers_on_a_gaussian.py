@@ -275,11 +275,11 @@ def test_names_are_listed_without_importing_torch():
     code = "import sys; from surgaug.diffusion import samplers; print(samplers.names(), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['ddim', 'ddpm', 'dpm1', 'dpmpp'] False"
+    assert done.stdout.strip() == "['consistency', 'ddim', 'ddpm', 'dpm1', 'dpmpp'] False"
 
 
 def test_wrong_names_and_options_are_refused():
-    with pytest.raises(UsageError, match="'euler' is not one of ddim, ddpm, dpm1, dpmpp"):
+    with pytest.raises(UsageError, match="'euler' is not one of consistency, ddim, ddpm, dpm1, dpmpp"):
         samplers.get("euler")
     arguments = (optimal(MEAN, SD), torch.zeros(1, 1), [0.0, 1.0], pytest.fail)
     with pytest.raises(ValueError, match="eta"):

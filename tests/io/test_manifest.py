@@ -6,9 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from surgaug.io import journal
 from surgaug.io.atomic import write_png
 from surgaug.io.journal import Journal
-from surgaug.io.manifest import part_path, part_paths, read_lines, read_rows
+from surgaug.io.manifest import count_lines, part_path, part_paths, read_lines, read_rows
 
 
 def names(k):
@@ -159,3 +160,23 @@ def test_lines_that_are_no_row_are_counted(tmp_path, line):
 def test_keys_of_0_1_and_keys_of_tomorrow(tmp_path):
     (tmp_path / "manifest.jsonl").write_text('{"index":0,"mask_file":"a.png","video":null,"hue":[1]}\n')
     assert read_rows(tmp_path) == ([{"index": 0, "source": "a.png", "mask_file": "a.png", "hue": [1]}], [])
+
+
+def test_lines_are_counted_without_parsing(tmp_path):
+    assert count_lines(tmp_path) == 0
+    part_path(tmp_path, "1-of-2").write_bytes(b'{"index":0}\n{"index":1}')  # the last one without its end
+    part_path(tmp_path, "2-of-2").write_bytes(b'{"index":2}\n')
+    assert count_lines(tmp_path) == 3
+
+
+def test_a_shard_opens_the_files_of_its_own_samples_alone(tmp_path, monkeypatch):
+    with Journal(tmp_path, of_six) as manifest:
+        for k in range(6):
+            finish(tmp_path, k)
+        manifest.append(row(k) for k in range(6))
+    looked_at = []
+    monkeypatch.setattr(journal, "_is_whole", lambda path: looked_at.append(path.name) or True)
+    own = Journal(tmp_path, of_six, only={1, 4})
+    assert own.made == [1, 4] and sorted(looked_at) == ["m_1.png"] * 2 + ["m_4.png"] * 2
+    own.refresh()
+    assert own.made == list(range(6))

@@ -57,9 +57,9 @@ def test_a_mask_that_vanishes_is_named_and_the_run_goes_on_when_it_is_back(name,
 
 
 def test_a_frame_that_vanishes_in_training_is_named_and_what_was_saved_stays(data, lines, tmp_path, monkeypatch):
-    monkeypatch.setattr(training_frames, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(training_frames, "OF_MEMORY", 0)
     given = {"data": str(data), "classes": "cadis", "out": str(tmp_path / "run"), "size": "16x28", "batch": 2}
-    tiny = lines("train", tmp_path)[-18:][1::2]
+    tiny = [*lines("train", tmp_path)[-18:][1::2], "frames_on_disk=false"]
     train(from_command_line("tiny", {**given, "steps": 2}, None, tiny))
     before = (tmp_path / "run" / "state.pt").read_bytes()
     real = loop.batches

@@ -65,7 +65,7 @@ def test_the_discriminator_tells_flat_windows_from_textured_ones_and_the_term_as
         (out.grad,) = torch.autograd.grad(term(out, seen, value), out)
         if step >= 30:
             optimizer.step()
-        losses.append(term.step(scaler))
+        losses.append(float(term.step(scaler)))
     assert out[noisy].std() > 0.5 and out[~noisy].std() < 0.1  # the half with little noise is let alone
 
 
@@ -79,6 +79,6 @@ def test_pieces_of_a_batch_count_together():
         for piece in batch.pieces(pieces):
             out = (piece.target * 0.5).requires_grad_()
             term(out, piece, loss(out, piece.target, piece.weight).sum() / len(batch.target))
-        losses.append(term.step(scaler))
+        losses.append(float(term.step(scaler)))
     # Spectral norms are estimated a little better with each forward pass, hence not the same to the last digit.
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)

@@ -17,7 +17,7 @@ from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.inputs import open_inputs
 from surgaug.training import presets
 from surgaug.training.diffusion_step import draw, generator_of
-from surgaug.training.distillation import Teacher
+from surgaug.training.distillation import ConsistencyTeacher, Teacher
 from surgaug.training.frames import FrameBatch
 from surgaug.training.presets import from_command_line
 from surgaug.training.run import train
@@ -50,7 +50,7 @@ def test_a_student_comes_nearer_to_its_teacher(data, teacher, tmp_path):
 
 def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teacher, tmp_path):
     run = tmp_path / "student"
-    train(student(data, teacher, run, "student_steps=2", steps=2))
+    train(student(data, teacher, run, "student_steps=3", steps=2))
     model, of_teacher = load_model(run / "last.safetensors"), load_model(teacher / "last.safetensors")
     assert (model.space, model.size, model.schedule) == (of_teacher.space, of_teacher.size, of_teacher.schedule)
 
@@ -59,8 +59,8 @@ def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teac
         return open_inputs(SynthesizeConfig(**line), Silent()).sampling
 
     own = sampling()
-    assert (own.sampler, own.steps, own.spacing) == ("ddim", 2, "student")
-    assert sampling(steps=2, sampler="ddim") == own
+    assert (own.sampler, own.steps, own.spacing) == ("ddim", 3, "student")
+    assert sampling(steps=3, sampler="ddim") == own
     for wrong in ({"steps": 4}, {"sampler": "dpmpp"}, {"options": {"eta": 1.0}}, {"options": {"spacing": "karras"}}):
         with pytest.raises(UsageError, match="student"):
             sampling(**wrong)
@@ -81,7 +81,7 @@ def test_every_sample_is_on_one_of_the_students_levels_and_all_are_met(data, tea
         drawn = draw(
             config, FrameBatch(images[part], maps[part].numpy()), 2, part, torch.device("cpu"), generator_of(config, 3)
         )
-        return teachers.batch(drawn, 3, part)
+        return teachers.batch(drawn, 3, part, 0.5, None)
 
     batch = targets(slice(0, 8))
     levels = [segment[0] ** 0.5 for segment in teachers.segments]
@@ -109,6 +109,75 @@ def test_guidance_is_distilled_along(data, teacher):
     with torch.no_grad():
         torch.testing.assert_close(denoise(x_t, 0.3), cond)  # sigma 1.5
         assert not torch.allclose(denoise(x_t, 0.6), teachers[1.0].denoise(maps, style)(x_t, 0.6))
+
+
+def test_a_student_of_two_calls_comes_nearer_to_where_its_teacher_arrives(data, teacher, tmp_path):
+    first = train(student(data, teacher, tmp_path / "short", steps=1, student_steps=2))
+    long = train(student(data, teacher, tmp_path / "long", steps=80, student_steps=2))
+    assert long.val_loss < 0.8 * first.val_loss
+    model = load_model(tmp_path / "long" / "last.safetensors")
+    assert model.defaults == {
+        "sampler": "consistency", "steps": 2, "guidance": 1.0, "options": {"spacing": "geometric"}, "student": True
+    }  # fmt: skip
+    line = {"masks": data, "classes": "auto", "model": tmp_path / "long", "out": tmp_path / "out", "n": 2}
+    assert open_inputs(SynthesizeConfig(**line), Silent()).sampling.sampler == "consistency"
+    with pytest.raises(UsageError, match="student"):
+        open_inputs(SynthesizeConfig(**line, steps=4), Silent())
+
+
+def consistency_batch(config, estimate, part=slice(0, 8), progress=0.9):
+    teachers = ConsistencyTeacher(config, torch.device("cpu"), None)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (8, 16, 16, 3), generator=generator, dtype=torch.uint8).numpy()
+    maps = torch.randint(0, 2, (8, 16, 16), generator=generator, dtype=torch.uint8).numpy()
+    frames = FrameBatch(images[part], maps[part])
+    drawn = draw(config, frames, 2, part, torch.device("cpu"), generator_of(config, 3))
+    return drawn, teachers.batch(drawn, 3, part, progress, estimate)
+
+
+def test_two_neighbouring_points_of_one_path_with_the_teachers_guidance(data, teacher):
+    config = student(data, teacher, Path("unused"), "teacher_guidance=3", batch=8, student_steps=2)
+    seen = []
+
+    def estimate(x_r, alpha_bar, condition):
+        seen.append((x_r, alpha_bar))
+        return torch.full_like(x_r, 0.25)
+
+    drawn, batch = consistency_batch(config, estimate)
+    ((x_r, there),) = seen
+    here = batch.noise_level.double().square()
+    assert (there > here).all() and len(set(here.tolist())) == 8
+    assert (batch.target == 0.25).all()
+    # Each sample by itself, as the sampler guides it.
+    plain = Teacher(config, torch.device("cpu"), None)
+    for k in range(8):
+        x_0 = plain.denoise(*(c[k : k + 1] for c in drawn.condition))(batch.x_t[k : k + 1], float(here[k])).detach()
+        eps = (batch.x_t[k : k + 1] - here[k].sqrt() * x_0) / (1 - here[k]).sqrt()
+        expected = there[k].sqrt() * x_0 + (1 - there[k]).sqrt() * eps
+        torch.testing.assert_close(x_r[k : k + 1], expected.float(), rtol=1e-3, atol=1e-3)
+    _, half = consistency_batch(config, estimate, slice(4, 8))
+    torch.testing.assert_close(half.x_t, batch.x_t[4:])
+
+
+def test_both_passes_have_the_same_dropout(data, teacher):
+    config = student(data, teacher, Path("unused"), batch=8, student_steps=2)
+    drawn = []
+
+    def estimate(x_r, alpha_bar, condition):
+        drawn.append(torch.rand(3))
+        return x_r
+
+    torch.manual_seed(5)
+    consistency_batch(config, estimate)
+    assert torch.equal(torch.rand(3), drawn[0])
+
+
+def test_how_few_calls_make_which_student(data, teacher):
+    kinds = {n: student(data, teacher, Path("x"), student_steps=n) for n in (1, 2, 3, 4)}
+    assert [kinds[n].student for n in kinds] == ["consistency"] * 2 + ["progressive"] * 2
+    assert student(data, teacher, Path("x"), "student=progressive", student_steps=2).student == "progressive"
+    with pytest.raises(UsageError, match="--distill"):
+        from_command_line("tiny", {"data": str(data), "student_steps": 2}, None, [])
 
 
 def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):

@@ -73,5 +73,6 @@ def test_spots_lie_in_their_class():
     index_map = np.zeros((20, 30), np.uint8)
     index_map[5, 7], index_map[10:12, 3:9], index_map[0, 0] = 2, 5, 255
     found = spots(index_map, np.random.default_rng(0))
-    assert len(found) == 3  # 255 is no class
-    assert [set(index_map[tuple(pixels.T)].tolist()) for pixels in found] == [{0}, {2}, {5}]
+    assert set(found[:, 0].tolist()) == {0, 1, 2}  # 255 is no class
+    assert [set(index_map[tuple(found[found[:, 0] == k, 1:].T)].tolist()) for k in range(3)] == [{0}, {2}, {5}]
+    assert spots(np.full((4, 4), 255, np.uint8), np.random.default_rng(0)).shape == (0, 3)

@@ -14,8 +14,9 @@ dictionary), and a class `Method`:
     .set_rate(step, progress in [0, 1]) -> float
         Set the learning rate of every optimizer for this step; returns the run's.
     .update(frames of `training.frames.FrameBatch`, step, part) -> {"loss": ..., "grad_norm": ...}
-        One optimizer step on this process's `part` of the global batch. Returns figures for metrics.csv, among them a
-        "discriminator_loss" where there is a discriminator.
+        One optimizer step on this process's `part` of the global batch, without waiting for the device. Returns
+        figures for metrics.csv as tensors [] that lie there, among them a "discriminator_loss" where there is a
+        discriminator.
     .halve() -> bool
         Called when memory ran out: compute each batch in twice as many pieces (`.pieces`) from now on, with the same
         gradient. False where that cannot be done.

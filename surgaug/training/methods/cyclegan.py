@@ -88,7 +88,7 @@ class Method(Adversarial):
         self.discriminators = self.add("discriminator", discriminators.to(self.device), 1.0, settings.betas)
         self.parts["buffers"] = nn.ModuleList(self.buffers)
 
-    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, Tensor]:
         """One step of both generators, then one of both discriminators; see `training.methods`."""
         image, index_map = self.to_device(frames)
         settings = self.config.adversary
@@ -116,4 +116,4 @@ class Method(Adversarial):
         losses = [least_squares(a, True) + least_squares(b, False) for a, b in zip(real, answers, strict=True)]
         discriminator_loss = 0.5 * torch.stack(losses).sum()
         self.discriminators.step(discriminator_loss, self.scaler)
-        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}
+        return {"loss": loss.detach(), "discriminator_loss": discriminator_loss.detach(), "grad_norm": norm}

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from surgaug.models.gan import PatchDiscriminator
 from surgaug.training.adversarial import JITTER, Adversarial, cross_entropy, frozen
@@ -47,7 +48,7 @@ class Method(Adversarial):
         self.generator = self.add("net", self.net, 1.0, settings.betas)
         self.discriminator = self.add("discriminator", discriminator.to(self.device), 1.0, settings.betas)
 
-    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, float]:
+    def update(self, frames: FrameBatch, step: int, part: slice) -> dict[str, Tensor]:
         """One step of the discriminator, then one of the generator; see `training.methods`."""
         real, index_map = self.to_device(frames)
         maps, discriminator = self.one_hot(index_map), self.discriminator.net
@@ -64,4 +65,4 @@ class Method(Adversarial):
                 answer = discriminator(torch.cat([maps, fake], dim=1))[-1]
             loss = cross_entropy(answer, True) + self.config.adversary.l1 * F.l1_loss(fake, real)
             norm = self.generator.step(loss, self.scaler)
-        return {"loss": loss.item(), "discriminator_loss": discriminator_loss.item(), "grad_norm": norm}
+        return {"loss": loss.detach(), "discriminator_loss": discriminator_loss.detach(), "grad_norm": norm}
