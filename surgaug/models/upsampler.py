@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from surgaug.models.blocks import zero_init
 from surgaug.models.unet import Conditioning, SemanticUNet, UNetConfig
+from surgaug.runtime.device import to_device
 
 PLACE = 2  # numbers that tell where a pixel lies: down and across
 LEVEL_FREQUENCIES = 16
@@ -131,8 +132,9 @@ def enlarge(small: Tensor, windows: Sequence[Window]) -> Tensor:
 
     Equal to `F.interpolate(small, frame, mode="bicubic")` cut to the windows, without making the rest.
     """
-    rows = torch.stack([_weights(w.frame[0], small.shape[-2], w.top, w.size[0]) for w in windows]).to(small)
-    columns = torch.stack([_weights(w.frame[1], small.shape[-1], w.left, w.size[1]) for w in windows]).to(small)
+    rows = torch.stack([_weights(w.frame[0], small.shape[-2], w.top, w.size[0]) for w in windows])
+    columns = torch.stack([_weights(w.frame[1], small.shape[-1], w.left, w.size[1]) for w in windows])
+    rows, columns = (to_device(weights.to(small.dtype), small.device) for weights in (rows, columns))
     return (rows[:, None] @ small @ columns[:, None].mT).contiguous(memory_format=torch.channels_last)
 
 

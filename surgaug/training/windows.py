@@ -20,7 +20,7 @@ from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.style import style_code
 from surgaug.models.tiles import part
 from surgaug.models.upsampler import Upsampler, Window, enlarge
-from surgaug.runtime.device import to_tensor
+from surgaug.runtime.device import to_device, to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
 from surgaug.training.frames import Frames, Keeping
@@ -154,4 +154,4 @@ def picture_condition(
     small = to_tensor(np.stack([window.small for window in windows]), level.device)
     places = [window.window for window in windows]
     picture = enlarge(small + level[:, None, None, None] * noise, places)
-    return picture, level, net.places(places).to(level.device)
+    return picture, level, to_device(net.places(places), level.device)
