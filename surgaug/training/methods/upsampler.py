@@ -13,7 +13,6 @@ import torch
 
 from surgaug.models.checkpoint import model_file
 from surgaug.models.upsampler import Upsampler
-from surgaug.runtime.device import to_device
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
 from surgaug.training.adversarial_term import AdversarialTerm
