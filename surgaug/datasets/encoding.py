@@ -103,6 +103,8 @@ def find_encoding(
             warned += found.doubts
     else:
         space = given
+        if not isinstance(classes, LabelSpace):
+            warned += _other_names(given, paths)
     prefer_remap = declared.space != space if declared else looks_like_cadis
     codec = detect_codec(paths, space, prefer_remap=prefer_remap, scans=scans)
     if not isinstance(classes, LabelSpace) and not declared:
@@ -150,6 +152,24 @@ def _refuse_several_spaces(paths: Sequence[Path]) -> None:
                     f"{there} and {folder}: label maps of two label spaces: {c.id} is {name} in the first and {c.name} "
                     "in the second; give them one at a time, or both their classes with --classes"
                 )
+
+
+def _other_names(given: LabelSpace, paths: Sequence[Path]) -> list[str]:
+    """A doubt where a class file beside or above these maps gives an id of `given` another name."""
+    if remap_of(given):
+        return []  # a task, whose maps may hold the ids of the whole
+    try:
+        spaces = named_spaces(paths)
+    except DataError:  # several class files, or a damaged one: --classes is their cure
+        return []
+    for folder, space in spaces.items():
+        for c in space.classes:
+            if c.id in given.ids and plain_name(own := given.by_id(c.id).name) != plain_name(c.name):
+                return [
+                    f"{folder}: a class file there calls {c.id} {c.name}; --classes calls it {own}, which counts. "
+                    "Leave --classes out if the file is right"
+                ]
+    return []
 
 
 def _refuse_other_classes(given: LabelSpace, declared: Declared) -> None:

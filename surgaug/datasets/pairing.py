@@ -29,6 +29,7 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+_YEAR = re.compile(r"[\s_-]?(?:19|20)\d\d$")  # train2017
 Pair = tuple[str, Path | None, Path | None]
 Twins = dict[Path, list[Path]]  # files of one stem, by the first of them
 _SEPARATORS = "_-. "
@@ -41,14 +42,23 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 
 def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    """The one subfolder of `root` that goes by one of `names` (any case), or None. DataError if there are several."""
+    """The one subfolder of `root` that goes by one of `names` (any case, with a year behind or not), or None. DataError
+    if there are several."""
     folders = sorted(p for p in root.iterdir() if p.is_dir())
     found = [p for p in folders if p.name.lower() in names]
     if not found:
         found = [p for p in folders if re.sub(r"[\s_-]", "", p.name.lower()) in _OTHER_NAMES.get(names, ())]
+    if not found:
+        found = [p for p in folders if _YEAR.sub("", p.name.lower()) in names]
     if len(found) > 1:
         raise DataError(f"{root}: {' and '.join(p.name for p in found)} both stand there; keep one, or name it")
     return found[0] if found else None
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder or a subset of that name is, with a year behind or not."""
+    plain = _YEAR.sub("", name.lower())
+    return next((split for split, names in SPLIT_FOLDERS.items() if plain in names), None)
 
 
 def files_by_stem(
@@ -190,10 +200,9 @@ def holds_files(folder: Path | None) -> bool:
     """Whether files lie directly in a folder, or image files in the folders within that are not named by a split."""
     if folder is None:
         return False
-    splits = {name for names in SPLIT_FOLDERS.values() for name in names}
     inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
     inner = [p for p in inside if p.is_dir()]
-    if any(p.is_file() for p in inside) or any(p.name.lower() in splits for p in inner):
+    if any(p.is_file() for p in inside) or any(split_of(p.name) for p in inner):
         return any(p.is_file() for p in inside)
     return any(is_image_file(path) for p in inner for path in _walk(p))
 

@@ -262,6 +262,19 @@ def test_classes_of_further_data_count_where_classes_are_found(tmp_path: Path) -
     assert open_pairs(train, classes="cadis", also=[val]).space == CADIS
 
 
+def test_classes_given_against_a_class_file_beside_the_maps_are_doubted(tmp_path: Path) -> None:
+    frames = _frames(tmp_path / "a", "x", label=1)
+    (frames / "classes.json").write_text('{"lid": 0, "Iris Hook": 1}')
+    other, same = tmp_path / "other.json", tmp_path / "same.json"
+    other.write_text('{"lid": 0, "eye": 1}')
+    same.write_text('{"lid": 0, "iris_hook": 1}')
+    (doubt,) = open_pairs(frames, classes=other).doubts
+    assert "a class file there calls 1 Iris Hook; --classes calls it eye, which counts" in doubt
+    assert not open_pairs(frames, classes=same).doubts
+    (frames / "classes.csv").write_text("id,name\n1,knife\n")  # two files: --classes is the cure
+    assert open_pairs(frames, classes=other).space.names == ("lid", "eye")
+
+
 def test_cadis_by_file_name_and_other_names_by_id(tmp_path: Path) -> None:
     assert open_pairs(_frames(tmp_path / "c", "Video1_frame000010", label=5)).space == CADIS
     found = open_pairs(_frames(tmp_path / "d", "scene1", label=5)).space

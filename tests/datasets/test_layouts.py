@@ -23,8 +23,8 @@ def test_layouts_are_listed_without_importing_them() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     read_only = {"beside", "cases", "cholecseg8k", "cityscapes", "endovis2017", "endovis2018", "robustmis", "splits"}
-    read_only |= {"class_files", "cvat_xml", "label_studio", "labelme", "supervisely", "two_folders"}
-    written = {"cadis", "coco", "cvat", "folders", "hf", "mmseg", "nnunet", "yolo"}
+    read_only |= {"class_files", "cvat_xml", "labelme", "supervisely", "two_folders"}
+    written = {"cadis", "coco", "cvat", "fiftyone", "folders", "hf", "label_studio", "mmseg", "nnunet", "yolo"}
     assert done.stdout.strip() == str(sorted(read_only | written)) and set(layouts.written()) == written
 
 
@@ -100,3 +100,14 @@ def test_a_name_in_several_splits_gets_the_split_before_it(image: str, label: st
     assert [item.name for item in open_pairs(tmp_path, split="val").items] == ["val_7"]
     with pytest.raises(DataError, match="no split 'test'"):
         open_pairs(tmp_path, split="test")
+
+
+@pytest.mark.parametrize(
+    "folders", [("images/train2017", "annotations/train2017"), ("train_2018/imgs", "train_2018/gt")]
+)
+def test_splits_may_have_a_year_behind_their_names(folders: tuple[str, str], tmp_path: Path) -> None:
+    for kind, pixels in zip(folders, (np.full((8, 8, 3), 90, np.uint8), np.full((8, 8), 1, np.uint8)), strict=True):
+        for folder, name in ((kind, "a"), (kind.replace("train", "val"), "b")):
+            (tmp_path / folder).mkdir(parents=True)
+            write_png(tmp_path / folder / f"{name}.png", pixels)
+    assert {item.name: item.split for item in open_pairs(tmp_path).items} == {"a": "train", "b": "val"}

@@ -18,13 +18,13 @@ from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import (
     IMAGE_FOLDERS,
     LABEL_FOLDERS,
-    SPLIT_FOLDERS,
     Twins,
     files_by_stem,
     find_folder,
     items_of_pairs,
     natural,
     pair,
+    split_of,
 )
 from surgaug.errors import DataError
 from surgaug.io.images import Raw, is_image_file, read_raw
@@ -41,7 +41,6 @@ _KINDS = {"mask", "masks", "label", "labels", "gt", "seg", "segmentation", "colo
 _KINDS |= {"instanceids", "labeltrainids", "annotation", "groundtruth", "manual", "training", "instance", "semantic"}
 _MOST_CLASSES = 64
 _MOST_OVERLAP = 0.001  # of the pixels, without a word
-_SPLITS = {name for names in SPLIT_FOLDERS.values() for name in names}
 _BRUSH = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-")  # Label Studio's
 
 ByClass = dict[str, dict[str, Path]]
@@ -191,7 +190,7 @@ def _by_name(images: Path, labels: Path) -> ByClass:
             own = [p for p in sorted(folder.iterdir(), key=lambda p: natural(p.name)) if is_image_file(p)]
             for path in own:
                 stem = unicodedata.normalize("NFC", path.stem)
-                if folder.name.lower() in _SPLITS or stem not in stems:
+                if split_of(folder.name) or stem not in stems:
                     return {}
                 found.setdefault(stem, {})[folder.name] = path
     return found

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, items_of_pairs, items_of_split, pair_folders
+from surgaug.datasets.pairing import Twins, items_of_pairs, items_of_split, pair_folders, split_of
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError, UsageError
@@ -161,11 +161,10 @@ def _ignored(file: Path) -> list[Color]:
 def _subsets(root: Path) -> dict[str, str]:
     """Split by the stem of a frame, of the lists that are called as splits."""
     found: dict[str, str] = {}
-    for split, names in SPLIT_FOLDERS.items():
-        for file in (root / SUBSETS).glob("*.txt"):
-            if file.stem.lower() in names:
-                listed = file.read_text(encoding="utf-8-sig").splitlines()
-                found |= {PurePosixPath(name.strip()).name: split for name in listed if name.strip()}
+    for file in sorted((root / SUBSETS).glob("*.txt")):
+        if split := split_of(file.stem):
+            listed = file.read_text(encoding="utf-8-sig").splitlines()
+            found |= {PurePosixPath(name.strip()).name: split for name in listed if name.strip()}
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item, inside
-from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, find_folder, items_of_split, not_named
+from surgaug.datasets.pairing import IMAGE_FOLDERS, find_folder, items_of_split, not_named, split_of
 from surgaug.errors import DataError
 from surgaug.labels.codecs.cvat_xml import CvatXmlCodec, Frame, is_cvat_xml, read_frames, titles_of
 from surgaug.labels.codecs.polygons import space_of_titles
@@ -28,7 +28,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The images of the files. Raises DataError: a damaged file, no image of the split, two of one name."""
     folder = find_folder(root, IMAGE_FOLDERS) or root
     items = [
-        Item(name, _image(folder, frame, file), file / name, split=_split_of(frame.subset))
+        Item(name, _image(folder, frame, file), file / name, split=split_of(frame.subset))
         for file in _files(root)
         for name, frame in read_frames(file).items()
     ]
@@ -55,10 +55,6 @@ def unread(root: Path, items: Sequence[Item]) -> list[Path]:
 
 def _files(root: Path) -> list[Path]:
     return sorted(p for p in root.glob("*.xml") if p.is_file() and is_cvat_xml(p))
-
-
-def _split_of(subset: str) -> str | None:
-    return next((split for split, names in SPLIT_FOLDERS.items() if subset.lower() in names), None)
 
 
 def _image(folder: Path, frame: Frame, told_by: Path) -> Path | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import natural
+from surgaug.datasets.pairing import natural, split_of
 from surgaug.errors import DataError
 from surgaug.io.images import image_size, read_numbers
 from surgaug.labels.builtin_spaces import load_space
@@ -22,7 +22,6 @@ from surgaug.labels.label_space import LabelSpace
 
 SPACE = "robust-mis"
 IMAGE, LABEL = "raw.png", "instrument_instances.png"
-_SPLITS = {"training": "train", "train": "train", "validation": "val", "val": "val", "testing": "test", "test": "test"}
 _DEPTH = 5
 
 
@@ -41,7 +40,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     folders = {p.parent for depth in range(1, _DEPTH) for p in root.glob(f"{'*/' * depth}{IMAGE}")}
     for folder in sorted(folders, key=lambda p: natural(str(p))):
         parts = folder.relative_to(root).parts
-        own = next((_SPLITS[p.lower()] for p in (*parts, root.resolve().name) if p.lower() in _SPLITS), None)
+        own = next(filter(None, map(split_of, (*parts, root.resolve().name))), None)
         if split in (None, own):
             label = folder / LABEL
             video = "_".join(parts[:-1]) or None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, Twins, files_by_stem, items_of_pairs, items_of_split, natural, pair
+from surgaug.datasets.pairing import Twins, files_by_stem, items_of_pairs, items_of_split, natural, pair, split_of
 from surgaug.errors import DataError
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"
@@ -30,7 +30,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         twins: Twins = {}
         labels = annotation_files(folder / "ann", twins)
         images = files_by_stem(folder / "img", twins=twins) if (folder / "img").is_dir() else {}
-        own = next((name for name, names in SPLIT_FOLDERS.items() if folder.name.lower() in names), None)
+        own = split_of(folder.name)
         video = None if folder == root or own else folder.name
         items += items_of_pairs(pair(images, labels), twins, video, own)
     seen: dict[tuple[str | None, str], Item] = {}

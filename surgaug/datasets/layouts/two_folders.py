@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import SPLIT_FOLDERS, items_of_folders, items_of_split, pair_folders
+from surgaug.datasets.pairing import SPLIT_FOLDERS, items_of_folders, items_of_split, pair_folders, split_of
 from surgaug.errors import DataError
 from surgaug.io.images import is_label_file, read_raw
 from surgaug.runtime.spread import spread_over
@@ -52,7 +52,7 @@ def _folders(root: Path) -> dict[str | None, tuple[Path, Path]]:
             by_split.setdefault(_SPLITS[begins.group(1).lower()] if begins else None, []).append(folder)
         else:
             for inner in _inner(folder):
-                if (split := _SPLITS.get(inner.name.lower())) and _holds_files(inner):
+                if (split := split_of(inner.name)) and _holds_files(inner):
                     by_split.setdefault(split, []).append(inner)
     found = {}
     for split, folders in by_split.items():
@@ -73,7 +73,7 @@ def _holds_files(folder: Path) -> bool:
 def _descended(folder: Path) -> Path:
     """The first folder within that holds files, or several folders, or one by the name of a split."""
     for _ in range(_DEEPEST):
-        if _holds_files(folder) or len(inner := _inner(folder)) != 1 or inner[0].name.lower() in _SPLITS:
+        if _holds_files(folder) or len(inner := _inner(folder)) != 1 or split_of(inner[0].name):
             break
         folder = inner[0]
     return folder
