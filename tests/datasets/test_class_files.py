@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
-from surgaug.datasets.survey import survey
+from surgaug.datasets.survey import survey, without_faults
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
 from surgaug.runtime.feedback import Silent
@@ -48,6 +48,18 @@ def test_masks_are_merged_and_a_class_without_file_is_not_shown(tmp_path: Path, 
     assert frames.layout == "class_files" and frames.space.names == ("background", "eye", "knife")
     assert shown(frames, 0) == ["eye", *["knife"] * 3, *["background"] * 4]
     assert shown(frames, 2) == [*["eye"] * 3, *["background"] * 5]
+
+
+@pytest.mark.parametrize("form", ["{i}_{name}", "{name}/{i}"])
+def test_two_masks_of_one_class_are_an_open_choice(tmp_path: Path, form: str) -> None:
+    masks = {form.format(i=i, name=name): rows(k, k + 3) for i in range(3) for k, name in enumerate(("eye", "knife"))}
+    plant(tmp_path, masks)
+    twin = tmp_path / "masks" / f"{form.format(i=1, name='knife')}.bmp"
+    Image.fromarray(rows(5, 8)).save(twin)
+    frames = open_pairs(tmp_path)
+    with pytest.raises(DataError, match=rf"{twin} and {twin.stem}\.png: two files of one stem"):
+        survey(frames, Silent(), need_images=True)
+    assert [item.name for item in without_faults(frames, Silent(), need_images=True).items] == ["0", "2"]
 
 
 def test_depth_decides_what_lies_on_top(tmp_path: Path) -> None:

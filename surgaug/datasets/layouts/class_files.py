@@ -70,7 +70,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
             f"{labels}: Label Studio's brush masks (task-N-annotation-N-...-tag-CLASS) name tasks, and not the images; "
             "export as JSON or COCO, or rename each to IMAGE_CLASS.png"
         )
-    found = _by_name(images, labels)
+    twins: Twins = {}
+    found = _by_name(images, labels, twins)
     if ending := _of_one_frame(found):
         name, path = next((name, masks[ending]) for name, masks in found.items() if ending in masks)
         raise DataError(
@@ -78,8 +79,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
             "open whether it is a class; name a label map of all classes like its image, and masks of one class "
             "NAME_CLASS.png for every class of every frame"
         )
-    firsts = {name: next(iter(masks.values())) for name, masks in found.items()}
-    twins: Twins = {}
+    # One of the masks stands for all; one of several for a class, where there is such.
+    firsts = {name: max(masks.values(), key=lambda path: path in twins) for name, masks in found.items()}
     return items_of_pairs(pair(files_by_stem(images, twins=twins), firsts), twins)
 
 
@@ -172,8 +173,18 @@ def _two_values(file: Path) -> np.ndarray:
     return raw.values > 0
 
 
-def _by_name(images: Path, labels: Path) -> ByClass:
-    """The masks of each frame by what may be a class, in natural order; empty where the folder holds something else."""
+def _by_name(images: Path, labels: Path, twins: Twins | None = None) -> ByClass:
+    """The masks of each frame by what may be a class, in natural order; empty where the folder holds something else.
+
+    twins: takes files that are the mask of one class of one frame; the first of them is among the masks.
+    """
+    twins = {} if twins is None else twins
+
+    def add(name: str, class_name: str, path: Path) -> None:
+        first = found.setdefault(name, {}).setdefault(class_name, path)
+        if first is not path:
+            twins.setdefault(first, [first]).append(path)
+
     stems = {unicodedata.normalize("NFC", p.stem) for p in images.iterdir() if is_image_file(p)}
     inside = sorted(labels.iterdir(), key=lambda p: natural(p.name))
     files = [p for p in inside if is_image_file(p) and p.is_file()]
@@ -184,7 +195,7 @@ def _by_name(images: Path, labels: Path) -> ByClass:
             cuts = [i for i, sign in enumerate(stem) if sign in "_-. " and stem[:i] in stems]
             if stem in stems or not cuts:
                 return {}  # a file that is called like an image, or like none
-            found.setdefault(stem[: cuts[-1]], {})[stem[cuts[-1] + 1 :]] = path
+            add(stem[: cuts[-1]], stem[cuts[-1] + 1 :], path)
     else:
         for folder in (p for p in inside if p.is_dir() and not p.name.startswith((".", "_", "@"))):
             own = [p for p in sorted(folder.iterdir(), key=lambda p: natural(p.name)) if is_image_file(p)]
@@ -192,7 +203,7 @@ def _by_name(images: Path, labels: Path) -> ByClass:
                 stem = unicodedata.normalize("NFC", path.stem)
                 if split_of(folder.name) or stem not in stems:
                     return {}
-                found.setdefault(stem, {})[folder.name] = path
+                add(stem, folder.name, path)
     return found
 
 
