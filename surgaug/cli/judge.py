@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import here, outcome, screen
-from surgaug.cli.choices import DEVICES, one_of, spaces, suggesting
+from surgaug.cli.choices import DEVICES, label_space, one_of, without_bad
 from surgaug.runtime.paths import refuse_missing
 
 
@@ -23,12 +23,8 @@ def judge(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("judge.safetensors"),
-    classes: Annotated[
-        str, typer.Option(**suggesting("auto", *spaces(), metavar="auto|NAME|FILE"), help="Label space of the labels.")
-    ] = "auto",
-    leave_out_bad: Annotated[
-        bool, typer.Option("--leave-out-bad", help="Go on without frames that cannot be used.")
-    ] = False,
+    classes: Annotated[str, label_space("Label space of the labels.")] = "auto",
+    leave_out_bad: Annotated[bool, without_bad("frames", "they are counted")] = False,
     segmenter: Annotated[
         str,
         typer.Option(
