@@ -249,10 +249,11 @@ def _endings(stems: Iterable[str]) -> dict[str, int]:
     (_frame10 and _frame20), must be of all stems."""
     stems = list(stems)
     counts = Counter(stem[i:] for stem in stems for i in range(1, len(stem)) if stem[i] in _SEPARATORS)
-    alike = Counter(re.sub(r"\d", "0", ending) for ending in counts)
+    shapes = {ending: re.sub(r"\d", "0", ending) for ending in counts}
+    alike = Counter(shapes.values())
 
     def is_common(ending: str) -> bool:
-        return any(map(str.isalpha, ending)) and alike[re.sub(r"\d", "0", ending)] == 1
+        return any(map(str.isalpha, ending)) and alike[shapes[ending]] == 1
 
     found = [(e, n) for e, n in counts.most_common() if (5 * n >= len(stems) and is_common(e)) or n == len(stems) > 1]
     return {"": len(stems)} | dict(found[:_MOST_ENDINGS])

@@ -108,9 +108,9 @@ def test_umlauts_of_one_sign_or_two_are_one_name(tmp_path: Path) -> None:
 
 
 def test_thousands_of_files_take_no_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     found = paired([f"v{i % 7}_s{i}_raw" for i in range(5000)], [f"v{i % 7}_s{i}_seg_final" for i in range(4990)])
-    assert sum(None in both for both in found.values()) == 10 and time.perf_counter() - start < 5
+    assert sum(None in both for both in found.values()) == 10 and time.process_time() - start < 5
 
 
 STEMS = st.text("ab0_-", min_size=1, max_size=6)
