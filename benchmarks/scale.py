@@ -200,7 +200,8 @@ def start(line: list[str]) -> subprocess.Popen:
     own = [str(Path(__file__).resolve())] if line[0] == "--child" else ["-m", "surgaug"]
     order = [line[2], *line[:2]] if line[0] == "--child" else line
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, *own, *order], env=environment, stderr=subprocess.PIPE)
+    line = [sys.executable, *own, *order]
+    return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen, must: bool = False) -> Spent:
