@@ -90,11 +90,11 @@ class Method(Denoising):
         is."""
         assert isinstance(frames, WindowedFrames)
         cascade, _ = cascade_of(self.config)
-        self.net.detail.fill_(frames.detail())
         if cascade.first and cascade.own:
             file = model_file(Path(cascade.first))
             made = own_pictures(file, frames, self.config.seed, self.device, self.dtype, feedback)
             frames.own_pictures, frames.own = made, cascade.own
+        self.net.detail.fill_(frames.detail())
 
     def validation(self, frames: Frames) -> WindowValidation:
         """By noise level, on windows."""
