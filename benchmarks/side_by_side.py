@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.io.atomic import write_png
 from surgaug.io.manifest import read_rows
-from surgaug.labels.contact_sheet import ContactSheet, spread
+from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import LabelSpace
+from surgaug.runtime.spread import spread
 
 TILE = 200
 

@@ -10,7 +10,7 @@ from test_loop import settings
 from surgaug.runtime.feedback import Silent
 from surgaug.training.data import load_data
 from surgaug.training.frames import batches
-from surgaug.training.windows import WindowedFrames, spots
+from surgaug.training.windows import LEAST_DETAIL, WindowedFrames, spots
 
 FRAME = (96, 128)
 
@@ -76,3 +76,20 @@ def test_spots_lie_in_their_class():
     assert set(found[:, 0].tolist()) == {0, 1, 2}  # 255 is no class
     assert [set(index_map[tuple(found[found[:, 0] == k, 1:].T)].tolist()) for k in range(3)] == [{0}, {2}, {5}]
     assert spots(np.full((4, 4), 255, np.uint8), np.random.default_rng(0)).shape == (0, 3)
+
+
+def test_detail_is_what_the_windows_small_pictures_lack(frames, monkeypatch):
+    """Of the first stage's own, which here are too bright by 20 grey levels: the fault, as often as they are used."""
+    plain = frames.detail()
+    assert plain == pytest.approx(LEAST_DETAIL)  # ramps, which lose nothing
+    smalls = {i: frames.about(i)[0] for i in range(len(frames))}
+    bright = {i: np.clip(small.astype(int) + 20, 0, 255).astype(np.uint8) for i, small in smalls.items()}
+    for own, pictures, expected in ((0.75, smalls, plain), (0.0, bright, plain)):
+        monkeypatch.setattr(frames, "own", own)
+        monkeypatch.setattr(frames, "own_pictures", pictures)
+        assert frames.detail() == pytest.approx(expected)
+    monkeypatch.setattr(frames, "own", 1.0)
+    whole = frames.detail()
+    assert whole == pytest.approx(20 / 127.5, rel=0.1)  # but where they are white already
+    monkeypatch.setattr(frames, "own", 0.5)
+    assert frames.detail() == pytest.approx(whole / np.sqrt(2), rel=1e-3)
