@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -37,7 +37,7 @@ OF_MEMORY = 0.5  # share of the machine's memory that frames may fill where they
 SPARE_DISK = 2**30  # bytes that are left free
 WHOLE = 1 << 20  # bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows
 FORMAT = 1  # of what is kept; another number makes all of it anew
-FILE = "frames.bin"
+FILE = "records.bin"
 WORKERS = 8  # threads that make batches, at most
 
 
@@ -86,7 +86,7 @@ class Frames:
     """
 
     def __init__(self, paired: PairedFrames, size: tuple[int, int], keeping: Keeping, feedback: Feedback, task: str):
-        self.paired, self.size, self.oversize = paired, size, keeping.oversize
+        self.paired, self.size, self.oversize, self.on_disk = paired, size, keeping.oversize, keeping.on_disk
         # What is kept are indices; they are resized as what they are, by a space whose ids are its indices.
         self.indices = paired.space.of_indices
         self.digests: list[FrameDigests] = keeping.group.from_main(
@@ -115,7 +115,7 @@ class Frames:
         needed = sum(array.nbytes for array in first) * len(self)
         if keeping.on_disk:
             try:
-                return self._on_disk(needed, feedback, task).__getitem__
+                return self.kept("frames", [], needed, lambda: self._records(feedback, task), feedback).__getitem__
             except OSError as error:
                 feedback.warn(f"frames are not kept on disk: {error}")
         limit = int(OF_MEMORY * memory() / processes_here())
@@ -125,14 +125,23 @@ class Frames:
                 "decoded again at each use, which is slow"
             )
             return self._record
-        return list(in_threads(self._record, range(len(self)), 0, feedback, task, "frames")).__getitem__
+        return list(self._records(feedback, task)).__getitem__
 
-    def _on_disk(self, needed: int, feedback: Feedback, task: str) -> Records:
-        """The records in the cache folder, written now unless they lie there. OSError where that cannot be."""
-        about = json.dumps([self._about(), self.paired.space.to_dict(), [vars(d) for d in self.digests]])
-        key = hashlib.blake2b(about.encode(), digest_size=8).hexdigest()
+    def _records(self, feedback: Feedback, task: str) -> Iterator[Record]:
+        return in_threads(self._record, range(len(self)), 0, feedback, task, "frames")
+
+    def kept(
+        self, what: str, about: list[Any], needed: int, make: Callable[[], Iterable[Record]], feedback: Feedback
+    ) -> Records:
+        """Records of these frames in the cache folder, made and written now unless they lie there.
+
+        about: what else than the frames decides what they are, in plain values. needed: bytes. OSError where they
+        cannot be kept.
+        """
+        told = json.dumps([self._about(), self.paired.space.to_dict(), [vars(d) for d in self.digests], *about])
+        key = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
         name = portable(self.paired.root.resolve().name)[:60]
-        folder = cache_folder() / "frames" / f"{name}-{self.size[0]}x{self.size[1]}-{key}"
+        folder = cache_folder() / what.replace(" ", "-") / f"{name}-{self.size[0]}x{self.size[1]}-{key}"
         # Pictures of patients: nobody else's business.
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / FILE
@@ -146,11 +155,12 @@ class Frames:
                 feedback.warn(f"{error}: written anew")
             if needed + SPARE_DISK > shutil.disk_usage(folder).free:
                 raise OSError(f"{folder} has no room for {gib(needed)}")
-            write_records(path, in_threads(self._record, range(len(self)), 0, feedback, task, "frames"))
+            write_records(path, make())
+        records = Records(path)
         feedback.info(
-            f"{len(self)} frames ({gib(path.stat().st_size)}) kept for later runs in {folder}; delete it at will"
+            f"{len(records)} {what} ({gib(path.stat().st_size)}) kept for later runs in {folder}; delete it at will"
         )
-        return Records(path)
+        return records
 
     def _digest(self, i: int) -> FrameDigests:
         return FrameDigests(

@@ -99,16 +99,17 @@ def train_stage(
     compiled_module = method.compiled_module
     compiler = Compiler(config.compile if compiled_module else "off", compiled_module or net, device, feedback)
     parts = {"average": average} | method.parts
-    if saved:
-        for name, owner in parts.items():
-            owner.load_state_dict(saved[name])
-        feedback.info(f"going on at step {position.step} ({position.minutes:.1f} min trained)")
     feedback.info(
         f"{config.model} {config.preset}: {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters; "
         f"{len(data.frames)} frames at "
         f"{config.size[0]}x{config.size[1]}, {space.num_classes} classes; {device}, {str(dtype or torch.float32)[6:]}"
     )
+    begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
     method.prepare(data.frames, feedback)
+    if saved:
+        for name, owner in parts.items():
+            owner.load_state_dict(saved[name])
+        feedback.info(f"going on at step {position.step} ({position.minutes:.1f} min trained)")
     validation = method.validation(data.val)
     about = {"statistics": data.statistics.to_dict(), "styles": styles, "label_maps": label_digests(data)}
     checkpoints = Checkpoints(run, config, space, average, parts, method.sampling, about)
@@ -124,7 +125,6 @@ def train_stage(
     by_time = config.steps is None
     bar_total, unit = (config.minutes, "min") if by_time else (config.steps, "steps")
     bar_at = position.minutes if by_time else position.step
-    begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
     saved_at = validated_at = logged_at = time.monotonic()
     logged_step, figures = position.step, StepFigures()
 

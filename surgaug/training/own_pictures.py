@@ -7,6 +7,7 @@ Noise is added to a frame made small, as much as leaves its layout and colours, 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from surgaug.diffusion.parameterisation import add_noise, clip_x0
 from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.errors import UsageError
+from surgaug.io.array_file import Record
 from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
@@ -40,7 +42,7 @@ def own_pictures(
     file: Path, frames: WindowedFrames, seed: int, device: torch.device, dtype: torch.dtype | None, feedback: Feedback
 ) -> dict[int, np.ndarray]:
     """By the number of a frame, the picture uint8 [h, w, 3] that the first stage `file` makes of it: of all frames, or
-    of `MOST` evenly spaced ones, each with one of `STRENGTHS`.
+    of `MOST` evenly spaced ones, each with one of `STRENGTHS`. They are kept on disk as the frames are.
 
     UsageError where that is no first stage of these frames' classes and size.
     """
@@ -51,6 +53,31 @@ def own_pictures(
         sizes = ["x".join(map(str, size)) for size in (first.size, frames.base)]
         raise UsageError(f"{file}: makes pictures of {sizes[0]}, but cascade.base is {sizes[1]}")
     chosen = spread(len(frames), MOST)
+
+    def make() -> Iterator[Record]:
+        made = _pictures(first, frames, chosen, seed, device, dtype, feedback)
+        return ((made[i],) for i in chosen)
+
+    if frames.on_disk:
+        about, needed = [first.hash, seed, STRENGTHS, chosen, str(dtype)], 3 * len(chosen) * math.prod(frames.base)
+        try:
+            kept = frames.kept("own pictures", about, needed, make, feedback)
+            return {i: kept[k][0] for k, i in enumerate(chosen)}
+        except OSError as error:
+            feedback.warn(f"the first stage's own pictures are not kept on disk: {error}")
+    return {i: picture for i, (picture,) in zip(chosen, make(), strict=True)}
+
+
+def _pictures(
+    first: LoadedModel,
+    frames: WindowedFrames,
+    chosen: list[int],
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    feedback: Feedback,
+) -> dict[int, np.ndarray]:
+    """Of the frames `chosen`, by their numbers."""
     found: dict[int, np.ndarray] = {}
     with feedback.task("first stage's own pictures", len(chosen), "pictures") as bar:
         for k, sigma in enumerate(STRENGTHS):
