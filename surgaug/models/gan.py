@@ -73,20 +73,17 @@ class PatchDiscriminator(nn.Module):
     padding, a choice that the papers leave open, so that small images get answers too.
 
     x [B, C, H, W] to the features of every layer, the last of which [B, 1, h, w] is the answer. `spectral`: spectral
-    normalisation of all layers but the last (SPADE, appendix A). `norm`: instance normalisation behind all layers but
-    the first and the last; without, the discriminator sees how strong a texture is, too.
+    normalisation of all layers but the last (SPADE, appendix A).
     """
 
-    def __init__(self, in_channels: int, channels: int, layers: int, spectral: bool = False, norm: bool = True):
+    def __init__(self, in_channels: int, channels: int, layers: int, spectral: bool = False):
         super().__init__()
         stages = []
         for i in range(layers):
             after = channels * min(8, 2**i)
-            conv = nn.Conv2d(
-                in_channels, after, 4, stride=1 if i == layers - 1 else 2, padding=2, bias=not (i and norm)
-            )
-            norms = [nn.InstanceNorm2d(after, affine=not spectral)] if i and norm else []
-            stages.append(nn.Sequential(spectral_norm(conv) if spectral else conv, *norms, nn.LeakyReLU(0.2)))
+            conv = nn.Conv2d(in_channels, after, 4, stride=1 if i == layers - 1 else 2, padding=2, bias=i == 0)
+            norm = [nn.InstanceNorm2d(after, affine=not spectral)] if i else []
+            stages.append(nn.Sequential(spectral_norm(conv) if spectral else conv, *norm, nn.LeakyReLU(0.2)))
             in_channels = after
         self.stages = nn.ModuleList([*stages, nn.Conv2d(in_channels, 1, 4, stride=1, padding=2)])
         if spectral:

@@ -29,9 +29,7 @@ class Cascade:
 
     Of the second stage: network, None for the preset's; hand_over: see `Schedule`; window: (H, W) of the parts of
     frames that it is trained on; picture_noise: the most noise on its small pictures (standard deviation; images lie in
-    [-1, 1]); own: of its small pictures, how many are the first stage's own rather than frames made small; adversarial:
-    how much of the gradient is that of a discriminator (`training/adversarial_term.py`), from the share
-    `adversarial_start` of the training on; 0 for none.
+    [-1, 1]); own: of its small pictures, how many are the first stage's own rather than frames made small.
     """
 
     base: tuple[int, int] | None = None
@@ -43,8 +41,6 @@ class Cascade:
     window: tuple[int, int] = (128, 128)
     picture_noise: float = 0.1
     own: float = 0.75
-    adversarial: float = 0.0
-    adversarial_start: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -263,9 +259,6 @@ def _check_cascade(config: TrainConfig, cascade: Cascade, must: Callable[[bool, 
     must(min(cascade.window) >= 16, f"cascade.window {cascade.window[0]}x{cascade.window[1]}: at least 16x16")
     must(0 <= cascade.picture_noise <= 1, f"cascade.picture_noise {cascade.picture_noise}: from 0 to 1")
     must(0 <= cascade.own <= 1, f"cascade.own {cascade.own}: from 0 to 1")
-    must(0 <= cascade.adversarial <= 10, f"cascade.adversarial {cascade.adversarial}: from 0 to 10")
-    start = cascade.adversarial_start
-    must(0 <= start < 1, f"cascade.adversarial_start {start}: from 0 to below 1")
     if cascade.base:
         shown = "x".join(map(str, cascade.base))
         must(min(cascade.base) >= 8, f"cascade.base {shown}: at least 8x8")

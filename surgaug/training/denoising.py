@@ -19,7 +19,6 @@ from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.device import FUSED, autocast
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
-from surgaug.training.adversarial_term import AdversarialTerm
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import (
     Batch,
@@ -60,7 +59,6 @@ class Denoising:
             "prediction": config.prediction,
             "defaults": self.sampling_defaults(),
         }
-        self.term: AdversarialTerm | None = None
         self.progress = 0.0
         self.teacher: Teacher | None = None
         if config.distill:
@@ -108,11 +106,9 @@ class Denoising:
             batch = self.teacher.batch(drawn, step, part, self.progress, self.estimate)
         else:
             batch = self.batch(drawn)
-        term = self.term if self.term and self.term.at(self.progress) else None
-        value = gradient(self.model, batch, self.config, self.pieces, self.scaler, self.dtype, term)
+        value = gradient(self.model, batch, self.config, self.pieces, self.scaler, self.dtype)
         norm = apply(self.net, list(self.optimizers.values()), self.scaler, self.config.clip)
-        figures = {"loss": value, "grad_norm": norm}
-        return figures if term is None else figures | {"discriminator_loss": term.step(self.scaler)}
+        return {"loss": value, "grad_norm": norm}
 
     @torch.no_grad()
     def estimate(self, x_t: Tensor, alpha_bar: Tensor, condition: Sequence[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -174,12 +174,8 @@ def gradient(
     pieces: int,
     scaler: torch.amp.GradScaler,
     dtype: torch.dtype | None,
-    term: Callable[[Tensor, Batch, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss, on the device.
-
-    term: of the network's output, the piece and its loss, what is added to that loss.
-    """
+    """Accumulate the gradient of the mean loss over `batch`, cut into `pieces`; returns that loss, on the device."""
     total, size = batch.x_t.new_zeros(()), len(batch.x_t)
     parts = batch.pieces(pieces)
     for i, piece in enumerate(parts):
@@ -188,7 +184,7 @@ def gradient(
             with autocast(piece.x_t.device, dtype):
                 out = model(piece.x_t, piece.noise_level, *piece.condition)
             value = loss(out, piece.target, piece.weight, config.loss).sum() / size
-            scaler.scale(value if term is None else value + term(out, piece, value)).backward()
+            scaler.scale(value).backward()
         total += value.detach()
     return total
 

@@ -29,7 +29,6 @@ SECOND = [
     "cascade.network.channels=8,16", "cascade.network.encoder_blocks=1,1", "cascade.network.decoder_blocks=1,1",
     "cascade.network.attention=false,false", "cascade.network.spade=true,true", "cascade.network.spade_hidden=8",
     "cascade.network.label_channels=4", "cascade.network.noise_dim=16", "cascade.window=16x16", "cascade.base=12x16",
-    "cascade.adversarial=0.5", "cascade.adversarial_start=0.3",
 ]  # fmt: skip
 
 
@@ -175,8 +174,7 @@ def test_folders_of_something_else_are_refused(data, run, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "says"),
     [("cascade.share=1", "share"), ("cascade.window=8x8", "window"), ("cascade.own=2", "own"),
-     ("cascade.picture_noise=-1", "picture_noise"), ("cascade.base=4x4", "at least 8x8"),
-     ("cascade.adversarial=-1", "adversarial"), ("cascade.adversarial_start=1", "below 1")],
+     ("cascade.picture_noise=-1", "picture_noise"), ("cascade.base=4x4", "at least 8x8")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(data, tmp_path, setting, says):
     with pytest.raises(UsageError, match=says):

@@ -13,10 +13,8 @@ import torch
 
 from surgaug.models.checkpoint import model_file
 from surgaug.models.upsampler import Upsampler
-from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
-from surgaug.training.adversarial_term import AdversarialTerm
-from surgaug.training.config import TrainConfig, cascade_of
+from surgaug.training.config import cascade_of
 from surgaug.training.denoising import Denoising
 from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
 from surgaug.training.frames import FrameBatch, Frames
@@ -50,21 +48,6 @@ class Method(Denoising):
     """See `training.methods`."""
 
     net: Upsampler
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        net: Upsampler,
-        num_classes: int,
-        device: torch.device,
-        dtype: torch.dtype | None,
-        group: ProcessGroup,
-    ):
-        super().__init__(config, net, num_classes, device, dtype, group)
-        cascade, _ = cascade_of(config)
-        if cascade.adversarial:
-            self.term = AdversarialTerm(cascade.adversarial, cascade.adversarial_start, device, dtype, group)
-            self.parts |= self.term.parts
 
     def sampling_defaults(self) -> dict[str, Any]:
         """As measured (docs/method.md)."""
