@@ -196,7 +196,7 @@ def training_flops(family: str, preset: str, size: tuple[int, int]) -> int:
         if family == families.UPSAMPLER:
             more = (torch.empty_like(x), level, net.places([Window.whole(size)]))
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
-            cond = net.told(torch.empty((1, *size), dtype=torch.uint8), style if net.config.style else None, *more)
+            cond = net.condition(torch.empty((1, *size), dtype=torch.uint8), style if net.config.style else None, *more)
             net(x, level, cond).square().mean().backward()
     return counter.get_total_flops()
 
