@@ -221,7 +221,7 @@ def test_the_loader_beside_what_a_gpu_takes(benchmark, tmp_path, capsys, monkeyp
     loader.main()
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| 1")]
     assert [row[1] for row in rows] == ["whole", "whole", "windows"]
-    assert float(rows[0][2]) < float(rows[1][2]) < float(rows[2][2])  # MiB a frame
+    assert float(rows[0][2]) < float(rows[1][2]) <= float(rows[2][2])  # MiB a frame
     assert not list((tmp_path / "cache").rglob("*.bin"))
 
 

@@ -92,7 +92,9 @@ def make_ready(folders: Iterable[Path]) -> None:
 
 
 def write_description(file: Path, description: Mapping[str, Any]) -> None:
-    """Write it as JSON for people, atomically."""
+    """Write it as JSON for people, atomically; the version of surgaug in it stays that which began."""
+    if "surgaug" in description:
+        description = {**description, "surgaug": read_description(file).get("surgaug", description["surgaug"])}
     write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 

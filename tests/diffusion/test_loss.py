@@ -78,5 +78,5 @@ def test_loss_of_half_precision_is_taken_in_float32():
 
 
 def test_unknown_norms_are_refused():
-    with pytest.raises(UsageError, match="'huber' is not one of l1, l2"):
-        loss(torch.zeros(1, 1), torch.zeros(1, 1), norm="huber")
+    with pytest.raises(UsageError, match="'l3' is not one of l1, l2"):
+        loss(torch.zeros(1, 1), torch.zeros(1, 1), norm="l3")

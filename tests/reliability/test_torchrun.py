@@ -67,7 +67,8 @@ def test_painting_by_two_processes_is_the_same_and_a_dead_ones_share_is_done_by_
     assert run(lines("synthesize", whole, *more))[0] == 0
     process = torchrun(lines("synthesize", split, *more))
     end = time.monotonic() + 200
-    while time.monotonic() < end and process.poll() is None and not (split / ".lock-1-of-1_2-of-2").exists():
+    begun = (split / ".lock-1-of-1_2-of-2", split / "dataset.json")
+    while time.monotonic() < end and process.poll() is None and not all(path.exists() for path in begun):
         time.sleep(0.01)
     while not (holder := (split / ".lock-1-of-1_2-of-2").read_text()) and process.poll() is None:
         time.sleep(0.01)

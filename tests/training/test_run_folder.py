@@ -181,7 +181,8 @@ def test_a_run_of_version_0_1_goes_on_and_keeps_its_hash(tmp_path, monkeypatch):
     old = json.loads(Path("run/config.json").read_text())
     row = json.loads(Path("synthetic/manifest.jsonl").read_text().splitlines()[0])
     assert model_hash(Path("run/last.safetensors")) == row["model"]
-    given = {k: v for k, v in old.items() if k not in ("preset", "network", "schedule", "adversary", *FREE_ON_RESUME)}
+    apart = ("preset", "network", "schedule", "adversary", "student_steps", *FREE_ON_RESUME)
+    given = {k: v for k, v in old.items() if k not in apart}
     changes = [f"network.{k}={','.join(map(str, v)) if isinstance(v, list) else v}" for k, v in old["network"].items()]
     given["size"] = "24x40"
     config = from_command_line("tiny", given | {"out": "run", "steps": 5}, None, [*changes, "init=none"])
