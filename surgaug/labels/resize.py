@@ -61,11 +61,16 @@ def fit_size(source_hw: tuple[int, int], train_hw: tuple[int, int]) -> tuple[int
     `train_hw` where the aspect ratios differ by less than 10 %; otherwise the source's aspect at about the training
     area, in even numbers.
     """
-    aspect, trained = source_hw[1] / source_hw[0], train_hw[1] / train_hw[0]
-    if max(aspect, trained) / min(aspect, trained) < 1 + _SAME_ASPECT:
+    if same_aspect(source_hw, train_hw):
         return train_hw
-    area = train_hw[0] * train_hw[1]
+    aspect, area = source_hw[1] / source_hw[0], train_hw[0] * train_hw[1]
     return _even((area / aspect) ** 0.5), _even((area * aspect) ** 0.5)
+
+
+def same_aspect(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether the proportions of two sizes (H, W) differ by less than 10 %."""
+    ratio = a[1] * b[0] / (a[0] * b[1])
+    return max(ratio, 1 / ratio) < 1 + _SAME_ASPECT
 
 
 def _even(x: float) -> int:

@@ -15,6 +15,7 @@ from surgaug.datasets.space_match import INSIST
 from surgaug.errors import UsageError
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.class_statistics import ClassStatistics
+from surgaug.labels.resize import fit_size, same_aspect
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
 from surgaug.perturb.engine import Engine, targets_of
@@ -166,6 +167,12 @@ def _warn_of_size(
     """Say so where images are asked for in a size that the model was not trained for, or are not of the masks' size
     though a cascade could make them so."""
     trained, native = model.size, config.size == NATIVE
+    if isinstance(asked := config.size, tuple) and (other := [mask for mask in masks if not same_aspect(mask, asked)]):
+        shown, fitting, mask = ("x".join(map(str, size)) for size in (asked, fit_size(other[0], asked), other[0]))
+        feedback.warn(
+            f"--size {shown} changes the proportions of label maps of {mask}: what is round in them will not be; "
+            f"--size {fitting} keeps them"
+        )
     sizes = [config.size] if isinstance(config.size, tuple) else masks if native or model.stages else []
     factors = {size: factor(size, trained) for size in sizes}
     if not factors or max(factors.values()) <= FAR:

@@ -57,6 +57,13 @@ def test_masks_far_from_the_training_size_are_said(config, masks):
     assert "--size" not in heard(config)
 
 
+def test_a_size_of_other_proportions_than_the_label_maps_is_said(config, masks):
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(masks / "one.png")
+    assert "proportions" not in heard(replace(config, size=(24, 32)))
+    said = heard(replace(config, size=(32, 24)))
+    assert "--size 32x24 changes the proportions of label maps of " in said and "--size 24x32 keeps them" in said
+
+
 def test_a_class_that_training_never_showed_is_said(config, model_file, tmp_path):
     from surgaug.labels.label_space import LabelSpace
     from surgaug.models.checkpoint import read_header, read_weights, save_model
