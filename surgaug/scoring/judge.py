@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from surgaug.datasets.dataset import PairedFrames, open_pairs, usual_size
-from surgaug.datasets.survey import survey, without_faults
-from surgaug.errors import DataError, UsageError
+from surgaug.datasets.dataset import open_pairs, usual_size
+from surgaug.errors import UsageError
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.feedback import Feedback, Silent
-from surgaug.runtime.parallel import cores
 from surgaug.segmenter.config import SegmenterConfig
-from surgaug.segmenter.frames import read_frames
-from surgaug.segmenter.judge import FEWEST, fit, save
+from surgaug.segmenter.judge import fit, read_real, save, training_frames
 from surgaug.segmenter.network import check_name, working_size
 from surgaug.segmenter.training import default_steps
 
@@ -67,11 +64,10 @@ def train_judge(config: JudgeConfig, feedback: Feedback | None = None) -> Traine
     if config.out.suffix != SUFFIX:
         raise UsageError(f"--out {config.out}: a judge is a file of tensors; its name ends with {SUFFIX}")
     device = pick_device(config.device)
-    frames = _training_frames(config, feedback)
+    frames = open_pairs(config.data, classes=config.classes, feedback=feedback)
+    frames = training_frames(frames, config.data, config.leave_out_bad, feedback)
     size = config.size or working_size(usual_size(config.data))
-    read = read_frames(frames, size, frames.space, cores(), feedback, "reading real frames for the judge")
-    if len(read) < FEWEST:
-        raise DataError(f"--data {config.data}: {len(read)} frames with labels; at least {FEWEST} are needed")
+    read = read_real(frames, size, f"--data {config.data}", feedback)
     shown = read.class_frames()
     steps = config.steps or default_steps(int(np.count_nonzero(shown)))
     judge = fit(read, SegmenterConfig(config.network, size, steps), device, feedback)
@@ -82,16 +78,3 @@ def train_judge(config: JudgeConfig, feedback: Feedback | None = None) -> Traine
         for c, n, mean in zip(read.space.classes, shown, judge.class_means, strict=True)
     )
     return TrainedJudge(len(read), size, classes)
-
-
-def _training_frames(config: JudgeConfig, feedback: Feedback) -> PairedFrames:
-    """Of a data set with splits the training frames alone."""
-    frames = open_pairs(config.data, classes=config.classes, feedback=feedback)
-    if config.leave_out_bad:
-        frames = without_faults(frames, feedback, need_images=True)
-    survey(frames, feedback, need_images=True)
-    training = tuple(item for item in frames.items if item.split == "train")
-    if training and len(training) < len(frames):
-        feedback.info(f"judge: trained on the {len(training)} frames of the training split of {config.data}")
-        frames = replace(frames, items=training)
-    return frames

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,12 +18,15 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from surgaug.errors import ModelError
+from surgaug.datasets.dataset import PairedFrames
+from surgaug.datasets.survey import survey, without_faults
+from surgaug.errors import DataError, ModelError
 from surgaug.io.atomic import atomic_write
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.foreign_weights import first_line, read_metadata, read_state
 from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.parallel import cores
 from surgaug.runtime.paths import cache_folder
 from surgaug.segmenter.config import TRUST, SegmenterConfig
 from surgaug.segmenter.cross_fitting import (
@@ -34,7 +37,7 @@ from surgaug.segmenter.cross_fitting import (
     folds_of,
     held_out_cross_entropy,
 )
-from surgaug.segmenter.frames import LabelledFrames
+from surgaug.segmenter.frames import LabelledFrames, read_frames
 from surgaug.segmenter.network import build
 from surgaug.segmenter.training import Trainer, Training, content_key
 
@@ -139,6 +142,29 @@ def doubted(surprise: np.ndarray, index_map: np.ndarray, means: np.ndarray, trus
     with np.errstate(invalid="ignore"):
         above = (surprise > limits[index_map]).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(above, cv2.MORPH_OPEN, np.ones((NARROW, NARROW), np.uint8)), bool)
+
+
+def training_frames(frames: PairedFrames, source: Path, leave_out_bad: bool, feedback: Feedback) -> PairedFrames:
+    """The frames of `source` that a judge learns from: of a data set with splits the training frames alone.
+
+    leave_out_bad: without those that cannot be used; DataError for one otherwise.
+    """
+    if leave_out_bad:
+        frames = without_faults(frames, feedback, need_images=True)
+    survey(frames, feedback, need_images=True)
+    training = tuple(item for item in frames.items if item.split == "train")
+    if training and len(training) < len(frames):
+        feedback.info(f"judge: trained on the {len(training)} frames of the training split of {source}")
+        frames = replace(frames, items=training)
+    return frames
+
+
+def read_real(frames: PairedFrames, size: tuple[int, int], named: str, feedback: Feedback) -> LabelledFrames:
+    """The frames in memory, at `size` = (H, W). named: as the user did. DataError where they are too few."""
+    read = read_frames(frames, size, frames.space, cores(), feedback, "reading real frames for the judge")
+    if len(read) < FEWEST:
+        raise DataError(f"{named}: {len(read)} frames with labels; at least {FEWEST} are needed")
+    return read
 
 
 def judge_key(frames: LabelledFrames, config: SegmenterConfig) -> str:

@@ -15,17 +15,14 @@ import torch
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.space_match import INSIST, bring, of_model, open_own
-from surgaug.datasets.survey import survey, without_faults
 from surgaug.errors import DataError, ModelError
 from surgaug.io.lock import in_turn
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_ID, LabelSpace
 from surgaug.labels.space_match import is_named
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.runtime.feedback import Feedback
-from surgaug.runtime.parallel import cores
 from surgaug.segmenter.config import SegmenterConfig
-from surgaug.segmenter.frames import read_frames
-from surgaug.segmenter.judge import FEWEST, Judge, Reading, fit, judge_key, judge_path, load
+from surgaug.segmenter.judge import Judge, Reading, fit, judge_key, judge_path, load, read_real, training_frames
 from surgaug.segmenter.network import working_size
 from surgaug.segmenter.training import default_steps
 from surgaug.synthesis.config import SynthesizeConfig
@@ -59,11 +56,10 @@ def open_judge(
         judge = load(source, device)
         _check_space(judge, model.space, source)
         return JudgeSource(judge.key, lambda: judge)
-    frames = _training_frames(source, config, model, model_file, feedback)
+    frames = _real_frames(source, config, model, model_file, feedback)
+    frames = training_frames(frames, source, config.leave_out_bad, feedback)
     hw = working_size(size)
-    read = read_frames(frames, hw, frames.space, cores(), feedback, "reading real frames for the judge")
-    if len(read) < FEWEST:
-        raise DataError(f"--judge {source}: {len(read)} frames with labels; at least {FEWEST} are needed")
+    read = read_real(frames, hw, f"--judge {source}", feedback)
     steps = config.segmenter_steps or default_steps(int(np.count_nonzero(read.class_frames())))
     settings = SegmenterConfig(size=hw, steps=steps)
 
@@ -165,26 +161,17 @@ def tell_forecast(readings: Sequence[Reading], judging: Judging, space: LabelSpa
         )
 
 
-def _training_frames(
+def _real_frames(
     source: Path, config: SynthesizeConfig, model: LoadedModel, model_file: Path, feedback: Feedback
 ) -> PairedFrames:
-    """The real frames in the model's label space; of a data set with splits the training frames alone."""
+    """The real frames in the model's label space."""
     if config.classes == INSIST:
-        frames = open_pairs(source, classes=model.space, feedback=feedback)
-    else:
-        reference = of_model(model.space, model_file, model.meta, f"say --classes {INSIST} if they are the model's")
-        frames = open_own(
-            lambda how, heard: open_pairs(source, classes=how, feedback=heard), config.classes, model.space, feedback
-        )
-        frames = bring(frames, reference, feedback)
-    if config.leave_out_bad:
-        frames = without_faults(frames, feedback, need_images=True)
-    survey(frames, feedback, need_images=True)
-    training = tuple(item for item in frames.items if item.split == "train")
-    if training and len(training) < len(frames):
-        feedback.info(f"judge: trained on the {len(training)} frames of the training split of {source}")
-        frames = replace(frames, items=training)
-    return frames
+        return open_pairs(source, classes=model.space, feedback=feedback)
+    reference = of_model(model.space, model_file, model.meta, f"say --classes {INSIST} if they are the model's")
+    frames = open_own(
+        lambda how, heard: open_pairs(source, classes=how, feedback=heard), config.classes, model.space, feedback
+    )
+    return bring(frames, reference, feedback)
 
 
 def _check_space(judge: Judge, space: LabelSpace, file: Path) -> None:
