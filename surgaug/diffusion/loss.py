@@ -41,15 +41,9 @@ def loss(out: Tensor, target: Tensor, weight: Tensor | None = None, norm: str = 
     2024, section 3.3): all samples pull alike, however far off they are. Returns [B]. Raises UsageError for another.
     """
     error = out.to(torch.promote_types(out.dtype, torch.float32)) - target
-    if norm == "l2":
-        values = error.square()
-    elif norm == "l1":
-        values = error.abs()
-    elif norm == "huber":
-        values = error.square()
-    else:
+    if norm not in NORMS:
         raise UsageError(f"loss: {norm!r} is not one of {', '.join(NORMS)}")
-    values = values.flatten(1).mean(1)
+    values = (error.abs() if norm == "l1" else error.square()).flatten(1).mean(1)
     if norm == "huber":
         values = (values + ROUNDED**2).sqrt() - ROUNDED
     return values if weight is None else values * weight.to(values)

@@ -120,6 +120,12 @@ def generator_of(config: TrainConfig, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
 
 
+def strata(b: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Numbers uniform in [0, 1], [b], one in each of b equal parts: every batch covers all noise levels evenly, which
+    steadies the gradient."""
+    return (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator, dtype=dtype)) / b
+
+
 def draw(
     config: TrainConfig,
     frames: FrameBatch,
@@ -135,9 +141,7 @@ def draw(
     resume. frames: those of `part`. codes: their styles, [b, 7]; None to take them from the images.
     """
     b, size = config.batch, frames.images.shape[1:3]
-    # Stratified: every batch covers all noise levels evenly, which steadies the gradient.
-    u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator)) / b
-    alpha_bar = config.schedule.sample_levels(u)[part]
+    alpha_bar = config.schedule.sample_levels(strata(b, generator))[part]
     eps = unit_noise((3, *size), b, part, generator, device).contiguous(memory_format=torch.channels_last)
     gone = dropped(b, config.drop_map, config.drop_class, num_classes, generator)[part]
     index_map = without(to_device(frames.index_maps, device), gone)

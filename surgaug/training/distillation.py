@@ -24,7 +24,7 @@ from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, conditioned
 from surgaug.runtime.device import autocast, to_device
 from surgaug.training.config import TrainConfig
-from surgaug.training.diffusion_step import Batch, Drawn
+from surgaug.training.diffusion_step import Batch, Drawn, generator_of, strata
 from surgaug.training.frames import Frames
 from surgaug.training.validation import Validation, fixed_frames
 
@@ -105,10 +105,7 @@ class ConsistencyTeacher(Teacher):
         A path's direction is the teacher's estimate at its noisier point, with guidance. The dropout of the student's
         estimates is that of its next pass, as section 3.2 asks for.
         """
-        # One stratum for each sample of the global batch, in another order at each step.
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-        b = self.config.batch
-        u = (torch.randperm(b, generator=generator) + torch.rand(b, generator=generator, dtype=torch.float64)) / b
+        u = strata(self.config.batch, generator_of(self.config, step), torch.float64)
         sigma = consistency.draw_sigmas(u[part])
         there = consistency.nearer(sigma, progress)
         alpha_bar = alpha_bar_at(sigma)

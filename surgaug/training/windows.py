@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from surgaug.datasets.dataset import PairedFrames
@@ -90,15 +91,12 @@ class WindowedFrames(Frames):
         """The standard deviation of what small pictures lack when they are enlarged, of images in [-1, 1]: details, and
         of the first stage's own its faults, as often as windows are made from them. Of at most `LOOKED_AT` frames,
         evenly spaced."""
-        squares = []
+        squares, shares = [], torch.tensor([1 - self.own, self.own])
         for i in spread(len(self), LOOKED_AT):
-            frame, small = to_tensor(self.view(i)[0][None], "cpu"), self.about(i)[0]
-            own = self.own_pictures.get(i, small)
-            lacking = [
-                (frame - enlarge(to_tensor(picture[None], "cpu"), [Window.whole(self.size)])).square().mean().item()
-                for picture in (small, own)
-            ]
-            squares.append(np.average(lacking, weights=(1 - self.own, self.own)))
+            small, _ = self.about(i)
+            both = to_tensor(np.stack([small, self.own_pictures.get(i, small)]), "cpu")
+            lacking = to_tensor(self.view(i)[0][None], "cpu") - enlarge(both, [Window.whole(self.size)] * 2)
+            squares.append(float(shares @ lacking.square().mean((1, 2, 3))))
         return max(float(np.sqrt(np.mean(squares))), LEAST_DETAIL)
 
     def small_map(self, i: int) -> np.ndarray:
