@@ -67,6 +67,13 @@ def test_what_is_imported_is_declared_and_what_is_required_is_imported():
     assert required - package == set()
 
 
+def test_each_dependency_is_weighed_in_the_docs():
+    text = (ROOT / "docs/extend.md").read_text(encoding="utf-8").partition("## A dependency\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"\*\*([\w-]+)\*\*", text)) == _projects(PROJECT["dependencies"])
+    extras = text.partition("\nExtras")[2]
+    assert [extra for extra in PROJECT["optional-dependencies"] if f"`{extra}`" not in extras] == []
+
+
 def _projects(lines: list[str]) -> set[str]:
     return {re.match(r"[\w-]+", line).group().lower() for line in lines}
 

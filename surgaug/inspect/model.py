@@ -11,11 +11,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from surgaug.inspect.report import Report, Table, sparkline
-from surgaug.labels.class_statistics import ClassStatistics
+from surgaug.models.description import STAGE_NAMES, describe
 
 MODEL_FILES = ("last.safetensors", "best.safetensors")
-STAGES = ("first", "second")
-_LONG = ("noise schedule", "samples by default with", "network")  # facts too wide for a column
 _FORMAT = "surgaug-model-"
 
 
@@ -26,7 +24,7 @@ def is_run(folder: Path) -> bool:
 
 def is_cascade(folder: Path) -> bool:
     """Whether training left the two stages of a cascade here, or as much of them as it has begun."""
-    return is_run(folder / STAGES[0]) or ((folder / "run.json").is_file() and (folder / MODEL_FILES[0]).is_file())
+    return is_run(folder / STAGE_NAMES[0]) or ((folder / "run.json").is_file() and (folder / MODEL_FILES[0]).is_file())
 
 
 def inspect_cascade(folder: Path) -> Report:
@@ -34,7 +32,7 @@ def inspect_cascade(folder: Path) -> Report:
     model = folder / MODEL_FILES[0]
     report = inspect_model(model) if model.is_file() else Report(folder, "cascade")
     report.path, report.kind = folder, "cascade"
-    runs = [folder / name for name in STAGES if is_run(folder / name)]
+    runs = [folder / name for name in STAGE_NAMES if is_run(folder / name)]
     if not model.is_file():
         report.notes.append("no model of both stages yet: the same `surgaug train` line goes on with it")
     report.tables.insert(0, _runs(runs, report, "Stages"))
@@ -80,7 +78,7 @@ def inspect_runs(folder: Path, runs: Sequence[Path]) -> Report:
 
 def _changed(run: Path) -> float:
     status = run / "run.json"
-    return status.stat().st_mtime if status.is_file() else (run / STAGES[0] / "run.json").stat().st_mtime
+    return status.stat().st_mtime if status.is_file() else (run / STAGE_NAMES[0] / "run.json").stat().st_mtime
 
 
 def _runs(runs: Sequence[Path], report: Report, title: str) -> Table:
@@ -103,11 +101,10 @@ def inspect_model(path: Path) -> Report:
         if not metadata.get("format", "").startswith(_FORMAT):
             raise ValueError("a safetensors file, but no model of surgaug")
         header = json.loads(metadata["surgaug"])
-        if stages := header.get("stages"):
-            _add_facts(report, stages["first"], sum(sizes.values()))
-            _add_stages(report, stages, sizes)
-        else:
-            _add_facts(report, header, sum(sizes.values()))
+        names = header.get("stages") or [""]
+        numbers = {name: sum(n for key, n in sizes.items() if key.startswith(name and f"{name}.")) for name in names}
+        found = describe(header, numbers)
+        report.facts, report.tables, report.notes = found.facts, found.tables, found.notes
         report.details["model"] = header
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Report(path, "model", problems=[f"{path}: not a readable model file ({type(error).__name__}: {error})"])
@@ -131,57 +128,6 @@ def curves(path: Path) -> dict[str, dict[str, list[float]]]:
         if len(points):
             found[name] = {"x": points["step"].astype(float).tolist(), "y": points[name].tolist()}
     return found
-
-
-def _add_stages(report: Report, stages: dict[str, dict[str, Any]], sizes: dict[str, int]) -> None:
-    """What the stages of a cascade have each for themselves, as a table in the place of single facts."""
-    columns: list[dict[str, Any]] = []
-    for name in STAGES:
-        own = Report(report.path, "model")
-        _add_facts(own, stages[name], sum(size for key, size in sizes.items() if key.startswith(f"{name}.")))
-        columns.append(dict(own.facts) | {"made large from": "x".join(map(str, stages[name].get("base", []))) or None})
-    differing = [key for key in columns[1] if columns[0].get(key) != columns[1][key]]
-    report.facts = [(key, value) for key, value in report.facts if key not in differing]
-    report.facts.insert(0, ("family", "cascade"))
-    report.facts.insert(1, ("size", "x".join(map(str, stages["second"]["size"]))))
-    for key in (key for key in differing if key in _LONG):
-        report.facts += [(f"{key} ({name} stage)", column[key]) for name, column in zip(STAGES, columns, strict=True)]
-    rows = [[key, *(column.get(key) for column in columns)] for key in differing if key not in _LONG]
-    report.tables.insert(0, ("What the stages are", ["", *STAGES], rows))
-
-
-def _add_facts(report: Report, header: dict[str, Any], parameters: int) -> None:
-    meta, space = header.get("meta", {}), header["space"]
-    train, ids = meta.get("train", {}), [c["id"] for c in space["classes"]]
-    statistics = ClassStatistics.from_dict(meta.get("statistics", {}), ids)
-    report.add("parameters", f"{parameters / 1e6:.2f} M")
-    report.add("family", header.get("family"))
-    report.add("preset", train.get("preset"))
-    report.add("size", "x".join(map(str, header.get("size", []))))
-    report.add("label space", f"{space['name']}, {len(space['classes'])} classes")
-    report.add("predicts", header.get("prediction"))
-    report.add("noise schedule", _settings(header.get("schedule")))
-    report.add("samples by default with", _settings(header.get("defaults")))
-    report.add("network", _settings(header.get("config")))
-    report.add("trained on", f"{train['data']}, {statistics.frames or '?'} frames" if train.get("data") else None)
-    if "step" in meta:
-        report.add(
-            "trained for", f"{meta['step']} steps, {meta.get('minutes', 0):.1f} min, {meta.get('images')} images"
-        )
-    report.add("lowest validation loss", None if meta.get("val_loss") is None else f"{meta['val_loss']:.4g}")
-    report.add("written by", f"surgaug {meta['surgaug']}" if "surgaug" in meta else None)
-    if statistics.presence.keys() >= set(ids):
-        rows = [
-            [c["id"], c["name"], c["kind"], statistics.presence[c["id"]], f"{100 * statistics.pixels[c['id']]:.2g} %"]
-            for c in space["classes"]
-        ]
-        report.tables.append(("Classes trained on", ["id", "class", "kind", "frames", "of pixels"], rows))
-        if unseen := [row[1] for row in rows if not row[3]]:
-            report.notes.append(f"classes in no training frame ({len(unseen)}): {', '.join(unseen)}")
-
-
-def _settings(table: dict[str, Any] | None) -> str:
-    return ", ".join(f"{k} {v}" for k, v in (table or {}).items())
 
 
 def _json(path: Path, report: Report) -> dict[str, Any]:

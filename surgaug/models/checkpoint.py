@@ -26,11 +26,12 @@ from surgaug.errors import ModelError
 from surgaug.io.atomic import write_bytes
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
+from surgaug.models.description import LONG, STAGE_NAMES, describe
 from surgaug.models.unet import SemanticUNet
 from surgaug.models.upsampler import Upsampler
+from surgaug.runtime.notebook import table_html
 
 FORMAT, CASCADE_FORMAT = "surgaug-model-1", "surgaug-model-2"
-STAGE_NAMES = ("first", "second")
 # The small model that comes with the package, trained on phantom scenes (docs/model-card.md).
 SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
 # What training leaves in a run's folder, in the order of preference. The last one comes first: the learning rate has
@@ -45,7 +46,7 @@ class LoadedModel:
 
     schedule and prediction: of families "diffusion" and "upsampler"; the others have none ({}) and "image". hash: see
     `model_hash`. stages: of family "cascade", the first and the second; all else but `size` and `hash` is then the
-    first's.
+    first's. header: what the file says; {} of a model that no file was read for.
     """
 
     net: Any  # of one of `models/families`, each with methods of its own
@@ -58,6 +59,22 @@ class LoadedModel:
     defaults: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     stages: tuple[LoadedModel, ...] = ()
+    header: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str:
+        """What `surgaug inspect` says of the file, its long settings and tables folded."""
+        if not self.header:
+            return table_html(["", ""], [["family", self.family], ["size", "x".join(map(str, self.size))]], "model")
+        named = dict(zip(STAGE_NAMES, self.stages, strict=True)) if self.stages else {"": self}
+        stages = {name: stage.header for name, stage in named.items()}
+        numbers = {name: sum(v.numel() for v in stage.net.state_dict().values()) for name, stage in named.items()}
+        found = describe({"stages": stages} if self.stages else self.header, numbers)
+        short = [fact for fact in found.facts if not fact[0].startswith(LONG)]
+        folded = [*found.tables, ("Settings", ["", ""], [fact for fact in found.facts if fact not in short])]
+        return table_html(["", ""], short, "model", " ".join(found.notes)) + "".join(
+            f"<details><summary>{title}</summary>{table_html(columns, rows)}</details>"
+            for title, columns, rows in folded
+        )
 
     @property
     def first(self) -> LoadedModel:
@@ -273,7 +290,7 @@ def _load(path: Path, header: dict[str, Any], weights: dict[str, Tensor], device
     size = (int(header["size"][0]), int(header["size"][1]))
     return LoadedModel(
         net, space, header["schedule"], header["prediction"], size, header.get("hash") or model_hash(path), family,
-        header["defaults"], header["meta"],
+        header["defaults"], header["meta"], header=header,
     )  # fmt: skip
 
 

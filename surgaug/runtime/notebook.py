@@ -24,9 +24,9 @@ def usual_feedback() -> Feedback | None:
 
 
 def table_html(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "", caption: str = "") -> str:
-    """A table; the cells are text, whatever is in them."""
+    """A table; the cells are text, whatever is in them, and a dash where there is nothing."""
     head = "".join(f"<th>{_text(column)}</th>" for column in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     top = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
     above = f"<p><b>{_text(title)}</b></p>" if title else ""
     return f"{above}<table>{top}<tbody>{body}</tbody></table>" + (f"<p>{_text(caption)}</p>" if caption else "")
@@ -111,6 +111,10 @@ def _show(text: str, updatable: bool = False) -> Any:
     from IPython.display import display
 
     return display(_Html(text), display_id=True if updatable else None)
+
+
+def _cell(value: Any) -> str:
+    return f"<td>{'-' if value is None else _text(value)}</td>"
 
 
 def _text(value: Any) -> str:

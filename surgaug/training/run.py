@@ -14,7 +14,8 @@ import torch
 
 from surgaug.errors import UsageError
 from surgaug.models import families
-from surgaug.models.checkpoint import MODEL_FILES, STAGE_NAMES, check_second, save_cascade
+from surgaug.models.checkpoint import MODEL_FILES, check_second, save_cascade
+from surgaug.models.description import STAGE_NAMES
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent

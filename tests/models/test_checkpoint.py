@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from surgaug.errors import ModelError
+from surgaug.inspect.model import inspect_model
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.models.checkpoint import load_model, save_model, transfer
+from surgaug.models.checkpoint import SHIPPED, load_model, save_model, transfer
 from surgaug.models.unet import SemanticUNet, UNetConfig
 
 CONFIG = UNetConfig(
@@ -48,6 +51,27 @@ def test_round_trip(tmp_path):
     assert (model.size, model.prediction, model.schedule) == ((32, 48), "v", {"kind": "cosine"})
     assert len(model.hash) == 64
     assert not model.net.training
+
+
+def test_a_notebook_shows_what_inspect_says(tmp_path):
+    path = write(tmp_path / "m.safetensors", random_net(2), space_of("a", "<b>"))
+    report = inspect_model(path)
+    shown = load_model(path)._repr_html_()
+    assert "<b>" not in shown.replace("<p><b>model</b></p>", "")
+    for name, value in report.facts:
+        assert f"<tr><td>{name}</td><td>{html.escape(value)}</td></tr>" in shown
+    assert shown.index("label space") < shown.index("<details>") < shown.index("kind cosine"), (
+        "long settings are folded"
+    )
+
+    shown, report = load_model(SHIPPED)._repr_html_(), inspect_model(SHIPPED)
+    for name, value in report.facts:
+        assert f"<tr><td>{name}</td><td>{html.escape(value)}</td></tr>" in shown
+    for title, _, rows in report.tables:
+        assert f"<summary>{title}</summary>" in shown
+        cells = ("-" if cell is None else html.escape(str(cell)) for row in rows for cell in row)
+        assert all(f"<td>{cell}</td>" in shown for cell in cells)
+    assert "<td>family</td><td>spade</td>" in replace(load_model(path), header={}, family="spade")._repr_html_()
 
 
 def test_half_precision_is_half_the_size_and_near(tmp_path):
