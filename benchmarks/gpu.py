@@ -40,8 +40,8 @@ from frames import write_frames
 from speed import CLASSES, Timer, cost, make_passes, make_peaks
 
 from surgaug.io.atomic import write_text
-from surgaug.models.checkpoint import SHIPPED
 from surgaug.models.families.diffusion import PRESETS, build
+from surgaug.models.model_files import SHIPPED
 from surgaug.runtime.device import is_out_of_memory, pick_device, pick_precision
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.io.atomic import write_png
-from surgaug.models.checkpoint import SHIPPED
+from surgaug.models.model_files import SHIPPED
 from surgaug.phantom import render
 
 ROOT = Path(__file__).resolve().parents[1]

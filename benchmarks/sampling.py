@@ -30,7 +30,8 @@ from surgaug.diffusion import samplers
 from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.io.atomic import atomic_write, write_text
-from surgaug.models.checkpoint import model_file, read_header
+from surgaug.models.checkpoint import read_header
+from surgaug.models.model_files import model_file
 
 SHOWN = {
     "fd_efficientnet_lite0": "FD (EfficientNet-Lite0)",

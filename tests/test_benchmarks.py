@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from surgaug.datasets.dataset import open_pairs
-from surgaug.models.checkpoint import SHIPPED
+from surgaug.models.model_files import SHIPPED
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import colour_texture
 

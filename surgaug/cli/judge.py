@@ -52,7 +52,7 @@ def judge(
     surgaug judge --data cadis --out cadis-judge.safetensors
     surgaug synthesize --masks new_maps --judge cadis-judge.safetensors
     """
-    (data,) = here.fill(("--data", data, "data"))
+    (data,) = here.fill(("--data", data, "data set"))
     refuse_missing("--data", data)
 
     from surgaug.runtime.options import parse_size

@@ -169,6 +169,10 @@ def synthesize(
     """
     source = pipes.source(*here.fill(("--masks", masks, "label maps")))
     refuse_missing("--judge", judge)
+    if model is not None:
+        from surgaug.synthesis.model_choice import find_given
+
+        find_given(Path(model))
 
     from surgaug.synthesis.config import SynthesizeConfig, over_recipe, parse_options, parse_size
     from surgaug.synthesis.plan import Shard

@@ -192,6 +192,7 @@ def train(
     (data,) = here.fill(("--data", data, "data set"))
     refuse_missing("--data", data)
     refuse_missing("--val", val)
+    refuse_missing("--config", config)
 
     from surgaug.training.presets import from_command_line
     from surgaug.training.run import train as run

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from surgaug.inspect.report import Report, Table, sparkline
 from surgaug.models.description import STAGE_NAMES, describe
+from surgaug.models.model_files import MODEL_FILES
 
-MODEL_FILES = ("last.safetensors", "best.safetensors")
 _FORMAT = "surgaug-model-"
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from surgaug.errors import ModelError
-from surgaug.models.checkpoint import SHIPPED, model_file
+from surgaug.models.model_files import SHIPPED, model_file
 from surgaug.runtime.feedback import Feedback
 
 RUNS = Path("runs")
@@ -20,7 +20,7 @@ def resolve_model(given: Path | None, feedback: Feedback, runs: Path = RUNS, shi
     Raises ModelError saying what was looked for.
     """
     if given is not None:
-        return _file_of(given, runs)
+        return find_given(given, runs)
     newest = newest_run(runs)
     if newest is not None:
         feedback.info(f"model: {newest}, of the newest finished run under {runs}/ (--model names another)")
@@ -58,6 +58,7 @@ def _is_finished(status: Path) -> bool:
         return False
 
 
-def _file_of(given: Path, runs: Path) -> Path:
-    beside = runs / given  # a run may be named without its parent folder
+def find_given(given: Path, runs: Path = RUNS) -> Path:
+    """The model file that a path names, of a run also without its parent folder. ModelError where there is none."""
+    beside = runs / given
     return model_file(beside if beside.exists() and not given.exists() else given)

@@ -16,7 +16,8 @@ from surgaug.diffusion import consistency
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
-from surgaug.models.checkpoint import SHIPPED, model_file, read_header
+from surgaug.models.checkpoint import read_header
+from surgaug.models.model_files import SHIPPED, model_file
 from surgaug.runtime.options import parse_toml
 from surgaug.training import methods
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, override

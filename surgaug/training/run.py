@@ -14,8 +14,9 @@ import torch
 
 from surgaug.errors import UsageError
 from surgaug.models import families
-from surgaug.models.checkpoint import MODEL_FILES, check_second, save_cascade
+from surgaug.models.checkpoint import check_second, save_cascade
 from surgaug.models.description import STAGE_NAMES
+from surgaug.models.model_files import MODEL_FILES
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent

@@ -28,7 +28,8 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.io import output_folder
 from surgaug.io.atomic import atomic_write, write_text
 from surgaug.labels.label_space import LabelSpace
-from surgaug.models.checkpoint import MODEL_FILES, save_model
+from surgaug.models.checkpoint import save_model
+from surgaug.models.model_files import MODEL_FILES
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
 from surgaug.training.data import Digests
 from surgaug.version import __version__

@@ -86,6 +86,8 @@ def refused_in_a_line(found, stdout, stderr, code, says=True):
         ["inspect", "nowhere"],
         ["score", "--real", "nowhere", "--synth", "."],
         ["score", "--real", ".", "--synth", "nowhere"],
+        ["train", "--data", ".", "--config", "nowhere"],
+        ["judge", "--data", "nowhere"],
     ],
 )
 def test_a_missing_folder_is_told_before_anything_heavy_is_imported(tmp_path, argv):
@@ -99,6 +101,13 @@ def test_a_missing_folder_is_told_before_anything_heavy_is_imported(tmp_path, ar
     )
     assert done.stdout == "1 []\n"
     assert done.stderr.endswith("nowhere: no such file or folder; did you mean nowhere_else?\n")
+
+
+def test_a_missing_model_is_told_before_anything_heavy_is_imported(tmp_path):
+    code = f"import sys; from surgaug.cli import run; run(sys.argv[1:]); print(sorted(set({HEAVY}) & set(sys.modules)))"
+    line = [sys.executable, "-c", code, "synthesize", "--masks", ".", "--model", "nowhere"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=ENV, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "surgaug: error: nowhere: no such model file or run folder\n")
 
 
 def test_a_closed_pipe_is_quiet(tmp_path):

@@ -14,7 +14,7 @@ from surgaug.io.atomic import write_png
 from surgaug.phantom import render
 from surgaug.runtime.options import parse_toml
 
-COMMANDS = ["train", "augment-masks", "synthesize", "score"]
+COMMANDS = ["train", "augment-masks", "judge", "synthesize", "score"]
 
 
 @pytest.fixture

@@ -305,7 +305,8 @@ def test_a_model_without_names_takes_ids_unless_they_are_plainly_others(scenes, 
 
 def test_files_of_0_1_know_cadis_without_touching_classes(scenes, tmp_path):
     """Their statistics lack it; for CaDIS it is known from elsewhere. One map is enough then."""
-    from surgaug.models.checkpoint import SHIPPED, read_header
+    from surgaug.models.checkpoint import read_header
+    from surgaug.models.model_files import SHIPPED
 
     header = read_header(SHIPPED)
     statistics = header["meta"]["statistics"]

@@ -23,7 +23,7 @@ from test_loop import same, settings, weights, write_frames
 from surgaug.errors import Interrupted
 from surgaug.io.images import read_image
 from surgaug.models import compiled, families
-from surgaug.models.checkpoint import SHIPPED
+from surgaug.models.model_files import SHIPPED
 from surgaug.runtime.device import pick_device, to_device
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Silent

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from surgaug.errors import ModelError
 from surgaug.inspect.model import inspect_model
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.models.checkpoint import SHIPPED, load_model, save_model, transfer
+from surgaug.models.checkpoint import load_model, save_model, transfer
+from surgaug.models.model_files import SHIPPED
 from surgaug.models.unet import SemanticUNet, UNetConfig
 
 CONFIG = UNetConfig(

@@ -13,7 +13,8 @@ from surgaug.diffusion.parameterisation import clip_x0, denoiser
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
 from surgaug.labels.resize import resize_image
-from surgaug.models.checkpoint import SHIPPED, file_hash, load_model, read_header
+from surgaug.models.checkpoint import file_hash, load_model, read_header
+from surgaug.models.model_files import SHIPPED
 from surgaug.phantom import render
 from surgaug.synthesis.cascade import Enlarger
 from surgaug.synthesis.noise import batch_noise

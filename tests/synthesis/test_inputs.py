@@ -12,7 +12,7 @@ from PIL import Image
 
 from surgaug.cli import run
 from surgaug.errors import ModelError
-from surgaug.models.checkpoint import SHIPPED
+from surgaug.models.model_files import SHIPPED
 from surgaug.models.unet import UNetConfig
 from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from surgaug.models.checkpoint import model_file
+from surgaug.models.model_files import model_file
 from surgaug.models.upsampler import Upsampler
 from surgaug.runtime.feedback import Feedback
 from surgaug.training.config import cascade_of
