@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard import Heard
 from PIL import Image
 
 from surgaug.datasets.dataset import open_pairs
@@ -16,21 +17,8 @@ from surgaug.export import ExportConfig, export, split_items
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.phantom import render
-from surgaug.runtime.feedback import Silent
 
 CADIS = load_space("cadis")
-
-
-class Said(Silent):
-    """Feedback that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.lines.append(message)
-
-    warn = info
 
 
 @pytest.fixture
@@ -76,11 +64,11 @@ def rows_of(out: Path) -> list[dict]:
 
 
 def test_synthetic_images_train_only_and_none_of_held_out_masks(real: Path, synth: Path, tmp_path: Path) -> None:
-    said = Said()
+    heard = Heard()
     out = tmp_path / "out"
-    result = export(ExportConfig(real, out, (synth,)), said)
+    result = export(ExportConfig(real, out, (synth,)), heard)
     assert result.counts == {("train", False): 4, ("train", True): 4, ("val", False): 2, ("test", False): 2}
-    assert "synthetic images left out, since their masks are of the validation or test split: 4" in said.lines
+    assert "synthetic images left out, since their masks are of the validation or test split: 4" in heard.said
     admission = json.loads((out / "admission.json").read_text())
     assert admission["images"] == {"put_in": 8, "admitted": 4, "refused": 4}
     assert admission["reasons"] == {"its mask is of the validation or test split": 4}
@@ -110,19 +98,19 @@ def test_masks_are_followed_through_augment_masks_even_without_names(real: Path,
         [{"name": "a", "mask": "x_000000", "source": str(changed / "labels" / "x_000000.png")}],
     )
     assert read_origins(synth)["a.png"].path == str(source)
-    said = Said()
-    assert ("train", True) not in export(ExportConfig(real, tmp_path / "out", (synth,)), said).counts
-    assert any("validation or test split: 1" in line for line in said.lines)
+    heard = Heard()
+    assert ("train", True) not in export(ExportConfig(real, tmp_path / "out", (synth,)), heard).counts
+    assert any("validation or test split: 1" in line for line in heard.said)
 
 
 def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) -> None:
     rows = [{"name": "a", "mask": "m", "source": "elsewhere/m.png"}]
     rows.append({"name": "b", "mask": "v", "source": "elsewhere/v.png", "split": "val"})
     rows.append({"name": "c", "mask": "Video5_frame000010", "source": "copied/Video5_frame000010.png"})
-    said = Said()
-    result = export(ExportConfig(real, tmp_path / "out", (synthetic_set(tmp_path / "synth", rows),)), said)
-    assert result.counts["train", True] == 1 and any("validation or test split: 2" in line for line in said.lines)
-    assert any("synthetic images from masks that are not in" in line for line in said.lines)
+    heard = Heard()
+    result = export(ExportConfig(real, tmp_path / "out", (synthetic_set(tmp_path / "synth", rows),)), heard)
+    assert result.counts["train", True] == 1 and any("validation or test split: 2" in line for line in heard.said)
+    assert any("synthetic images from masks that are not in" in line for line in heard.said)
 
 
 def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_path: Path) -> None:
@@ -137,11 +125,11 @@ def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_pa
     for name, split in (("x", "train"), ("y", "val")):
         (tmp_path / f"{name}.png").write_bytes((plain / split / "labels" / "0.png").read_bytes())
         rows.append({"name": name, "mask": name, "source": str(tmp_path / f"{name}.png")})
-    said = Said()
+    heard = Heard()
     config = ExportConfig(plain, tmp_path / "out", (synthetic_set(tmp_path / "synth", rows),), classes="cadis")
-    assert export(config, said).counts["train", True] == 1
-    assert any("validation or test split: 1" in line for line in said.lines)
-    assert any("from masks that are not in" in line and "1 (x)" in line for line in said.lines)
+    assert export(config, heard).counts["train", True] == 1
+    assert any("validation or test split: 1" in line for line in heard.said)
+    assert any("from masks that are not in" in line and "1 (x)" in line for line in heard.said)
 
 
 def test_synthetic_images_stay_so_when_a_data_set_is_written_again(real: Path, synth: Path, tmp_path: Path) -> None:

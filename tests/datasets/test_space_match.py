@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard import Heard
 from PIL import Image
 
 from surgaug import phantom
@@ -23,16 +24,6 @@ from surgaug.runtime.feedback import Silent
 
 CADIS = load_space("cadis")
 SIZE = (72, 128)
-
-
-class Ears(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.said.append(message)
-
-    warn = info
 
 
 def written(
@@ -129,12 +120,12 @@ def test_every_pair_of_built_in_spaces_named(mine, bare):
 def test_permuted_names_bring_the_models_ids(tmp_path):
     mine = space_of({"Pupil": 0, "Surgical Tape": 10, "I/A Handpiece": 20, "Skin": 30})
     label_map = np.random.default_rng(0).integers(0, 4, (9, 7))
-    ears = Ears()
+    heard = Heard()
     given = {"i/a handpiece": 0, "Pupil": 1, "SKIN": 2, "Surgical_tape": 3}
-    maps = bring(open_masks(written(tmp_path, [label_map], given)), reference(mine), ears)
+    maps = bring(open_masks(written(tmp_path, [label_map], given)), reference(mine), heard)
     expected = np.choose(label_map, [20, 0, 30, 10])
     assert np.array_equal(maps.load(0), expected) and maps.space == mine
-    assert any("brought by name" in said and "i/a handpiece 0 to 20" in said for said in ears.said)
+    assert any("brought by name" in said and "i/a handpiece 0 to 20" in said for said in heard.said)
     counted, _ = maps.codec.count_ids(maps.scans[maps.items[0].label])
     assert counted == {int(i): int(n) for i, n in zip(*np.unique(expected, return_counts=True), strict=True)}
 
@@ -151,10 +142,10 @@ def test_only_classes_that_occur_need_a_counterpart(tmp_path):
 def test_weights_of_classes_start_from_their_counterparts(tmp_path):
     model = space_of({"I/A Handpiece": 0, "Pupil": 1, "Iris": 2})
     maps = open_masks(written(tmp_path, [np.tri(4, dtype=int)], {"pupil": 0, "i/a_handpiece": 1, "Gauze": 2}))
-    ears = Ears()
-    space = start_space(maps, reference(model), ears)
+    heard = Heard()
+    space = start_space(maps, reference(model), heard)
     assert space.names == ("Pupil", "I/A Handpiece", "Gauze (no counterpart)") and space.ids == (0, 1, 2)
-    assert len(ears.said) == 1 and "serves 2 of 3 classes" in ears.said[0] and ears.said[0].endswith("there: Gauze")
+    assert len(heard.said) == 1 and "serves 2 of 3 classes" in heard.said[0] and heard.said[0].endswith("there: Gauze")
 
 
 def test_weights_of_bare_ids_start_fresh_unless_they_are_plainly_the_models(scenes, of_scenes, tmp_path):
@@ -163,9 +154,9 @@ def test_weights_of_bare_ids_start_fresh_unless_they_are_plainly_the_models(scen
     of_bare = replace(reference(own.space, own), digests=frozenset(map(own_maps.digest, scenes[:9])))
     for model, names in ((with_digests(scenes[:9]), CADIS.names), (of_bare, own.space.names)):
         assert set(start_space(own, model, Silent()).names) <= set(names)
-        ears = Ears()
-        assert set(start_space(exchanged, model, ears).names).isdisjoint(names)
-        assert "serves 0 of" in ears.said[-1]
+        heard = Heard()
+        assert set(start_space(exchanged, model, heard).names).isdisjoint(names)
+        assert "serves 0 of" in heard.said[-1]
 
 
 def test_folders_that_give_an_id_two_names_are_not_opened_together(tmp_path):
@@ -186,18 +177,18 @@ def test_an_ignore_value_never_becomes_a_class(tmp_path):
 
 def test_bare_ids_that_are_plainly_the_models_go_on(scenes, of_scenes, tmp_path):
     """Classes that are in every frame are told by their statistics."""
-    ears = Ears()
+    heard = Heard()
     anatomy = [np.where(np.isin(scene, (0, 4, 5, 6)), scene, 6) for scene in scenes[35:]]
-    maps = bring(open_masks(written(tmp_path, anatomy)), of_scenes, ears)
-    assert maps.space.classes == CADIS.classes and not ears.said
+    maps = bring(open_masks(written(tmp_path, anatomy)), of_scenes, heard)
+    assert maps.space.classes == CADIS.classes and not heard.said
     assert np.array_equal(maps.load(1), anatomy[1])
 
 
 def test_models_without_digests_take_what_only_core_classes_tell_with_a_warning(scenes, of_scenes, tmp_path):
-    ears = Ears()
-    maps = bring(open_masks(written(tmp_path, scenes[35:])), of_scenes, ears)
-    assert maps.space.classes == CADIS.classes and len(ears.said) == 1
-    assert "might as well be" in ears.said[0] and "--classes" in ears.said[0]
+    heard = Heard()
+    maps = bring(open_masks(written(tmp_path, scenes[35:])), of_scenes, heard)
+    assert maps.space.classes == CADIS.classes and len(heard.said) == 1
+    assert "might as well be" in heard.said[0] and "--classes" in heard.said[0]
 
 
 def with_digests(maps: list[np.ndarray], space: LabelSpace = CADIS) -> Reference:
@@ -294,8 +285,8 @@ def test_a_model_without_names_takes_ids_unless_they_are_plainly_others(scenes, 
     assert known.space.name == "auto"
     seen = set(known.space.ids)
     own = [scene for scene in scenes[30:] if set(np.unique(scene)) <= seen]
-    ears = Ears()
-    assert len(bring(open_masks(written(tmp_path / "own", own)), mine, ears)) == len(own) and not ears.said
+    heard = Heard()
+    assert len(bring(open_masks(written(tmp_path / "own", own)), mine, heard)) == len(own) and not heard.said
     other = [np.choose(np.minimum(scene, 6), [1, 2, 3, 4, 5, 6, 2]) for scene in own]
     with pytest.raises(ModelError, match="would cover"):
         bring(open_masks(written(tmp_path / "other", other)), mine, Silent())

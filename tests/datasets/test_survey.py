@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from heard import Heard
 from PIL import Image
 
 from surgaug.datasets.dataset import open_masks, open_pairs
@@ -15,34 +15,6 @@ from surgaug.datasets.survey import survey, warn_of_one_class
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
 from surgaug.runtime.feedback import Silent
-
-
-class Heard(Silent):
-    """Keeps what is said, and how far each progress bar got."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, str]] = []
-        self.bars: dict[str, list[float]] = {}
-
-    def info(self, message: str) -> None:
-        self.said.append(("info", message))
-
-    def warn(self, message: str) -> None:
-        self.said.append(("warn", message))
-
-    def task(self, description: str, total: float | None, unit: str = "", done: float = 0) -> Any:
-        counted = self.bars.setdefault(description, [0, total])
-
-        class Bar:
-            def advance(self, n: float = 1, **fields: Any) -> None:
-                counted[0] += n
-
-            def __enter__(self) -> Bar:
-                return self
-
-            def __exit__(self, *exc: object) -> None: ...
-
-        return Bar()
 
 
 def _add(root: Path, name: str, label_map: np.ndarray | None, hw: tuple[int, int] | None = (4, 6)) -> None:
@@ -74,7 +46,7 @@ def test_counts_by_hand(tmp_path: Path) -> None:
     assert seen.presence_by_item.tolist() == [[True, True, False], [False, True, False], [True, False, True]]
     assert seen.sizes == Counter({(4, 6): 2, (8, 6): 1})
     assert heard.bars == {"reading label maps": [3, 3], "checking images": [3, 3]}
-    assert ("info", "255 taken as ignore") in heard.said
+    assert "255 taken as ignore" in heard.infos
 
 
 def test_a_part_of_the_items_can_be_surveyed(tmp_path: Path) -> None:
@@ -151,8 +123,8 @@ def test_jpeg_masks_are_warned_of_with_the_number_of_pixels_in_between(tmp_path:
     heard = Heard()
     seen = survey(open_masks(tmp_path / "masks"), heard, need_images=False)
     assert seen.pixels[1] == pytest.approx((mask > 0).sum(), rel=0.01)
-    kind, message = heard.said[-1]
-    assert kind == "warn" and f"1 masks are of a lossy format: {between:,} pixels" in message
+    assert heard.said[-1] == heard.warnings[-1]
+    assert f"1 masks are of a lossy format: {between:,} pixels" in heard.said[-1]
 
 
 def _classes(root: Path, **classes: int) -> None:
@@ -168,7 +140,8 @@ def test_label_maps_without_any_class_are_refused_and_some_are_named(tmp_path):
     _add(tmp_path, "c", _map(0, 1))
     heard = Heard()
     survey(open_pairs(tmp_path), heard, need_images=True)
-    assert [kind for kind, text in heard.said if "in 2 of 3 label maps" in text] == ["warn"]
+    (text,) = (text for text in heard.said if "in 2 of 3 label maps" in text)
+    assert text in heard.warnings
 
 
 def test_one_class_alone_is_warned_of(tmp_path):
@@ -178,5 +151,5 @@ def test_one_class_alone_is_warned_of(tmp_path):
         for name in "ab":
             _add(tmp_path, name, _map(*values))
         warn_of_one_class(survey(open_pairs(tmp_path), Silent(), need_images=True), heard)
-        assert any("one class alone, Iris" in text for _, text in heard.said) == warned
+        assert any("one class alone, Iris" in text for text in heard.said) == warned
         heard.said.clear()

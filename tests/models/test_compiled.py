@@ -8,6 +8,7 @@ import copy
 
 import pytest
 import torch
+from heard import Heard
 from torch import nn
 
 from surgaug.models import compiled
@@ -20,14 +21,6 @@ SMALL = UNetConfig(
     channels=(8, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1), attention=(False, True), spade=(True, True),
     spade_hidden=8, label_channels=4, head_dim=16, noise_dim=16,
 )  # fmt: skip
-
-
-class Heard(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
+from heard import Heard
 from perturb_cases import CADIS, eye
 
 from surgaug.errors import UsageError
@@ -22,7 +22,6 @@ from surgaug.perturb.prior.quotas import (
 )
 from surgaug.perturb.recipe import Recipe, parse_recipe
 from surgaug.perturb.run import augment_masks
-from surgaug.runtime.feedback import Silent
 
 KNIFE, PHACO, MANIPULATOR, HANDLE = 12, 13, 17, 21
 
@@ -112,12 +111,6 @@ def test_quotas_are_reached_by_insertion_and_removal(masks, tmp_path):
 
 
 def test_what_cannot_be_reached_is_said(masks, tmp_path):
-    class Hears(Silent):
-        said: ClassVar[list[str]] = []
-
-        def warn(self, message: str) -> None:
-            self.said.append(message)
-
-    recipe = Recipe(balance=Balance(shares=(("Skin", 0.1), ("Hand", 0.9))))
-    augment_masks(AugmentConfig(masks, tmp_path / "out", recipe, n=2, classes="cadis", workers=1), Hears())
-    assert any("Hand, Skin" in message for message in Hears.said)
+    heard, recipe = Heard(), Recipe(balance=Balance(shares=(("Skin", 0.1), ("Hand", 0.9))))
+    augment_masks(AugmentConfig(masks, tmp_path / "out", recipe, n=2, classes="cadis", workers=1), heard)
+    assert any("Hand, Skin" in message for message in heard.warnings)

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from heard import Heard
 
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.compute.cache import FILE_NAME, FeatureCache, key
-
-
-class Listener(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 def test_arrays_come_back(tmp_path):
@@ -52,9 +45,9 @@ def test_a_cache_that_cannot_be_used_is_done_without(tmp_path, content):
         (tmp_path / FILE_NAME).write_bytes(content)
     else:
         (tmp_path / FILE_NAME).mkdir()
-    listener = Listener()
-    cache = FeatureCache(tmp_path, listener)
+    heard = Heard()
+    cache = FeatureCache(tmp_path, heard)
     cache.put([(b"1", np.ones(2))])
     assert cache.get(b"1") is None
-    assert len(listener.warnings) == 1
-    assert "no cache" in listener.warnings[0]
+    assert len(heard.warnings) == 1
+    assert "no cache" in heard.warnings[0]

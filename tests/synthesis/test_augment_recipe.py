@@ -2,20 +2,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
+from heard import Heard
 
-from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig, over_recipe
 from surgaug.synthesis.run import synthesize
-
-
-class Hears(Silent):
-    said: ClassVar[list[str]] = []
-
-    def warn(self, message: str) -> None:
-        self.said.append(message)
 
 
 @pytest.fixture
@@ -42,15 +34,16 @@ def test_a_flag_wins_over_the_recipe_and_the_recipe_over_the_defaults(recipe):
 def test_what_a_recipe_asks_for_and_synthesize_cannot_do_is_said(config, recipe, tmp_path):
     said = over_recipe((recipe,), classes=config.classes)
     first = replace(config, augment=(recipe,), **said)
-    synthesize(first, Hears())
-    assert any("keep_originals" in message and "recipe.toml" in message for message in Hears.said)
+    heard = Heard()
+    synthesize(first, heard)
+    assert any("keep_originals" in message and "recipe.toml" in message for message in heard.warnings)
     assert len(list((first.out / "images").iterdir())) == 7
     rows = [json.loads(line) for line in (first.out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {row["seed"] for row in rows} == {3} and all(row["perturbations"] for row in rows)
     (tmp_path / "quiet.toml").write_text("[ops]\nflip = 1.0\n", encoding="utf-8")
-    Hears.said.clear()
     quiet = replace(config, augment=(str(tmp_path / "quiet.toml"),), out=tmp_path / "quiet", n=7, seed=3)
-    synthesize(quiet, Hears())
-    assert not any("keep_originals" in message for message in Hears.said)
+    heard = Heard()
+    synthesize(quiet, heard)
+    assert not any("keep_originals" in message for message in heard.warnings)
     for image in (first.out / "images").iterdir():
         assert image.read_bytes() == (quiet.out / "images" / image.name).read_bytes()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from PIL import Image
 
 from surgaug.diffusion.schedules import Schedule
@@ -16,7 +17,6 @@ from surgaug.errors import UsageError
 from surgaug.models.checkpoint import load_model, model_hash, save_cascade, save_model
 from surgaug.models.families import upsampler
 from surgaug.models.upsampler import Upsampler
-from surgaug.runtime.feedback import Silent
 from surgaug.synthesis import cascade
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard
@@ -126,16 +126,11 @@ def test_sizes(large, model, tmp_path):
 def test_masks_far_from_the_models_size_are_brought_to_it_and_it_is_said(large, model, tmp_path):
     for path in large.iterdir():
         Image.open(path).resize((192, 144), Image.Resampling.NEAREST).save(path)
-    said = []
-
-    class Heard(Silent):
-        def info(self, message):
-            said.append(message)
-
-    synthesize(config(large, model, tmp_path / "out", n=1), Heard())
+    heard = Heard()
+    synthesize(config(large, model, tmp_path / "out", n=1), heard)
     (image,) = images(tmp_path / "out").values()
     assert image.shape == (*LARGE, 3)
-    assert any("--size native keeps theirs" in message for message in said)
+    assert any("--size native keeps theirs" in message for message in heard.infos)
 
 
 @pytest.mark.parametrize(

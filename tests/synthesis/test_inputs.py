@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard import Heard
 from PIL import Image
 
 from surgaug.cli import run
@@ -20,18 +21,10 @@ from surgaug.synthesis.inputs import open_inputs
 from surgaug.synthesis.run import synthesize
 
 
-class Ears(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
-
-
 def heard(config: SynthesizeConfig) -> str:
-    ears = Ears()
-    open_inputs(config, ears)
-    return "\n".join(ears.warnings)
+    found = Heard()
+    open_inputs(config, found)
+    return "\n".join(found.warnings)
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from PIL import Image
 
 from surgaug.cli import run
 from surgaug.datasets.dataset import open_pairs
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.io.manifest import read_rows
-from surgaug.runtime.feedback import Silent
 from surgaug.segmenter.judge import Judge
 from surgaug.synthesis import judge as judging_module
 from surgaug.synthesis import plan
@@ -28,21 +28,6 @@ from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
 
 N = 10
-
-
-class Heard(Silent):
-    """Keeps what is said."""
-
-    def __init__(self):
-        self.said, self.tables = [], {}
-
-    def info(self, message):
-        self.said.append(message)
-
-    warn = info
-
-    def table(self, title, columns, rows, caption=""):
-        self.tables[title] = (columns, rows)
 
 
 @pytest.fixture

@@ -4,21 +4,10 @@ import json
 import os
 
 import pytest
+from heard import Heard
 
 from surgaug.errors import ModelError
-from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.model_choice import newest_run, resolve_model
-
-
-class Ears(Silent):
-    def __init__(self):
-        self.warnings, self.infos = [], []
-
-    def warn(self, message):
-        self.warnings.append(message)
-
-    def info(self, message):
-        self.infos.append(message)
 
 
 def make_run(runs, name, status, at, files=("best.safetensors", "last.safetensors")):
@@ -33,12 +22,12 @@ def make_run(runs, name, status, at, files=("best.safetensors", "last.safetensor
 
 def test_order(tmp_path):
     runs, shipped = tmp_path / "runs", tmp_path / "phantom.safetensors"
-    ears = Ears()
+    heard = Heard()
     with pytest.raises(ModelError, match="surgaug train"):
-        resolve_model(None, ears, runs, shipped)
+        resolve_model(None, heard, runs, shipped)
     shipped.write_bytes(b"")
-    assert resolve_model(None, ears, runs, shipped) == shipped
-    assert len(ears.warnings) == 1 and "PHANTOM" in ears.warnings[0]
+    assert resolve_model(None, heard, runs, shipped) == shipped
+    assert len(heard.warnings) == 1 and "PHANTOM" in heard.warnings[0]
 
     old = make_run(runs, "b_old", "finished", 1000)
     new = make_run(runs, "a_new", "finished", 2000, files=("last.safetensors",))
@@ -46,14 +35,14 @@ def test_order(tmp_path):
     make_run(runs, "stopped", "stopped", 3000)
     make_run(runs, "empty", "finished", 3000, files=())
     (make_run(runs, "spoilt", "finished", 3000) / "run.json").write_text("{")
-    ears = Ears()
-    assert resolve_model(None, ears, runs, shipped) == new / "last.safetensors" == newest_run(runs)
-    assert not ears.warnings and "newest finished run" in ears.infos[0]
+    heard = Heard()
+    assert resolve_model(None, heard, runs, shipped) == new / "last.safetensors" == newest_run(runs)
+    assert not heard.warnings and "newest finished run" in heard.infos[0]
 
-    assert resolve_model(old, ears, runs, shipped) == old / "last.safetensors"
-    assert resolve_model(old.relative_to(runs), ears, runs, shipped) == old / "last.safetensors"
-    assert resolve_model(runs / "running" / "last.safetensors", ears, runs, shipped).name == "last.safetensors"
+    assert resolve_model(old, heard, runs, shipped) == old / "last.safetensors"
+    assert resolve_model(old.relative_to(runs), heard, runs, shipped) == old / "last.safetensors"
+    assert resolve_model(runs / "running" / "last.safetensors", heard, runs, shipped).name == "last.safetensors"
     with pytest.raises(ModelError, match="no model in this folder"):
-        resolve_model(runs / "empty", ears, runs, shipped)
+        resolve_model(runs / "empty", heard, runs, shipped)
     with pytest.raises(ModelError, match="no such model"):
-        resolve_model(tmp_path / "nowhere", ears, runs, shipped)
+        resolve_model(tmp_path / "nowhere", heard, runs, shipped)

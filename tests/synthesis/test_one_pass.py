@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from PIL import Image
 
 from surgaug.errors import UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import save_model
-from surgaug.runtime.feedback import Silent
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
@@ -86,13 +86,6 @@ def test_flags_of_diffusion_are_refused(file, masks, tmp_path, setting, says):
 
 
 def test_a_model_without_noise_says_that_its_pictures_repeat(file, masks, tmp_path):
-    class Ears(Silent):
-        def __init__(self):
-            self.warnings = []
-
-        def warn(self, message):
-            self.warnings.append(message)
-
-    ears = Ears()
-    synthesize(SynthesizeConfig(masks, n=8, model=file, out=tmp_path / "out"), ears)
-    assert any("draws no noise" in warning for warning in ears.warnings) == (file.stem in WITHOUT_NOISE)
+    heard = Heard()
+    synthesize(SynthesizeConfig(masks, n=8, model=file, out=tmp_path / "out"), heard)
+    assert any("draws no noise" in warning for warning in heard.warnings) == (file.stem in WITHOUT_NOISE)

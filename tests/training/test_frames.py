@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard import Heard
 from test_loop import settings
 
 from surgaug.io.atomic import write_png
@@ -18,16 +19,6 @@ from surgaug.training.data import digests, label_digests, load_data
 from surgaug.training.frames import FILE, Frames, batches
 
 SIZE = (16, 24)
-
-
-class Ears(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.said.append(message)
-
-    warn = info
 
 
 @pytest.fixture
@@ -48,9 +39,9 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-def load(data: Path, ears: Silent | None = None, **changes) -> Frames:
+def load(data: Path, heard: Silent | None = None, **changes) -> Frames:
     config = replace(settings(data, data / "run", "init=none"), size=SIZE, **changes)
-    return load_data(config, ears or Silent()).frames
+    return load_data(config, heard or Silent()).frames
 
 
 def drawn(frames: Frames, zoom: float = 0.0, workers: int = 1) -> list[np.ndarray]:
@@ -71,18 +62,18 @@ def test_where_frames_are_kept_and_how_many_threads_make_batches_is_the_same(dat
     assert len(list(cache.glob(f"*/{FILE}"))) == 2  # of training and of validation
     in_memory = load(data, frames_on_disk=False)
     monkeypatch.setattr(training_frames, "OF_MEMORY", 0)
-    ears = Ears()
-    nowhere = load(data, ears, frames_on_disk=False)
-    assert any("decoded again at each use" in said for said in ears.said)
+    heard = Heard()
+    nowhere = load(data, heard, frames_on_disk=False)
+    assert any("decoded again at each use" in said for said in heard.said)
     expected = drawn(in_memory)
     for frames, workers in ((on_disk, 1), (nowhere, 1), (on_disk, 3)):
         assert same(expected, drawn(frames, workers=workers))
 
 
 def test_a_later_run_finds_what_was_kept_and_reads_no_image(data, cache, monkeypatch):
-    ears = Ears()
-    first = load(data, ears)
-    assert sum("delete it at will" in said and str(cache) in said for said in ears.said) == 2
+    heard = Heard()
+    first = load(data, heard)
+    assert sum("delete it at will" in said and str(cache) in said for said in heard.said) == 2
     made, record = [], Frames._record
     monkeypatch.setattr(Frames, "_record", lambda self, i: made.append(i) or record(self, i))
     again = load(data)
@@ -110,9 +101,9 @@ def test_a_damaged_file_is_said_and_written_anew(data, cache):
     expected = drawn(load(data))
     for path in cache.glob(f"*/{FILE}"):
         path.write_bytes(path.read_bytes()[:-9])
-    ears = Ears()
-    assert same(expected, drawn(load(data, ears)))
-    assert sum("written anew" in said for said in ears.said) == 2
+    heard = Heard()
+    assert same(expected, drawn(load(data, heard)))
+    assert sum("written anew" in said for said in heard.said) == 2
 
 
 def test_what_is_kept_may_be_deleted_at_any_time(data, cache):
@@ -126,9 +117,9 @@ def test_what_is_kept_may_be_deleted_at_any_time(data, cache):
 def test_without_room_on_disk_frames_stay_in_memory(data, cache, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(training_frames.shutil, "disk_usage", lambda path: usage(1, 1, 0))
-    ears = Ears()
-    frames = load(data, ears)
-    assert any("has no room for" in said for said in ears.said) and not list(cache.glob(f"*/{FILE}"))
+    heard = Heard()
+    frames = load(data, heard)
+    assert any("has no room for" in said for said in heard.said) and not list(cache.glob(f"*/{FILE}"))
     assert len(drawn(frames)) == 14
 
 
@@ -150,9 +141,9 @@ def _load_beside(arguments) -> int:
     import os
 
     os.environ["SURGAUG_CACHE"] = str(cache)
-    ears = Ears()
-    frames = load(data, ears)
-    written = sum("delete it at will" in said for said in ears.said)
+    heard = Heard()
+    frames = load(data, heard)
+    written = sum("delete it at will" in said for said in heard.said)
     assert sum(int(array.sum()) for array in drawn(frames))
     return written
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from test_loop import same, settings, weights, write_frames
 
 from surgaug.errors import DataError, UsageError
 from surgaug.models.checkpoint import load_model, model_hash, read_header
-from surgaug.runtime.feedback import Silent
 from surgaug.training import denoising
 from surgaug.training.config import FREE_ON_RESUME, to_dict
 from surgaug.training.logs import Logs
@@ -114,31 +114,6 @@ def test_replaced_frames_are_noticed_by_what_they_hold(data, tmp_path):
     assert train(settings(data, run, steps=3)).step == 3
 
 
-class Tasks(Silent):
-    """Remembers the tasks that are begun and how far they come."""
-
-    def __init__(self):
-        self.done: dict[str, float] = {}
-        self.total: dict[str, float | None] = {}
-
-    def task(self, description, total, unit="", done=0):
-        self.total[description] = total
-        self.done[description] = done
-        outer = self
-
-        class Bar:
-            def advance(self, n=1, **fields):
-                outer.done[description] += n
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *exc):
-                pass
-
-        return Bar()
-
-
 def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data, tmp_path, monkeypatch):
     run, whole = tmp_path / "run", tmp_path / "whole"
     train(settings(data, whole, steps=2))
@@ -153,9 +128,9 @@ def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data,
             train(settings(data, run, steps=2))
     assert json.loads((run / "run.json").read_text())["status"] == "running"
     assert not (run / "best.safetensors").exists()
-    tasks = Tasks()
-    assert train(settings(data, run, steps=2), tasks).step == 2
-    assert tasks.total["validating"] == 12 and tasks.done["validating"] == pytest.approx(12)
+    heard = Heard()
+    assert train(settings(data, run, steps=2), heard).step == 2
+    assert heard.bars["validating"] == pytest.approx([12, 12])
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
     assert (run / "best.safetensors").exists() and len(list((run / "samples").iterdir())) == 1
     assert same(weights(run), weights(whole))

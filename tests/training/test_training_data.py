@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard import Heard
 
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
@@ -50,22 +51,14 @@ def test_validation_frames_that_name_their_classes_are_brought_to_training_by_na
         load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
 
 
-class Warnings(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.said.append(message)
-
-
 def test_a_size_that_cuts_much_off_the_frames_warns(tmp_path: Path) -> None:
     for kind, shape in (("images", (54, 96, 3)), ("labels", (54, 96))):
         (tmp_path / kind).mkdir()
         write_png(tmp_path / kind / "a.png", np.ones(shape, np.uint8))
     for size, warned in (((64, 64), True), ((64, 112), False), ((64, 104), False)):
-        ears = Warnings()
-        load_data(TrainConfig(data=str(tmp_path), size=size), ears)
-        about = [message for message in ears.said if "--size" in message]
+        heard = Heard()
+        load_data(TrainConfig(data=str(tmp_path), size=size), heard)
+        about = [message for message in heard.warnings if "--size" in message]
         assert len(about) == warned
         if warned:
             assert about[0].startswith("--size 64x64 shows 56 % of a frame of 54x96") and "--size 64x112" in about[0]
