@@ -16,6 +16,7 @@ from typing import Any
 from surgaug.datasets.dataset import open_pairs
 from surgaug.errors import UsageError
 from surgaug.io.atomic import write_text
+from surgaug.io.output_folder import PREVIEW
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.run import augment_masks
 from surgaug.phantom.write import write_cadis
@@ -102,7 +103,7 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
     feedback.table(*_summary(report))
     score = out / "score.json"
     write_text(score, json.dumps(report.to_dict(), indent=2) + "\n")
-    return DemoResult(pairs, pairs / "preview.png", score, brief.file, report)
+    return DemoResult(pairs, pairs / PREVIEW, score, brief.file, report)
 
 
 @dataclass(frozen=True)

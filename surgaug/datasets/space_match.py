@@ -18,6 +18,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.datasets.own_maps import are_own
+from surgaug.datasets.stored_ids import plain_values
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError, ModelError, SurgaugError
 from surgaug.labels import class_statistics
@@ -72,7 +73,7 @@ class RenumberedCodec(DrawnCodec):
         if renumbered.min() < 0:
             wrong = int(ids[renumbered < 0][0])
             raise DataError(f"{path}: id {wrong} has no counterpart in '{self.space.name}'; was the file replaced?")
-        return renumbered.astype(self.dtype)
+        return renumbered.astype(self.space.id_type)
 
     def scan(self, path: Path) -> Scan:
         return self.inner.scan(path) if isinstance(self.inner, DrawnCodec) else Scan(path)
@@ -236,7 +237,7 @@ def statistics_of(maps: LabelMaps) -> ClassStatistics:
 def _bare(maps: Maps, presence: np.ndarray, occurring: Sequence[int], reference: Reference, feedback: Feedback) -> Maps:
     """Label maps of which one side has no names: the ids must be the reference's."""
     own, other = maps.space, reference.space
-    table = {i: i for i in (*own.ids, *_ignore(own))}
+    table = plain_values(own)
     if _two_values(maps) and other.num_classes == 2:
         table = dict(zip(sorted(own.ids), sorted(other.ids), strict=True))
     if not {table[i] for i in occurring} <= set(other.ids):
@@ -363,7 +364,3 @@ def ranges(ids: Sequence[int]) -> str:
         else:
             parts.append([i, i])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
-
-
-def _ignore(space: LabelSpace) -> tuple[int, ...]:
-    return () if space.ignore is None else (space.ignore,)

@@ -14,22 +14,23 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.io.output_folder import DATASET
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_ID, LabelSpace
 
 DESCRIPTION = "surgaug.json"
-FOLDERS_DESCRIPTION = "dataset.json"  # of the layout `folders`, whose label maps hold the ids themselves
+FOLDERS_DESCRIPTION = DATASET  # of the layout `folders`, whose label maps hold the ids themselves
 FORMAT = "surgaug-dataset-1"
 BACKGROUND = "background"
 
 
 def plain_values(space: LabelSpace) -> dict[int, int]:
     """Value on disk by id: the id itself, the ignore id among them."""
-    return {i: i for i in (*space.ids, *(() if space.ignore is None else (space.ignore,)))}
+    return {i: i for i in (*space.ids, *space.ignored)}
 
 
 def index_values(space: LabelSpace) -> dict[int, int]:
     """Value on disk by id: 0 to K-1 in the order of the classes, 255 for the ignore id."""
-    return {i: k for k, i in enumerate(space.ids)} | _ignore(space, IGNORE_INDEX)
+    return {i: k for k, i in enumerate(space.ids)} | dict.fromkeys(space.ignored, IGNORE_INDEX)
 
 
 def background_values(space: LabelSpace) -> dict[int, int]:
@@ -38,7 +39,7 @@ def background_values(space: LabelSpace) -> dict[int, int]:
     others = [c.id for c in space.classes if c.name.lower() != BACKGROUND]
     values = {c.id: 0 for c in space.classes if c.name.lower() == BACKGROUND}
     values |= {i: k for k, i in enumerate(others, 1)}
-    return values | _ignore(space, len(others) + 1)
+    return values | dict.fromkeys(space.ignored, len(others) + 1)
 
 
 def encode(label_map: np.ndarray, values: dict[int, int]) -> np.ndarray:
@@ -79,7 +80,3 @@ def read_description(folders: Iterable[Path]) -> Declared | None:
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue  # another program's file of that name
     return None
-
-
-def _ignore(space: LabelSpace, value: int) -> dict[int, int]:
-    return {} if space.ignore is None else {space.ignore: value}

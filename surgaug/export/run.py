@@ -14,6 +14,7 @@ from PIL import Image
 
 from surgaug.datasets.admission import ADMISSION, Admission
 from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.item import SPLITS
 from surgaug.datasets.space_match import together
 from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import count, survey, without_faults
@@ -32,7 +33,6 @@ from surgaug.runtime.parallel import in_threads
 from surgaug.runtime.paths import same_file
 from surgaug.version import __version__
 
-SPLITS = ("train", "val", "test")
 # Of a synthetic image's row, what its copy's row says, too.
 _MADE = (
     "mask", "perturbations", "plausibility", "seed", "sampler", "steps", "guidance", "style", "options", "model",

@@ -12,19 +12,19 @@ from safetensors import SafetensorError, safe_open
 
 from surgaug.inspect.report import Report, Table, sparkline
 from surgaug.models.description import STAGE_NAMES, describe
-from surgaug.models.model_files import MODEL_FILES
+from surgaug.models.model_files import CONFIG, METRICS, MODEL_FILES, SHEETS, STATUS
 
 _FORMAT = "surgaug-model-"
 
 
 def is_run(folder: Path) -> bool:
     """Whether training left this folder."""
-    return (folder / "config.json").is_file() and (folder / "run.json").is_file()
+    return (folder / CONFIG).is_file() and (folder / STATUS).is_file()
 
 
 def is_cascade(folder: Path) -> bool:
     """Whether training left the two stages of a cascade here, or as much of them as it has begun."""
-    return is_run(folder / STAGE_NAMES[0]) or ((folder / "run.json").is_file() and (folder / MODEL_FILES[0]).is_file())
+    return is_run(folder / STAGE_NAMES[0]) or ((folder / STATUS).is_file() and (folder / MODEL_FILES[0]).is_file())
 
 
 def inspect_cascade(folder: Path) -> Report:
@@ -37,8 +37,8 @@ def inspect_cascade(folder: Path) -> Report:
         report.notes.append("no model of both stages yet: the same `surgaug train` line goes on with it")
     report.tables.insert(0, _runs(runs, report, "Stages"))
     for run in runs:
-        report.details[run.name] = {"config": _json(run / "config.json", report), "curves": curves(run / "metrics.csv")}
-    sheets = [sorted((run / "samples").glob("*.png")) for run in reversed(runs)]
+        report.details[run.name] = {"config": _json(run / CONFIG, report), "curves": curves(run / METRICS)}
+    sheets = [sorted((run / SHEETS).glob("*.png")) for run in reversed(runs)]
     report.samples = next((found[-1] for found in sheets if found), None)
     report.add("newest samples", report.samples)
     return report
@@ -49,16 +49,16 @@ def inspect_run(run: Path) -> Report:
     files = [run / name for name in MODEL_FILES if (run / name).is_file()]
     report = inspect_model(files[0]) if files else Report(run, "run", problems=[f"{run}: no model file yet"])
     report.path, report.kind = run, "run"
-    status = _json(run / "run.json", report)
+    status = _json(run / STATUS, report)
     report.facts.insert(0, ("status", str(status.get("status", "unknown"))))
     if status.get("status") != "finished":
         report.notes.append(f"status {status.get('status')}: the same `surgaug train` line goes on with it")
     report.add("files", ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in files))
-    sheets = sorted((run / "samples").glob("*.png"))
+    sheets = sorted((run / SHEETS).glob("*.png"))
     report.samples = sheets[-1] if sheets else None
     report.add("newest samples", report.samples)
-    report.details["config"] = _json(run / "config.json", report)
-    report.details["curves"] = curves(run / "metrics.csv")
+    report.details["config"] = _json(run / CONFIG, report)
+    report.details["curves"] = curves(run / METRICS)
     rows = [
         [name, f"{c['y'][0]:.4g}", f"{min(c['y']):.4g}", f"{c['y'][-1]:.4g}", sparkline(c["y"])]
         for name, c in report.details["curves"].items()
@@ -77,16 +77,16 @@ def inspect_runs(folder: Path, runs: Sequence[Path]) -> Report:
 
 
 def _changed(run: Path) -> float:
-    status = run / "run.json"
-    return status.stat().st_mtime if status.is_file() else (run / STAGE_NAMES[0] / "run.json").stat().st_mtime
+    status = run / STATUS
+    return status.stat().st_mtime if status.is_file() else (run / STAGE_NAMES[0] / STATUS).stat().st_mtime
 
 
 def _runs(runs: Sequence[Path], report: Report, title: str) -> Table:
     """A line for each run, or cascade."""
     rows = []
     for run in runs:
-        status = _json(run / "run.json", report) if (run / "run.json").is_file() else {"status": "running"}
-        losses = curves(run / "metrics.csv").get("val_loss")
+        status = _json(run / STATUS, report) if (run / STATUS).is_file() else {"status": "running"}
+        losses = curves(run / METRICS).get("val_loss")
         rows.append([run.name, status.get("status"), status.get("step"), f"{min(losses['y']):.4g}" if losses else None])
     return title, ["run", "status", "step", "lowest val_loss"], rows
 

@@ -250,7 +250,7 @@ def _palette(image: Image.Image) -> np.ndarray | None:
     if image.mode != "P":
         return None
     flat = np.array(image.getpalette("RGB") or [], np.int32).reshape(-1, 3)
-    return _packed(flat)
+    return packed(flat)
 
 
 def _deep_color(path: Path) -> np.ndarray:
@@ -294,10 +294,11 @@ def _merged(array: np.ndarray, lossy: bool, path: Path) -> tuple[np.ndarray, boo
         spread = array.max(axis=2).astype(np.int16) - array.min(axis=2)
         if (spread <= 32).all():  # a grey mask whose chroma the compression touched
             return green, False
-    return _packed(array), True
+    return packed(array), True
 
 
-def _packed(array: np.ndarray) -> np.ndarray:
+def packed(array: np.ndarray) -> np.ndarray:
+    """Colours uint8 [..., 3] as 0xRRGGBB, int32 [...]."""
     wide = array.astype(np.int32)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
 

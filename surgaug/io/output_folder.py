@@ -15,6 +15,7 @@ from typing import Any
 from surgaug.errors import DataError, SurgaugError, UsageError
 from surgaug.io.atomic import clean_leftovers, write_text
 
+DATASET, PREVIEW = "dataset.json", "preview.png"  # of a folder of label maps, or of pairs
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
 

@@ -24,7 +24,7 @@ from surgaug.labels.stored_values import AS_STORED, ValueReading, color_text
 
 Encoding = Literal["ids", "colors", "binary", "two-class", "polygons"]
 
-_GREY = 0x010101
+GREY = 0x010101  # times a grey: its colour as 0xRRGGBB
 # Farther from black and from white than this, a pixel of a two-class mask is doubtful.
 DOUBTFUL = 64
 
@@ -63,7 +63,7 @@ class Codec:
         if ids.min() < 0:
             found, counts = np.unique(values[ids < 0], return_counts=True)
             raise DataError(f"{path}: {self.explain(dict(zip(found.tolist(), counts.tolist(), strict=True)))}")
-        return ids.astype(self.dtype)
+        return ids.astype(self.space.id_type)
 
     def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
         """Of a scanned file: pixels by id, and pixels by value of the values that are no id."""
@@ -111,10 +111,6 @@ class Codec:
         return f"{what} {', '.join(named)}{more} {cure}"
 
     @property
-    def dtype(self) -> type:
-        return np.uint8 if self.space.max_id < 256 else np.uint16
-
-    @property
     def _ids_text(self) -> str:
         ids = sorted(self.table)
         span = f"{ids[0]}-{ids[-1]}" if ids == list(range(ids[0], ids[-1] + 1)) else ", ".join(map(str, ids[:40]))
@@ -137,7 +133,7 @@ class Codec:
             return raw.values
         if raw.palette is not None:
             return raw.palette[np.minimum(raw.values, len(raw.palette) - 1)]
-        return raw.values if raw.color else raw.values.astype(np.int32) * _GREY
+        return raw.values if raw.color else raw.values.astype(np.int32) * GREY
 
     def _scan_values(self, scan: Scan) -> dict[int, int]:
         counts = scan.counts or {}
@@ -145,7 +141,7 @@ class Codec:
             return counts
         merged: Counter[int] = Counter()
         for v, n in counts.items():
-            merged[scan.palette.get(v, -1) if scan.palette is not None else v * _GREY] += n
+            merged[scan.palette.get(v, -1) if scan.palette is not None else v * GREY] += n
         return dict(merged)
 
     def _unknown(self, counts: dict[int, int], lossy: bool) -> dict[int, int]:
@@ -165,21 +161,21 @@ class DrawnCodec:
     remapped: str | None = None
 
     def decode(self, path: Path) -> np.ndarray:
-        """Ids [H, W], of `dtype`. Raises DataError for what cannot be read, or is no class of the space."""
+        """Ids [H, W]. Raises DataError for what cannot be read, or is no class of the space."""
         raise NotImplementedError
-
-    @property
-    def dtype(self) -> type:
-        return np.uint8 if self.space.max_id < 256 else np.uint16
 
     def scan(self, path: Path) -> Scan:
         """The scan of the map made; a problem is recorded, not raised."""
         try:
-            ids = self.decode(path)
+            ids, overlap = self.drawn(path)
         except DataError as error:
             return Scan(path, problem=str(error), objects=self.count_objects(path))
         counts = count_values(Raw(ids, color=False, lossy=False))
-        return Scan(path, ids.shape, counts, objects=self.count_objects(path))
+        return Scan(path, ids.shape, counts, objects=self.count_objects(path), overlap=overlap)
+
+    def drawn(self, path: Path) -> tuple[np.ndarray, int]:
+        """As `decode`, with the number of pixels that several objects cover, where a codec counts them."""
+        return self.decode(path), 0
 
     def doubts(self, scans: Sequence[Scan]) -> list[str]:
         """What makes the labels of these files doubtful though they are read: nothing."""

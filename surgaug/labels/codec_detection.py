@@ -8,7 +8,7 @@ from pathlib import Path
 
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import remap_of, stored_of
-from surgaug.labels.codec import DOUBTFUL, Codec
+from surgaug.labels.codec import DOUBTFUL, GREY, Codec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
 from surgaug.labels.stored_values import (
@@ -16,6 +16,7 @@ from surgaug.labels.stored_values import (
     DOUBTFUL_RAMPS,
     WHITES,
     ValueReading,
+    color_number,
     color_text,
     find_reading,
     refuse_contradicting_palettes,
@@ -27,7 +28,6 @@ from surgaug.runtime.feedback import Silent
 _MAX_DOUBTFUL_SHARE = 0.02
 # Of a lossy mask, the share that may lie in areas of a dark grey (or a light one) before it is a class.
 _MAX_GREY_AREA = 0.005
-_GREY = 0x010101
 
 
 def detect_codec(
@@ -47,7 +47,7 @@ def detect_codec(
     if not stored:
         raise DataError(scans[0].problem if scans else "no label map")
     remap = remap_of(space)
-    known = {*space.ids, *_ignore(space)}
+    known = {*space.ids, *space.ignored}
     colored, grey = [s for s in stored if s.color], [s for s in stored if not s.color]
     if colored:
         if grey and union(grey) <= known and not union(colored) <= color_table(space).keys():
@@ -106,14 +106,14 @@ def has_distinct_colors(space: LabelSpace) -> bool:
 
 def color_table(space: LabelSpace) -> dict[int, int]:
     """Colour 0xRRGGBB to id; black is the ignore id where no class is black."""
-    table = {_packed(c.color): c.id for c in space.classes}
+    table = {color_number(c.color): c.id for c in space.classes}
     if space.ignore is not None:
         table.setdefault(0, space.ignore)
         if stored_of(space).get(255) == space.ignore:  # published with white seams
             table.setdefault(0xFFFFFF, space.ignore)
     if remap := remap_of(space):
         source, ids = remap
-        table = {_packed(c.color): int(ids[c.id]) for c in source.classes} | table
+        table = {color_number(c.color): int(ids[c.id]) for c in source.classes} | table
     return table
 
 
@@ -128,7 +128,7 @@ def _id_codec(space: LabelSpace, known: set[int], scans: Sequence[Scan], reading
         return _color_codec(space, scans)
     _refuse_palettes_against(space, colors, scans)
     values = union(scans)
-    if all(s.channels == 3 for s in scans) and all(colors.get(v * _GREY, v) != v for v in values):
+    if all(s.channels == 3 for s in scans) and all(colors.get(v * GREY, v) != v for v in values):
         raise DataError(
             f"{scans[0].path}: {', '.join(map(str, sorted(values)[:6]))} in all three channels may be ids of the label "
             f"space '{space.name}', or the greys in which it draws other classes; save ids with a single channel"
@@ -147,17 +147,17 @@ def _color_codec(space: LabelSpace, scans: Sequence[Scan]) -> Codec:
         names = [c.name for c in space.classes if c.color == shared]
         raise DataError(
             f"{scans[0].path}: colour-coded, but in the label space '{space.name}' {' and '.join(names)} share the "
-            f"colour {color_text(_packed(shared))}; give each class its own"
+            f"colour {color_text(color_number(shared))}; give each class its own"
         )
     table = color_table(space)
     for s in scans:
         if s.color or s.palette is not None or s.channels == 3:
             continue
         for value in s.counts or {}:
-            if value in space.ids and table.get(value * _GREY, value) != value:
+            if value in space.ids and table.get(value * GREY, value) != value:
                 raise DataError(
                     f"{s.path}: {value} in a single channel among coloured maps may be the id {value}, or the colour "
-                    f"{color_text(value * _GREY)} of id {table[value * _GREY]}; save it in colour like the others"
+                    f"{color_text(value * GREY)} of id {table[value * GREY]}; save it in colour like the others"
                 )
     return Codec("colors", space, table)
 
@@ -211,11 +211,3 @@ def _refuse_palettes_against(space: LabelSpace, colors: dict[int, int], scans: S
                     f"{s.path}: palette index {index} has the colour {color_text(color)}, which is class "
                     f"{colors[color]} of the label space '{space.name}'; save the map as single-channel ids"
                 )
-
-
-def _ignore(space: LabelSpace) -> tuple[int, ...]:
-    return () if space.ignore is None else (space.ignore,)
-
-
-def _packed(color: tuple[int, int, int]) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]

@@ -62,6 +62,16 @@ class LabelSpace:
     def max_id(self) -> int:
         return max((*self.ids, self.ignore or 0))
 
+    @property
+    def id_type(self) -> type:
+        """The smallest unsigned type that holds every id."""
+        return np.uint8 if self.max_id < 256 else np.uint16
+
+    @property
+    def ignored(self) -> tuple[int, ...]:
+        """The ignore id, or nothing where there is none."""
+        return () if self.ignore is None else (self.ignore,)
+
     @cached_property
     def of_indices(self) -> LabelSpace:
         """The same classes with their indices for ids, and `IGNORE_INDEX` to ignore: what index maps are in."""
@@ -77,8 +87,8 @@ class LabelSpace:
 
     @cached_property
     def id_table(self) -> np.ndarray:
-        """[256] index to id, in the smallest unsigned type that holds every id; the ignore id for `IGNORE_INDEX`."""
-        table = np.full(256, self.ignore or 0, np.uint8 if self.max_id < 256 else np.uint16)
+        """[256] index to id, of `id_type`; the ignore id for `IGNORE_INDEX`."""
+        table: np.ndarray = np.full(256, self.ignore or 0, self.id_type)
         table[: self.num_classes] = self.ids
         return table
 
@@ -110,7 +120,7 @@ class LabelSpace:
         """The inverse of `to_dict`. ValueError, KeyError or TypeError where the dictionary is no label space."""
         classes = tuple(LabelClass(**{**c, "color": tuple(c["color"])}) for c in data["classes"])
         space = cls(data["name"], classes, data.get("ignore"))
-        ids = [*space.ids, *(() if space.ignore is None else (space.ignore,))]
+        ids = [*space.ids, *space.ignored]
         if not 1 <= len(classes) <= MAX_CLASSES or not all(map(_is_id, ids)) or len(set(ids)) < len(ids):
             raise ValueError(f"1 to {MAX_CLASSES} classes with distinct ids from 0 to {MAX_ID}")
         if not isinstance(space.name, str) or not all(map(_is_well_formed, classes)):

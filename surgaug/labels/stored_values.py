@@ -231,6 +231,11 @@ def file_with_most(scans: Iterable[Scan], values: Iterable[int]) -> tuple[Scan, 
     return max(held, key=lambda item: item[1])
 
 
+def color_number(color: tuple[int, int, int]) -> int:
+    """A colour as 0xRRGGBB."""
+    return color[0] << 16 | color[1] << 8 | color[2]
+
+
 def color_text(packed: int) -> str:
     """A colour 0xRRGGBB for people."""
     return f"({packed >> 16}, {packed >> 8 & 255}, {packed & 255})"

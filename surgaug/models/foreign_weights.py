@@ -11,6 +11,7 @@ from torch import Tensor
 from surgaug.errors import ModelError
 
 SAFETENSORS = ".safetensors"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision normalises, in 0..1
 
 
 def read_state(path: Path, option: str = "") -> dict[str, Tensor]:

@@ -1,4 +1,5 @@
-"""Where model files lie: in the folder of a run, or with the package. No torch: what is wrong is told at once."""
+"""Where model files lie, in the folder of a run or with the package, and what else a run leaves. No torch: what is wrong
+is told at once."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ SHIPPED = Path(__file__).parents[1] / "assets" / "phantom.safetensors"
 # fallen to its end there. The lowest validation loss (a mean error, lowest for blurred answers) is often an early one;
 # name best.safetensors itself to use it.
 MODEL_FILES = ("last.safetensors", "best.safetensors")
+# What else it leaves there; `training/run_folder.py` says what each holds.
+CONFIG, DATA, STATE, STATUS = "config.json", "data.json", "state.pt", "run.json"
+METRICS, SHEETS = "metrics.csv", "samples"
 
 
 def model_file(path: Path) -> Path:

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torchvision.models import vgg19
 
 from surgaug.errors import ModelError
-from surgaug.models.foreign_weights import first_line, read_state
+from surgaug.models.foreign_weights import IMAGENET_MEAN, IMAGENET_STD, first_line, read_state
 
 # Torchvision's layers that are compared: the first ReLU of each of the five stages, finest first; and their weights.
 COMPARED = (1, 6, 11, 20, 29)
 WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 class PerceptualLoss(nn.Module):
@@ -31,8 +30,8 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         with torch.device("meta"):  # no memory, no time for weights that the file replaces
             self.features = vgg19(weights=None).features[: COMPARED[-1] + 1]
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
         state = read_state(weights)
         if missing := self.state_dict().keys() - state.keys():
             raise ModelError(f"{weights}: no {min(missing)!r} in it; expected the weights of torchvision's vgg19")

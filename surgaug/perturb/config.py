@@ -10,8 +10,7 @@ from typing import Any
 from surgaug.errors import UsageError
 from surgaug.perturb.prior.quotas import parse_balance
 from surgaug.perturb.recipe import Recipe, check_recipe, parse_recipe
-
-MAX_SEED = 2**63 - 1
+from surgaug.runtime.options import MAX_SEED
 
 
 @dataclass(frozen=True)

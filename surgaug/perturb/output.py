@@ -13,12 +13,12 @@ from surgaug.datasets.dataset import LabelMaps
 from surgaug.io import output_folder
 from surgaug.io.atomic import write_png
 from surgaug.io.journal import Journal
+from surgaug.io.output_folder import DATASET, PREVIEW
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import LabelSpace
 from surgaug.perturb.worker import LABELS
 from surgaug.runtime.spread import spread
 
-DATASET, PREVIEW = "dataset.json", "preview.png"
 FORMAT = "surgaug-masks-1"
 TRIPLES, _COLUMNS, _WIDTH, _GAP = 12, 2, 1800, 3
 _CHANGED = (255, 0, 200)

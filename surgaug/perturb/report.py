@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.survey import Survey
-from surgaug.perturb.output import DATASET
+from surgaug.io.output_folder import DATASET
 from surgaug.runtime.feedback import Feedback
 
 _NAMED = 5

@@ -15,7 +15,7 @@ from surgaug.datasets.survey import Survey, survey, without_faults
 from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
-from surgaug.io.output_folder import digest, write_description
+from surgaug.io.output_folder import DATASET, PREVIEW, digest, write_description
 from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
@@ -44,7 +44,7 @@ class Result:
             ["label maps", f"{self.maps:,}"],
             ["skipped", len(self.skipped)],
         ]
-        return table_html(["", ""], facts, "new label maps") + picture_html(self.out / output.PREVIEW)
+        return table_html(["", ""], facts, "new label maps") + picture_html(self.out / PREVIEW)
 
 
 def augment_masks(
@@ -108,7 +108,7 @@ def augment_masks(
             output.draw_preview(config.out, manifest, maps, plan, config.seed)
         counts = {"maps": made.made, "skipped": skipped, "refused": refused}
         counts |= {"plausibility": made.plausibility_summary(), "classes": classes}
-        write_description(config.out / output.DATASET, {**description, "complete": True, "counts": counts})
+        write_description(config.out / DATASET, {**description, "complete": True, "counts": counts})
     if not made.made:
         reason = next(iter(refused), "the operations change nothing")
         raise DataError(f"{config.out}: none of {n} new maps could be made ({reason}); give other --ops or masks")

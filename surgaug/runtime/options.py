@@ -1,4 +1,4 @@
-"""What values of options and of settings files have in common: sizes, nearest names, TOML."""
+"""What values of options and of settings files have in common: sizes, seeds, nearest names, TOML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["did_you_mean", "nearest", "parse_size", "parse_toml"]
+__all__ = ["MAX_SEED", "did_you_mean", "nearest", "parse_size", "parse_toml"]
+
+MAX_SEED = 2**63 - 1  # of `--seed`
 
 _BACKSLASH = "a backslash in double quotes stands for something else: write C:/data, or 'C:\\data' in single quotes"
 

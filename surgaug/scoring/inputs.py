@@ -16,6 +16,7 @@ from surgaug.datasets.survey import OTHER_SIZE, TWINS, UNUSABLE, problem_of, ref
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 from surgaug.io.manifest import is_there, part_paths, read_lines
+from surgaug.io.output_folder import PREVIEW
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import in_threads
@@ -238,7 +239,7 @@ def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad:
 
 def image_files(folder: Path) -> list[Path]:
     """The image files directly in a folder, by name; a contact sheet `preview.png` is left out."""
-    return sorted(path for path in folder.iterdir() if is_image_file(path) and path.name != "preview.png")
+    return sorted(path for path in folder.iterdir() if is_image_file(path) and path.name != PREVIEW)
 
 
 def _unique(stems: Iterable[str | None]) -> dict[str, int]:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from surgaug.errors import UsageError
 from surgaug.models import efficientnet
+from surgaug.models.foreign_weights import IMAGENET_MEAN, IMAGENET_STD
 
 UNET = "unet"
 WIDTH, LEVELS, GROUPS = 16, 4, 8
-IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LARGEST = 128 * 128  # pixels; more detail than that costs time and changes no verdict
 _SKIPS, _WIDTHS = (0, 2, 4, 10, 15), (16, 24, 40, 112, 320)  # of EfficientNet-Lite0: last block of each size, width
 MULTIPLE = 2**LEVELS  # of height and width: the entry halves once, the levels below the first three times more
@@ -167,7 +167,7 @@ class Torchvision(nn.Module):
         super().__init__()
         self.network = network
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("sd", torch.tensor(IMAGENET_SD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("sd", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network((images - self.mean) / self.sd)["out"]

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surgaug.datasets.item import SPLITS
 from surgaug.datasets.writer import check_layout
 from surgaug.errors import UsageError
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.runtime import options
 from surgaug.runtime.device import COMPILE
+from surgaug.runtime.options import MAX_SEED
 from surgaug.segmenter.config import TRUST
-from surgaug.synthesis.noise import MAX_SEED
 from surgaug.synthesis.plan import ORDERS, Shard
 
-SPLITS = ("train", "val", "test")
 NATIVE, BASE = "native", "base"
 _SIZES = {"native": NATIVE, "mask": NATIVE, "base": BASE}
 

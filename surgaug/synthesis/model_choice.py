@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 from surgaug.errors import ModelError
-from surgaug.models.model_files import SHIPPED, model_file
+from surgaug.models.model_files import SHIPPED, STATUS, model_file
 from surgaug.runtime.feedback import Feedback
 
 RUNS = Path("runs")
-STATUS_FILE = "run.json"
 
 
 def resolve_model(given: Path | None, feedback: Feedback, runs: Path = RUNS, shipped: Path = SHIPPED) -> Path:
@@ -41,7 +40,7 @@ def resolve_model(given: Path | None, feedback: Feedback, runs: Path = RUNS, shi
 def newest_run(runs: Path) -> Path | None:
     """The model file of the run under `runs` that finished last; None when none has."""
     finished = [
-        (status.stat().st_mtime_ns, status.parent) for status in runs.glob(f"*/{STATUS_FILE}") if _is_finished(status)
+        (status.stat().st_mtime_ns, status.parent) for status in runs.glob(f"*/{STATUS}") if _is_finished(status)
     ]
     for _, run in sorted(finished, reverse=True):
         try:

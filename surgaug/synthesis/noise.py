@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-MAX_SEED = 2**63 - 1
 _MASK_ORDER, _NOISE, _PERTURBATION, _STYLE, _DRAWN_AGAIN, _HARD_ORDER = range(6)
 
 

@@ -23,7 +23,7 @@ from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
 from surgaug.io.journal import Journal
 from surgaug.io.manifest import REFUSED
-from surgaug.io.output_folder import write_description
+from surgaug.io.output_folder import PREVIEW, write_description
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.runtime.feedback import Feedback
@@ -34,7 +34,6 @@ from surgaug.synthesis.inputs import Inputs
 from surgaug.synthesis.samples import Sample
 from surgaug.version import __version__
 
-PREVIEW = "preview.png"
 PAIRS, _COLUMNS, _WIDTH = 24, 3, 1600
 _NAMED = 5
 # An image whose grey levels spread less than this shows nothing.

@@ -20,7 +20,7 @@ from surgaug.errors import Interrupted, ModelError
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock, in_turn
 from surgaug.io.manifest import FULL_LABELS, REFUSED, count_lines
-from surgaug.io.output_folder import make_ready
+from surgaug.io.output_folder import PREVIEW, make_ready
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
 from surgaug.runtime.device import is_out_of_memory
@@ -36,7 +36,7 @@ from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
 from surgaug.synthesis.judge import DRAWS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.output import PREVIEW, SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
+from surgaug.synthesis.output import SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, SampleFrames, Samples
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from surgaug.io.atomic import atomic_write
+from surgaug.models.model_files import METRICS
 
-FILE = "metrics.csv"
 FIELDS = [
     "step", "minutes", "images", "loss", "discriminator_loss", "lr", "grad_norm", "images_per_s", "val_loss",
     "val_by_level",
@@ -50,7 +50,7 @@ class Logs:
     """Rows of `FIELDS`; after a resume, rows beyond the step resumed from are dropped, so that no step stands twice."""
 
     def __init__(self, run: Path, step: int):
-        self.path = run / FILE
+        self.path = run / METRICS
         kept = _rows_until(self.path, step) if step and self.path.exists() else []
         # Replaced whole, so that a kill just here does not cost the rows so far.
         with atomic_write(self.path) as temporary, temporary.open("w", newline="") as f:

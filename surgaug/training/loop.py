@@ -23,6 +23,7 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
 from surgaug.models.checkpoint import read_header, transfer
 from surgaug.models.compiled import Compiler
+from surgaug.models.model_files import METRICS, SHEETS
 from surgaug.runtime.device import is_out_of_memory, pick_precision
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback, Silent, Task
@@ -32,7 +33,6 @@ from surgaug.training import ema, methods
 from surgaug.training.config import TrainConfig
 from surgaug.training.data import digests, label_digests, load_data, style_bank
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
-from surgaug.training.logs import FILE as METRICS
 from surgaug.training.logs import Logs, StepFigures
 from surgaug.training.presets import PHANTOM, start_file
 from surgaug.training.run_folder import Checkpoints, Position, claim, find_run, read_run, refuse_other_data
@@ -304,7 +304,7 @@ def validate(
     shown = " ".join(f"{v:.4f}" for v in by_level)
     logs.row(step=position.step, minutes=position.minutes, val_loss=value, val_by_level=shown)
     sheet = validation.sheet(average, bar)
-    write_png(run / "samples" / f"step_{position.step:07d}.png", sheet)
+    write_png(run / SHEETS / f"step_{position.step:07d}.png", sheet)
     logs.image("samples", sheet, position.step)
     return better
 

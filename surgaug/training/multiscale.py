@@ -18,7 +18,7 @@ from torch import Tensor
 
 from surgaug.models.gan import MultiScaleDiscriminator
 from surgaug.models.vgg import PerceptualLoss
-from surgaug.training.adversarial import Adversarial, feature_matching, frozen, hinge
+from surgaug.training.adversarial import JITTER, Adversarial, feature_matching, frozen, hinge
 from surgaug.training.frames import FrameBatch
 
 
@@ -38,6 +38,16 @@ class MultiScaleAdversary:
     vgg: str | None = None
     rate: float = 4.0
     betas: tuple[float, float] = (0.0, 0.999)
+
+
+def spade_recipes(adversary: type[MultiScaleAdversary]) -> dict[str, dict[str, Any]]:
+    """The settings that go with each preset of SPADE, and of CLADE, which is trained with the same (section 4)."""
+    recipes: dict[str, dict[str, Any]] = {
+        "tiny": {"steps": 30_000, "batch": 8, "adversary": adversary(channels=16)},
+        "small": {"size": (128, 128), "steps": 100_000, "batch": 16, "adversary": adversary(channels=32)},
+        "base": {"size": (256, 448), "steps": 200_000, "batch": 16, "adversary": adversary()},
+    }
+    return {name: {"lr": 1e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in recipes.items()}
 
 
 @dataclass(frozen=True)

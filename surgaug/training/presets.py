@@ -17,7 +17,7 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import read_header
-from surgaug.models.model_files import SHIPPED, model_file
+from surgaug.models.model_files import CONFIG, SHIPPED, STATE, model_file
 from surgaug.runtime.options import parse_toml
 from surgaug.training import methods
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, override
@@ -28,7 +28,6 @@ CASCADES = ("auto", "on", "off")
 ONE_STAGE = 128  # pixels a side; above, "auto" makes two of them
 # Shorter side of the small pictures of a cascade, by preset.
 BASE_SIDE = {"tiny": 64, "small": 64, "base": 128}
-CONFIG, STATE = "config.json", "state.pt"  # of a run (`run_folder.py`)
 SPLIT_NAMES = {"train", "training", "images", "data"}
 
 # What differs when a student is trained: it starts from good weights, and its targets are good at every noise level.

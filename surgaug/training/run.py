@@ -16,14 +16,14 @@ from surgaug.errors import UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import check_second, save_cascade
 from surgaug.models.description import STAGE_NAMES
-from surgaug.models.model_files import MODEL_FILES
+from surgaug.models.model_files import CONFIG, MODEL_FILES, STATUS
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
 from surgaug.training.loop import TrainResult, train_stage
 from surgaug.training.presets import check_student, first_stage, second_stage, start_file
-from surgaug.training.run_folder import CONFIG, STATUS, write_status
+from surgaug.training.run_folder import write_status
 
 
 def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:

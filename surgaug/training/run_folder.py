@@ -29,14 +29,13 @@ from surgaug.io import output_folder
 from surgaug.io.atomic import atomic_write, write_text
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import save_model
-from surgaug.models.model_files import MODEL_FILES
+from surgaug.models.model_files import CONFIG, DATA, METRICS, MODEL_FILES, SHEETS, STATE, STATUS
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
 from surgaug.training.data import Digests
 from surgaug.version import __version__
 
-CONFIG, DATA, STATE, STATUS = "config.json", "data.json", "state.pt", "run.json"
 # What training may have left before its first save.
-UNTRAINED = {CONFIG, DATA, STATUS, "metrics.csv", "samples", "tensorboard"}
+UNTRAINED = {CONFIG, DATA, STATUS, METRICS, SHEETS, "tensorboard"}
 # Parts of the state by the names that version 0.1 gave them.
 OLD_NAMES = {"judge": "discriminator", "judge_optimizer": "discriminator_optimizer"}
 _LISTED = 5
@@ -178,7 +177,7 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
 def claim(run: Path, config: TrainConfig, digests: Digests, position: Position, left_out: Sequence[str] = ()) -> None:
     """Make the folder this run's: configuration, digests of its frames and what was left out of them, status; leftovers
     of killed runs go."""
-    output_folder.claim(run / CONFIG, to_dict(config), [run / "samples"])
+    output_folder.claim(run / CONFIG, to_dict(config), [run / SHEETS])
     write_text(run / DATA, json.dumps({"frames": digests} | ({"left_out": left_out} if left_out else {})) + "\n")
     write_status(run, status="running", step=position.step, minutes=position.minutes)
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from surgaug.scoring.compute.intervals import Z95, pair_measure, set_measures
+from surgaug.scoring.compute.bootstrap import Z95
+from surgaug.scoring.compute.intervals import pair_measure, set_measures
 from surgaug.scoring.metrics import frechet, kid
 
 

@@ -27,11 +27,11 @@ from surgaug.datasets.pairing import (
     split_of,
 )
 from surgaug.errors import DataError
-from surgaug.io.images import Raw, is_image_file, read_raw
+from surgaug.io.images import is_image_file, read_raw
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import background_id, match_title, space_of_titles
 from surgaug.labels.label_space import LabelSpace
-from surgaug.labels.scan import Scan, count_values
+from surgaug.labels.scan import Scan
 from surgaug.labels.space_detection import class_file_space
 
 __all__ = ["codec", "matches", "read"]
@@ -103,16 +103,7 @@ class ClassFilesCodec(DrawnCodec):
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError: a mask of more than two values, or of another size; a name that is no class."""
-        return self._merged(path)[0]
-
-    def scan(self, path: Path) -> Scan:
-        """As `DrawnCodec.scan`, with the pixels that several masks cover."""
-        try:
-            ids, overlap = self._merged(path)
-        except DataError as error:
-            return Scan(path, problem=str(error), objects=self.count_objects(path))
-        counts = count_values(Raw(ids, color=False, lossy=False))
-        return Scan(path, ids.shape, counts, objects=self.count_objects(path), overlap=overlap)
+        return self.drawn(path)[0]
 
     def doubts(self, scans: Sequence[Scan]) -> list[str]:
         """That masks overlap, if on more than one pixel in a thousand."""
@@ -127,7 +118,7 @@ class ClassFilesCodec(DrawnCodec):
             "decide otherwise, give the classes a depth in a class file (--classes FILE)"
         ]
 
-    def _merged(self, path: Path) -> tuple[np.ndarray, int]:
+    def drawn(self, path: Path) -> tuple[np.ndarray, int]:
         """Ids [H, W], and the number of pixels that several masks cover."""
         placed = []
         for name, file in self.masks[path].items():
@@ -140,7 +131,7 @@ class ClassFilesCodec(DrawnCodec):
             placed.append((self.space.by_id(class_id).depth, class_id, _two_values(file), file))
         if not placed:
             raise DataError(f"{path}: no mask of a class")
-        ids: np.ndarray = np.full(placed[0][2].shape, background_id(self.space, path), self.dtype)
+        ids: np.ndarray = np.full(placed[0][2].shape, background_id(self.space, path), self.space.id_type)
         covered, overlap = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
         for _, class_id, mask, file in sorted(placed, key=lambda p: p[0]):
             if mask.shape != ids.shape:

@@ -15,21 +15,22 @@ import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import Twins, items_of_pairs, items_of_split, pair_folders, split_of
+from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
-from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import write_text
-from surgaug.io.images import read_image
+from surgaug.io.images import packed, read_image
 from surgaug.labels.class_file import class_file_in, distinct_color, read_class_file
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import background_id, has_rest, match_title
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.stored_values import color_number
 
 __all__ = ["codec", "finish", "matches", "paths", "read", "values"]
 
 LABELS, IMAGES, CLASSES, SUBSETS = "labelmap.txt", "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"
 NO_PALETTE = "whose label maps hold colours"
-_BACKGROUND, _IGNORE, _BLACK = "background", "ignore", (0, 0, 0)
+_IGNORE, _BLACK = "ignore", (0, 0, 0)
 _ALL = "default"  # CVAT's subset of frames that are in none
 
 Color = tuple[int, int, int]
@@ -69,7 +70,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ColorC
         matched = label.name if label.name in space.names else match_title(label.name, space.names)
         if matched is not None:
             ids[label.color] = space.ids[space.names.index(matched)]
-        elif label.name.lower() == _BACKGROUND:
+        elif label.name.lower() == BACKGROUND:
             ids[label.color] = background_id(space, root / LABELS) if has_rest(space) else -1
     if own.ignore is not None and space.ignore is not None:
         ids |= dict.fromkeys(_ignored(root / LABELS), space.ignore)
@@ -85,13 +86,13 @@ class ColorCodec(DrawnCodec):
 
     def decode(self, path: Path) -> np.ndarray:
         """Ids [H, W]. Raises DataError naming a colour that no label of the space has."""
-        colors = _packed(read_image(path))
-        packed, where = np.unique(colors, return_inverse=True)
-        by_color = {_pack(color): class_id for color, class_id in self.ids.items()}
-        if unknown := [int(color) for color in packed if int(color) not in by_color]:
+        colors = packed(read_image(path))
+        found, where = np.unique(colors, return_inverse=True)
+        by_color = {color_number(color): class_id for color, class_id in self.ids.items()}
+        if unknown := [int(color) for color in found if int(color) not in by_color]:
             shown = ",".join(str(unknown[0] >> shift & 255) for shift in (16, 8, 0))
             raise DataError(f"{path}: the colour {shown} is of no class; name it in {LABELS}, or export the masks anew")
-        table: np.ndarray = np.array([by_color[int(color)] for color in packed], self.dtype)
+        table: np.ndarray = np.array([by_color[int(color)] for color in found], self.space.id_type)
         return table[where].reshape(colors.shape)
 
 
@@ -136,9 +137,9 @@ def _labels(space: LabelSpace) -> list[tuple[str, Color, int | None]]:
 
     A background that the space has not is listed, without id; what is to be ignored comes last.
     """
-    own = next((c for c in space.classes if c.name.lower() == _BACKGROUND), None)
+    own = next((c for c in space.classes if c.name.lower() == BACKGROUND), None)
     found: list[tuple[str, Color, int | None]] = [
-        (own.name if own else _BACKGROUND, _BLACK, own.id if own else None),
+        (own.name if own else BACKGROUND, _BLACK, own.id if own else None),
     ]
     wanted = [(c.name, c.color, c.id) for c in space.classes if c is not own]
     if space.ignore is not None:
@@ -166,13 +167,3 @@ def _subsets(root: Path) -> dict[str, str]:
             listed = file.read_text(encoding="utf-8-sig").splitlines()
             found |= {PurePosixPath(name.strip()).name: split for name in listed if name.strip()}
     return found
-
-
-def _packed(colors: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] to one number a pixel, int32 [H, W]."""
-    wide = colors.astype(np.int32)
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-
-
-def _pack(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]

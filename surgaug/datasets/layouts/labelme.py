@@ -110,7 +110,7 @@ class ExportedCodec(DrawnCodec):
             raise DataError(
                 f"{path}: value {unknown}, and {_NAMES} names 0 to {len(self.names[path]) - 1}; export it anew"
             )
-        return ids.astype(self.dtype)
+        return ids.astype(self.space.id_type)
 
 
 def _folders(root: Path) -> Iterator[tuple[str | None, Path, Path]]:

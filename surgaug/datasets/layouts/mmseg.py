@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgaug.datasets.item import Item, WrittenItem
+from surgaug.datasets.item import SPLITS, Item, WrittenItem
 from surgaug.datasets.pairing import items_of_folders, items_of_split
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.io.atomic import write_text
@@ -17,12 +17,11 @@ from surgaug.labels.label_space import LabelSpace
 __all__ = ["finish", "matches", "paths", "read", "values"]
 
 CONFIG = "dataset.py"
-_SPLITS = ("train", "val", "test")
 
 
 def matches(root: Path) -> bool:
     """Whether img_dir and ann_dir have a folder by the name of a split in common."""
-    return any(_folder(root, "img_dir", s).is_dir() and _folder(root, "ann_dir", s).is_dir() for s in _SPLITS)
+    return any(_folder(root, "img_dir", s).is_dir() and _folder(root, "ann_dir", s).is_dir() for s in SPLITS)
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
@@ -31,7 +30,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     Raises DataError: a split that is not there, an empty folder.
     """
     found = []
-    for name in _SPLITS:
+    for name in SPLITS:
         images, labels = _folder(root, "img_dir", name), _folder(root, "ann_dir", name)
         if images.is_dir() and labels.is_dir():
             found += items_of_folders(images, labels, name)
@@ -46,7 +45,7 @@ def paths(frame: WrittenItem) -> tuple[str, str]:
 
 def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None:
     """`dataset.py`: what a configuration needs to name this data set (classes, palette, the loaders' data sets)."""
-    there = sorted({frame.split or "train" for frame in frames}, key=_SPLITS.index)
+    there = sorted({frame.split or "train" for frame in frames}, key=SPLITS.index)
     lines = [
         "# For MMSegmentation 1.x: copy into a configuration, then, for each loader (train, val, test):",
         "# train_dataloader = dict(dataset=dict(_delete_=True, pipeline=train_pipeline, **train_dataset))",

@@ -17,7 +17,7 @@ import numpy as np
 from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import Twins, files_by_stem, items_of_pairs, items_of_split, pair
 from surgaug.datasets.splits import group_of
-from surgaug.datasets.stored_ids import BACKGROUND, read_description
+from surgaug.datasets.stored_ids import BACKGROUND, plain_values, read_description
 from surgaug.datasets.stored_ids import background_values as values
 from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import write_text
@@ -69,8 +69,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec 
     if regions := [name for name, value in labels.items() if not isinstance(value, int)]:
         raise DataError(f"{root / 'dataset.json'}: {regions[0]} is a region of several labels; only single labels work")
     space = label_space(labels, root.name, where=str(root / "dataset.json"))
-    table = {i: i for i in (*space.ids, *(() if space.ignore is None else (space.ignore,)))}
-    table, remapped = regrouped(table, space, given or space)
+    table, remapped = regrouped(plain_values(space), space, given or space)
     return Codec("ids", given or space, table, remapped)
 
 

@@ -22,7 +22,7 @@ from pycocotools import mask as pycoco
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, read_image
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import background_id, match_title
+from surgaug.labels.codecs.polygons import as_stamped, background_id, match_title
 from surgaug.labels.label_space import LabelSpace
 
 _KEYS = (b'"annotations"', b'"categories"', b'"images"')
@@ -101,10 +101,7 @@ def is_coco(path: Path) -> bool:
 
 def read_coco(path: Path) -> CocoFile:
     """A COCO annotation file. DataError: not JSON, not of COCO's form, or ids that contradict each other."""
-    try:
-        return _read_coco(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return as_stamped(_read_coco, path)
 
 
 @lru_cache(maxsize=32)
@@ -227,7 +224,7 @@ class PanopticCodec(DrawnCodec):
             raise DataError(f"{path}: segment {unknown[0]} is not named in the annotation file")
         if not present[0] and self.space.ignore is None:
             raise DataError(f"{path}: has unlabelled pixels, and the label space '{self.space.name}' has no ignore id")
-        ids: np.ndarray = np.array([table[int(s)] if s else self.space.ignore for s in present], self.dtype)
+        ids: np.ndarray = np.array([table[int(s)] if s else self.space.ignore for s in present], self.space.id_type)
         return ids[inverse].reshape(segments.shape)
 
 
@@ -276,7 +273,7 @@ class InstancesCodec(DrawnCodec):
             except DataError as error:
                 raise DataError(f"{path.parent}: {what} ({self.space.by_id(class_id).name}) {error}") from None
             placed.append((self.space.by_id(class_id).depth, class_id, shape))
-        ids: np.ndarray = np.full(hw, background_id(self.space, path.parent), self.dtype)
+        ids: np.ndarray = np.full(hw, background_id(self.space, path.parent), self.space.id_type)
         for _, class_id, shape in sorted(placed, key=lambda p: p[0]):
             ids[shape] = class_id
         return ids

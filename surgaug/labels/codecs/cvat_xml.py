@@ -17,7 +17,7 @@ import numpy as np
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import Shape, draw
+from surgaug.labels.codecs.polygons import Shape, as_stamped, draw
 
 _AREAS = ("polygon", "box", "mask")
 _WITHOUT_AREA = ("polyline", "points", "ellipse", "cuboid", "skeleton")
@@ -65,10 +65,7 @@ def read_frames(path: Path) -> dict[str, Frame]:
 
     Raises DataError: damaged, of a video, two images of one name.
     """
-    try:
-        return _parse(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return as_stamped(_parse, path)
 
 
 def titles_of(frame: Frame) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, SUFFIXES
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import Shape, draw
+from surgaug.labels.codecs.polygons import Shape, as_stamped, draw
 
 _CHANNELS = 4  # a brush is an RGBA picture; its alpha counts
 _COUNTS = (3, 4, 8, 16)  # bits of a run's length, as Label Studio chooses them
@@ -82,10 +82,7 @@ def is_label_studio(path: Path) -> bool:
 
 def read_tasks(path: Path) -> dict[str, Task]:
     """The tasks of an export by name. Raises DataError: damaged, or two images of one name."""
-    try:
-        return _parse(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return as_stamped(_parse, path)
 
 
 def titles_of(task: Task) -> list[str]:

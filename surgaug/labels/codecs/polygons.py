@@ -12,11 +12,11 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -28,6 +28,7 @@ from surgaug.labels.class_file import distinct_color
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import IGNORE_INDEX, LabelClass, LabelSpace
 
+Content = TypeVar("Content")
 # The data set that comes as polygons; others share names with it.
 _POLYGONS = "cataract1k"
 # Of the eye's parts, what lies in front; everything else lies above them.
@@ -118,7 +119,7 @@ def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: 
         image.paste(class_id, mask=stencil)
     if rest == _UNCOVERED and image.getextrema()[1] == _UNCOVERED:
         background_id(space, path)  # raises
-    return np.asarray(image).astype(np.uint8 if space.max_id < 256 else np.uint16)
+    return np.asarray(image).astype(space.id_type)
 
 
 def _stencil(shape: Shape, hw: tuple[int, int]) -> Image.Image:
@@ -201,12 +202,19 @@ def _depth(name: str) -> int:
     return _EYE.index(name.lower()) + 1 if name.lower() in _EYE else len(_EYE) + 1
 
 
-def _content(path: Path) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
-    """A file's content, and its objects. DataError: not a file of Supervisely's or labelme's."""
+def as_stamped(parse: Callable[[Path, int], Content], path: Path) -> Content:
+    """`parse` of a file and the time of its last change, by which a parser that keeps what it parsed knows that it is
+    the same. DataError where the file cannot be read.
+    """
     try:
-        return _parse(path, path.stat().st_mtime_ns)
+        return parse(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _content(path: Path) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """A file's content, and its objects. DataError: not a file of Supervisely's or labelme's."""
+    return as_stamped(_parse, path)
 
 
 @lru_cache(maxsize=256)

@@ -154,7 +154,7 @@ class YoloCodec(DrawnCodec):
         Raises DataError as `read_polygons` and `image_of` do, and for a name that is no class of the space.
         """
         if path.suffix.lower() != ".txt":
-            return np.full(image_size(path), background_id(self.space, path), self.dtype)
+            return np.full(image_size(path), background_id(self.space, path), self.space.id_type)
         hw = image_size(image_of(path))
         if hw[0] * hw[1] > MAX_PIXELS:
             raise DataError(f"{path}: its image is larger than {MAX_PIXELS:,} pixels")
@@ -168,7 +168,7 @@ class YoloCodec(DrawnCodec):
             points = np.clip((corners * hw[::-1]).astype(np.int32), 0, (hw[1] - 1, hw[0] - 1))
             cv2.fillPoly(mask, [points], 1)
             placed.append((classes[name].depth, -int(mask.sum()), classes[name].id, mask))
-        ids: np.ndarray = np.full(hw, background_id(self.space, path), self.dtype)
+        ids: np.ndarray = np.full(hw, background_id(self.space, path), self.space.id_type)
         if empty := [n for n, (_, size, _, _) in enumerate(placed, 1) if not size]:
             raise DataError(f"{path}: object {empty[0]} covers no pixel; correct or remove it")
         for _, _, class_id, mask in sorted(placed, key=lambda p: p[:2]):

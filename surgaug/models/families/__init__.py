@@ -32,10 +32,15 @@ def names() -> list[str]:
     )
 
 
-def get(name: str) -> ModuleType:
-    """The module of a family. Raises UsageError if there is none of that name."""
+def check(name: str) -> None:
+    """Raises UsageError if there is no family of that name."""
     if name not in names():
         raise UsageError(f"--model {name}: there is no such model; choose one of {', '.join(names())}")
+
+
+def get(name: str) -> ModuleType:
+    """The module of a family. Raises UsageError if there is none of that name."""
+    check(name)
     return importlib.import_module(f"{__name__}.{name}")
 
 

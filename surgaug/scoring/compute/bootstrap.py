@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 RESAMPLES, LEVEL = 1000, 0.95
+Z95 = 1.959964  # standard errors to either side that hold 95 % of a normal distribution
 
 
 def cluster_weights(

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from surgaug.scoring.compute.bootstrap import Z95
 from surgaug.scoring.compute.distances import random_halves
 from surgaug.scoring.compute.other_videos import TOGETHER, Sides, by_video
 from surgaug.scoring.report.model import Separation, Spread
 
 FEWEST = 4  # independent images on either side; of fewer the standard error says nothing
 MOST = 1500  # images of either side; more change nothing and cost memory
-Z95 = 1.959964
 Groups = Sequence[str] | Sequence[int] | np.ndarray
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +18,8 @@ from torch import Tensor, nn
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.foreign_weights import first_line
-from surgaug.scoring.features import CPU_BATCH, GPU_BATCH, Feature
 
 CONFIG, WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Encoder:
@@ -45,11 +42,6 @@ class Encoder:
         batch = F.interpolate(batch, (self._size, self._size), mode="bicubic", antialias=True).clamp(0, 255)
         batch = ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         return self._network(batch).float().cpu().numpy()
-
-
-def encoder_feature(encoder: Encoder, identity: str, device: torch.device, facts: dict[str, Any]) -> Feature:
-    """An encoder as an extractor that runs in batches."""
-    return Feature(encoder, identity, CPU_BATCH if device.type == "cpu" else GPU_BATCH, facts)
 
 
 class TransformersNetwork(nn.Module):

@@ -6,13 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from surgaug.scoring.compute.bootstrap import mean_interval
+from surgaug.scoring.compute.bootstrap import Z95, mean_interval
 from surgaug.scoring.compute.distances import random_halves
 from surgaug.scoring.compute.other_videos import TOGETHER, Sides, by_video
 from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import Measure, Spread
-
-Z95 = 1.959964
 
 
 def pair_measure(values: np.ndarray, sources: np.ndarray, rng: np.random.Generator) -> Measure:

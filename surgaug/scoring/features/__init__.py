@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
+
     from surgaug.scoring.config import Weights
 
 CPU_BATCH, GPU_BATCH = 16, 64
@@ -41,6 +43,13 @@ class Feature:
     identity: str
     batch: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+def in_batches(
+    extract: Callable[[np.ndarray], np.ndarray], identity: str, device: torch.device, facts: dict[str, Any]
+) -> Feature:
+    """A `Feature` of batches as large as the device takes at once."""
+    return Feature(extract, identity, CPU_BATCH if device.type == "cpu" else GPU_BATCH, facts)
 
 
 def names() -> list[str]:

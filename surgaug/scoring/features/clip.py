@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 
-from surgaug.scoring.compute.image_encoder import Encoder, TransformersNetwork, encoder_feature
+from surgaug.scoring.compute.image_encoder import Encoder, TransformersNetwork
 from surgaug.scoring.config import Weights
-from surgaug.scoring.features import Feature
+from surgaug.scoring.features import Feature, in_batches
 
 DEEP, GENERAL, PREFERENCE = True, False, 2
 PREPARATION = "336x336 by antialiased bicubic in float, CLIP's mean and sd; projected embedding, scaled to length 1"
@@ -37,4 +37,4 @@ def load(weights: Weights, device: torch.device) -> Feature:
     network = TransformersNetwork(weights.clip, "CLIPVisionModelWithProjection", "image_embeds")
     encoder = Encoder(network, 336, _MEAN, _STD, device)
     facts = {"weights": str(weights.clip), "sha256": network.sha256}
-    return encoder_feature(encoder, f"clip {PREPARATION} {network.sha256}", device, facts)
+    return in_batches(encoder, f"clip {PREPARATION} {network.sha256}", device, facts)

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import torch
 
-from surgaug.scoring.compute.image_encoder import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Encoder,
-    TransformersNetwork,
-    encoder_feature,
-)
+from surgaug.models.foreign_weights import IMAGENET_MEAN, IMAGENET_STD
+from surgaug.scoring.compute.image_encoder import Encoder, TransformersNetwork
 from surgaug.scoring.config import Weights
-from surgaug.scoring.features import Feature
+from surgaug.scoring.features import Feature, in_batches
 
 DEEP, GENERAL, PREFERENCE = True, True, 3
 PREPARATION = "224x224 by antialiased bicubic in float, ImageNet's mean and sd; class token after the last norm"
-_MEAN, _STD = IMAGENET_MEAN, IMAGENET_STD
 
 
 def available(weights: Weights) -> str | None:
@@ -41,6 +35,6 @@ def load(weights: Weights, device: torch.device) -> Feature:
     """The encoder of the user's folder. ModelError where it is none, UsageError without the transformers library."""
     assert weights.dinov2 is not None  # or it is not available
     network = TransformersNetwork(weights.dinov2, "Dinov2Model", "pooler_output")
-    encoder = Encoder(network, 224, _MEAN, _STD, device)
+    encoder = Encoder(network, 224, IMAGENET_MEAN, IMAGENET_STD, device)
     facts = {"weights": str(weights.dinov2), "sha256": network.sha256}
-    return encoder_feature(encoder, f"dinov2 {PREPARATION} {network.sha256}", device, facts)
+    return in_batches(encoder, f"dinov2 {PREPARATION} {network.sha256}", device, facts)

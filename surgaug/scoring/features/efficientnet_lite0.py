@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from surgaug.errors import UsageError
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.efficientnet import MEAN, NAME, SD, installed, network, weights_file
-from surgaug.scoring.compute.image_encoder import Encoder, encoder_feature
+from surgaug.scoring.compute.image_encoder import Encoder
 from surgaug.scoring.config import AUTO, Weights
-from surgaug.scoring.features import Feature
+from surgaug.scoring.features import Feature, in_batches
 
 DEEP, GENERAL, PREFERENCE = True, True, 1
 PREPARATION = "224x224 by antialiased bicubic in float, (x - 127) / 128; mean over space of the last activations"
@@ -41,7 +41,7 @@ def load(weights: Weights, device: torch.device) -> Feature:
     sha256 = file_hash(path)
     encoder = Encoder(_Pooled(path), 224, MEAN, SD, device)
     facts = {"dimension": 1280, "weights": path.name, "sha256": sha256}
-    return encoder_feature(encoder, f"{NAME} {PREPARATION} {sha256}", device, facts)
+    return in_batches(encoder, f"{NAME} {PREPARATION} {sha256}", device, facts)
 
 
 class _Pooled(nn.Module):

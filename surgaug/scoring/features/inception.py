@@ -22,7 +22,7 @@ from surgaug.models.checkpoint import file_hash
 from surgaug.models.foreign_weights import first_line, read_state
 from surgaug.runtime.feedback import Feedback
 from surgaug.scoring.config import Weights
-from surgaug.scoring.features import CPU_BATCH, GPU_BATCH, Feature
+from surgaug.scoring.features import Feature, in_batches
 
 DEEP, GENERAL, PREFERENCE = True, True, 4
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
@@ -57,8 +57,7 @@ def load(weights: Weights, device: torch.device) -> Feature:
     assert weights.inception is not None  # or it is not available
     extractor = Extractor(read_network(weights.inception), weights.resize, device)
     facts = {"dimension": DIMENSION, "weights": FILE_NAME, "sha256": SHA256, "resize": weights.resize}
-    batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
-    return Feature(extractor, f"inception {weights.resize} {SHA256}", batch, facts)
+    return in_batches(extractor, f"inception {weights.resize} {SHA256}", device, facts)
 
 
 class Extractor:

@@ -9,11 +9,11 @@ from torch import nn
 
 from surgaug.errors import ModelError, UsageError
 from surgaug.models.checkpoint import file_hash
-from surgaug.models.foreign_weights import first_line, read_state
+from surgaug.models.foreign_weights import IMAGENET_MEAN, IMAGENET_STD, first_line, read_state
 from surgaug.runtime.options import did_you_mean
-from surgaug.scoring.compute.image_encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, encoder_feature
+from surgaug.scoring.compute.image_encoder import Encoder
 from surgaug.scoring.config import AUTO, NO_FEATURES, Weights
-from surgaug.scoring.features import Feature
+from surgaug.scoring.features import Feature, in_batches
 
 DEEP, GENERAL, PREFERENCE = True, True, 2
 PREPARATION = "224x224 by antialiased bicubic in float, ImageNet's mean and sd; what its last layer reads"
@@ -55,7 +55,7 @@ def load(weights: Weights, device: torch.device) -> Feature:
     encoder = Encoder(read_network(name, path), 224, IMAGENET_MEAN, IMAGENET_STD, device)
     sha256 = file_hash(path)
     facts = {"weights": str(path), "sha256": sha256}
-    return encoder_feature(encoder, f"torchvision {name} {PREPARATION} {sha256}", device, facts)
+    return in_batches(encoder, f"torchvision {name} {PREPARATION} {sha256}", device, facts)
 
 
 def networks() -> list[str]:

@@ -31,19 +31,12 @@ Every random choice of `update` comes from (seed, step) or from torch's generato
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from types import ModuleType
 
-from surgaug.errors import UsageError
-
-
-def names() -> list[str]:
-    """The methods, without importing them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+from surgaug.models import families
 
 
 def get(name: str) -> ModuleType:
     """The module of a method. Raises UsageError if there is none of that name."""
-    if name not in names():
-        raise UsageError(f"--model {name}: there is no such model; choose one of {', '.join(names())}")
+    families.check(name)
     return importlib.import_module(f"{__name__}.{name}")

@@ -12,13 +12,11 @@ weighted by 0.05 (appendix A), so that z may be drawn when synthesizing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from surgaug.training.adversarial import JITTER
-from surgaug.training.multiscale import GeneratorBatch, MultiScale, MultiScaleAdversary
+from surgaug.training.multiscale import GeneratorBatch, MultiScale, MultiScaleAdversary, spade_recipes
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,7 @@ class Adversary(MultiScaleAdversary):
     divergence: float = 0.05
 
 
-RECIPES: dict[str, dict[str, Any]] = {
-    "tiny": {"steps": 30_000, "batch": 8, "adversary": Adversary(channels=16)},
-    "small": {"size": (128, 128), "steps": 100_000, "batch": 16, "adversary": Adversary(channels=32)},
-    "base": {"size": (256, 448), "steps": 200_000, "batch": 16, "adversary": Adversary()},
-}
-RECIPES = {name: {"lr": 1e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in RECIPES.items()}
+RECIPES = spade_recipes(Adversary)
 
 
 class Method(MultiScale):
