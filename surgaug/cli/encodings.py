@@ -16,7 +16,7 @@ _SIGNS |= dict(zip("▁▂▃▄▅▆▇█", "_.-=+*#@", strict=True))  # curv
 
 
 def keep_bytes(failure: UnicodeError) -> tuple[bytes, int]:
-    """Their UTF-8, and for what was no text the byte that it was."""
+    """The characters as UTF-8; what was no text becomes the byte again that it was."""
     if not isinstance(failure, UnicodeEncodeError):
         raise failure
     return failure.object[failure.start : failure.end].encode("utf-8", "surrogateescape"), failure.end

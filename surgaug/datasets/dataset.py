@@ -109,9 +109,9 @@ def open_pairs(
     classes: "auto", a built-in name, a class file, or a label space. split: "train", "val" or "test"; all if None.
     images, labels: the folders, relative to `root`, where their names do not tell; they may hold folders by split or
     video. exclude_known_errors: leave out frames of CaDIS that are known to be labelled wrongly, except those of its
-    validation and test split, which stay as published. also: further data sets (of the same layout) whose ids count
-    where classes are found; not of those that name their own. Images without label and labels without image stay among
-    the items: `survey` refuses and lists them.
+    validation and test split, which stay as published. also: further data sets (of the same layout) whose ids count as
+    well where classes are found from ids; those that name their classes do not. Images without label and labels without
+    image stay among the items: `survey` refuses and lists them.
 
     Raises:
         DataError: no such folder, no layout or several, no frame, an encoding that cannot be (see `detect_codec`).
@@ -308,8 +308,8 @@ def _named(item: Item) -> Item:
 
 
 def _beside(roots: Sequence[Path], layout: str) -> list[Item]:
-    """The items of further data sets that hold bare ids: not of another layout, nor with an encoding or with names of
-    their own."""
+    """The items of further data sets with bare ids. Sets of another layout, and those with an encoding or class names
+    of their own, are left out."""
     others = [root for root in map(Path, roots) if root.is_dir() and _layout_of(root) == layout]
     module = layouts.get(layout)
     found = [] if hasattr(module, "codec") else [item for root in others for item in module.read(root)]

@@ -1,7 +1,7 @@
 """Whether label maps are the very ones that a model was trained on: then their ids are the model's, whatever they mean.
 
-A model file keeps a digest of every label map of its training. Of maps whose ids were exchanged, only those stay what
-they are that show none of the exchanged classes; so known maps speak for the ids that they show, and for no other.
+A model file keeps a digest of every label map of its training. Where ids were exchanged, a map stays the same only if
+it shows none of the exchanged classes. So known maps speak for the ids that they show, and for no other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOSTLY = 0.5  # of the maps; the others may be new ones of the same classes, bu
 
 
 def digest(label_map: np.ndarray) -> str:
-    """Of ids [H, W] and their size, 16 hexadecimal digits; the same for every integer type that holds them."""
+    """A digest of ids [H, W] and their size, 16 hexadecimal digits; the same for every integer type that holds them."""
     smallest = np.ascontiguousarray(label_map, np.uint8 if label_map.max(initial=0) < 256 else np.uint16)
     found = hashlib.blake2b(b"%dx%d " % smallest.shape, digest_size=_BYTES)
     found.update(smallest.data)
@@ -32,7 +32,7 @@ def digest(label_map: np.ndarray) -> str:
 
 
 def digests_of(sets: Iterable[LabelMaps], feedback: Feedback) -> list[str]:
-    """Of all label maps of the sets, sorted, each once. DataError names a file that cannot be read."""
+    """The digests of all label maps of the sets, sorted, each once. DataError names a file that cannot be read."""
     tasks = [(maps, i) for maps in sets for i in range(len(maps))]
     found = in_threads(lambda task: digest(task[0].load(task[1])), tasks, feedback=feedback, title="digests of labels")
     return sorted(set(found))

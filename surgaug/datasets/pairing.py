@@ -16,7 +16,7 @@ from surgaug.io.images import SUFFIXES, is_image_file, is_label_file
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "jpegimages")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "gt", "segmentationclass", "annotations")
-# What they are called as well, without spaces and lines; heeded where none of the usual names is there.
+# Other names for them, without spaces and lines; they count where none of the usual names is there.
 _OTHER_NAMES = {
     IMAGE_FOLDERS: ("rgb", "original", "originals", "rawimages", "photos"),
     LABEL_FOLDERS: (
@@ -148,8 +148,8 @@ def pair_folders(images: Path | None, labels: Path | None, twins: Twins | None =
 
 def items_of_folders(images: Path | None, labels: Path | None, split: str | None = None) -> list[Item]:
     """The items of two folders, either of which may be missing (None): of the files in them or, where the images lie in
-    folders within, of all files below; each of these folders is a video then. Items of which a file has twins have
-    nothing else.
+    folders within, of all files below; each of these folders is a video then. An item of which a file has twins has
+    neither image nor label.
 
     Raises DataError as `files_by_stem` and `pair` do, except for files of one stem.
     """
@@ -175,7 +175,7 @@ def items_of_labels(folder: Path) -> list[Item]:
 def items_of_pairs(
     pairs: Iterable[Pair], twins: Twins, video: str | None = None, split: str | None = None
 ) -> list[Item]:
-    """The items of pairs. One of which a file has twins has nothing else: it is open which of them is meant."""
+    """The items of pairs. One of which a file has twins has neither image nor label: it is open which file is meant."""
     items = []
     for name, image, label in pairs:
         doubled = tuple(twin for path in (image, label) if path for twin in twins.get(path, ()))
@@ -184,7 +184,7 @@ def items_of_pairs(
 
 
 def items_of_split(items: Sequence[Item], split: str | None, none: str) -> list[Item]:
-    """The items of a split, or all. A name that several items have gets their splits before it, in every split.
+    """The items of a split, or all. Where a name occurs in several splits, every item's split goes before its name.
 
     none: what DataError says where there is no item.
     """
@@ -217,9 +217,9 @@ def not_named(items: Iterable[Item]) -> list[Path]:
 def _by_endings(
     images: Mapping[str, Path], labels: Mapping[str, Path], same: int
 ) -> tuple[dict[str, str], dict[str, str]] | None:
-    """Stem by name, of images and of labels, without the two endings that make most pairs; None unless these are more
-    than `same`, and more than half of what could be. An ending on either side must be that of most files there: the
-    rest of a name is no frame's (x_left is not x_right)."""
+    """The stems of images and of labels, each by what is left of it without an ending: the two endings are those that
+    make most pairs. None unless they make more than `same` pairs, and more than half of those possible. An ending must
+    be that of most files on its side, since a part of a name may tell frames apart (x_left is not x_right)."""
     tried = []
     image_endings, label_endings = _endings(images), _endings(labels)
     of_images = {ending: _without(images, ending) for ending in image_endings}
@@ -244,9 +244,9 @@ def _by_endings(
 
 
 def _endings(stems: Iterable[str]) -> dict[str, int]:
-    """No ending, and those that start with _, -, a dot or a space and that a fifth of the stems share, commonest first,
-    with how many do. Numbers tell frames apart: an ending without letters, or one that others have with other digits
-    (_frame10 and _frame20), must be of all stems."""
+    """Endings, each with the number of stems that have it: none at all, then the commonest first of those that begin
+    with _, -, a dot or a space and that a fifth of the stems share. Numbers tell frames apart, so an ending without
+    letters, or one that others have with other digits (_frame10 and _frame20), must be that of all stems."""
     stems = list(stems)
     counts = Counter(stem[i:] for stem in stems for i in range(1, len(stem)) if stem[i] in _SEPARATORS)
     shapes = {ending: re.sub(r"\d", "0", ending) for ending in counts}
@@ -260,7 +260,8 @@ def _endings(stems: Iterable[str]) -> dict[str, int]:
 
 
 def _without(stems: Iterable[str], ending: str) -> dict[str, str]:
-    """Stem by what is left of it; a stem keeps its ending where another one is called as what would be left."""
+    """The stems by what is left of each without the ending. A stem keeps its ending where another one already has the
+    name that would be left."""
     stems = list(stems)
     if not ending:
         return {stem: stem for stem in stems}
@@ -274,7 +275,7 @@ def _refuse_open_choice(
     chosen: tuple[dict[str, str], dict[str, str]],
     other: tuple[dict[str, str], dict[str, str]],
 ) -> None:
-    """DataError where the two give one image different label maps, or one label map different images."""
+    """DataError where the two ways to pair give one image different label maps, or one label map different images."""
     one, two = ({i[k]: j[k] for k in i.keys() & j.keys()} for i, j in (chosen, other))
     for stem in sorted(one.keys() & two.keys(), key=natural):
         if one[stem] != two[stem]:
@@ -301,7 +302,8 @@ def _without_zeros(stem: str) -> str:
 
 
 def _number_after(images: Mapping[str, Path], labels: Mapping[str, Path]) -> Callable[[str], str]:
-    """A key that is the number after what the stems of a side begin with; empty for a stem that is more than that."""
+    """A key for stems: the number after the beginning that all stems of a side share; empty where something else
+    follows it."""
     beginnings = [os.path.commonprefix(list(side)).rstrip("0123456789") for side in (images, labels)]  # noqa: RUF071
 
     def key(stem: str) -> str:

@@ -141,8 +141,8 @@ def bring(maps: Maps, reference: Reference, feedback: Feedback) -> Maps:
 
 
 def start_space(maps: LabelMaps, reference: Reference, feedback: Feedback) -> LabelSpace:
-    """The label space of `maps` with the reference's names for classes that have their counterpart there, and names of
-    their own for all others: by name, weights of a model go from class to class.
+    """The label space of `maps`, in which a class with a counterpart in the reference has the reference's name, and
+    every other class a name that the reference lacks: a model's weights go from class to class by name.
 
     Bare ids have counterparts where `bring` would go on with them. Says which classes have none.
     """
@@ -168,9 +168,10 @@ def start_space(maps: LabelMaps, reference: Reference, feedback: Feedback) -> La
 
 def together(sets: Sequence[Maps], names: Sequence[str], feedback: Feedback) -> list[Maps]:
     """Several sets of label maps, whose scans must be there, in one label space: that of the first set that has a known
-    one. Sets of bare ids alone stay as they are, unless the ids are plainly others.
+    one. Where no set has one, they stay as they are.
 
-    names: what to call the sets in messages. Raises DataError where a set cannot be brought there.
+    names: what to call the sets in messages. Raises DataError where a set cannot be brought there, or where bare ids
+    are plainly not those of the first set.
     """
     leader = next((i for i, maps in enumerate(sets) if is_named(maps.space)), 0)
     first = sets[leader]
@@ -194,8 +195,8 @@ def open_own(
     space: LabelSpace,
     feedback: Feedback,
 ) -> Maps:
-    """Label maps in their own label space, or, where they do not say it, in `space` if they are in the values or the
-    colours that only its classes have. open_as(classes, feedback): opens them."""
+    """Label maps in their own label space. Where they do not say it: in `space`, if they hold values or colours that
+    only its classes have. open_as(classes, feedback): opens them."""
 
     def by_value() -> Maps | None:
         try:

@@ -25,7 +25,7 @@ STRAYS, NO_LABEL, NO_IMAGE = "annotations of no frame", "images without label", 
 UNUSABLE, NO_CLASS = "files that cannot be used", "label maps with values that are no class"
 OTHER_SIZE = "images and label maps of different size"
 KINDS = (STRAYS, TWINS, NO_LABEL, NO_IMAGE, UNUSABLE, NO_CLASS, OTHER_SIZE)
-FILE_FAULTS = (STRAYS, TWINS, NO_LABEL, NO_IMAGE, UNUSABLE, OTHER_SIZE)  # all but what classes could be wrong for
+FILE_FAULTS = tuple(kind for kind in KINDS if kind != NO_CLASS)  # other --classes may cure that one
 _Maps = TypeVar("_Maps", bound=LabelMaps)
 
 
@@ -33,8 +33,8 @@ _Maps = TypeVar("_Maps", bound=LabelMaps)
 class Survey:
     """Counts over a data set, classes in the order of its label space.
 
-    pixels_by_item: int64 [N, K]. sizes: frames by (H, W). splits: frames by split. read: further
-    lines on what was read of what there was, for the table.
+    pixels_by_item: int64 [N, K]. sizes: frames by (H, W). splits: frames by split. read: further lines of the table, on
+    how much of what there was could be read.
     """
 
     space: LabelSpace
@@ -229,7 +229,7 @@ def count(frames: LabelMaps) -> Survey:
 
 
 def _read_of(frames: LabelMaps) -> tuple[tuple[str, str], ...]:
-    """What was read of what there was, where the two can differ."""
+    """How much of what there was could be read, where that need not be all."""
     found = []
     scans = [frames.scans[item.label] for item in frames.items if item.label is not None]
     counted = [(scan.objects, scan.problem) for scan in scans if scan.objects is not None]

@@ -40,8 +40,8 @@ def segments(schedule: Schedule, steps: int) -> list[list[float]]:
 def x0_target(denoise: Callable[[Tensor, float], Tensor], x_t: Tensor, segment: list[float]) -> Tensor:
     """The estimate of x_0 [B, ...] that takes x_t [B, ...] in one step of DDIM to where the teacher's steps take it.
 
-    denoise: the teacher's, as samplers take it. segment: one of `segments`; x_t is at its first level. With x_s where
-    the teacher arrives, it solves DDIM's step for x_0 (algorithm 2).
+    denoise: the teacher's, as samplers take it. segment: one of `segments`; x_t is at its first level. It solves DDIM's
+    step for x_0, with what the teacher arrives at in place of the step's end (algorithm 2).
     """
     here, there = segment[0], segment[-1]
     arrived = dpmpp.sample(denoise, x_t, segment, lambda step: x_t)

@@ -64,10 +64,11 @@ def choose(
     seed: int,
     feedback: Feedback,
 ) -> tuple[list[Pair], list[Refused]]:
-    """The pairs of the new data set: all real frames with their splits, and the synthetic images that may train, of
-    which `ratio` for each real training frame are picked; and the others. See `ExportConfig`. kept: of `real` and then
-    of each of `synths`, the numbers of the items that may be chosen; None for all. Splits are made of all real frames
-    even so: a synthetic image whose real frame is dropped from validation does not train either.
+    """The pairs of the new data set, and the synthetic images that are refused. See `ExportConfig`. All real frames are
+    taken, with their splits; of the synthetic images that may train, `ratio` for each real training frame. kept: the
+    numbers of the items that may be chosen, of `real` and then of each of `synths`; None for all. Splits are made
+    before that, of all real frames: where `kept` drops a validation frame, synthetic images of its mask do not train
+    either.
 
     What the manifest of `real` calls synthetic stays so. Raises UsageError or DataError where such an image would
     validate.

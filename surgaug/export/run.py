@@ -33,7 +33,7 @@ from surgaug.runtime.parallel import in_threads
 from surgaug.runtime.paths import same_file
 from surgaug.version import __version__
 
-# Of a synthetic image's row, what its copy's row says, too.
+# Keys of a synthetic image's row that the row of its copy keeps.
 _MADE = (
     "mask", "perturbations", "plausibility", "seed", "sampler", "steps", "guidance", "style", "options", "model",
     "checks", "agreement", "agreement_by_class", "doubted", "draw",
@@ -223,7 +223,8 @@ def _write_card(config: ExportConfig, done: Result, space: LabelSpace) -> None:
 
 
 def _row(target: DatasetWriter, pair: Pair, made: Mapping[Path, Row]) -> Row:
-    """made: what the manifest of a synthetic set says of its files; how an image was made stays with it."""
+    """The manifest row of a pair. made: the rows of synthetic sets by file, of which a copy keeps how its image was
+    made."""
     frame, (image, label) = pair.frame, target.paths(pair.frame)
     item = pair.frames.items[pair.number]
     before: Mapping[str, Any] = row_of((item.image, item.label), made) if frame.synthetic else {}

@@ -65,7 +65,8 @@ def browse(config: BrowseConfig, feedback: Feedback | None = None) -> Result:
 
 
 def pictures_folder(page: Path) -> Path:
-    """Where the pictures of a page lie that is not alone in its folder, named as browsers name what they save."""
+    """The folder for the pictures of a page that is not alone in its own folder, named as browsers name it when they
+    save a page."""
     return page.with_name(f"{page.stem}_files")
 
 

@@ -43,8 +43,8 @@ class Files:
 class Shown:
     """A pair in the page. Files as in `Files`; real: the real frame of its mask.
 
-    classes: index and share of the pixels (of a thousand) of each class by turns. operations: what was done to the
-    mask. failed: checks that it did not pass. suspicion, doubts: of an audit.
+    classes: of each class its index and then its share of the pixels, in thousandths, one class after the other.
+    operations: what was done to the mask. failed: checks that it did not pass. suspicion, doubts: of an audit.
     """
 
     name: str
@@ -108,7 +108,7 @@ def shown(frames: LabelMaps, i: int, files: Files, real: str, sources: Sources, 
 
 
 def _shares(frames: LabelMaps, item: Item) -> tuple[int, ...]:
-    """Index and share of the pixels (of a thousand, rounded) of each class by turns, the largest first."""
+    """Of each class its index and then its share of the pixels, in whole thousandths; the largest class first."""
     if item.label is None or item.label not in frames.scans or frames.scans[item.label].problem:
         return ()
     scan = frames.scans[item.label]

@@ -82,7 +82,7 @@ def open_frames(
 
 
 def _describe(root: Path, report: Report) -> None:
-    """What the file that surgaug left says: made by what, how far."""
+    """What surgaug's own description in the folder says: which command made it, and how far it is."""
     file = next((root / name for name in (DESCRIPTION, FOLDERS_DESCRIPTION) if (root / name).is_file()), None)
     made = read_description(file) if file else {}
     settings = made.get("settings")

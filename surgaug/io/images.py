@@ -1,5 +1,5 @@
-"""Image files to arrays, unchanged on the way and as they are shown: what PIL would scale, drop or leave unturned
-silently is undone or refused."""
+"""Image files to arrays, with the values that they store, turned as they are shown. What PIL would silently scale, drop
+or leave unturned is undone or refused."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def read_image(path: Path) -> np.ndarray:
     """A frame as RGB uint8 [H, W, 3], turned as its EXIF orientation says; grey and palette files are converted, alpha
     is dropped.
 
-    Raises DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, more than 8 bits that say more
-    than 8 would.
+    Raises DataError: unreadable or truncated, larger than `MAX_PIXELS`, several images, samples of more than 8 bits
+    unless they are 8 bits stretched.
     """
     with _opened(path) as (image, stored):
         if stored.bits > 8:
@@ -220,7 +220,8 @@ def _turned(array: np.ndarray, image: Image.Image) -> np.ndarray:
 
 
 def _deep_frame(path: Path, stored: Stored) -> np.ndarray:
-    """RGB uint8 of a frame of 16 bits that are 8 bits stretched (v * 257); how many are in use is open in any other."""
+    """RGB uint8 of a 16-bit frame whose samples are 8 bits stretched (v * 257). DataError for any other: how many of
+    its bits are in use cannot be told."""
     found = _deep_pixels(path) if stored.bits == 16 else None
     if found is None or found.dtype != np.uint16 or (found % 257).any():
         raise DataError(

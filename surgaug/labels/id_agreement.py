@@ -40,9 +40,9 @@ Verdict = Literal["plain", "partly", "open", "doubtful", "against"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """plain: the ids are the space's. partly: those of its core classes are, and of others the statistics cannot tell.
-    open: they can tell of none. doubtful: they speak against it. against: the ids are another space's. why: the
-    reason, in words; "" if plain."""
+    """Whether bare ids are those of a space. verdict: "plain", they are; "partly", those of its core classes are, and
+    the statistics cannot tell of others; "open", the statistics cannot tell of any; "doubtful", they speak against it;
+    "against", the ids are another space's. why: the reason, in words; "" if plain."""
 
     verdict: Verdict
     why: str = ""
@@ -75,7 +75,8 @@ class _Counts:
 def agreement(
     of_maps: ClassStatistics, of_space: ClassStatistics, ids: Sequence[int], names: Sequence[str], videos: int
 ) -> Agreement:
-    """Of maps of bare ids, of so many videos (1 where none is known), with what is known of the space of `ids`."""
+    """How maps of bare ids agree with what is known of the space of `ids`. videos: how many the maps are of; 1 where
+    none is known."""
     seen, known = _Counts.of(of_maps, ids), _Counts.of(of_space, ids)
     distance = share_distance(seen.shares, known.shares)
     k = int(np.argmax(np.abs(seen.shares - known.shares)))
@@ -132,7 +133,7 @@ def _loss_by_swap(seen: _Counts, known: _Counts, a: int, b: int, videos: int) ->
 
 
 def _cost(seen: _Counts, known: _Counts, ids: list[int], classes: list[int], videos: int) -> float:
-    """In nats, of these ids' shares of pixels and of frames, if they were those classes."""
+    """How badly these ids' shares of pixels and of frames fit, if the ids were those classes; in nats."""
     by_share = 0.5 * ((_log(seen.shares[ids]) - _log(known.shares[classes])) / _SPREAD) ** 2
     usual = np.clip(known.presence[classes], 0.02, 0.98)
     by_presence = min(videos, _VIDEOS) * _divergence(seen.presence[ids], usual)
@@ -140,7 +141,7 @@ def _cost(seen: _Counts, known: _Counts, ids: list[int], classes: list[int], vid
 
 
 def _contact_cost(seen: _Counts, known: _Counts, order: np.ndarray) -> float:
-    """Of the share in which two classes touch, if id i is class `order[i]`."""
+    """The same of how often classes touch, if id i is class `order[i]`."""
     differ = 4 * (seen.touching - known.touching[np.ix_(order, order)]) ** 2
     return float(np.nansum(np.triu(differ, 1)))
 

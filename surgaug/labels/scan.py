@@ -150,9 +150,9 @@ def _extremes(
 
 def _scratch(name: str, like: np.ndarray, dtype: type | None = None) -> np.ndarray:
     """An array of the size of `like`, kept by this thread: to get its memory anew takes longer than to fill it."""
-    kept, wanted = getattr(_KEPT, name, None), like.dtype if dtype is None else np.dtype(dtype)
-    if kept is None or kept.shape != like.shape or kept.dtype != wanted:
-        kept = np.empty(like.shape, wanted)
+    kept, kind = getattr(_KEPT, name, None), like.dtype if dtype is None else np.dtype(dtype)
+    if kept is None or kept.shape != like.shape or kept.dtype != kind:
+        kept = np.empty(like.shape, kind)
         setattr(_KEPT, name, kept)
     return kept
 

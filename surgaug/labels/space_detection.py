@@ -31,7 +31,7 @@ from surgaug.labels.stored_values import (
 DOUBT = 0.001
 _CADIS_NAME = re.compile(r"video\d{1,2}_frame\d{6}", re.IGNORECASE)
 _MOST_VALUES = 128
-_ENOUGH = 200  # frames; of single videos of CaDIS at least 8 in 100 show an id above 16, where it is not a short one
+_ENOUGH = 200  # frames; in each longer video of CaDIS at least 8 in 100 show an id above 16
 
 
 def class_file_space(folders: Iterable[Path]) -> LabelSpace | None:

@@ -61,8 +61,9 @@ def joint_ignore(space: LabelSpace, other: LabelSpace) -> int | None:
 
 
 def rival(space: LabelSpace, ids: Collection[int], spaces: Collection[LabelSpace]) -> LabelSpace | None:
-    """The first of `spaces` that bare `ids` of `space` could belong to just as well, with another meaning: one that has
-    all of them and calls some otherwise, of which one of both regroups the other (so that statistics are alike)."""
+    """The first of `spaces` that bare `ids` of `space` could belong to just as well, with another meaning: it has all
+    of them and calls some otherwise, and one of the two spaces regroups the other, so that statistics cannot tell them
+    apart."""
     for other in spaces:
         if other.name == space.name or not set(ids) <= {*other.ids, other.ignore} or not _related(space, other):
             continue

@@ -19,8 +19,8 @@ from surgaug.io.images import Raw
 from surgaug.labels.scan import Scan
 
 WHITES = (255, 65535)
-# Of edges, the share at which a value lies between its two neighbours': at most 0.005 in ten data sets of ids (0.035 in
-# a single map), from 0.19 on in masks that were resized with interpolation or saved as JPEG.
+# The share of the pixels at edges whose value lies between those beside it: at most 0.005 in ten data sets of ids
+# (0.035 in a single map), from 0.19 on in masks that were resized with interpolation or saved as JPEG.
 _MOST_RAMPS = 0.15
 DOUBTFUL_RAMPS = 0.08
 _FEWEST_STEPS = 30
@@ -28,12 +28,12 @@ _FEWEST_STEPS = 30
 _LEAST_FLAT = 0.3
 # Classes drawn as visible greys are this far apart at least; values this near to one are traces of a lossy save.
 _VISIBLE = 16
-# They reach beyond this; below it, values with gaps between them are ids of which some are thin (36 classes of CaDIS).
+# Visible greys reach beyond this; below it, values with gaps between them are ids, some of thin classes (36 in CaDIS).
 _SMALL_IDS = 48
-# Of edges, the share of faint local extremes from which on they are taken for those that a lossy save leaves.
+# From this share of faint local extremes among the pixels at edges on, they are taken for traces of a lossy save.
 _LOSSY_SPECKS = 0.02
 _NEAR = 8
-# Of a soft mask of two classes, the least share of black and white: a photograph has less.
+# The least share of black and white in a soft mask of two classes: a photograph has less.
 _LEAST_ENDS = 0.6
 
 
@@ -182,7 +182,8 @@ class Texture:
 
     @property
     def _traces(self) -> list[set[int]]:
-        """For each group of areas that has such: values near it, and small and few areas in it beside the largest."""
+        """Values that a lossy save may have left, for each group of areas that has any: those near the group, and those
+        in it that fill small and few areas."""
         found = []
         for group in self._groups:
             most = max(group, key=self.pixels.__getitem__)
@@ -226,8 +227,8 @@ def visible_greys(values: Iterable[int]) -> bool:
 
 def file_with_most(scans: Iterable[Scan], values: Iterable[int]) -> tuple[Scan, int]:
     """The file that holds the most pixels of `values`, and their number."""
-    wanted = set(values)
-    held = [(s, sum(n for v, n in (s.counts or {}).items() if v in wanted)) for s in scans]
+    asked = set(values)
+    held = [(s, sum(n for v, n in (s.counts or {}).items() if v in asked)) for s in scans]
     return max(held, key=lambda item: item[1])
 
 

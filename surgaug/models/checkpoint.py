@@ -160,7 +160,7 @@ def check_second(path: Path, base: tuple[int, int]) -> None:
 
 
 def _stage(path: Path, family: str) -> tuple[str, dict[str, Any]]:
-    """What the names of the weights of a stage begin with, and its header; see `read_stage`."""
+    """The prefix of a stage's weights in the file, and its header; see `read_stage`."""
     header = read_header(path)
     for name, stage in header.get("stages", {}).items():
         if stage["family"] == family:

@@ -1,8 +1,8 @@
 """Spatially-adaptive normalisation (SPADE, Park 2019) over class shares, computed once a label map.
 
 At a coarse level a label map is the share of each class in a cell (the area average of the one-hot map), so that an
-instrument narrower than a cell is still there. Neither the shares nor the scale and shift made from them depend on
-the noise level: they are computed once a label map and reused over sampling steps and samples.
+instrument narrower than a cell is still there. Neither the shares nor the scale and shift made from them depend on the
+noise level. So they are computed once a label map and reused over sampling steps and samples.
 """
 
 from __future__ import annotations

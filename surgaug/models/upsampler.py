@@ -83,7 +83,7 @@ class Upsampler(SemanticUNet):
         return replace(cond, entry=entry, style=told if cond.style is None else cond.style + told, picture=picture)
 
     def condition(self, index_map: Tensor, style: Tensor | None, *more: Tensor) -> Conditioning:
-        """`SemanticUNet.told`; more: what `with_picture` takes."""
+        """As `SemanticUNet.condition`; more: what `with_picture` takes."""
         return self.with_picture(super().condition(index_map, style), *more)
 
     def places(self, windows: Sequence[Window]) -> Tensor:

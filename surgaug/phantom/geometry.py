@@ -71,12 +71,12 @@ def _compose(seed: int, rng: np.random.Generator, style: Style, ids: tuple[int, 
         anchors = anchors[[3, 2, 1, 0, 5, 4]]
     anchors = outlines.rotate(anchors, roll) + centre + rng.normal(0, 0.02, 2)
 
-    def wanted(class_id: int) -> bool:
+    def drawn(class_id: int) -> bool:
         return rng.random() < FRAMES_BY_CLASS[class_id] / FRAMES
 
-    tapes = outlines.tapes(rng, style, centre, radius, flip) if wanted(TAPE) else ()
-    retractors = strokes.retractors(rng, style, centre, radius, anchors) if wanted(RETRACTORS) else ()
-    hands = strokes.hands(rng, centre, radius, flip) if wanted(HAND) else ()
+    tapes = outlines.tapes(rng, style, centre, radius, flip) if drawn(TAPE) else ()
+    retractors = strokes.retractors(rng, style, centre, radius, anchors) if drawn(RETRACTORS) else ()
+    hands = strokes.hands(rng, centre, radius, flip) if drawn(HAND) else ()
     opening = outlines.opening(rng, style, centre, anchors, tapes)
     instruments: list[Stroke] = []
     if MARKER in ids:

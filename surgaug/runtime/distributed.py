@@ -59,7 +59,7 @@ class ProcessGroup:
         return box[0]
 
     def largest(self, *values: float) -> list[float]:
-        """Of each value the largest of all processes, in all of them (all must call it). No device is waited for."""
+        """The largest of each value over all processes, in all of them (all must call it). Waits for no device."""
         if self.size == 1:
             return list(values)
         import torch

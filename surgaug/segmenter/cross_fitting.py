@@ -49,7 +49,7 @@ def cross_fit(
 ) -> list[nn.Module]:
     """A network for each fold, trained on the other folds; networks that were trained before are taken from the cache.
 
-    folds: see `folds_of`. classes: of the frames' label space, their first so many.
+    folds: see `folds_of`. classes: how many classes the frames' label space has.
     """
     others = (frames.take(np.flatnonzero(folds != fold)) for fold in range(int(folds.max()) + 1))
     parts = [Training((part,), config) for part in others]

@@ -168,7 +168,7 @@ def read_real(frames: PairedFrames, size: tuple[int, int], named: str, feedback:
 
 
 def judge_key(frames: LabelledFrames, config: SegmenterConfig) -> str:
-    """Names the judge that `fit` gives for these frames and settings."""
+    """A name for the judge that `fit` gives for these frames and settings."""
     return content_key(Training((frames,), config), frames.space.num_classes) + f"-{FOLDS}"
 
 

@@ -56,7 +56,7 @@ def of_torchvision() -> list[str]:
 
 
 def pretrained_part(network: nn.Module) -> nn.Module | None:
-    """What of a network published weights are of: an encoder, or None where it is all its own."""
+    """The part of a network that published weights are for, its encoder; None where there is none."""
     if isinstance(network, EfficientUNet):
         return network.encoder
     part = network.network.backbone if isinstance(network, Torchvision) else None
@@ -131,7 +131,7 @@ class EfficientEncoder(nn.Module):
 
 
 class EfficientUNet(nn.Module):
-    """U-Net whose way down is EfficientNet-Lite0, and whose way up is `UNet`'s. 3.6 M parameters."""
+    """U-Net with EfficientNet-Lite0 for encoder, and a decoder like `UNet`'s. 3.6 M parameters."""
 
     mean: Tensor
     sd: Tensor

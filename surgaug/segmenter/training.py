@@ -42,8 +42,8 @@ ZOOM, TURN, SHIFT, LIGHT = 0.25, 0.26, 0.15, 0.2  # scale, radians, half edges, 
 class Training:
     """One training: from which frames, and how.
 
-    shares: of every batch that each of the `sources` gives, adding up to 1; None: equal ones. after: the training whose
-    network this one goes on with, where it does not begin with weights of its own.
+    shares: the share of every batch that each of `sources` gives; None: equal ones. after: the training whose network
+    this one goes on with; None: it begins with weights of its own.
     """
 
     sources: tuple[LabelledFrames, ...]
@@ -59,7 +59,7 @@ class Training:
         return self._keys[classes]
 
     def chain(self) -> list[Training]:
-        """This training behind those that come before it."""
+        """The trainings that come before this one, in their order, and this one."""
         return [*(self.after.chain() if self.after else ()), self]
 
 
@@ -109,7 +109,7 @@ class Trainer:
         return self.path(training, classes).is_file()
 
     def ahead(self, trainings: Iterable[Training], classes: int) -> int:
-        """Steps that are to be trained until the networks of all these are there."""
+        """Steps left to train until the cache holds the networks of all these."""
         steps = {
             path: one.config.steps
             for training in trainings
@@ -134,7 +134,7 @@ class Trainer:
         return network
 
     def plan_path(self, trainings: Sequence[Training], classes: int, minutes: float) -> Path:
-        """Where the number of steps lies that was decided for these trainings and minutes."""
+        """The file with the number of steps that was decided for these trainings and minutes."""
         keys = "".join(training.key(classes) for training in trainings)
         return self.folder / f"{hashlib.sha256(keys.encode()).hexdigest()[:32]}-{minutes:g}min.json"
 

@@ -114,7 +114,8 @@ class Kept:
 
 
 def forecast(readings: Sequence[Reading], space: LabelSpace) -> tuple[Kept, dict[int, Kept]]:
-    """Of all labelled pixels, by these first readings; and by class id, of the classes that some of them show."""
+    """The share that will be kept of all labelled pixels, by these first readings; and by class id, of classes that at
+    least `_FEW` of them show."""
     pixels = np.zeros((len(readings), 2, space.num_classes), np.int64)  # labelled, doubted
     for of_image, reading in zip(pixels, readings, strict=True):
         for i, counts in reading.pixels.items():
@@ -124,7 +125,7 @@ def forecast(readings: Sequence[Reading], space: LabelSpace) -> tuple[Kept, dict
 
 
 def kept(labelled: np.ndarray, doubted: np.ndarray) -> Kept:
-    """From the labelled and the doubted pixels of some images, int [n] each.
+    """The forecast from the labelled and the doubted pixels of some images, int [n] each.
 
     A ratio of two sums, whose variance is that of its residuals (Cochran 1977).
     """
@@ -137,7 +138,7 @@ def kept(labelled: np.ndarray, doubted: np.ndarray) -> Kept:
 
 
 def tell_forecast(readings: Sequence[Reading], judging: Judging, space: LabelSpace, feedback: Feedback) -> None:
-    """Say what will be left, before the rest is made."""
+    """Say which share of the labels will be kept, before the other images are made."""
     whole, classes = forecast(readings, space)
     refused = sum(map(judging.refuses, readings))
     rows = [

@@ -83,15 +83,15 @@ def digest(files: Sequence[Path]) -> str:
 
 
 def output_size(
-    mask: tuple[int, int], wanted: tuple[int, int] | str | None, trained: tuple[int, int], cascade: bool = False
+    mask: tuple[int, int], asked: tuple[int, int] | str | None, trained: tuple[int, int], cascade: bool = False
 ) -> tuple[int, int]:
-    """(H, W) of the image for a mask of that size; `wanted` as in `SynthesizeConfig.size`. trained: of the model.
+    """(H, W) of the image for a mask of that size; `asked` as in `SynthesizeConfig.size`. trained: of the model.
 
     Left to itself, a cascade keeps the mask's own size where it is near the one that it was trained at.
     """
-    if wanted == NATIVE or (wanted is None and cascade and factor(mask, trained) <= FAR):
+    if asked == NATIVE or (asked is None and cascade and factor(mask, trained) <= FAR):
         return mask
-    return wanted if isinstance(wanted, tuple) else fit_size(mask, trained)
+    return asked if isinstance(asked, tuple) else fit_size(mask, trained)
 
 
 def factor(size: tuple[int, int], trained: tuple[int, int]) -> float:

@@ -123,7 +123,7 @@ def synthesize(
             books = _Books(target, manifest, refused, judging)
             _synthesize_all(inputs, books, samples, engine, todo, len(mine), feedback, emit, again)
         with in_turn(out, feedback):
-            # Only who can be the last reads what all shards made.
+            # Only a shard that may be the last to finish reads what all have made.
             missing = config.n - count_lines(out) - count_lines(out, REFUSED)
             if missing <= 0:
                 manifest.refresh()

@@ -51,7 +51,7 @@ class SamplingSettings:
         return {name: value for name, value in self.options.items() if name not in NOT_THE_SAMPLERS}
 
     def described(self) -> dict[str, Any]:
-        """Of a second stage, for descriptions and manifest rows: plain values."""
+        """The settings of a second stage as plain values, for descriptions and manifest rows."""
         told: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
         told |= {"picture_noise": self.picture_noise, "start": self.start}
         return told | ({"options": self.options} if self.options else {})
@@ -110,7 +110,7 @@ def _of_network(asked: _Asked, model: LoadedModel) -> SamplingSettings:
 
 
 def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
-    """Those of a second stage; `given` without the prefix of its keys."""
+    """The settings of a second stage. given: those asked for, without the prefix of their keys."""
     hand_over = model.schedule["hand_over"]
     own = {"picture_noise": model.defaults["picture_noise"], "start": hand_over}
     numbers = {name: given.pop(name, value) for name, value in own.items()}
@@ -129,7 +129,8 @@ def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
 
 
 def _options(asked: _Asked, guidance: float, usual: float | None) -> dict[str, Any]:
-    """`asked.options` with the noise levels of guidance: those said, or the model's `usual` ones; none for all."""
+    """`asked.options` with the bound of guidance: the one asked for, else the model's `usual` one; without any where
+    there is none."""
     options = dict(asked.options)
     given = options.pop("guidance_below", None)
     if given is not None and guidance == 1:

@@ -162,7 +162,7 @@ def digests(data: TrainingData) -> Digests:
 
 
 def label_digests(data: TrainingData) -> list[str]:
-    """Of the ids of all label maps, training's and validation's: those that the model's classes are known to fit."""
+    """Digests of all label maps, training's and validation's: their ids are known to be the model's."""
     return sorted({d.label_map for frames in (data.frames, data.val) for d in frames.digests})
 
 

@@ -146,7 +146,8 @@ class Denoising:
 
 
 def _optimizers(config: TrainConfig, net: SemanticUNet, device: torch.device) -> dict[str, torch.optim.Optimizer]:
-    """By their names in a run's state: Muon for the convolutions between the net's ends, AdamW for all else."""
+    """The optimizers by their names in a run's state: Muon for the convolutions between the net's ends, AdamW for all
+    else."""
     ends = [w for end in net.ends for w in end.parameters()]
     inner = [w for w in rest(net, ends) if w.ndim == 4] if config.muon_lr else []
     betas, decay, fused = config.betas, config.weight_decay, device.type in FUSED

@@ -37,8 +37,9 @@ class NetWithLabels(nn.Module):
 class Batch:
     """What the network is given, and the target of its output.
 
-    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. condition: what the network's method
-    of that name takes: index maps uint8 [b, H, W]; styles [b, 7], NaN where it is not told; and an upsampler's more.
+    x_t, target: [b, 3, H, W]. noise_level, weight (of each sample's loss): [b]. condition: the arguments of the
+    network's `condition`: index maps uint8 [b, H, W]; styles [b, 7], NaN where the network is not told; and what else
+    an upsampler takes.
     """
 
     x_t: Tensor
@@ -198,8 +199,8 @@ def apply(
 ) -> Tensor:
     """Clip the gradient, step, and clear it. Returns its norm, on the device.
 
-    If that is not finite, no weight changes; but on a device that would be waited for (all but the CPU) it is left to
-    the loop to see it and to end the run before anything is saved.
+    Where the norm is not finite, no weight changes. To look at it would mean waiting for any device but the CPU: there
+    the loop sees it later, and ends the run before anything is saved.
     """
     for optimizer in optimizers:
         scaler.unscale_(optimizer)

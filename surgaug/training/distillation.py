@@ -28,7 +28,7 @@ from surgaug.training.diffusion_step import Batch, Drawn, generator_of, strata
 from surgaug.training.frames import Frames
 from surgaug.training.validation import Validation, fixed_frames
 
-# A student's own estimate of x_0 [B, 3, H, W], without gradient: of x_t, alpha_bar [B], and what it is told.
+# A student's own estimate of x_0 [B, 3, H, W], without gradient, from x_t, alpha_bar [B] and what the network is told.
 Estimate = Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]
 
 

@@ -61,8 +61,8 @@ class Keeping:
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """A batch of frames: images uint8 [b, H, W, 3] and index maps uint8 [b, H, W]; of windows of frames, whose they are
-    (`training/windows.py`)."""
+    """A batch of frames: images uint8 [b, H, W, 3] and index maps uint8 [b, H, W]. windows: where they lie, where these
+    are parts of frames (`training/windows.py`)."""
 
     images: np.ndarray
     index_maps: np.ndarray
@@ -71,7 +71,7 @@ class FrameBatch:
 
 @dataclass(frozen=True)
 class FrameDigests:
-    """Of a frame: of its image file, of what its label map is read from, and of the label map itself."""
+    """Digests of a frame's image file, of the file that its label map is read from, and of the label map itself."""
 
     image: str
     label_file: str
@@ -87,7 +87,7 @@ class Frames:
 
     def __init__(self, paired: PairedFrames, size: tuple[int, int], keeping: Keeping, feedback: Feedback, task: str):
         self.paired, self.size, self.oversize, self.on_disk = paired, size, keeping.oversize, keeping.on_disk
-        # What is kept are indices; they are resized as what they are, by a space whose ids are its indices.
+        # Index maps are kept. They are resized in a space whose ids are its indices.
         self.indices = paired.space.of_indices
         self.digests: list[FrameDigests] = keeping.group.from_main(
             lambda: list(in_threads(self._digest, range(len(paired)), 0, feedback, "digests of frames", "frames"))
@@ -99,7 +99,7 @@ class Frames:
         image, label_map = self.paired.load_image(i), self.paired.load_label(i)
         h, w = image.shape[:2]
         ratio = self.oversize * max(self.size[0] / h, self.size[1] / w)
-        # Larger only for the sake of draws that then have nothing left to resize.
+        # Enlarged only where frames are never zoomed: a draw then has nothing left to resize.
         if ratio < 1 or (ratio > 1 and self.oversize == 1):
             hw = (round(h * ratio), round(w * ratio))
             image = resize_image(image, hw)
@@ -107,7 +107,7 @@ class Frames:
         return image, self.paired.space.to_index(label_map)
 
     def _about(self) -> dict[str, Any]:
-        """What decides how records come of files, in plain values."""
+        """The settings that decide what a record holds, as plain values."""
         return {"format": FORMAT, "kind": type(self).__name__, "size": self.size, "oversize": self.oversize}
 
     def _keep(self, keeping: Keeping, feedback: Feedback, task: str) -> Callable[[int], Record]:
@@ -255,7 +255,7 @@ def batches(
     """
     cv2.setNumThreads(1)
     workers = workers or max(1, min(WORKERS, cores() // processes_here() // 2))
-    # One stream gives both, or each gives one; their seeds differ in what no pair of run and stream shares.
+    # Paired: one stream of frames gives image and map. Else a second stream, of other seeds, gives the maps.
     streams = [(2, order(factors, seed, step * batch))]
     if not paired:
         streams.append((4, order(factors, [seed, 5], step * batch)))

@@ -21,7 +21,8 @@ OLD_FIELDS = {"judge_loss": "discriminator_loss"}  # as version 0.1 wrote it
 
 
 class StepFigures:
-    """Figures of the steps since the last row, left on the device until someone looks, since looking waits for it."""
+    """Figures of the steps since the last row. They stay on the device until they are looked at, because that waits for
+    it."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, dict[str, Tensor]] = {}
@@ -32,7 +33,7 @@ class StepFigures:
         self._waiting[step] = figures
 
     def look(self) -> dict[int, dict[str, float]]:
-        """By step, in order."""
+        """The figures by step, in order."""
         if self._waiting:
             values = [value.detach().float() for figures in self._waiting.values() for value in figures.values()]
             read = iter(torch.stack(values).tolist())
@@ -41,7 +42,7 @@ class StepFigures:
         return self._seen
 
     def means(self) -> dict[str, float]:
-        """Over the steps, which are forgotten; a figure may begin in the midst of them."""
+        """The mean of each figure over the steps that have it. The steps are then forgotten."""
         rows, self._seen = list(self.look().values()), {}
         return {name: float(np.mean([row[name] for row in rows if name in row])) for name in rows[-1]}
 

@@ -222,7 +222,7 @@ def build(
     config: TrainConfig, maps: LabelMaps, styles: list[dict[str, Any]], init: str | None, feedback: Feedback
 ) -> Any:
     """The network for the classes of `maps` with fresh weights from `config.seed`, or those of the model `init` as far
-    as they fit: of a class, where it is known to be the model's."""
+    as they fit; weights of a class where it is known to be the model's."""
     torch.manual_seed(config.seed)
     net = families.get(config.model).build(config.network, maps.space.num_classes)
     if styles:
@@ -238,7 +238,7 @@ def build(
 
 
 def finished(config: TrainConfig, position: Position) -> bool:
-    """Whether either bound is reached."""
+    """Whether the steps or the minutes are over."""
     return position.step >= (config.steps or math.inf) or position.minutes >= (config.minutes or math.inf)
 
 
@@ -249,7 +249,7 @@ def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:
 
 
 def first_spoilt(figures: StepFigures, dtype: torch.dtype | None) -> str | None:
-    """Of the steps since the last row the first that is `spoilt`, in words."""
+    """The first step since the last row that is `spoilt`, in words; None where none is."""
     for step, values in figures.look().items():
         if spoilt(values, dtype):
             return f"the loss is {values['loss']} and the gradient {values['grad_norm']} at step {step}"

@@ -32,7 +32,7 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
 from surgaug.training.windows import WindowedFrames
 
-# With how much noise (sigma) a picture begins: from its details gone to little but its colours left.
+# The noise (sigma) that a picture begins with: the least hides its details, the most leaves little but its colours.
 STRENGTHS = (1.0, 2.0, 4.0)
 MOST = 510  # frames; more would teach little more about the first stage's faults
 BATCH = 16

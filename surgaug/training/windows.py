@@ -1,7 +1,7 @@
 """Training windows of frames, for the second stage: where they lie, and the small pictures that they are made from.
 
-A window is chosen in two turns: anywhere, or about a pixel of a class of the frame, every class alike, so that thin and
-rare ones are in as many windows as large ones.
+Half of the windows lie anywhere. The others lie about a pixel of a class of the frame, every class alike, so that thin
+and rare ones are in as many windows as large ones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FrameWindow:
 
 
 class WindowedFrames(Frames):
-    """As `Frames`, kept at the training size itself; `draw` gives windows of them.
+    """As `Frames`, but kept at exactly the training size; `draw` gives windows of them.
 
     base: (h, w) of the small pictures. own_pictures: by the number of a frame, what the first stage makes of it
     (`training/own_pictures.py`); `own` is the share of windows that are made from them, where there is one.
@@ -71,7 +71,8 @@ class WindowedFrames(Frames):
         return {**super()._about(), "base": self.base, "spots": SPOTS}
 
     def _record(self, i: int) -> Record:
-        """And the small picture uint8 [h, w, 3], the style float32 [7], and the frame's `spots`."""
+        """As `Frames._record`; then the small picture uint8 [h, w, 3], the style float32 [7], and the frame's
+        `spots`."""
         image, index_map, *_ = super()._record(i)
         image, index_map = self._cut(image, index_map, 1.0, 0.5, 0.5)
         style = style_code(to_tensor(image[None], "cpu"))[0].numpy()
@@ -88,9 +89,9 @@ class WindowedFrames(Frames):
         return FrameWindow(Window.whole(self.size), small, style)
 
     def detail(self) -> float:
-        """The standard deviation of what small pictures lack when they are enlarged, of images in [-1, 1]: details, and
-        of the first stage's own its faults, as often as windows are made from them. Of at most `LOOKED_AT` frames,
-        evenly spaced."""
+        """The standard deviation of what enlarged small pictures lack, for images in [-1, 1]: details, and the first
+        stage's faults in the share of windows that are made from its own pictures. Measured on at most `LOOKED_AT`
+        frames, evenly spaced."""
         squares, shares = [], torch.tensor([1 - self.own, self.own])
         for i in spread(len(self), LOOKED_AT):
             small, _ = self.about(i)

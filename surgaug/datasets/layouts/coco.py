@@ -189,8 +189,8 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """COCO's annotation files; of two of one split the panoptic one, which tells every pixel, and no key points where
-    there are instances."""
+    """COCO's annotation files. Of a split that has both kinds the panoptic one, which tells every pixel; no key points
+    where there are instances."""
     places = ("*.json", "annotations/*.json", "*/*.json", "*/annotations/*.json", "annotations/coco_json/*.json")
     found = {p for place in places for p in root.glob(place) if not p.name.startswith(".") and p.is_file()}
     found = {path for path in found if is_coco(path)}
@@ -218,7 +218,8 @@ def _video_of(root: Path, path: Path) -> str | None:
 
 
 def _longer_name(item: Item) -> str:
-    """Told apart by split, and by video, from those of one name in other files."""
+    """`item` with its split and its video in its name, which sets it apart from those of the same name in other
+    files."""
     return "_".join(part for part in (item.split, item.video, item.name) if part)
 
 

@@ -141,10 +141,10 @@ def _labels(space: LabelSpace) -> list[tuple[str, Color, int | None]]:
     found: list[tuple[str, Color, int | None]] = [
         (own.name if own else BACKGROUND, _BLACK, own.id if own else None),
     ]
-    wanted = [(c.name, c.color, c.id) for c in space.classes if c is not own]
+    labels = [(c.name, c.color, c.id) for c in space.classes if c is not own]
     if space.ignore is not None:
-        wanted.append((_IGNORE, (255, 255, 255), space.ignore))
-    for name, color, class_id in wanted:
+        labels.append((_IGNORE, (255, 255, 255), space.ignore))
+    for name, color, class_id in labels:
         taken = {color for _, color, _ in found}
         others = (distinct_color(k) for k in range(1, 4096))
         free = color if color not in taken else next(c for c in others if c not in taken)

@@ -295,7 +295,8 @@ def _class_of(entry: Mapping[str, Any], coco: CocoFile, space: LabelSpace, what:
 
 
 def _bitmap(annotation: Mapping[str, Any], hw: tuple[int, int], fill_outline: bool) -> np.ndarray:
-    """bool [H, W] of an annotation's segmentation. DataError (without the file) for what is none, or covers nothing."""
+    """bool [H, W] of an annotation's segmentation. DataError, whose message does not name the file, where it is none or
+    covers nothing."""
     shape = annotation.get("segmentation")
     if not shape:
         raise DataError("has a box and no mask; draw it, or remove it")
@@ -338,8 +339,8 @@ def _run_lengths(shape: Mapping[str, Any], hw: tuple[int, int]) -> np.ndarray:
 
 
 def _uncompressed(text: str) -> list[int]:
-    """Run lengths from COCO's text: 5 bits a character (from 48 on, bit 6: more follow), each but the first three as
-    the difference to the last but one."""
+    """Run lengths from COCO's text. A character, less 48, holds 5 bits of a number, and its bit 6 says that more
+    follow. Every number but the first three is stored as its difference to the last but one."""
     runs: list[int] = []
     value = shift = 0
     for character in text:

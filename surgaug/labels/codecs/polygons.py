@@ -142,9 +142,9 @@ def _stencil(shape: Shape, hw: tuple[int, int]) -> Image.Image:
 
 def match_title(title: str, names: Iterable[str]) -> str | None:
     """The class that a title means: the same but for case, or but for a number at its end (cornea1); None if none."""
-    wanted = title.strip().lower()
+    plain = title.strip().lower()
     by_lower = {name.lower(): name for name in names}
-    return by_lower.get(wanted) or by_lower.get(re.sub(r"[\s_-]*\d+$", "", wanted))
+    return by_lower.get(plain) or by_lower.get(re.sub(r"[\s_-]*\d+$", "", plain))
 
 
 def titles_in(paths: Sequence[Path]) -> list[str]:
@@ -203,8 +203,8 @@ def _depth(name: str) -> int:
 
 
 def as_stamped(parse: Callable[[Path, int], Content], path: Path) -> Content:
-    """`parse` of a file and the time of its last change, by which a parser that keeps what it parsed knows that it is
-    the same. DataError where the file cannot be read.
+    """`parse(path, stamp)` of a file, where the stamp is the time of its last change: a parser that caches its results
+    by both reads a changed file anew. DataError where it cannot be read.
     """
     try:
         return parse(path, path.stat().st_mtime_ns)

@@ -84,7 +84,7 @@ PRESETS: dict[str, Config] = {
         style=True,
     ),
     "thesis": THESIS,
-    # At so many weights as `tiny`, for comparisons at small sizes.
+    # With as many weights as `tiny`, for comparisons at small sizes.
     "thesis-tiny": replace(
         THESIS,
         channels=(32, 48, 64, 96),

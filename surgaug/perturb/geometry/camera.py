@@ -12,9 +12,9 @@ from surgaug.perturb.scene.eye_discs import mark
 from surgaug.perturb.scene.scene import BEYOND, ROWS, Scene, count_ids
 from surgaug.perturb.scene.sprites import SHIFT, continued, fixed_point, put
 
-_STEP = 8  # pixels of the grid on which it is told where to look beyond the frame
+_STEP = 8  # pixels of the grid on which places beyond the frame are computed
 _GRAIN = 2  # pixels in which what lies beyond the frame is drawn
-_LEAD = 16  # steps of a cell in which it is told by how much a class leads
+_LEAD = 16  # steps of a cell in which the lead of a class is stored
 _LEFT = 0.4  # of each disc's pixels that must remain in the picture
 
 

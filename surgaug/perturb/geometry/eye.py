@@ -40,7 +40,7 @@ def move_eye(scene: Scene, matrix: np.ndarray) -> np.ndarray:
     local = matrix.copy()
     local[:, 2] += matrix[:, :2] @ [x0, y0] - [x0, y0]
     moved = drawn(new_outline, size, origin).view(bool)
-    # Also what lids hide of the discs, and what lies beyond the frame, comes to light as the discs' outlines say.
+    # What lids hide of the discs, or the frame cuts off, comes to light as well, as the discs' outlines say.
     content = cv2.warpAffine(_completed(scene, base, origin), local, size[::-1], flags=cv2.INTER_NEAREST)
     beyond = moved & (cv2.warpAffine(np.ones(size, np.uint8), local, size[::-1], flags=cv2.INTER_NEAREST) == 0)
     content[beyond] = _labelled(scene, matrix, beyond, origin)

@@ -24,7 +24,7 @@ class Params:
 
 
 def discs_after(discs: tuple[Disc, ...], record: dict[str, Any], roles: Roles) -> tuple[Disc, ...]:
-    """The pupil's wider, and what lies in it; the others as before."""
+    """The discs of the pupil and of what lies in it, as much wider; the others as before."""
     which = next(i for i, disc in enumerate(discs) if set(disc.class_ids) & set(roles.pupil))
     return (*(disc.scaled(record["factor"], discs[which].centre) for disc in discs[: which + 1]), *discs[which + 1 :])
 

@@ -131,7 +131,8 @@ def collect(observations: Iterable[Observation]) -> InstrumentBank:
 
 
 def belong_together(space: LabelSpace, bank: InstrumentBank | None, a: int, b: int) -> bool:
-    """Whether two tip classes may be in one map: seen so by the user, or in CaDIS, or nothing is known of them."""
+    """Whether two tip classes may be in one map: the user's maps show them together, or CaDIS does, or nothing is known
+    of them."""
     if bank is not None and bank.pairs.get((min(a, b), max(a, b))):
         return True
     names = space.by_id(a).name, space.by_id(b).name

@@ -156,7 +156,7 @@ def _complete(class_ids: tuple[int, ...], mask: np.ndarray, near_hidden: np.ndar
     # Half a pixel out: the outline runs through the centres of the outermost pixels.
     radius = _ellipse_radius(axes, turn, angles) * np.clip(factor, 0.5, 1.5) + 0.5
     disc = Disc(class_ids, (float(centre[1]), float(centre[0])), radius.astype(np.float32))
-    # An arc may fit and yet be the inside of a bow: then the shape is full where the map is not.
+    # An arc may fit and yet be the inner side of a bow: the disc then fills pixels that the map does not.
     x0, y0 = np.maximum(np.minimum((x0, y0), np.floor(disc.outline.min(0)).astype(int)), 0)
     x1, y1 = np.minimum(np.maximum((x1, y1), np.ceil(disc.outline.max(0)).astype(int) + 1), (width, height))
     box = np.s_[y0:y1, x0:x1]

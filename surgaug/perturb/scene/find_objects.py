@@ -158,7 +158,7 @@ def _entry(run: np.ndarray, mask: np.ndarray, origin: tuple[int, int]) -> Entry:
     near = near[:: -(-len(near) // _SAMPLED)]
     axis, elongation = long_axis(near)
     inward = near.mean(0) - point
-    # What is round here has no axis that one could trust, so there the direction is that to the middle of what is seen.
+    # What is round near the border has no axis to trust: its direction is that from its middle to the border.
     if elongation < 2.0:
         axis = -inward / max(float(np.hypot(*inward)), 1e-9) if np.hypot(*inward) > 1 else out
     elif axis @ (inward if abs(axis @ out) < 0.1 else -out) > 0:

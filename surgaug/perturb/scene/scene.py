@@ -196,7 +196,8 @@ class Scene:
 
     @cached_property
     def soft(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """`bare` without what else is stiff, its places filled; and where that was, bool [H, W], or None.
+        """`bare` without the other stiff classes, their places filled; and bool [H, W] where these were, None for
+        nowhere.
 
         Stiff are hooks, rings and the like, and what lies above the instruments: a hand.
         """
@@ -216,7 +217,8 @@ class Scene:
         return surroundings(self.label_map, self.tables.sources & ~self.of_eye)
 
     def _reveal(self, out: np.ndarray, obj: SceneObject, gone: Iterable[int]) -> None:
-        """Join in `out` the parts of other instruments between which `obj` lay; classes that are `gone` are not."""
+        """In `out`, join the parts of other instruments that `obj` lay between, except those of classes that are
+        `gone`."""
         y0, x0, y1, x1 = _grown(obj.box, self.frame)
         around = self.label_map[y0:y1, x0:x1]
         hole = np.zeros(around.shape, bool)

@@ -58,7 +58,8 @@ class Pass:
 
 @dataclass
 class _Extracted:
-    """What one image gave: vectors by extractor, its keys of the networks that have not seen it, and what to keep."""
+    """What one image gave: vectors by extractor, the cache keys for networks that have yet to see it, and what to
+    keep."""
 
     vectors: dict[str, np.ndarray] = field(default_factory=dict)
     unseen: dict[str, bytes] = field(default_factory=dict)

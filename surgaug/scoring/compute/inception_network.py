@@ -20,7 +20,8 @@ from torchvision.models.inception import (
 
 
 class _PoolBranch(BasicConv2d):
-    """After an average pool that counted the padding as zeros, which TensorFlow's does not: undoes that first."""
+    """A branch behind an average pool that counted the padding as zeros. TensorFlow's pool does not, so that is undone
+    first."""
 
     def forward(self, x: Tensor) -> Tensor:
         # In place, as the pool's output is nobody else's: 6 of 9 pixels were counted rightly at an edge, 4 in a corner.

@@ -123,7 +123,8 @@ def _mean_spread(spreads: list[Spread]) -> Spread:
 
 
 def _other_videos(metric: Metric, videos: Sides, matched: Spread | None, seed: int) -> dict[str, np.ndarray]:
-    """float64 [figures] by video: of all its frames, or, where the number counts, the mean over draws of `matched`."""
+    """float64 [figures] by video: of all its frames or, for a metric that depends on the number of images, the mean
+    over draws of as many as `matched` has."""
 
     def whole(frames: np.ndarray, real: np.ndarray) -> np.ndarray:
         return _row(_computed(metric, real, frames))

@@ -202,9 +202,9 @@ class Arm:
     """mIoU on held-out real frames after one way of training, for `steps` batches in all, of which `real_steps` are of
     real frames; mean over seeds.
 
-    gain: less that of the reference (see `Utility`). equal_gain: less that of real frames alone at `steps` of the
-    settings, which has the same real exposure. rare, rare_gain: the same over the rarest quarter of the classes, with
-    the reference's; NOTHING where there are fewer than four classes.
+    gain: the difference to the reference (see `Utility`). equal_gain: the difference to real frames alone after the
+    usual number of steps, which saw as many real frames. rare, rare_gain: mIoU over the rarest quarter of the classes,
+    and its difference to the reference; NOTHING where there are fewer than four classes.
     """
 
     title: str
@@ -221,12 +221,13 @@ class Arm:
 class Utility:
     """mIoU on held-out real frames after training on real, on synthetic, and on both.
 
-    steps: of training on real frames, and of the real part of every other. real: of real frames alone, at `steps` or at
-    twice as many, whichever is better; `reference` is that arm's name. both_gain, synthetic_gain: differences of mIoU
-    to it. arms: every way of training by name (see `segmenter/arms.py`); empty in reports of 0.1, where real, synthetic
-    and both took equally many steps. `smallest`: the smallest gain that could have been seen with so many frames and
-    seeds. `verdict`: what follows, in one sentence. of_test_masks: how many synthetic images have the label maps of
-    test frames. judged: whether `synthetic` and `both` are of labels from which a judge took what it does not trust.
+    steps: of training on real frames alone, and of the real part of every arm that adds synthetic images. real: mIoU of
+    real frames alone, after `steps` or twice as many, whichever is better; `reference` names that arm. both_gain,
+    synthetic_gain: differences of mIoU to it. arms: every way of training by name (see `segmenter/arms.py`); empty in
+    reports of 0.1, where real, synthetic and both took equally many steps. smallest: the smallest gain that could have
+    been seen with so many frames and seeds. verdict: what follows, in one sentence. of_test_masks: how many synthetic
+    images have the label maps of test frames. judged: whether `synthetic` and `both` were trained with the labels that
+    a judge trusts.
     """
 
     seeds: int
@@ -308,8 +309,8 @@ class Judged:
     """What a judge said of the images as they were synthesized, by their manifest.
 
     images: how many have an agreement, the share of their pixels whose label is trusted. lowest: names and agreement of
-    the least trusted. left_out: images below `least`, which count nowhere in this report; None where no least was asked
-    for.
+    the least trusted. left_out: images below `least`, which count nowhere in this report; None where `least` was not
+    asked for.
     """
 
     images: int
@@ -404,7 +405,7 @@ class Report:
     def to_frame(self) -> pd.DataFrame:
         """A row for each measure of each folder: its figure with its interval, and of distances the baseline and ratio.
 
-        What there is none of is NaN, and `reason` says why.
+        A figure that could not be had is NaN, and `reason` says why.
         """
         import pandas as pd
 
@@ -457,7 +458,7 @@ def best_rows(report: Report) -> dict[str, int]:
 
 
 def compared(measure: Measure, definition: Definition) -> float | None:
-    """The figure that the same one of other videos (`Measure.others`) stands beside."""
+    """The figure of a measure that those of other videos (`Measure.others`) are compared with."""
     if not definition.biased:
         return measure.value
     return None if measure.matched is None else measure.matched.mean

@@ -7,10 +7,10 @@ tell. The bounds were set on real frames with known faults by `benchmarks/power.
 
 There are two yardsticks. By the first the bounds are constants: the set passes for more frames of the same videos. By
 the second, where other real videos are known, the set passes for real frames of other videos. Each bound is what three
-in four of these keep, or, for a set that mixes videos and so must lie nearer, what all of them lie away as one set and
-the first bound on top; and never less than the first. "No" lies as many times beyond it; for a mix, beyond what is
-plain to see by the first yardstick, and beyond every other video. Within a yardstick the worst figure speaks; of two
-yardsticks, the better one.
+in four of these keep. A set that mixes videos must lie nearer: its bound is the distance of all other videos as one
+set, with the first bound on top. No bound is below the first yardstick's. "No" begins as many times beyond the bound;
+for a mix, beyond what is plain to see by the first yardstick and beyond every other video. Within a yardstick the worst
+figure decides; of the two yardsticks, the better one.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def verdicts(report: Report, row: Row) -> list[Verdict]:
 
 
 def tone_of(figures: Sequence[Bounded]) -> Tone:
-    """The worst of the figures speaks: beyond its bound surely, or perhaps, or surely not."""
+    """The worst of the figures decides: surely beyond its bound, perhaps, or surely not."""
     if any(f.low > f.far for f in figures):
         return "bad"
     if any(f.low > 1 for f in figures):
@@ -158,7 +158,8 @@ def _nearness(report: Report, row: Row, own: Tone, others: Tone) -> str:
 
 
 def _mixes(report: Report, row: Row) -> bool:
-    """Whether it is to be held against other videos as one set: unless it shows one video, or they are none."""
+    """Whether the set is held against all other videos as one set: unless it shows one video alone, or there are
+    none."""
     return row.videos != 1 and any(found.together is not None for found in row.separations.values())
 
 

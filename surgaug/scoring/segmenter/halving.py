@@ -148,7 +148,8 @@ def advised(found: Results, mixtures: Sequence[Mixture]) -> tuple[Mixture | None
 
 
 def _covariance(a: Sequence[Mixture | None], b: Sequence[Mixture | None]) -> np.ndarray:
-    """float [len(a), len(b)], of mixtures' mIoU apart from their mean; of real frames alone (None) only with itself."""
+    """Covariance float [len(a), len(b)] of the mIoU of mixtures around their mean; real frames alone (None) vary with
+    themselves only."""
     out = np.zeros((len(a), len(b)))
     for i, one in enumerate(a):
         for j, other in enumerate(b):

@@ -1,7 +1,7 @@
 """Does training on synthetic images help? A segmenter is trained on real, on synthetic, on both, and tested on real.
 
-Every training starts from the same weights; how much each sees of what stands in `arms.py`. The reference is training
-on real frames alone for as long or twice as long, whichever is better, so that no gain comes of training longer.
+Every training starts from the same weights; `arms.py` says how much each sees of what. The reference is training on
+real frames alone for as long or twice as long, whichever is better, so that no gain comes of training longer.
 Differences are paired: the same seeds and the same test frames on either side.
 """
 
@@ -278,7 +278,7 @@ def verdict(found: Utility) -> str:
 
 
 def _key(number: int, arm: str) -> str:
-    """Training on real frames is that of all sets."""
+    """The key of an arm of a set: the trainings on real frames alone are the same for all sets."""
     return arm if arm in REALS else f"{number} {arm}"
 
 
