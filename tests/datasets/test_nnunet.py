@@ -41,16 +41,18 @@ def test_nnunet_background_is_zero_where_there_is_one(tmp_path: Path) -> None:
     assert described["labels"] == {"background": 0, "Organ, left": 1, 'tool "A"': 2, "ignore": 3}
 
 
-def test_nnunet_folds_keep_videos_and_painted_frames_where_they_belong() -> None:
+def test_nnunet_folds_keep_videos_and_synthetic_frames_where_they_belong() -> None:
     real = [WrittenItem(f"v{v}_{i}", 10 * v + i, "train", f"v{v}") for v in range(7) for i in range(3)]
-    painted = [WrittenItem(f"v{v}_{i}_p", 100 + 10 * v + i, "train", f"v{v}", True) for v in range(7) for i in range(2)]
-    folds = nnunet.folds([*real, *painted])
+    synthetic = [
+        WrittenItem(f"v{v}_{i}_p", 100 + 10 * v + i, "train", f"v{v}", True) for v in range(7) for i in range(2)
+    ]
+    folds = nnunet.folds([*real, *synthetic])
     assert len(folds) == nnunet.FOLDS
     assert sorted(name for fold in folds for name in fold["val"]) == sorted(f.name for f in real)
     for fold in folds:
         held = {name.split("_")[0] for name in fold["val"]}
         assert fold["train"] and not held & {name.split("_")[0] for name in fold["train"]}
-    assert nnunet.folds(painted) == []
+    assert nnunet.folds(synthetic) == []
 
 
 def test_nnunet_refuses_names_that_it_does_not_take(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_task_regroups_what_was_written_in_other_values(tmp_path: Path) -> Non
 def test_cadis_names_splits_and_classes(tmp_path: Path) -> None:
     write(tmp_path, "cadis")
     assert (tmp_path / "Video01" / "Images" / "Video1_frame000000.png").is_file()
-    assert (tmp_path / "Video101" / "Labels" / "Video101_frame000002.png").is_file(), "painted from video 1"
+    assert (tmp_path / "Video101" / "Labels" / "Video101_frame000002.png").is_file(), "synthesized from video 1"
     assert (tmp_path / "splits.txt").read_text().splitlines() == [
         "# Training", "Video01", "Video101", "# Validation", "Video05", "# Test", "Video02",
     ]  # fmt: skip

@@ -34,7 +34,7 @@ class Written:
 
 
 def write(root: Path, layout: str, space: LabelSpace = CADIS, palette: bool = False) -> Written:
-    """Five frames of three videos; the third is a painted one of the first video."""
+    """Five frames of three videos; the third is a synthetic one of the first video."""
     target = DatasetWriter(root, layout, space, palette)
     target.check()
     frames, images, maps = [], [], []

@@ -38,7 +38,7 @@ def a_net(family: str) -> nn.Module:
     if family == "pix2pixhd":
         net.grown.fill_(True)
     net.train()
-    paint(net, *inputs(net, 8, (32, 32)))  # running statistics of batch normalisation
+    generate(net, *inputs(net, 8, (32, 32)))  # running statistics of batch normalisation
     return net.eval()
 
 
@@ -49,7 +49,7 @@ def inputs(net: nn.Module, n: int, size: tuple[int, int]) -> tuple[torch.Tensor,
 
 
 @torch.no_grad()
-def paint(net: nn.Module, index_map: torch.Tensor, noise: list[torch.Tensor]) -> torch.Tensor:
+def generate(net: nn.Module, index_map: torch.Tensor, noise: list[torch.Tensor]) -> torch.Tensor:
     return net(index_map, noise)
 
 
@@ -58,10 +58,10 @@ def paint(net: nn.Module, index_map: torch.Tensor, noise: list[torch.Tensor]) ->
 def test_any_size_and_a_sample_depends_on_its_own_map_and_noise_alone(family, size):
     net = a_net(family)
     index_map, noise = inputs(net, 4, size)
-    together = paint(net, index_map, noise)
+    together = generate(net, index_map, noise)
     assert together.shape == (4, 3, *size) and together.abs().max() <= 1
     for i in range(4):
-        alone = paint(net, index_map[i : i + 1], [z[i : i + 1] for z in noise])
+        alone = generate(net, index_map[i : i + 1], [z[i : i + 1] for z in noise])
         torch.testing.assert_close(alone[0], together[i], rtol=1e-4, atol=1e-5)
 
 
@@ -69,11 +69,11 @@ def test_any_size_and_a_sample_depends_on_its_own_map_and_noise_alone(family, si
 def test_map_and_noise_make_a_difference_and_no_label_is_no_class(family):
     net = a_net(family)
     index_map, noise = inputs(net, 2, (32, 32))
-    painted = paint(net, index_map, noise)
-    assert not torch.allclose(painted, paint(net, (index_map + 1) % CLASSES, noise), atol=1e-3)
-    other = paint(net, index_map, [-z for z in noise])
-    assert torch.equal(painted, other) == (family in WITHOUT_NOISE)
-    nothing, beyond, first = (paint(net, torch.full_like(index_map, k), noise) for k in (255, CLASSES, 0))
+    images = generate(net, index_map, noise)
+    assert not torch.allclose(images, generate(net, (index_map + 1) % CLASSES, noise), atol=1e-3)
+    other = generate(net, index_map, [-z for z in noise])
+    assert torch.equal(images, other) == (family in WITHOUT_NOISE)
+    nothing, beyond, first = (generate(net, torch.full_like(index_map, k), noise) for k in (255, CLASSES, 0))
     assert torch.equal(nothing, beyond) and not torch.allclose(nothing, first, atol=1e-3)
 
 
@@ -113,13 +113,13 @@ def test_clade_looks_its_scales_and_shifts_up():
 def test_before_it_is_grown_pix2pixhd_is_its_coarse_generator_enlarged():
     net = a_net("pix2pixhd")
     index_map, _ = inputs(net, 1, (32, 48))
-    grown = paint(net, index_map, [])
+    grown = generate(net, index_map, [])
     net.grown.fill_(False)
     with torch.no_grad():
         coarse = net.coarse(half(class_shares(index_map, CLASSES, torch.float32)))
     assert coarse.shape == (1, 3, 16, 24)
     enlarged = F.interpolate(coarse, scale_factor=2, mode="bilinear")
-    torch.testing.assert_close(paint(net, index_map, []), enlarged)
+    torch.testing.assert_close(generate(net, index_map, []), enlarged)
     assert not torch.allclose(grown, enlarged, atol=0.01)
 
 

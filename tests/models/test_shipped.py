@@ -35,9 +35,9 @@ def test_it_says_no_more_of_the_machine_that_trained_it_than_the_script_does():
         assert not any(isinstance(value, str) and Path(value).is_absolute() for value in told)
 
 
-def test_it_paints_what_the_label_map_says():
+def test_it_shows_what_the_label_map_says():
     """On phantom maps that it never saw, each large region comes out in about the colour that the renderer gives it:
-    nearer, on average, than if regions were painted in each other's colours."""
+    nearer, on average, than if regions had each other's colours."""
     model = load_model(SHIPPED).first
     scenes = [render(10_000 + i, model.size) for i in range(6)]
     images, maps = (np.stack(x) for x in zip(*scenes, strict=True))
@@ -46,17 +46,17 @@ def test_it_paints_what_the_label_map_says():
     with torch.inference_mode():
         denoise = clip_x0(denoiser(model.prediction, lambda x, level: model.net(x, level, cond)))
         schedule = Schedule.from_dict(model.schedule)
-        painted = get("dpmpp")(denoise, start, schedule.sampling_levels(10), lambda step: start)
-    painted = ((painted.permute(0, 2, 3, 1).numpy() + 1) * 127.5).clip(0, 255)
+        sampled = get("dpmpp")(denoise, start, schedule.sampling_levels(10), lambda step: start)
+    sampled = ((sampled.permute(0, 2, 3, 1).numpy() + 1) * 127.5).clip(0, 255)
 
     def means(pictures: np.ndarray, k: int) -> np.ndarray:
         return pictures[maps == k].mean(axis=0)
 
     pupil, cornea, skin = 0, 6, 5
-    for pictures in (images.astype(float), painted):  # the sclera is the brightest in both, the pupil not its colour
+    for pictures in (images.astype(float), sampled):  # the sclera is the brightest in both, the pupil not its colour
         assert means(pictures, cornea).mean() > means(pictures, pupil).mean() + 15
-    own = np.mean([np.abs(means(painted, k) - means(images, k)).mean() for k in (pupil, cornea, skin)])
-    swapped = np.abs(means(painted, pupil) - means(images, cornea)).mean()
+    own = np.mean([np.abs(means(sampled, k) - means(images, k)).mean() for k in (pupil, cornea, skin)])
+    swapped = np.abs(means(sampled, pupil) - means(images, cornea)).mean()
     assert own < 0.6 * swapped
 
 

@@ -30,9 +30,11 @@ def data(frames, tmp_path):
 
 def jobs(data, model_file, out):
     """The two commands that read masks as they go."""
-    painting = SynthesizeConfig(data / "labels", 30, model_file, out, classes="cadis", batch=2, steps=1, device="cpu")
+    synthesizing = SynthesizeConfig(
+        data / "labels", 30, model_file, out, classes="cadis", batch=2, steps=1, device="cpu"
+    )
     perturbing = configure(data / "labels", out, "", None, None, None, {"n": 30, "workers": 1, "classes": "cadis"})
-    return {"synthesize": (synthesize, painting), "augment-masks": (augment_masks, perturbing)}
+    return {"synthesize": (synthesize, synthesizing), "augment-masks": (augment_masks, perturbing)}
 
 
 @pytest.mark.parametrize("name", ["synthesize", "augment-masks"])
@@ -87,7 +89,7 @@ def test_a_second_run_in_the_folder_is_refused_and_a_dead_one_forgotten(name, li
 
 
 def test_copied_shards_are_joined_by_any_of_their_lines(lines, run, tmp_path):
-    """Two machines without a common disk: each paints its shard, the folders are copied together."""
+    """Two machines without a common disk: each synthesizes its shard, the folders are copied together."""
     whole, a, b, both = (tmp_path / name for name in ("whole", "a", "b", "both"))
     assert run(lines("synthesize", whole))[0] == 0
     for out, shard in ((a, "1/2"), (b, "2/2")):
@@ -97,7 +99,7 @@ def test_copied_shards_are_joined_by_any_of_their_lines(lines, run, tmp_path):
         shutil.copytree(out, both, dirs_exist_ok=True)
     cut = next((both / "images").glob("*_000004.png"))
     cut.write_bytes(cut.read_bytes()[:-20])
-    for shard in ("1/2", "2/2"):  # whichever has the file that was cut short paints it again
+    for shard in ("1/2", "2/2"):  # whichever has the file that was cut short synthesizes it again
         assert run(lines("synthesize", both, "--shard", shard))[0] == 0
     assert json.loads((both / "dataset.json").read_text())["complete"]
     assert [p.name for p in both.glob("manifest*")] == ["manifest.jsonl"]

@@ -1,4 +1,4 @@
-"""Two processes under torchrun (gloo, on one machine), for training and for painting."""
+"""Two processes under torchrun (gloo, on one machine), for training and for synthesis."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_training_by_two_processes_goes_on_as_one_and_is_the_same(lines, run, tm
     assert torch.load(split / "state.pt", weights_only=True)["step"] == 4
 
 
-def test_painting_by_two_processes_is_the_same_and_a_dead_ones_share_is_done_by_the_same_line(lines, run, tmp_path):
+def test_synthesis_by_two_processes_is_the_same_and_a_dead_ones_share_is_done_by_the_same_line(lines, run, tmp_path):
     whole, split = tmp_path / "whole", tmp_path / "split"
     more = ["--n", "120", "--steps", "8"]
     assert run(lines("synthesize", whole, *more))[0] == 0

@@ -27,15 +27,15 @@ def broken(monkeypatch):
 
 
 def test_each_copy_has_its_fault_and_no_other(broken, tmp_path):
-    painted, train = (
-        open_pairs(write_set(tmp_path / name, n, seed)) for name, n, seed in (("painted", 6, 1), ("train", 8, 2))
+    made, train = (
+        open_pairs(write_set(tmp_path / name, n, seed)) for name, n, seed in (("made", 6, 1), ("train", 8, 2))
     )
     rows = [
         {"image": f"images/{item.image.name}", "label": "x", "source": str(train.items[i + 1].label)}
-        for i, item in enumerate(painted.items)
+        for i, item in enumerate(made.items)
     ]
-    (tmp_path / "painted" / "manifest.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    sets = broken.write_sets(tmp_path / "out", painted, train, 6)
+    (tmp_path / "made" / "manifest.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    sets = broken.write_sets(tmp_path / "out", made, train, 6)
 
     def read(name, kind):
         files = sorted((sets[name] / kind).iterdir())
@@ -65,10 +65,10 @@ def test_a_fault_that_is_not_seen_is_said(broken):
         measures = {"miou": {"value": miou, "low": miou - 0.05, "high": miou + 0.05}}
         return {"measures": measures, "verdicts": [{"question": "Do they show what their labels say?", "tone": tone}]}
 
-    def seen(*permuted, painted="good"):
-        return broken.seen("permuted", {"synthetic": row(0.6, painted), "permuted": row(*permuted)})
+    def seen(*permuted, made="good"):
+        return broken.seen("permuted", {"synthetic": row(0.6, made), "permuted": row(*permuted)})
 
     assert seen(0.4, "bad")
     assert not seen(0.55, "bad")
     assert not seen(0.4, "mixed")
-    assert not seen(0.4, "bad", painted="bad")
+    assert not seen(0.4, "bad", made="bad")

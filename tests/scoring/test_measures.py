@@ -78,7 +78,7 @@ def test_class_regions_name_what_is_missing():
 
 @pytest.fixture
 def sets(tmp_path):
-    """Real and training scenes, a good set, one with labels permuted, one bluish, one painted from few maps."""
+    """Real and training scenes, a good set, one with labels permuted, one bluish, one synthesized from few maps."""
     write_set(tmp_path / "real", range(60))
     write_set(tmp_path / "train", range(500, 560))
     write_set(tmp_path / "good", range(200, 260))

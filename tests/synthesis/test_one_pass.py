@@ -52,17 +52,17 @@ def pictures(out: Path) -> dict[int, np.ndarray]:
 
 
 def test_a_sample_depends_on_seed_and_number_alone(file, masks, tmp_path):
-    def paint(name: str, **settings) -> dict[int, np.ndarray]:
+    def made(name: str, **settings) -> dict[int, np.ndarray]:
         synthesize(SynthesizeConfig(masks, n=8, model=file, out=tmp_path / name, **settings))
         return pictures(tmp_path / name)
 
-    whole, single = paint("whole", batch=8), paint("single", batch=1)
+    whole, single = made("whole", batch=8), made("single", batch=1)
     assert all(np.abs(whole[k] - single[k]).max() <= 1 for k in range(8))
     for i in (1, 2):
         synthesize(SynthesizeConfig(masks, n=8, model=file, out=tmp_path / "shards", shard=Shard(i, 2)))
     shards = pictures(tmp_path / "shards")
     assert all(np.abs(whole[k] - shards[k]).max() <= 1 for k in range(8))
-    other = paint("other", seed=1)
+    other = made("other", seed=1)
     rows = [json.loads(line) for line in (tmp_path / "whole" / "manifest.jsonl").read_text().splitlines()]
     assert {(row["sampler"], row["steps"], row["guidance"]) for row in rows} == {("one-pass", 1, 1.0)}
     if file.stem not in WITHOUT_NOISE:

@@ -93,7 +93,7 @@ def test_masks_of_held_out_splits_do_not_go_into_training_sets(config, masks, tm
         synthesize(replace(config, split="dev"))
 
 
-def test_a_folder_that_the_trainer_would_not_take_is_refused_before_painting(config, tmp_path):
+def test_a_folder_that_the_trainer_would_not_take_is_refused_before_synthesis(config, tmp_path):
     with pytest.raises(UsageError, match="DatasetNNN_NAME"):
         synthesize(replace(config, layout="nnunet", out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()

@@ -58,15 +58,15 @@ def test_an_unknown_name_and_a_model_without_styles_are_refused(model, model_fil
         choose("Video1", plain, model_file)
 
 
-def test_the_style_is_painted_and_recorded(model_file, masks, tmp_path):
-    def paint(style: str) -> tuple[list[dict], np.ndarray]:
+def test_the_style_is_shown_and_recorded(model_file, masks, tmp_path):
+    def made(style: str) -> tuple[list[dict], np.ndarray]:
         out = tmp_path / style
         synthesize(SynthesizeConfig(masks=masks, n=2, model=model_file, out=out, style=style, device="cpu"))
         rows = read_rows(out)[0]
         return rows, np.stack([np.asarray(Image.open(out / Path(row["image"]))) for row in rows])
 
-    rows, first = paint("Video0")
+    rows, first = made("Video0")
     assert {row["style"] for row in rows} <= {"frame0", "frame1"}
-    others, second = paint("any")
+    others, second = made("any")
     assert all("style" not in row for row in others)
     assert (first != second).any()
