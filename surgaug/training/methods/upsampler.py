@@ -19,7 +19,7 @@ from surgaug.training.denoising import Denoising
 from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
 from surgaug.training.frames import FrameBatch, Frames
 from surgaug.training.own_pictures import own_pictures
-from surgaug.training.window_validation import WindowValidation
+from surgaug.training.validation import WindowValidation
 from surgaug.training.windows import WindowedFrames, picture_condition
 
 SAMPLING: dict[str, Any] = {
