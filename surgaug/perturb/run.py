@@ -16,10 +16,9 @@ from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
 from surgaug.io.output_folder import DATASET, PREVIEW, digest, write_description
-from surgaug.perturb import output
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
-from surgaug.perturb.report import Tally, class_counts, report
+from surgaug.perturb.output import FORMAT, Tally, claim, class_counts, draw_preview, report
 from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
@@ -84,7 +83,7 @@ def augment_masks(
     description = _describe(config, maps, n)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
-        output.claim(config.out, description)
+        claim(config.out, description)
         with Journal(config.out, files_of, required=("classes", "perturbations")) as manifest:
             for row in manifest.rows():
                 emit(config.out / row["label"])
@@ -105,7 +104,7 @@ def augment_masks(
         refused = _sorted(made.refused + done.refused)
         report(feedback, classes, len(maps), made, refused, skipped, config.recipe.plausibility)
         if made.made:
-            output.draw_preview(config.out, manifest, maps, plan, config.seed)
+            draw_preview(config.out, manifest, maps, plan, config.seed)
         counts = {"maps": made.made, "skipped": skipped, "refused": refused}
         counts |= {"plausibility": made.plausibility_summary(), "classes": classes}
         write_description(config.out / DATASET, {**description, "complete": True, "counts": counts})
@@ -148,7 +147,7 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
         "keep_originals": config.keep_originals,
     }
     return {
-        "format": output.FORMAT,
+        "format": FORMAT,
         "surgaug": __version__,
         "complete": False,
         "samples": n,

@@ -23,7 +23,7 @@ from surgaug.io.journal import Journal
 from surgaug.io.manifest import Row
 from surgaug.io.output_folder import refuse_other_settings
 from surgaug.labels.builtin_spaces import load_space
-from surgaug.perturb.report import Tally
+from surgaug.perturb.output import Tally
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.inputs import open_folder, pair
 
