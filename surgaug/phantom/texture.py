@@ -7,9 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from surgaug.phantom.drape import drape
 from surgaug.phantom.eyeball import clouded_lens, iris, red_reflex, sclera
-from surgaug.phantom.skin import skin
+from surgaug.phantom.skin import drape, skin
 from surgaug.phantom.video_style import video_style
 
 CANVAS = (2.2, 2.8)

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from surgaug.phantom.canvas import Frame
-from surgaug.phantom.drape import drape
 from surgaug.phantom.geometry import make_scene
 from surgaug.phantom.reflexes import wet_light
 from surgaug.phantom.render_eye import lashes
 from surgaug.phantom.render_stroke import draw_stroke
 from surgaug.phantom.scene import ASPECT, Stroke
-from surgaug.phantom.skin import skin
+from surgaug.phantom.skin import drape, skin
 from surgaug.phantom.vessels import vessels
 from surgaug.phantom.video_style import video_style
 
