@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import here, outcome, pipes
+from surgaug.cli import defaults, outcome, pipes
 from surgaug.cli.choices import label_space, list_of, plugins, without_bad
 
 _What = partial(typer.Option, rich_help_panel="What")
@@ -72,7 +72,7 @@ def augment_masks(
     surgaug augment-masks --masks frames/train --n 5000 --ops shift,rotate:0.3,flip:0.5 --balance 0.05
     surgaug augment-masks --masks frames/train --n 500 | surgaug synthesize --masks - --n 500
     """
-    source = pipes.source(*here.fill(("--masks", masks, "data set")))
+    source = pipes.source(*defaults.fill(("--masks", masks, "data set")))
 
     from surgaug.perturb.config import configure
     from surgaug.perturb.run import augment_masks as run

@@ -1,4 +1,6 @@
-"""`surgaug.toml` in the working folder: one table a subcommand, one key a flag. A flag on the line wins.
+"""What a line leaves out: `surgaug.toml` in the working folder, and paths that lie there by usual names.
+
+The file has one table a subcommand, one key a flag. A flag on the line wins.
 
     [train]
     data = "cadis"
@@ -12,14 +14,18 @@ Being read from the working folder only, relative paths in it mean what they mea
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from surgaug.cli import screen
 from surgaug.errors import UsageError
 from surgaug.runtime.options import nearest, parse_toml
 
 FILE_NAME = "surgaug.toml"
+Given = TypeVar("Given")
 
 
 def load(command: str, params: Sequence[Any], commands: Sequence[str]) -> dict[str, Any]:
@@ -125,3 +131,28 @@ def _as_typed(value: Any, param: Any, where: str) -> Any:
 def _nearest(name: str, known: Iterable[str]) -> str:
     match = nearest(name, known)
     return f"; did you mean {match!r}?" if match else f"; known are: {', '.join(sorted(known))}"
+
+
+def fill(*flags: tuple[str, Given | None, str]) -> list[Given | Path]:
+    """The value of each flag: as given, else what lies in the working folder.
+
+    flags: (flag, value or None, what is looked for: a key of `datasets.usual_places.FINDERS`). What was found is told
+    with its reason. Raises UsageError naming the flag where nothing, or more than one thing, can be meant.
+    """
+    found: dict[str, Path] = {}
+    values = [value if value is not None else found.setdefault(flag, _find(flag, what)) for flag, value, what in flags]
+    if found:
+        added = [word for flag, path in found.items() for word in (flag, str(path))]
+        screen.feedback().info(f"in full: {shlex.join(['surgaug', *sys.argv[1:], *added])}")
+    return values
+
+
+def _find(flag: str, what: str) -> Path:
+    from surgaug.datasets.usual_places import FINDERS
+
+    try:
+        place = FINDERS[what](Path())
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}; name it with {flag} DIR, or in surgaug.toml") from None
+    screen.feedback().info(f"{flag} {place.path}: {place.why}")
+    return place.path

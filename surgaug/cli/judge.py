@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import here, outcome, screen
+from surgaug.cli import defaults, outcome, screen
 from surgaug.cli.choices import DEVICES, label_space, one_of, without_bad
 from surgaug.runtime.paths import refuse_missing
 
@@ -52,7 +52,7 @@ def judge(
     surgaug judge --data cadis --out cadis-judge.safetensors
     surgaug synthesize --masks new_maps --judge cadis-judge.safetensors
     """
-    (data,) = here.fill(("--data", data, "data set"))
+    (data,) = defaults.fill(("--data", data, "data set"))
     refuse_missing("--data", data)
 
     from surgaug.runtime.options import parse_size

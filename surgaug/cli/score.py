@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import here, outcome, screen
+from surgaug.cli import defaults, outcome, screen
 from surgaug.cli.choices import DEVICES, label_space, list_of, one_of, plugins, suggesting, without_bad
 from surgaug.runtime.paths import refuse_missing
 
@@ -214,7 +214,7 @@ def score(
     surgaug score --real frames/val --synth synthetic
     surgaug score --real frames/val --synth synthetic --fail-if 'ssim<0.4' --json score.json
     """
-    real, first = here.fill(
+    real, first = defaults.fill(
         ("--real", real, "real frames"), ("--synth", next(iter(synth or ()), None), "synthetic images")
     )
     synths = tuple(synth or (first,))

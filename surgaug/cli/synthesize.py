@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import here, outcome, pipes
+from surgaug.cli import defaults, outcome, pipes
 from surgaug.cli.choices import (
     COMPILE,
     DEVICES,
@@ -167,7 +167,7 @@ def synthesize(
     surgaug synthesize --masks frames/train --n 5000 --judge frames/train --least-agreement 0.7
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """
-    source = pipes.source(*here.fill(("--masks", masks, "label maps")))
+    source = pipes.source(*defaults.fill(("--masks", masks, "label maps")))
     refuse_missing("--judge", judge)
     if model is not None:
         from surgaug.synthesis.model_choice import find_given

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from surgaug.cli import here, outcome, screen
+from surgaug.cli import defaults, outcome, screen
 from surgaug.cli.choices import (
     COMPILE,
     DEVICES,
@@ -189,7 +189,7 @@ def train(
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
     surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
     """
-    (data,) = here.fill(("--data", data, "data set"))
+    (data,) = defaults.fill(("--data", data, "data set"))
     refuse_missing("--data", data)
     refuse_missing("--val", val)
     refuse_missing("--config", config)
