@@ -14,7 +14,6 @@ Being read from the working folder only, relative paths in it mean what they mea
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -142,6 +141,8 @@ def fill(*flags: tuple[str, Given | None, str]) -> list[Given | Path]:
     found: dict[str, Path] = {}
     values = [value if value is not None else found.setdefault(flag, _find(flag, what)) for flag, value, what in flags]
     if found:
+        import shlex
+
         added = [word for flag, path in found.items() for word in (flag, str(path))]
         screen.feedback().info(f"in full: {shlex.join(['surgaug', *sys.argv[1:], *added])}")
     return values

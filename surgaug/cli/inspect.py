@@ -104,7 +104,7 @@ def inspect(
 
             write_png(sheet, draw_sheet(report.frames))
         elif curves := report.details.get("curves"):
-            from surgaug.inspect.curves import draw_run
+            from surgaug.inspect.sheet import draw_run
 
             write_png(sheet, draw_run(curves, str(report.path), report.samples))
         else:

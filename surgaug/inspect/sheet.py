@@ -1,18 +1,29 @@
-"""How a data set looks: frames with their label maps laid over them, at most 24 on a sheet."""
+"""`--sheet`: how a data set looks (frames with their label maps laid over them), or how a training run went (its curves
+and its newest samples)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from surgaug.datasets.dataset import LabelMaps, PairedFrames
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.errors import DataError
+from surgaug.io.images import read_image
+from surgaug.labels.contact_sheet import BACKGROUND as PAPER
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.runtime.spread import spread
 
 MOST, COLUMNS, WIDTH = 24, 4, 1600
 OPACITY = 0.45
+RUN_WIDTH, _PANEL, _PANELS, _MARGIN = 1200, 300, 2, 24  # of a run's sheet: panels are so high, so many in a row
+_INK, _FAINT, _LINE = (30, 30, 30), (215, 215, 215), (20, 100, 180)
+_LEFT, _HEAD, _FOOT = 74, 30, 26  # of a panel, around its plot
+LOGARITHMIC = ("loss", "val_loss")  # they fall over decades
 DOUBTED = (255, 40, 40)  # the outline of labels that an audit does not trust
 
 
@@ -51,3 +62,51 @@ def overlay(image: np.ndarray, label_map: np.ndarray, space: LabelSpace) -> np.n
     edges[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
     edges[1:] |= label_map[1:] != label_map[:-1]
     return np.where((edges & labelled[..., 0])[..., None], colors, mixed).round().astype(np.uint8)
+
+
+def draw_run(curves: Mapping[str, Mapping[str, Sequence[float]]], title: str, samples: Path | None) -> np.ndarray:
+    """uint8 [height, RUN_WIDTH, 3]. curves: as `inspect.model.curves` reads them. samples: an image file, put below."""
+    rows = -(-len(curves) // _PANELS)
+    below = Image.fromarray(read_image(samples)) if samples else None
+    if below is not None:
+        width = RUN_WIDTH - 2 * _MARGIN
+        below = below.resize((width, round(below.height * width / below.width)), Image.Resampling.LANCZOS)
+    height = _MARGIN + 24 + rows * (_PANEL + _MARGIN) + (below.height + _MARGIN if below else 0)
+    page = Image.new("RGB", (RUN_WIDTH, height), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((_MARGIN, 12), title, fill=_INK, font=ImageFont.load_default(16))
+    width = (RUN_WIDTH - _MARGIN) // _PANELS - _MARGIN
+    for i, (name, curve) in enumerate(curves.items()):
+        corner = _MARGIN + (i % _PANELS) * (width + _MARGIN), _MARGIN + 24 + (i // _PANELS) * (_PANEL + _MARGIN)
+        _panel(draw, corner, width, name, curve["x"], curve["y"])
+    if below is not None:
+        page.paste(below, (_MARGIN, height - below.height - _MARGIN))
+    return np.asarray(page)
+
+
+def _panel(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, name: str, x: Sequence[float], y: Sequence[float]
+) -> None:
+    """One curve with its range on the left and its steps below."""
+    font = ImageFont.load_default(13)
+    left, top, right, bottom = corner[0] + _LEFT, corner[1] + _HEAD, corner[0] + width, corner[1] + _PANEL - _FOOT
+    log = name in LOGARITHMIC and min(y) > 0
+    draw.text((left, corner[1] + 8), name + (" (logarithmic)" if log else ""), fill=_INK, font=font)
+    draw.rectangle((left, top, right, bottom), outline=_FAINT)
+    values = np.log10(y) if log else np.asarray(y, float)
+    low, high = float(values.min()), float(values.max())
+    for share in (0.0, 0.5, 1.0):
+        level = low + share * (high - low)
+        height = bottom - share * (bottom - top)
+        draw.line((left, height, right, height), fill=_FAINT)
+        text = f"{10**level if log else level:.3g}"
+        draw.text((left - 8, height), text, fill=_INK, font=font, anchor="rm")
+    draw.text((left, bottom + 6), f"{x[0]:.0f}", fill=_INK, font=font)
+    draw.text((right, bottom + 6), f"step {x[-1]:.0f}", fill=_INK, font=font, anchor="ra")
+    across = left + (np.asarray(x, float) - x[0]) / max(x[-1] - x[0], 1e-12) * (right - left)
+    down = bottom - (values - low) / max(high - low, 1e-12) * (bottom - top)
+    points = list(zip(across.tolist(), down.tolist(), strict=True))
+    if len(points) > 1:
+        draw.line(points, fill=_LINE, width=2, joint="curve")
+    for px, py in points if len(points) < 40 else points[-1:]:
+        draw.ellipse((px - 2.5, py - 2.5, px + 2.5, py + 2.5), fill=_LINE)

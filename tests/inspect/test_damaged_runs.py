@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from surgaug.inspect.curves import draw_run
 from surgaug.inspect.run import inspect
+from surgaug.inspect.sheet import draw_run
 
 ARCHIVE = Path(__file__).parents[1] / "compatibility" / "files_of_0_1.tar.gz"
 

@@ -12,11 +12,10 @@ import pytest
 from PIL import Image
 
 from surgaug.errors import DataError
-from surgaug.inspect.curves import draw_run
 from surgaug.inspect.model import curves
 from surgaug.inspect.report import BARS, shortened, sparkline
 from surgaug.inspect.run import inspect
-from surgaug.inspect.sheet import draw_sheet, overlay
+from surgaug.inspect.sheet import draw_run, draw_sheet, overlay
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.phantom import render
