@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from surgaug.errors import DataError
 
-SPLITS = ("train", "val", "test")
 # Lists of paths, manifests and tables go wrong with line ends and with names that are not UTF-8.
 _UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 

@@ -1,4 +1,4 @@
-"""Which frames are held out from training: whole videos, never some frames of one."""
+"""The splits of a data set, and which frames are held out from training: whole videos, never some frames of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from surgaug.datasets.item import Item, WrittenItem
+
+SPLITS = ("train", "val", "test")
 
 
 def group_of(item: Item | WrittenItem) -> str:

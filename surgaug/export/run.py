@@ -14,8 +14,8 @@ from PIL import Image
 
 from surgaug.datasets.admission import ADMISSION, Admission
 from surgaug.datasets.dataset import PairedFrames, open_pairs
-from surgaug.datasets.item import SPLITS
 from surgaug.datasets.space_match import together
+from surgaug.datasets.splits import SPLITS
 from surgaug.datasets.stored_ids import FORMAT
 from surgaug.datasets.survey import count, survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surgaug.datasets.item import SPLITS
+from surgaug.datasets.splits import SPLITS
 from surgaug.datasets.writer import check_layout
 from surgaug.errors import UsageError
 from surgaug.perturb.recipe import parse_recipe

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgaug.datasets.item import SPLITS, Item, WrittenItem
+from surgaug.datasets.item import Item, WrittenItem
 from surgaug.datasets.pairing import items_of_folders, items_of_split
+from surgaug.datasets.splits import SPLITS
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
