@@ -1,5 +1,5 @@
-"""Where model files lie, in the folder of a run or with the package, and what else a run leaves. No torch: what is wrong
-is told at once."""
+"""Where model files lie, in the folder of a run or with the package, and what else a run leaves. No torch: what is
+wrong is told at once."""
 
 from __future__ import annotations
 
