@@ -64,7 +64,8 @@ class LoadedModel:
         numbers = {name: sum(v.numel() for v in stage.net.state_dict().values()) for name, stage in named.items()}
         found = describe({"stages": stages} if self.stages else self.header, numbers)
         short = [fact for fact in found.facts if not fact[0].startswith(LONG)]
-        folded = [*found.tables, ("Settings", ["", ""], [fact for fact in found.facts if fact not in short])]
+        settings = [[*fact] for fact in found.facts if fact not in short]
+        folded = [*found.tables, ("Settings", ["", ""], settings)]
         return table_html(["", ""], short, "model", " ".join(found.notes)) + "".join(
             f"<details><summary>{title}</summary>{table_html(columns, rows)}</details>"
             for title, columns, rows in folded

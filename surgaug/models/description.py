@@ -35,9 +35,9 @@ def describe(header: dict[str, Any], parameters: Mapping[str, int]) -> Descripti
     stages = header.get("stages")
     if not stages:
         return _of_one(header, parameters[""])
-    columns = []
+    columns: list[dict[str, str | None]] = []
     for name in STAGE_NAMES:
-        facts = dict(_of_one(stages[name], parameters[name]).facts)
+        facts: dict[str, str | None] = dict(_of_one(stages[name], parameters[name]).facts)
         columns.append(facts | {"made large from": _size(stages[name].get("base", [])) or None})
     found = _of_one(stages["first"], sum(parameters.values()))
     differing = [key for key, value in columns[1].items() if columns[0].get(key) != value]
@@ -45,7 +45,7 @@ def describe(header: dict[str, Any], parameters: Mapping[str, int]) -> Descripti
     found.facts[:0] = [("family", "cascade"), ("size", _size(stages["second"]["size"]))]
     for key in (key for key in differing if key in LONG):
         found.facts += [
-            (f"{key} ({name} stage)", column[key]) for name, column in zip(STAGE_NAMES, columns, strict=True)
+            (f"{key} ({name} stage)", str(column[key])) for name, column in zip(STAGE_NAMES, columns, strict=True)
         ]
     rows = [[key, *(column.get(key) for column in columns)] for key in differing if key not in LONG]
     found.tables.insert(0, ("What the stages are", ["", *STAGE_NAMES], rows))
