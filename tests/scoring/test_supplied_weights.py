@@ -97,12 +97,18 @@ def test_dinov2_and_clip_are_transformers(encoders):
     """Prepared by the libraries' own resize and normalisation: torchvision's antialiased bicubic."""
     folder, models = encoders
     images = np.stack([noise(0), noise(1)])
-    for module, name, size, output in ((dinov2, "dinov2", 224, "pooler_output"), (clip, "clip", 336, "image_embeds")):
+    published = pytest.importorskip("transformers").image_utils
+    imagenet = published.IMAGENET_DEFAULT_MEAN, published.IMAGENET_DEFAULT_STD
+    openai = published.OPENAI_CLIP_MEAN, published.OPENAI_CLIP_STD
+    for name, size, output, colours in (
+        ("dinov2", 224, "pooler_output", imagenet),
+        ("clip", 336, "image_embeds", openai),
+    ):
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
         pixels = torchvision.transforms.functional.resize(
             pixels, [size, size], torchvision.transforms.InterpolationMode.BICUBIC, antialias=True
         ).clamp(0, 255)
-        pixels = torchvision.transforms.functional.normalize(pixels / 255, module._MEAN, module._STD)
+        pixels = torchvision.transforms.functional.normalize(pixels / 255, *colours)
         with torch.inference_mode():
             expected = models[name](pixel_values=pixels)[output].numpy()
         ours = encoder(name, folder / name)(images)
