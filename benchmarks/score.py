@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.models.checkpoint import file_hash
 from surgaug.runtime.parallel import in_threads
+from surgaug.scoring.compute.inception_network import InceptionV3
 from surgaug.scoring.config import ScoreConfig, Weights
 from surgaug.scoring.features import colour_texture, inception
 from surgaug.scoring.metrics import frechet, psnr, ssim
@@ -103,7 +104,7 @@ def make_images(n: int, hw: tuple[int, int]) -> list[np.ndarray]:
 def stand_in(folder: Path) -> Path:
     """A weight file of the published layout with random numbers in it."""
     torch.manual_seed(0)
-    network = inception.InceptionV3()
+    network = InceptionV3()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)
@@ -117,7 +118,7 @@ def inception_line(images: list[np.ndarray]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = stand_in(Path(folder))
         theirs = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
-        ours = inception.Extractor(inception.load(path), "legacy", torch.device("cpu"))
+        ours = inception.Extractor(inception.read_network(path), "legacy", torch.device("cpu"))
     tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()
 
     def run_theirs() -> np.ndarray:
