@@ -55,3 +55,13 @@ class Silent:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
         pass
+
+
+class WithoutTables:
+    """Passes on all but tables."""
+
+    def __init__(self, feedback: Feedback):
+        self.task, self.info, self.warn = feedback.task, feedback.info, feedback.warn
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+        pass

@@ -35,14 +35,27 @@ from surgaug.training.windows import WindowedFrames
 # The noise (sigma) that a picture begins with: the least hides its details, the most leaves little but its colours.
 STRENGTHS = (1.0, 2.0, 4.0)
 MOST = 510  # frames; more would teach little more about the first stage's faults
+A_MINUTE = 30  # frames at most for each minute of training: an eighth of it on one CPU core
+LEAST = 48
 BATCH = 16
 
 
+def how_many(minutes: float | None) -> int:
+    """Of how many frames pictures are made at most, for a stage that is trained for that long (None: by steps)."""
+    return MOST if minutes is None else min(MOST, max(LEAST, round(A_MINUTE * minutes)))
+
+
 def own_pictures(
-    file: Path, frames: WindowedFrames, seed: int, device: torch.device, dtype: torch.dtype | None, feedback: Feedback
+    file: Path,
+    frames: WindowedFrames,
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    feedback: Feedback,
+    most: int = MOST,
 ) -> dict[int, np.ndarray]:
     """By the number of a frame, the picture uint8 [h, w, 3] that the first stage `file` makes of it: of all frames, or
-    of `MOST` evenly spaced ones, each with one of `STRENGTHS`. They are kept on disk as the frames are.
+    of `most` evenly spaced ones, each with one of `STRENGTHS`. They are kept on disk as the frames are.
 
     UsageError where that is no first stage of these frames' classes and size.
     """
@@ -52,7 +65,7 @@ def own_pictures(
     if first.size != frames.base:
         sizes = ["x".join(map(str, size)) for size in (first.size, frames.base)]
         raise UsageError(f"{file}: makes pictures of {sizes[0]}, but cascade.base is {sizes[1]}")
-    chosen = spread(len(frames), MOST)
+    chosen = spread(len(frames), most)
 
     def make() -> Iterator[Record]:
         made = _pictures(first, frames, chosen, seed, device, dtype, feedback)

@@ -19,7 +19,7 @@ from surgaug.models.description import STAGE_NAMES
 from surgaug.models.model_files import CONFIG, MODEL_FILES, STATUS
 from surgaug.runtime.device import pick_device
 from surgaug.runtime.distributed import ProcessGroup, join, leave
-from surgaug.runtime.feedback import Feedback, Silent
+from surgaug.runtime.feedback import Feedback, Silent, WithoutTables
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
 from surgaug.training.loop import TrainResult, train_stage
 from surgaug.training.presets import check_student, first_stage, second_stage, start_file
@@ -67,11 +67,13 @@ def _train_cascade(
             feedback.info(f"{name} stage: {files[-1]}")
             continue
         stage = first_stage(config) if name == "first" else second_stage(config, files[0])
-        feedback.info(f"{name} stage: {stage.out}, at {stage.size[0]}x{stage.size[1]}")
+        share = f", for {stage.minutes:.3g} of {config.minutes:g} minutes" if stage.minutes and config.minutes else ""
+        feedback.info(f"{name} stage: {stage.out}, at {stage.size[0]}x{stage.size[1]}{share}")
         with ExitStack() as held:
             # --resume insists on the stage that was stopped; the one behind it may not have begun.
             begun = (Path(stage.out) / STATUS).is_file()
-            results.append(train_stage(stage, feedback, device, group, resume and begun, held))
+            told = WithoutTables(feedback) if results else feedback  # the first one's are of the same frames
+            results.append(train_stage(stage, told, device, group, resume and begun, held))
         group.from_main(lambda: None)  # the others wait until the file of the stage is there
         files.append(results[-1].model)
     model = out / MODEL_FILES[0]

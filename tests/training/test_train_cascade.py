@@ -72,6 +72,33 @@ def test_the_minutes_are_shared(data, tmp_path):
     assert (first.cascade, first.size, second.size) == (None, (12, 16), (24, 32))
 
 
+def test_the_frames_are_told_once(data, run, tmp_path):
+    class Ears(Silent):
+        def __init__(self):
+            self.tables, self.infos = [], []
+
+        def table(self, title, columns, rows, caption=""):
+            self.tables.append(title)
+
+        def info(self, message):
+            self.infos.append(message)
+
+    ears = Ears()
+    train(settings(data, tmp_path / "run", steps=2, minutes=9.0), ears)
+    assert len(ears.tables) == len(set(ears.tables)) == 2
+    assert [line.partition(", for ")[2] for line in ears.infos if "stage: " in line] == [
+        "3.6 of 9 minutes", "5.4 of 9 minutes",
+    ]  # fmt: skip
+
+
+def test_few_minutes_are_not_spent_on_own_pictures(data, run):
+    config = second_stage(settings(data, run), run / "first" / "last.safetensors")
+    frames, file = load_data(config, Silent()).frames, run / "first" / "last.safetensors"
+    made = own_pictures.own_pictures(file, frames, 0, torch.device("cpu"), None, Silent(), 3)
+    assert len(made) == 3 < len(frames)
+    assert [own_pictures.how_many(minutes) for minutes in (None, 0.1, 5, 600)] == [510, 48, 150, 510]
+
+
 @pytest.mark.parametrize("stage", [0, 1])
 def test_stopped_in_either_stage_it_goes_on_bit_for_bit(data, run, tmp_path, monkeypatch, stage):
     real, calls = denoising.gradient, []

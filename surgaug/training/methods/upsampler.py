@@ -18,7 +18,7 @@ from surgaug.training.config import cascade_of
 from surgaug.training.denoising import Denoising
 from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
 from surgaug.training.frames import FrameBatch, Frames
-from surgaug.training.own_pictures import own_pictures
+from surgaug.training.own_pictures import how_many, own_pictures
 from surgaug.training.validation import WindowValidation
 from surgaug.training.windows import WindowedFrames, picture_condition
 
@@ -75,7 +75,8 @@ class Method(Denoising):
         cascade, _ = cascade_of(self.config)
         if cascade.first and cascade.own:
             file = model_file(Path(cascade.first))
-            made = own_pictures(file, frames, self.config.seed, self.device, self.dtype, feedback)
+            most = how_many(self.config.minutes)
+            made = own_pictures(file, frames, self.config.seed, self.device, self.dtype, feedback, most)
             frames.own_pictures, frames.own = made, cascade.own
         self.net.detail.fill_(frames.detail())
 
