@@ -26,6 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.errors import SurgaugError
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.label_space import LabelSpace
@@ -53,10 +54,13 @@ def main() -> None:
     parser.add_argument("--classes", default="auto")
     parser.add_argument("--exclude-known-errors", action="store_true", help="of CaDIS; nothing for other data sets")
     options = parser.parse_args()
-    write_frames(
-        options.data, options.out, options.train, options.val, options.size, options.classes, options.test,
-        options.exclude_known_errors,
-    )  # fmt: skip
+    try:
+        write_frames(
+            options.data, options.out, options.train, options.val, options.size, options.classes, options.test,
+            options.exclude_known_errors,
+        )  # fmt: skip
+    except SurgaugError as error:
+        sys.exit(f"frames.py: error: {error}")
     if options.subset:
         write_subset(options.out / "train", options.out / "subset", options.subset)
 
@@ -87,15 +91,17 @@ def write_frames(
     claim, out_claim = json.dumps(asked), out / "frames.json"
     if out_claim.exists() and out_claim.read_text() != claim:
         sys.exit(f"{out}: holds frames of {out_claim.read_text()}, not of {claim}; name another folder")
+    paired = (
+        None if data == PHANTOM else open_pairs(Path(data), classes=classes)
+    )  # refused before OUT is claimed for it
     out.mkdir(parents=True, exist_ok=True)
     write_text(out_claim, claim)
-    if data == PHANTOM:
+    if paired is None:
         space = load_space("cadis")
         write_pairs(out / "train", train or 300, lambda k: phantom(k, k, "Training", hw))
         write_pairs(out / "val", val, lambda k: phantom(VAL_SEED + k, k, "Test", hw))
         write_pairs(out / "test", test, lambda k: phantom(VAL_SEED + val + k, k, "Test", hw))
     else:
-        paired = open_pairs(Path(data), classes=classes)
         if exclude_known_errors and paired.layout == "cadis":
             paired = open_pairs(Path(data), classes=classes, exclude_known_errors=True)
         space, own_test = paired.space, replace(paired, items=tuple(i for i in paired.items if i.split == "test"))

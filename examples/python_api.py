@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import surgaug
+from surgaug.errors import SurgaugError
 
 
 def main(train: Path, val: Path, out: Path, minutes: float) -> None:
@@ -29,4 +30,7 @@ def main(train: Path, val: Path, out: Path, minutes: float) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(*map(Path, sys.argv[1:4]), minutes=float(sys.argv[4]) if len(sys.argv) == 5 else 60)
+    try:
+        main(*map(Path, sys.argv[1:4]), minutes=float(sys.argv[4]) if len(sys.argv) == 5 else 60)
+    except SurgaugError as error:  # one line that names the file, the value and the cure
+        sys.exit(f"error: {error}")

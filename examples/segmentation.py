@@ -17,9 +17,11 @@ import argparse
 import csv
 import json
 import sys
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 import torchvision
@@ -31,6 +33,7 @@ from torchvision.transforms import v2
 from torchvision.tv_tensors import Mask
 
 IGNORE = 255
+SECONDS = 10  # between two lines of progress
 TO_TENSOR = [
     v2.ToImage(),
     v2.ToDtype(torch.float32, scale=True),
@@ -101,6 +104,7 @@ def train(frames: Frames, classes: int, options: argparse.Namespace, seed: int) 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=options.steps)
     sampler = RandomSampler(frames, replacement=True, num_samples=options.steps * options.batch)
     batches = DataLoader(frames, options.batch, sampler=sampler, num_workers=options.workers)
+    told = time.monotonic()
     for step, (images, labels) in enumerate(batches, 1):
         logits = network(images.to(options.device))["out"]
         loss = F.cross_entropy(logits, labels.to(options.device), ignore_index=IGNORE)
@@ -108,7 +112,8 @@ def train(frames: Frames, classes: int, options: argparse.Namespace, seed: int) 
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % 100 == 0 or step == options.steps:
+        if time.monotonic() - told > SECONDS or step == options.steps:
+            told = time.monotonic()
             print(f"{frames.folder}, seed {seed}: step {step}/{options.steps}, loss {loss:.3f}", file=sys.stderr)
     return network
 
@@ -153,10 +158,27 @@ def report(sets: dict[Path, Frames], confusions: dict[Path, Tensor], names: list
     return "\n".join(lines)
 
 
+def class_names(sets: list[Path]) -> list[str]:
+    """The classes of the sets, which must be the same in all. Ends the program where a folder is no such set."""
+    found = []
+    for path in sets:
+        for name in ("id2label.json", "train/metadata.csv", *["validation/metadata.csv"] * (path == sets[0])):
+            if not (path / name).is_file():
+                more = "; --hold-out sets validation frames aside" if name.startswith("validation") else ""
+                fail(f"{path / name}: no such file; surgaug export --layout hf --out {path} writes it{more}")
+        found.append(json.loads((path / "id2label.json").read_text(encoding="utf-8")))
+        if found[-1] != found[0]:
+            fail(f"{path} has other classes than {sets[0]}")
+    return [found[0][str(k)] for k in range(len(found[0]))]
+
+
+def fail(message: str) -> NoReturn:
+    sys.exit(f"segmentation.py: error: {message}")
+
+
 def main() -> None:
     options = parse()
-    id2label = json.loads((options.sets[0] / "id2label.json").read_text(encoding="utf-8"))
-    names = [id2label[str(k)] for k in range(len(id2label))]
+    names = class_names(options.sets)
     both = v2.Compose([v2.Resize(options.size), v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), *TO_TENSOR])
     sets = {path: Frames(path / "train", both) for path in options.sets}
     validation = Frames(options.sets[0] / "validation", v2.Compose(TO_TENSOR))
@@ -164,14 +186,21 @@ def main() -> None:
     for seed in range(options.seeds):
         for path, frames in sets.items():
             network = train(frames, len(names), options, seed)
+            print(f"{path}, seed {seed}: testing on {len(validation)} frames", file=sys.stderr)
             confusions[path].append(test(network, validation, options.size, len(names), options.device))
     print(report(sets, {path: torch.stack(found) for path, found in confusions.items()}, names))
+
+
+def size(text: str) -> tuple[int, int]:
+    """ "64x112" to (64, 112)."""
+    height, width = text.split("x")
+    return int(height), int(width)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", type=Path, metavar="TRAINING_SET")
-    parser.add_argument("--size", type=lambda text: tuple(map(int, text.split("x"))), default=(128, 128), metavar="HxW")
+    parser.add_argument("--size", type=size, default=(128, 128), metavar="HxW")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=1)

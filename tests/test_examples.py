@@ -68,6 +68,28 @@ def test_pipeline_then_shards(folder):
     assert (folder / "array" / "manifest.jsonl").read_text() == (folder / "sharded" / "manifest.jsonl").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "argv", "says"),
+    [
+        ("segmentation.py", ["nowhere"], "segmentation.py: error: nowhere/id2label.json: no such file; surgaug export"),
+        ("python_api.py", ["nowhere", "val", "out"], "error: nowhere: "),
+        ("segmentation.sh", ["nowhere", "out"], "frames.py: error: nowhere: "),
+        ("rare_classes.sh", ["nowhere", "out"], "frames.py: error: nowhere: "),
+        ("reproduce_thesis.sh", ["nowhere", "out"], "frames.py: error: nowhere: "),
+        ("pipeline.sh", ["nowhere", "val", "out"], "surgaug: error: --data nowhere: no such file"),
+        ("shards.sh", ["nowhere", "model", "out"], "surgaug: error: --masks nowhere: no such file"),
+    ],
+)
+def test_a_missing_folder_is_one_line(folder, name, argv, says):
+    program = [str(folder / "bin" / "python"), str(EXAMPLES / name)] if name.endswith(".py") else [str(EXAMPLES / name)]
+    env = {**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    env["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    done = subprocess.run([*program, *argv], cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert says in done.stderr and "Traceback" not in done.stderr
+    assert not (folder / "out").exists()
+
+
 SMALL = {"SIZE": "32x56", "TRAIN": "8", "VAL": "4", "N": "8", "MINUTES": "0.05"}
 
 
