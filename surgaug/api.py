@@ -87,12 +87,14 @@ def augment_masks(
     seed: int = 0,
     workers: int | None = None,
     keep_originals: bool = False,
+    split: str | None = None,
     feedback: Feedback | None = None,
     emit: Callable[[Path], None] = lambda path: None,
 ) -> AugmentResult:
     """Make `n` new label maps from real ones, as `surgaug augment-masks` does. Needs no torch.
 
-    masks: a folder of label maps, a data set, or the files. n: None for one each. ops: "shift:0.5,flip" (operation:
+    masks: a folder of label maps, a data set, or the files; of a data set with splits those of `split` ("train") alone,
+    where it is given. n: None for one each. ops: "shift:0.5,flip" (operation:
     probability), the path of a recipe, or "" for the usual mix. Map K depends on the seed and K alone. emit: called
     with the path of each map.
 
@@ -103,6 +105,7 @@ def augment_masks(
     from surgaug.perturb.run import augment_masks as run
 
     line = {"n": n, "classes": str(classes), "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
+    line["split"] = split
     return run(
         configure(_paths(masks), Path(out), ops, None, None, None, line), feedback or usual_feedback(), emit=emit
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from surgaug.cli import defaults, outcome, pipes
-from surgaug.cli.choices import label_space, list_of, plugins, without_bad
+from surgaug.cli.choices import label_space, list_of, one_of, plugins, without_bad
 
 _What = partial(typer.Option, rich_help_panel="What")
 _How = partial(typer.Option, rich_help_panel="How")
@@ -31,6 +31,10 @@ def augment_masks(
         label_space("Label space of the masks; auto: what a class file beside them or their ids tell.", panel="What"),
     ] = None,
     leave_out_bad: Annotated[bool, without_bad("masks", "dataset.json lists them", "What")] = False,
+    split: Annotated[
+        str | None,
+        _What(**one_of("train", "val", "test"), help="Of a data set with splits: only these masks. Default: all."),
+    ] = None,
     ops: Annotated[
         str,
         _How(
@@ -78,5 +82,5 @@ def augment_masks(
     from surgaug.perturb.run import augment_masks as run
 
     line = {"n": n, "classes": classes, "seed": seed, "workers": workers, "keep_originals": keep_originals or None}
-    line |= {"leave_out_bad": leave_out_bad}
+    line |= {"leave_out_bad": leave_out_bad, "split": split}
     pipes.run("augment-masks", run, configure(source, out, ops, balance, plausibility, tries, line), json_file)

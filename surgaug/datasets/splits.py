@@ -6,8 +6,30 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from surgaug.datasets.item import Item, WrittenItem
+from surgaug.errors import DataError
+from surgaug.runtime.feedback import Feedback
 
 SPLITS = ("train", "val", "test")
+HELD_OUT = SPLITS[1:]
+
+
+def of_split(items: Sequence[Item], split: str | None, where: object, feedback: Feedback) -> list[int]:
+    """The numbers of the items of `split`; with None all, and it is told where some of them are held out from training.
+
+    where: what the items are of, for messages. Raises DataError where the split has none.
+    """
+    chosen = [i for i, item in enumerate(items) if split in (None, item.split)]
+    if not chosen:
+        there = sorted({item.split for item in items if item.split}) or ["none"]
+        raise DataError(f"{where}: no label map of the split '{split}'; there is {', '.join(there)}")
+    held_out = sum(item.split in HELD_OUT for item in items)
+    if split is None and 0 < held_out < len(items):
+        feedback.warn(
+            f"{held_out} of {len(items)} label maps are of the validation or test split: what is made from them must "
+            "not train what is tested there (export leaves it out); --split train takes the others alone"
+        )
+    return chosen
+
 
 
 def group_of(item: Item | WrittenItem) -> str:

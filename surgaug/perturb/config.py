@@ -19,7 +19,8 @@ class AugmentConfig:
 
     masks: a folder of label maps (or a data set with them), or the files themselves. n: None for one new map a mask.
     classes: the label space, by name, file, or "auto". workers: None for one a CPU core; changes no map.
-    leave_out_bad: go on without masks that cannot be used, instead of refusing them.
+    leave_out_bad: go on without masks that cannot be used, instead of refusing them. split: of a data set with splits,
+    these masks alone.
     """
 
     masks: Path | tuple[Path, ...]
@@ -31,6 +32,7 @@ class AugmentConfig:
     workers: int | None = None
     keep_originals: bool = False
     leave_out_bad: bool = False
+    split: str | None = None
 
 
 def check(config: AugmentConfig) -> None:

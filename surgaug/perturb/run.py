@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
+from surgaug.datasets.splits import of_split
 from surgaug.datasets.survey import Survey, survey, without_faults
 from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
@@ -62,6 +63,7 @@ def augment_masks(
     feedback = feedback or Silent()
     check(config)
     maps = open_masks(config.masks, classes=config.classes, feedback=feedback)
+    maps = replace(maps, items=tuple(maps.items[i] for i in of_split(maps.items, config.split, maps.root, feedback)))
     if config.leave_out_bad:
         maps = without_faults(maps, feedback, need_images=False)
     found = survey(maps, feedback, need_images=False)

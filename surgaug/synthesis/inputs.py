@@ -28,7 +28,7 @@ from surgaug.synthesis.cascade import CascadeGenerator
 from surgaug.synthesis.config import BASE, NATIVE, SynthesizeConfig
 from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator
 from surgaug.synthesis.judge import JudgeSource, open_judge
-from surgaug.synthesis.masks import FAR, digest, factor, of_split, open_for, output_size
+from surgaug.synthesis.masks import FAR, digest, factor, of_chosen_split, open_for, output_size
 from surgaug.synthesis.model_choice import resolve_model
 from surgaug.synthesis.sampling_settings import ONE_PASS, SamplingSettings, choose_settings
 from surgaug.synthesis.style_choice import Styles, choose
@@ -136,7 +136,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     maps, found = open_for(
         model.space, model_file, config.masks, config.classes, feedback, model.meta, config.leave_out_bad
     )
-    maps, pixels = of_split(maps, found.pixels_by_item, config)
+    maps, pixels = of_chosen_split(maps, found.pixels_by_item, config, feedback)
     presence = pixels > 0
     _warn_of_size(config, model, list(found.sizes), feedback)
     _warn_of_unseen(maps, presence, model, feedback)

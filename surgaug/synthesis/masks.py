@@ -13,13 +13,14 @@ import numpy as np
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.item import fingerprint
 from surgaug.datasets.space_match import INSIST, bring, of_model, open_own
+from surgaug.datasets.splits import HELD_OUT, of_split
 from surgaug.datasets.survey import FILE_FAULTS, Survey, count, survey, without_faults
 from surgaug.datasets.writer import FOLDERS
-from surgaug.errors import DataError, UsageError
+from surgaug.errors import UsageError
 from surgaug.io import output_folder
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import fit_size, resize_label_map
-from surgaug.runtime.feedback import Feedback
+from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.synthesis.config import NATIVE, SynthesizeConfig
 
 FAR = 1.5  # times a side of the training size, or one part in so many; beyond, images are poor
@@ -57,18 +58,17 @@ def open_for(
     return maps, count(maps)
 
 
-def of_split(maps: LabelMaps, by_item: np.ndarray, config: SynthesizeConfig) -> tuple[LabelMaps, np.ndarray]:
+def of_chosen_split(
+    maps: LabelMaps, by_item: np.ndarray, config: SynthesizeConfig, feedback: Feedback
+) -> tuple[LabelMaps, np.ndarray]:
     """The label maps of `config.split` (all if None) with their rows of `by_item` [N, K].
 
     Raises DataError where there is none; UsageError where maps of a validation or test split would go into a layout
     that is there to be trained on.
     """
-    kept = [i for i, item in enumerate(maps.items) if config.split in (None, item.split)]
-    if not kept:
-        splits = sorted({item.split for item in maps.items if item.split}) or ["none"]
-        raise DataError(f"{maps.root}: no label map of the split '{config.split}'; there is {', '.join(splits)}")
+    kept = of_split(maps.items, config.split, maps.root, feedback if config.layout == FOLDERS else Silent())
     items = tuple(maps.items[i] for i in kept)
-    held_out = sum(item.split in ("val", "test") for item in items)
+    held_out = sum(item.split in HELD_OUT for item in items)
     if held_out and config.layout != FOLDERS:
         raise UsageError(
             f"--layout {config.layout}: {held_out} of {len(items)} label maps are of the validation or test split, and "

@@ -21,6 +21,7 @@ from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
+from surgaug.runtime.feedback import Silent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,6 +38,14 @@ def masks(tmp_path):
     return folder
 
 
+class Ears(Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
 def config(masks, out, **options):
     return AugmentConfig(**{"masks": masks, "out": out, "n": 30, "classes": "cadis", "workers": 1, **options})
 
@@ -48,6 +57,26 @@ def contents(out):
 
 def rows(out):
     return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+def test_of_a_data_set_with_splits_the_training_masks_alone(masks, tmp_path):
+    data = tmp_path / "data"
+    for split, names in (("train", "ab"), ("test", "c")):
+        for kind in ("images", "labels"):
+            (data / split / kind).mkdir(parents=True)
+        for name in names:
+            write_png(data / split / "images" / f"{name}.png", np.zeros((68, 120, 3), np.uint8))
+            (masks / f"{name}.png").rename(data / split / "labels" / f"{name}.png")
+    all_of_them, of_training = Ears(), Ears()
+    augment_masks(config(data, tmp_path / "all", n=6), all_of_them)
+    assert {row["mask"] for row in rows(tmp_path / "all")} == set("abc")
+    assert [line for line in all_of_them.warnings if "1 of 3 label maps are of the validation or test split" in line]
+    augment_masks(config(data, tmp_path / "out", n=6, split="train"), of_training)
+    assert {row["mask"] for row in rows(tmp_path / "out")} == set("ab") and not of_training.warnings
+    augment_masks(config(data / "test", tmp_path / "test", n=2), of_training)
+    assert not of_training.warnings, "a split that is meant by itself"
+    with pytest.raises(DataError, match="no label map of the split 'val'; there is test, train"):
+        augment_masks(config(data, tmp_path / "val", split="val"))
 
 
 def test_maps_manifest_description_and_preview(masks, tmp_path):
