@@ -28,6 +28,10 @@ def score(
             show_default=False,
         ),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(**one_of("train", "val", "test"), help="Of --real with splits: only these frames. Default: all."),
+    ] = None,
     train: Annotated[
         Path | None,
         typer.Option(
@@ -269,6 +273,7 @@ def score(
         cache=cache,
         miou=miou,
         least_agreement=least_agreement,
+        split=split,
     )
     scored = score_folders(config, feedback)
     report = scored.report

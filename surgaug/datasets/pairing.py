@@ -50,6 +50,8 @@ def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
         found = [p for p in folders if re.sub(r"[\s_-]", "", p.name.lower()) in _OTHER_NAMES.get(names, ())]
     if not found:
         found = [p for p in folders if _YEAR.sub("", p.name.lower()) in names]
+    if len(found) > 1:  # Pascal VOC's Annotations hold boxes
+        found = [p for p in found if any(file.suffix.lower() != ".xml" for file in p.iterdir())] or found
     if len(found) > 1:
         raise DataError(f"{root}: {' and '.join(p.name for p in found)} both stand there; keep one, or name it")
     return found[0] if found else None

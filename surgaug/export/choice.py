@@ -102,7 +102,7 @@ def choose(
         if needed > len(allowed):
             raise DataError(
                 f"--ratio {ratio:g}: {needed} synthetic images are needed for {training} real frames, "
-                f"and {len(allowed)} may train; synthesize more, or give a lower --ratio"
+                f"and {len(allowed)} may train; synthesize more, or leave --ratio out to take these"
             )
         picked = np.random.default_rng([seed, 7]).permutation(len(allowed))[:needed]
         others = sorted(set(range(len(allowed))) - set(picked.tolist()))

@@ -69,6 +69,7 @@ class ScoreConfig:
     cache: whether features of images are kept for the next run.
     leave_out_bad: go on without images that cannot be used, instead of refusing them.
     least_agreement: leave out synthetic images of which a judge, as they were made, trusted a smaller share.
+    split: of real frames with splits those alone.
     """
 
     real: Path
@@ -87,3 +88,4 @@ class ScoreConfig:
     miou: bool = True
     leave_out_bad: bool = False
     least_agreement: float | None = None
+    split: str | None = None

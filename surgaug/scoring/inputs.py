@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -138,14 +138,42 @@ def admitted(folder: Folder, least: float) -> Folder:
     if not keep:
         best = max(trust.agreement for trust in folder.trusts.values())
         raise DataError(f"{folder.root}: --least-agreement {least:g} leaves no image; the most trusted has {best:.2f}")
+    return replace(_only(folder, keep), refused=len(folder) - len(keep))
+
+
+def of_chosen_split(folder: Folder, split: str | None, feedback: Feedback) -> Folder:
+    """The images of one split; with None all, and it is told where training frames are among them.
+
+    DataError where there is none of that split.
+    """
+    items = () if folder.frames is None else tuple(folder.frames.items[i] for i in folder.positions)
+    splits = [item.split for item in items] or [None] * len(folder)
+    if split is None:
+        trained = splits.count("train")
+        if 0 < trained < sum(map(bool, splits)):
+            feedback.warn(
+                f"{folder.root}: {trained} of {len(folder)} frames are of the training split, which the model may "
+                "have learnt from; --split val or --split test compares with the others alone"
+            )
+        return folder
+    keep = [i for i, name in enumerate(splits) if name == split]
+    if not keep:
+        there = sorted({name for name in splits if name}) or ["none"]
+        raise DataError(f"{folder.root}: no frame of the split '{split}'; there is {', '.join(there)}")
+    return _only(folder, keep)
+
+
+def _only(folder: Folder, keep: Sequence[int]) -> Folder:
+    """The images of those numbers."""
+    names = {folder.names[i] for i in keep}
+    gone = set(folder.names) - names
     out = replace(
         folder,
         names=tuple(folder.names[i] for i in keep),
         images=tuple(folder.images[i] for i in keep),
         labels=tuple(folder.labels[i] for i in keep),
-        origins={name: origin for name, origin in folder.origins.items() if name not in gone},
-        trusts={name: trust for name, trust in folder.trusts.items() if name not in gone},
-        refused=len(folder) - len(keep),
+        origins={name: origin for name, origin in folder.origins.items() if name in names},
+        trusts={name: trust for name, trust in folder.trusts.items() if name in names},
     )
     if folder.frames is None:
         return out

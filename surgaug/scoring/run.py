@@ -17,7 +17,7 @@ from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.scorer import Scorer
 from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.features import inception
-from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, admitted, open_folder
+from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, admitted, of_chosen_split, open_folder
 from surgaug.scoring.plan import MIOU, gate_names, plan_default, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
@@ -77,7 +77,7 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     classes = config.classes if config.classes == "auto" else load_space(config.classes)
     device = pick_device(config.device)
     bad = config.leave_out_bad
-    real = open_folder(config.real, classes, feedback, bad)
+    real = of_chosen_split(open_folder(config.real, classes, feedback, bad), config.split, feedback)
     folders = [open_folder(path, classes, feedback, bad) for path in config.synth]
     if config.least_agreement is not None:
         folders = [admitted(folder, config.least_agreement) for folder in folders]

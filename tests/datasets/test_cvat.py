@@ -1,4 +1,4 @@
-"""CVAT's segmentation masks as CVAT exports them; what is written is in test_round_trip.py."""
+"""CVAT's segmentation masks as CVAT exports them, and as the library reads them by which CVAT imports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written_cases import CADIS, write
 
 from surgaug.datasets.dataset import open_pairs
 from surgaug.datasets.writer import DatasetWriter
@@ -45,6 +46,17 @@ def test_classes_colours_and_subsets(task: Path) -> None:
     assert [item.name for item in open_pairs(task, split="val").items] == ["b"]
 
 
+@pytest.mark.parametrize("boxes", [(), ("a.xml", "b.xml")])
+def test_boxes_beside_the_masks_are_passed_over(task: Path, boxes: tuple[str, ...]) -> None:
+    """Datumaro, by which CVAT exports, leaves VOC's folder of boxes there, empty or not."""
+    (task / "Annotations").mkdir()
+    for name in boxes:
+        write_text(task / "Annotations" / name, "<annotation/>")
+    found = open_pairs(task)
+    assert found.layout == "cvat"
+    np.testing.assert_array_equal(found.load_label(0), indices(0))
+
+
 def test_labels_meet_another_space_by_name(task: Path) -> None:
     space = LabelSpace("mine", (LabelClass(7, "Forceps"), LabelClass(3, "iris")), ignore=255)
     found = open_pairs(task, classes=space)
@@ -67,3 +79,27 @@ def test_two_labels_of_one_colour_are_refused(task: Path) -> None:
 def test_names_that_the_file_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the class 'a:b' cannot stand in labelmap\.txt"):
         DatasetWriter(tmp_path, "cvat", LabelSpace("x", (LabelClass(0, "a:b"),))).check()
+
+
+@pytest.mark.slow
+def test_datumaro_reads_what_is_written_and_the_other_way_round(tmp_path: Path) -> None:
+    """CVAT imports and exports "Segmentation mask 1.1" by Datumaro's VOC format."""
+    datumaro = pytest.importorskip("datumaro", reason="datumaro is not installed")
+    made = write(tmp_path / "set", "cvat")
+    found = datumaro.Dataset.import_from(str(tmp_path / "set"), "voc_segmentation")
+    labels = [label.name for label in found.categories()[datumaro.AnnotationType.label]]
+    ids = {c.name: c.id for c in CADIS.classes} | {"ignore": CADIS.ignore}
+    maps = {frame.name: label_map for frame, label_map in zip(made.frames, made.maps, strict=True)}
+    splits = {frame.name: frame.split for frame in made.frames}
+    assert {item.id: item.subset for item in found} == splits
+    for item in found:
+        drawn = np.full(maps[item.id].shape, -1)
+        for mask in item.annotations:
+            drawn[np.asarray(mask.image, bool)] = ids[labels[mask.label]]
+        np.testing.assert_array_equal(drawn, maps[item.id])
+
+    found.export(str(tmp_path / "export"), "voc_segmentation", save_media=True, label_map="source", apply_colormap=True)
+    again = open_pairs(tmp_path / "export", classes=CADIS)
+    assert again.layout == "cvat" and {item.name: item.split for item in again.items} == splits
+    for i, item in enumerate(again.items):
+        np.testing.assert_array_equal(again.load_label(i), maps[item.name])

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
 from surgaug.phantom import render
 from surgaug.runtime.feedback import Silent
-from surgaug.scoring.inputs import open_folder, pair
+from surgaug.scoring.inputs import of_chosen_split, open_folder, pair
 
 
 def pairs(root: Path, names: list[str]) -> Path:
@@ -76,3 +77,26 @@ def test_a_half_written_row_makes_no_difference(synth: Path) -> None:
     (synth / "manifest.jsonl").write_text(text[: text.rindex("\n") + 1])
     after = open_folder(synth, "cadis", Silent())
     assert before.origins == after.origins and len(before.origins) == 4
+
+
+def test_of_real_frames_with_splits_those_of_one(tmp_path: Path) -> None:
+    class Ears(Silent):
+        def __init__(self) -> None:
+            self.warnings: list[str] = []
+
+        def warn(self, message: str) -> None:
+            self.warnings.append(message)
+
+    pairs(tmp_path / "real" / "train", ["a", "b"])
+    pairs(tmp_path / "real" / "val", ["c"])
+    folder, ears = open_folder(tmp_path / "real", "cadis", Silent()), Ears()
+    assert of_chosen_split(folder, None, ears) is folder
+    assert "2 of 3 frames are of the training split" in ears.warnings.pop()
+    held_out = of_chosen_split(folder, "val", ears)
+    assert held_out.names == ("c",) and held_out.images == (tmp_path / "real" / "val" / "images" / "c.png",)
+    assert held_out.frames is not None and [held_out.frames.items[i].name for i in held_out.positions] == ["c"]
+    assert not ears.warnings and held_out.videos() == [None]
+    with pytest.raises(DataError, match="no frame of the split 'test'; there is train, val"):
+        of_chosen_split(folder, "test", ears)
+    alone = open_folder(tmp_path / "real" / "train", "cadis", Silent())
+    assert of_chosen_split(alone, None, ears) is alone and not ears.warnings
