@@ -197,6 +197,16 @@ def test_ratio(real: Path, synth: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "wrong").exists()
 
 
+def test_synthetic_images_of_another_size_are_told(real: Path, tmp_path: Path) -> None:
+    made = synthetic_set(tmp_path / "synth", [{"name": "x", "mask": "y", "source": "z"}])
+    for path in made.glob("*/x.png"):
+        with Image.open(path) as picture:
+            picture.resize((20, 12), Image.Resampling.NEAREST).save(path)
+    said = Said()
+    export(ExportConfig(real, tmp_path / "out", (made,)), said)
+    assert any(line.startswith(f"{made}: images of 12x20, beside real ones of 24x40") for line in said.lines)
+
+
 def test_goes_on_and_refuses_another(real: Path, synth: Path, tmp_path: Path) -> None:
     config = ExportConfig(real, tmp_path / "Dataset501_Mix", (synth,), "nnunet")
     export(config)

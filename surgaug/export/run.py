@@ -136,8 +136,13 @@ def _open(config: ExportConfig, feedback: Feedback) -> tuple[PairedFrames, list[
         synths = [open_pairs(folder, classes=real.space, feedback=feedback) for folder in config.synth]
     if config.leave_out_bad:
         real, *synths = (without_faults(frames, feedback, need_images=True) for frames in (real, *synths))
-    for frames in (real, *synths):
-        survey(frames, feedback, need_images=True)
+    (size, _), *others = (survey(f, feedback, need_images=True).sizes.most_common(1)[0] for f in (real, *synths))
+    for folder, (other, _) in zip(config.synth, others, strict=True):
+        if other != size:
+            feedback.warn(
+                f"{folder}: images of {other[0]}x{other[1]}, beside real ones of {size[0]}x{size[1]}: let the trainer "
+                "bring both to one size before it crops (synthesize --size native makes them as large as their masks)"
+            )
     return real, synths
 
 
