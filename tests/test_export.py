@@ -202,9 +202,9 @@ def test_synthetic_images_of_another_size_are_told(real: Path, tmp_path: Path) -
     for path in made.glob("*/x.png"):
         with Image.open(path) as picture:
             picture.resize((20, 12), Image.Resampling.NEAREST).save(path)
-    said = Said()
-    export(ExportConfig(real, tmp_path / "out", (made,)), said)
-    assert any(line.startswith(f"{made}: images of 12x20, beside real ones of 24x40") for line in said.lines)
+    heard = Heard()
+    export(ExportConfig(real, tmp_path / "out", (made,)), heard)
+    assert any(line.startswith(f"{made}: images of 12x20, beside real ones of 24x40") for line in heard.warnings)
 
 
 def test_goes_on_and_refuses_another(real: Path, synth: Path, tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ def of_split(items: Sequence[Item], split: str | None, where: object, feedback: 
     return chosen
 
 
-
 def group_of(item: Item | WrittenItem) -> str:
     """What must stay on one side of a split: the video, or the frame itself where no video is known."""
     return item.video or item.name

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from heard import Heard
 from perturb_cases import CADIS, WIDE, eye
 from PIL import Image
 
@@ -21,7 +22,6 @@ from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
-from surgaug.runtime.feedback import Silent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,14 +36,6 @@ def masks(tmp_path):
     write_png(folder / "b.png", np.ascontiguousarray(label_map[:, ::-1]))
     write_png(folder / "c.png", np.where(label_map > 6, 6, label_map).astype(np.uint8))
     return folder
-
-
-class Ears(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 def config(masks, out, **options):
@@ -67,7 +59,7 @@ def test_of_a_data_set_with_splits_the_training_masks_alone(masks, tmp_path):
         for name in names:
             write_png(data / split / "images" / f"{name}.png", np.zeros((68, 120, 3), np.uint8))
             (masks / f"{name}.png").rename(data / split / "labels" / f"{name}.png")
-    all_of_them, of_training = Ears(), Ears()
+    all_of_them, of_training = Heard(), Heard()
     augment_masks(config(data, tmp_path / "all", n=6), all_of_them)
     assert {row["mask"] for row in rows(tmp_path / "all")} == set("abc")
     assert [line for line in all_of_them.warnings if "1 of 3 label maps are of the validation or test split" in line]

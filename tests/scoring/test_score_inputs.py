@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard import Heard
 
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
@@ -80,23 +81,16 @@ def test_a_half_written_row_makes_no_difference(synth: Path) -> None:
 
 
 def test_of_real_frames_with_splits_those_of_one(tmp_path: Path) -> None:
-    class Ears(Silent):
-        def __init__(self) -> None:
-            self.warnings: list[str] = []
-
-        def warn(self, message: str) -> None:
-            self.warnings.append(message)
-
     pairs(tmp_path / "real" / "train", ["a", "b"])
     pairs(tmp_path / "real" / "val", ["c"])
-    folder, ears = open_folder(tmp_path / "real", "cadis", Silent()), Ears()
-    assert of_chosen_split(folder, None, ears) is folder
-    assert "2 of 3 frames are of the training split" in ears.warnings.pop()
-    held_out = of_chosen_split(folder, "val", ears)
+    folder, heard = open_folder(tmp_path / "real", "cadis", Silent()), Heard()
+    assert of_chosen_split(folder, None, heard) is folder
+    assert "2 of 3 frames are of the training split" in heard.warnings.pop()
+    held_out = of_chosen_split(folder, "val", heard)
     assert held_out.names == ("c",) and held_out.images == (tmp_path / "real" / "val" / "images" / "c.png",)
     assert held_out.frames is not None and [held_out.frames.items[i].name for i in held_out.positions] == ["c"]
-    assert not ears.warnings and held_out.videos() == [None]
+    assert not heard.warnings and held_out.videos() == [None]
     with pytest.raises(DataError, match="no frame of the split 'test'; there is train, val"):
-        of_chosen_split(folder, "test", ears)
+        of_chosen_split(folder, "test", heard)
     alone = open_folder(tmp_path / "real" / "train", "cadis", Silent())
-    assert of_chosen_split(alone, None, ears) is alone and not ears.warnings
+    assert of_chosen_split(alone, None, heard) is alone and not heard.warnings

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from test_loop import TINY, same, write_frames
 
 from surgaug.errors import Interrupted, ModelError, UsageError
@@ -73,20 +74,11 @@ def test_the_minutes_are_shared(data, tmp_path):
 
 
 def test_the_frames_are_told_once(data, run, tmp_path):
-    class Ears(Silent):
-        def __init__(self):
-            self.tables, self.infos = [], []
-
-        def table(self, title, columns, rows, caption=""):
-            self.tables.append(title)
-
-        def info(self, message):
-            self.infos.append(message)
-
-    ears = Ears()
-    train(settings(data, tmp_path / "run", steps=2, minutes=9.0), ears)
-    assert len(ears.tables) == len(set(ears.tables)) == 2
-    assert [line.partition(", for ")[2] for line in ears.infos if "stage: " in line] == [
+    heard, titles = Heard(), []
+    heard.table = lambda title, columns, rows, caption="": titles.append(title)
+    train(settings(data, tmp_path / "run", steps=2, minutes=9.0), heard)
+    assert len(titles) == len(set(titles)) == 2
+    assert [line.partition(", for ")[2] for line in heard.infos if "stage: " in line] == [
         "3.6 of 9 minutes", "5.4 of 9 minutes",
     ]  # fmt: skip
 
