@@ -110,12 +110,13 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
     done = out.with_suffix(".json")
     if done.exists():
         return json.loads(done.read_text())["seconds"]
+    lines = {key: json.loads(own.pop(key)) for key in ("steps", "guidance") if key in own}  # options of their own
     n = options.images_per_map * len(list((real / "labels").iterdir()))
     target = out.with_name(f"{contender.name}-base") if enlarged else out
     start = time.monotonic()
     surgaug.synthesize(
         real, n=n, model=contender.model, out=target, classes=str(real / "classes.json"),
-        size="base" if enlarged else "native", options={k: json.loads(v) for k, v in own.items()},
+        size="base" if enlarged else "native", options={k: json.loads(v) for k, v in own.items()}, **lines,
         feedback=screen.feedback(),
     )  # fmt: skip
     spent = (time.monotonic() - start) / n

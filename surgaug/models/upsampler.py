@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,15 +51,18 @@ class Upsampler(SemanticUNet):
 
     `detail`: the standard deviation of what an enlarged picture lacks, of images in [-1, 1], details and the first
     stage's faults: 0.09 on CaDIS at 256x448, where three in four pictures are the first stage's (0.04 of frames made
-    small alone). Training measures it on its frames.
+    small alone). `noise_floor`: that of the noise in the frames' smoothest places, 0.006 there. Training measures both
+    on its frames. Files written before 29 November 2026 have the first alone, which stood for both.
     """
 
     detail: Tensor
+    noise_floor: Tensor
 
     def __init__(self, config: UNetConfig, num_classes: int):
         super().__init__(config, num_classes)
         width = config.channels[0]
         self.register_buffer("detail", torch.tensor(DETAIL))
+        self.register_buffer("noise_floor", torch.tensor(DETAIL))
         self.picture_entry = nn.Conv2d(3 * config.patch**2, width, 3, padding=1, bias=False)
         self.place_entry = nn.Conv2d(PLACE, width, 1, bias=False)
         self.level = nn.Sequential(
@@ -66,6 +70,11 @@ class Upsampler(SemanticUNet):
             nn.SiLU(),
             zero_init(nn.Linear(config.noise_dim, config.noise_dim)),
         )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        if (detail := state_dict.get(f"{prefix}detail")) is not None:
+            state_dict.setdefault(f"{prefix}noise_floor", detail)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def ends(self) -> list[nn.Module]:
@@ -103,22 +112,31 @@ class Upsampler(SemanticUNet):
     def forward(self, x_t: Tensor, noise_level: Tensor, cond: Conditioning) -> Tensor:
         """x_t float [B, 3, H, W]; noise_level = sqrt(alpha_bar) [B]; the estimate of x_0 [B, 3, H, W].
 
-        What the enlarged picture lacks is estimated with the preconditioning of Karras et al. (2022, table 1), for data
-        of standard deviation `detail`: with much noise the network puts out that itself, with little noise the noise.
+        What the enlarged picture lacks is estimated with the preconditioning of Karras et al. (2022, table 1), with one
+        change. Theirs passes on as much of x_t as is best for data of white spectrum. What is lacking here is mostly
+        coarse, and the fine noise that is passed on with it stays as speckle, unless the network cancels it. So x_t is
+        passed on only below the noise that the frames have themselves.
         """
         assert cond.picture is not None
         alpha = noise_level[:, None, None, None]
         noise = (1 - alpha.square()).sqrt() / alpha  # sigma
         out = super().forward(x_t, noise_level, cond)
-        spread = (noise.square() + self.detail.square()).sqrt()
-        kept, scale = (self.detail / spread).square(), noise * self.detail / spread
+        kept, scale = self._preconditioning(noise)
         return cond.picture + kept * (x_t / alpha - cond.picture) + scale * out
+
+    def _preconditioning(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The share of x_t that is passed on, and the factor of what the network puts out, at the noise level sigma.
+
+        The factor is the standard deviation of what is left to the network (Karras et al. 2022, equation 128).
+        """
+        kept = self.noise_floor.square() / (noise.square() + self.noise_floor.square())
+        return kept, ((1 - kept).square() * self.detail.square() + (kept * noise).square()).sqrt()
 
     def weight(self, noise_level: Tensor) -> Tensor:
         """Weight [B] of the squared error of the estimate at noise_level = sqrt(alpha_bar) [B], with which what the
         network itself puts out counts alike at every level (Karras et al. 2022, section 5)."""
-        variance = (1 - noise_level.square()) / noise_level.square()
-        return (variance + self.detail.square()) / (variance * self.detail.square())
+        _, scale = self._preconditioning(((1 - noise_level.square()) / noise_level.square()).sqrt())
+        return 1 / scale.square()
 
 
 def level_features(level: Tensor) -> Tensor:

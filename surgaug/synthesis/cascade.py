@@ -28,6 +28,7 @@ from surgaug.synthesis.sampling_settings import SamplingSettings
 Noise = Callable[[int, tuple[int, ...]], np.ndarray]
 # Numbers of the second stage's draws of noise begin here, behind any of the first one's steps.
 SECOND = 1 << 24
+GRAIN = SECOND << 1  # and behind any of the second one's
 # Larger images are made in tiles of this side: more would take memory and gain no time.
 WHOLE_PIXELS, TILE = 1 << 21, 1024
 
@@ -105,6 +106,7 @@ class Enlarger:
         pictures = to_tensor(small, self._device)
         pictures = pictures + self._settings.picture_noise * to_device(noise(SECOND, pictures.shape[1:]), self._device)
         eps = noise(SECOND + 1, (3, *frame))
+        grain = self._settings.grain * noise(GRAIN, (3, *frame)) if self._settings.grain else None
         out = []
         for i, (index_map, key) in enumerate(zip(index_maps, keys, strict=True)):
             self._encoded = {known: cond for known, cond in self._encoded.items() if known[0] == key}
@@ -123,6 +125,8 @@ class Enlarger:
                 lambda step, i=i: to_device(noise(SECOND + 2 + step, (3, *frame))[i : i + 1], self._device),
                 **self._settings.sampler_options,
             )
+            if grain is not None:
+                x_0 = x_0 + to_device(grain[i : i + 1], self._device)
             out.append(finite_images(x_0))
         return np.concatenate(out)
 

@@ -27,7 +27,8 @@ class SamplingSettings:
     guidance: 1 is none. options: go to the sampler (eta, variance), but for two: `spacing`, how the noise levels are
     chosen (each sampler has its own default), and `guidance_below`, the highest sigma with guidance
     (`diffusion/guidance.py`). second: those of a cascade's second stage, of which `picture_noise` is the standard
-    deviation of the noise on the small picture, and `start` the sigma at which sampling begins.
+    deviation of the noise on the small picture, `start` the sigma at which sampling begins, and `grain` the standard
+    deviation of the noise that is added to the image at last; images lie in [-1, 1].
     """
 
     sampler: str = "ddim"
@@ -37,6 +38,7 @@ class SamplingSettings:
     second: SamplingSettings | None = None
     picture_noise: float = 0.0
     start: float | None = None
+    grain: float = 0.0
 
     @property
     def spacing(self) -> str:
@@ -54,6 +56,7 @@ class SamplingSettings:
         """The settings of a second stage as plain values, for descriptions and manifest rows."""
         told: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
         told |= {"picture_noise": self.picture_noise, "start": self.start}
+        told |= {"grain": self.grain} if self.grain else {}
         return told | ({"options": self.options} if self.options else {})
 
 
@@ -113,12 +116,14 @@ def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
     """The settings of a second stage. given: those asked for, without the prefix of their keys."""
     hand_over = model.schedule["hand_over"]
     own = {"picture_noise": model.defaults["picture_noise"], "start": hand_over}
+    own["grain"] = model.defaults.get("grain", 0.0)
     numbers = {name: given.pop(name, value) for name, value in own.items()}
     highest = model.meta.get("train", {}).get("cascade", {}).get("picture_noise", math.inf)
-    for name, limit in (("picture_noise", highest), ("start", hand_over)):
+    trained = ", the most that it was trained with"
+    for name, limit, why in (("picture_noise", highest, trained), ("start", hand_over, trained), ("grain", 1.0, "")):
         value = numbers[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
-            raise UsageError(f"--set {SECOND}{name}={value}: from 0 to {limit:g}, the most that it was trained with")
+            raise UsageError(f"--set {SECOND}{name}={value}: from 0 to {limit:g}{why}")
     asked = _Asked(
         given.pop("sampler", None), given.pop("steps", None), given.pop("guidance", None), given, f"--set {SECOND}"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from surgaug.datasets.dataset import PairedFrames
@@ -29,6 +30,9 @@ from surgaug.training.frames import Frames, Keeping
 ABOUT_A_CLASS = 0.5  # share of the windows that are chosen by a class
 LOOKED_AT = 64
 LEAST_DETAIL = 1 / 255  # half a grey level
+# Noise is measured on squares of so many pixels a side, in the smoothest share of them.
+SQUARE, SMOOTHEST = 8, 0.05
+FINEST_OCTAVE = 0.75  # share of white noise that is not in the means of 2x2 pixels
 SPOTS = 8  # pixels of each class and frame that such a window may lie about
 
 
@@ -100,6 +104,11 @@ class WindowedFrames(Frames):
             squares.append(float(shares @ lacking.square().mean((1, 2, 3))))
         return max(float(np.sqrt(np.mean(squares))), LEAST_DETAIL)
 
+    def noise_floor(self) -> float:
+        """The standard deviation of the noise in the smoothest places of the frames, of images in [-1, 1]: the median
+        of at most `LOOKED_AT` frames, evenly spaced."""
+        return float(np.median([noise_floor(self.view(i)[0]) for i in spread(len(self), LOOKED_AT)]))
+
     def small_map(self, i: int) -> np.ndarray:
         """The index map of frame `i` at the size of its small picture, uint8 [h, w]."""
         return resize_label_map(self.view(i)[1], self.base, self.indices)
@@ -135,6 +144,18 @@ class WindowedFrames(Frames):
                 for s, a, n, w in zip(spot, at, self.size, self.window, strict=True)
             ]
         return Window(self.size, corner[0], corner[1], self.window)
+
+
+def noise_floor(image: np.ndarray) -> float:
+    """The standard deviation of the noise in the smoothest places of an image uint8 [H, W, 3], where 1 is half the
+    range from black to white. Places that are nearly black or white are left out, since noise is cut off there; 0 where
+    all are."""
+    height, width = (side // 2 * 2 for side in image.shape[:2])
+    x = to_tensor(np.ascontiguousarray(image[None, :height, :width]), "cpu")
+    fine = x - F.interpolate(F.avg_pool2d(x, 2), scale_factor=2.0, mode="nearest")
+    power, brightness = (F.avg_pool2d(t, SQUARE, ceil_mode=True).mean(1) for t in (fine.square(), x))
+    power = power[brightness.abs() < 0.9]
+    return float((power.quantile(SMOOTHEST) / FINEST_OCTAVE).sqrt()) if len(power) else 0.0
 
 
 def spots(index_map: np.ndarray, rng: np.random.Generator) -> np.ndarray:

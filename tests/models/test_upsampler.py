@@ -82,17 +82,46 @@ def test_without_noise_the_image_stays_and_with_much_it_is_the_enlarged_picture(
     torch.testing.assert_close(noisy, picture + DETAIL * put_out, rtol=1e-3, atol=1e-3)
 
 
-def test_weights_make_every_level_count_alike():
+@pytest.mark.parametrize("floor", [DETAIL, 0.01])
+def test_weights_make_every_level_count_alike(floor):
     """What the network should put out has variance 1 where the missing detail has the variance `DETAIL`^2."""
+    net = Upsampler(CONFIG, CLASSES)
+    net.noise_floor.fill_(floor)
     for sigma in (0.02, 0.1, 1.0):
         level = torch.tensor([(1 + sigma**2) ** -0.5], dtype=torch.float64)
         generator = torch.Generator().manual_seed(0)
         detail, eps = torch.randn(2, 1_000_000, dtype=torch.float64, generator=generator) * torch.tensor(
             [[DETAIL], [1]]
         )
-        kept = DETAIL**2 / (sigma**2 + DETAIL**2)
+        kept = floor**2 / (sigma**2 + floor**2)
         error = detail - kept * (detail + sigma * eps)  # of an estimate in which the network puts out nothing
-        assert (Upsampler(CONFIG, CLASSES).weight(level) * error.square().mean()).item() == pytest.approx(1, rel=0.01)
+        assert (net.weight(level) * error.square().mean()).item() == pytest.approx(1, rel=0.01)
+
+
+def test_noise_is_passed_on_only_below_the_frames_own():
+    """Where the network puts out nothing, the estimate holds noise of kept * sigma, of white data the best estimate."""
+    scene = Scene(network(), (32, 48))
+    for parameter in scene.net.out.parameters():
+        torch.nn.init.zeros_(parameter)
+    window, sigma, floor = Window.whole(scene.frame), 0.3, 0.02
+    scene.net.noise_floor.fill_(floor)
+    picture = enlarge(scene.small, [window])
+    eps = torch.randn(picture.shape, generator=torch.Generator().manual_seed(1))
+    alpha = (1 + sigma**2) ** -0.5
+    with torch.no_grad():
+        cond = scene.net.condition(scene.index_map, None, picture, torch.tensor([0.0]), scene.net.places([window]))
+        estimate = scene.net(alpha * (picture + sigma * eps), torch.tensor([alpha]), cond)
+    expected = picture + floor**2 / (sigma**2 + floor**2) * sigma * eps
+    torch.testing.assert_close(estimate, expected, rtol=0, atol=1e-5)
+
+
+def test_a_file_without_a_noise_floor_is_read_as_it_was_trained():
+    weights = network().state_dict()
+    weights["detail"].fill_(0.03)
+    del weights["noise_floor"]
+    net = Upsampler(CONFIG, CLASSES)
+    net.load_state_dict(weights)
+    assert net.noise_floor == net.detail == pytest.approx(0.03)
 
 
 def test_nothing_further_away_than_its_reach_is_seen():

@@ -136,7 +136,8 @@ def test_masks_far_from_the_models_size_are_brought_to_it_and_it_is_said(large, 
 @pytest.mark.parametrize(
     ("options", "says"),
     [({"second.steps": 2.5}, "expected a number"), ({"second.start": 3}, "from 0 to 1"),
-     ({"second.picture_noise": -1}, "picture_noise"), ({"second.eta": 0.5}, "sampler dpmpp has")],
+     ({"second.picture_noise": -1}, "picture_noise"), ({"second.grain": -1}, "grain"),
+     ({"second.eta": 0.5}, "sampler dpmpp has")],
 )  # fmt: skip
 def test_settings_of_the_second_stage_are_checked(large, model, tmp_path, options, says):
     with pytest.raises(UsageError, match=says):
@@ -150,6 +151,21 @@ def test_they_make_a_difference(large, model, tmp_path):
         synthesize(config(large, model, tmp_path / name, n=1, options=options))
         made[name] = images(tmp_path / name)
     assert all(not near(made[name], made["usual"]) for name in ("noise", "start", "steps"))
+
+
+def test_grain_is_noise_on_top_and_another_for_each_image(large, model, tmp_path):
+    """Of its standard deviation where nothing is cut off, white, and without effect on what lies below."""
+    for name, grain in (("without", 0.0), ("with", 4 / 127.5)):
+        synthesize(config(large, model, tmp_path / name, options={"second.grain": grain}))
+    without, grainy = images(tmp_path / "without"), images(tmp_path / "with")
+    inside = [np.where((image > 20) & (image < 235), grainy[name] - image, 0) for name, image in without.items()]
+    values = np.stack(inside)[np.stack(inside) != 0]
+    assert len(values) > 5000
+    assert values.std() == pytest.approx(4, rel=0.1)  # zeros are left out, and are rare
+    assert abs(values.mean()) < 0.3
+    assert not np.array_equal(inside[0], inside[1])
+    rows = [json.loads(line) for line in (tmp_path / "with" / "manifest.jsonl").read_text().splitlines()]
+    assert all(row["second"]["grain"] == 4 / 127.5 for row in rows)
 
 
 def test_a_model_of_one_stage_has_no_second(masks, model_file, model, tmp_path):

@@ -25,6 +25,7 @@ from surgaug.training.config import TrainConfig, check
 from surgaug.training.data import load_data
 from surgaug.training.presets import first_stage, from_command_line, second_stage
 from surgaug.training.run import train
+from surgaug.training.windows import LEAST_DETAIL
 
 SECOND = [
     "cascade.network.channels=8,16", "cascade.network.encoder_blocks=1,1", "cascade.network.decoder_blocks=1,1",
@@ -254,3 +255,10 @@ def test_inspect_shows_both_stages(run):
     assert not report.problems
     assert inspect(run / "first").kind == "run"
     assert [row[0] for row in inspect(run.parent).tables[0][2]] == ["cascade"]
+
+
+def test_the_second_stage_knows_the_frames_noise(run):
+    second = load_model(run / "last.safetensors").stages[1]
+    assert 0 <= second.defaults["grain"] <= 1 / 127.5
+    assert LEAST_DETAIL <= second.net.noise_floor <= second.net.detail
+    assert second.net.noise_floor >= second.defaults["grain"] - 1e-5

@@ -10,7 +10,7 @@ from test_loop import settings
 from surgaug.runtime.feedback import Silent
 from surgaug.training.data import load_data
 from surgaug.training.frames import batches
-from surgaug.training.windows import LEAST_DETAIL, WindowedFrames, spots
+from surgaug.training.windows import LEAST_DETAIL, WindowedFrames, noise_floor, spots
 
 FRAME = (96, 128)
 
@@ -93,3 +93,19 @@ def test_detail_is_what_the_windows_small_pictures_lack(frames, monkeypatch):
     assert whole == pytest.approx(20 / 127.5, rel=0.1)  # but where they are white already
     monkeypatch.setattr(frames, "own", 0.5)
     assert frames.detail() == pytest.approx(whole / np.sqrt(2), rel=1e-3)
+
+
+@pytest.mark.parametrize("sd", [1.5, 6.0])
+def test_the_noise_floor_is_the_noise_of_smooth_places(sd):
+    """Whatever edges, texture, black corners and burnt-out lights add. The smoothest places have a little less."""
+    rng = np.random.default_rng(0)
+    image = np.full((128, 192, 3), 120.0)
+    image[:, 96:] += rng.normal(0, 30, (128, 96, 3))  # texture
+    image += rng.normal(0, sd, image.shape)
+    image[::16, :40] = 250  # edges
+    image[:32, :32], image[64:, :16] = 0, 255
+    assert noise_floor(image.clip(0, 255).round().astype(np.uint8)) == pytest.approx(sd / 127.5, rel=0.15)
+
+
+def test_a_picture_that_is_all_black_has_no_noise():
+    assert noise_floor(np.zeros((31, 33, 3), np.uint8)) == 0

@@ -20,7 +20,7 @@ from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
 from surgaug.training.frames import FrameBatch, Frames
 from surgaug.training.own_pictures import how_many, own_pictures
 from surgaug.training.validation import WindowValidation
-from surgaug.training.windows import WindowedFrames, picture_condition
+from surgaug.training.windows import LEAST_DETAIL, WindowedFrames, picture_condition
 
 SAMPLING: dict[str, Any] = {
     "sampler": "dpmpp",
@@ -29,6 +29,7 @@ SAMPLING: dict[str, Any] = {
     "picture_noise": 0.0,
     "options": {"spacing": "trailing"},
 }
+MOST_GRAIN = 1 / 127.5  # a grey level
 # It sees little noise, and the small picture at all times; the weights of the loss are its own.
 RECIPE: dict[str, Any] = {
     "schedule": {"hand_over": 1.0},
@@ -70,7 +71,8 @@ class Method(Denoising):
 
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
         """With the first stage's own pictures, where there is a first stage; the network learns how much detail there
-        is."""
+        is, and how much noise. `synthesize` adds as much at last, since a few steps end in an estimate without any; but
+        `MOST_GRAIN` at most, for what is above is texture of frames that are smooth nowhere."""
         assert isinstance(frames, WindowedFrames)
         cascade, _ = cascade_of(self.config)
         if cascade.first and cascade.own:
@@ -79,6 +81,9 @@ class Method(Denoising):
             made = own_pictures(file, frames, self.config.seed, self.device, self.dtype, feedback, most)
             frames.own_pictures, frames.own = made, cascade.own
         self.net.detail.fill_(frames.detail())
+        floor = frames.noise_floor()
+        self.net.noise_floor.fill_(min(max(floor, LEAST_DETAIL), float(self.net.detail)))
+        self.sampling["defaults"]["grain"] = round(min(floor, MOST_GRAIN), 5)
 
     def validation(self, frames: Frames) -> WindowValidation:
         """By noise level, on windows."""
