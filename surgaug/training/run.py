@@ -60,7 +60,8 @@ def _train_cascade(
     if cascade.second:
         check_second(start_file(cascade.second), cascade_of(config)[1])
     group.from_main(lambda: _refuse_others(out, resume))
-    results, files = [], []
+    results: list[TrainResult] = []
+    files: list[Path] = []
     for name, given in zip(STAGE_NAMES, (cascade.first, cascade.second), strict=True):
         if given:
             files.append(start_file(given))
