@@ -51,7 +51,7 @@ def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     if not found:
         found = [p for p in folders if _YEAR.sub("", p.name.lower()) in names]
     if len(found) > 1:  # Pascal VOC's Annotations hold boxes
-        found = [p for p in found if any(file.suffix.lower() != ".xml" for file in p.iterdir())] or found
+        found = [p for p in found if {file.suffix.lower() for file in p.iterdir()} != {".xml"}] or found
     if len(found) > 1:
         raise DataError(f"{root}: {' and '.join(p.name for p in found)} both stand there; keep one, or name it")
     return found[0] if found else None
