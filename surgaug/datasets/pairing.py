@@ -41,6 +41,10 @@ def natural(text: str) -> list[tuple[int, str]]:
     return [(int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", text)]
 
 
+def _only_boxes(folder: Path) -> bool:
+    return all(file.suffix.lower() == ".xml" for file in folder.iterdir())
+
+
 def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     """The one subfolder of `root` that goes by one of `names` (any case, with a year behind or not), or None. DataError
     if there are several."""
@@ -51,7 +55,7 @@ def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     if not found:
         found = [p for p in folders if _YEAR.sub("", p.name.lower()) in names]
     if len(found) > 1:  # Pascal VOC's Annotations hold boxes
-        found = [p for p in found if {file.suffix.lower() for file in p.iterdir()} != {".xml"}] or found
+        found = [p for p in found if p.name.lower() != "annotations" or not _only_boxes(p)] or found
     if len(found) > 1:
         raise DataError(f"{root}: {' and '.join(p.name for p in found)} both stand there; keep one, or name it")
     return found[0] if found else None

@@ -54,7 +54,7 @@ class Denoising:
         self.optimizers = _optimizers(config, net, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
         self.parts = {"net": net, **self.optimizers, "scaler": self.scaler}
-        self.sampling = {
+        self.sampling: dict[str, Any] = {
             "schedule": config.schedule.to_dict(),
             "prediction": config.prediction,
             "defaults": self.sampling_defaults(),
