@@ -233,7 +233,7 @@ def build(
         known = of_model(LabelSpace.from_dict(header["space"]), file, header["meta"])
         fresh = transfer(net, start_space(maps, known, feedback), file)
         source = f"{PHANTOM}, the model that ships (--init none starts from nothing)" if init == PHANTOM else init
-        feedback.info(f"weights from {source}" + (f"; {len(fresh)} tensors start fresh" if fresh else ""))
+        feedback.info(f"weights from {source}" + (f"; starting fresh: {len(fresh)} of its tensors" if fresh else ""))
     return net
 
 

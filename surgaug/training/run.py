@@ -68,7 +68,7 @@ def _train_cascade(
             feedback.info(f"{name} stage: {files[-1]}")
             continue
         stage = first_stage(config) if name == "first" else second_stage(config, files[0])
-        share = f", for {stage.minutes:.3g} of {config.minutes:g} minutes" if stage.minutes and config.minutes else ""
+        share = f", for {stage.minutes:.3g} of {config.minutes:g} min" if stage.minutes and config.minutes else ""
         feedback.info(f"{name} stage: {stage.out}, at {stage.size[0]}x{stage.size[1]}{share}")
         with ExitStack() as held:
             # --resume insists on the stage that was stopped; the one behind it may not have begun.

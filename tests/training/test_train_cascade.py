@@ -80,7 +80,7 @@ def test_the_frames_are_told_once(data, run, tmp_path):
     train(settings(data, tmp_path / "run", steps=2, minutes=9.0), heard)
     assert len(titles) == len(set(titles)) == 2
     assert [line.partition(", for ")[2] for line in heard.infos if "stage: " in line] == [
-        "3.6 of 9 minutes", "5.4 of 9 minutes",
+        "3.6 of 9 min", "5.4 of 9 min",
     ]  # fmt: skip
 
 
