@@ -18,16 +18,22 @@ def of_split(items: Sequence[Item], split: str | None, where: object, feedback: 
 
     where: what the items are of, for messages. Raises DataError where the split has none.
     """
-    chosen = [i for i, item in enumerate(items) if split in (None, item.split)]
-    if not chosen:
-        there = sorted({item.split for item in items if item.split}) or ["none"]
-        raise DataError(f"{where}: no label map of the split '{split}'; there is {', '.join(there)}")
+    chosen = numbers_of(split, [item.split for item in items], f"{where}: no label map")
     held_out = sum(item.split in HELD_OUT for item in items)
     if split is None and 0 < held_out < len(items):
         feedback.warn(
             f"{held_out} of {len(items)} label maps are of the validation or test split: what is made from them must "
             "not train what is tested there (export leaves it out); --split train takes the others alone"
         )
+    return chosen
+
+
+def numbers_of(split: str | None, splits: Sequence[str | None], none: str) -> list[int]:
+    """Where `splits` is `split`; with None everywhere. Raises DataError beginning with `none` where that is nowhere."""
+    chosen = [i for i, name in enumerate(splits) if split in (None, name)]
+    if not chosen:
+        there = sorted({name for name in splits if name}) or ["none"]
+        raise DataError(f"{none} of the split '{split}'; there is {', '.join(there)}")
     return chosen
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.provenance import Origin, read_origins
+from surgaug.datasets.splits import numbers_of
 from surgaug.datasets.survey import OTHER_SIZE, TWINS, UNUSABLE, problem_of, refuse_twins, without_faults
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
@@ -156,11 +157,7 @@ def of_chosen_split(folder: Folder, split: str | None, feedback: Feedback) -> Fo
                 "have learnt from; --split val or --split test compares with the others alone"
             )
         return folder
-    keep = [i for i, name in enumerate(splits) if name == split]
-    if not keep:
-        there = sorted({name for name in splits if name}) or ["none"]
-        raise DataError(f"{folder.root}: no frame of the split '{split}'; there is {', '.join(there)}")
-    return _only(folder, keep)
+    return _only(folder, numbers_of(split, splits, f"{folder.root}: no frame"))
 
 
 def _only(folder: Folder, keep: Sequence[int]) -> Folder:

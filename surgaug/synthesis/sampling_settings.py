@@ -115,8 +115,8 @@ def _of_network(asked: _Asked, model: LoadedModel) -> SamplingSettings:
 def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
     """The settings of a second stage. given: those asked for, without the prefix of their keys."""
     hand_over = model.schedule["hand_over"]
-    own = {"picture_noise": model.defaults["picture_noise"], "start": hand_over}
-    own["grain"] = model.defaults.get("grain", 0.0)
+    defaults = model.defaults
+    own = {"picture_noise": defaults["picture_noise"], "start": hand_over, "grain": defaults.get("grain", 0.0)}
     numbers = {name: given.pop(name, value) for name, value in own.items()}
     highest = model.meta.get("train", {}).get("cascade", {}).get("picture_noise", math.inf)
     trained = ", the most that it was trained with"
