@@ -87,7 +87,7 @@ def run(config: DemoConfig, feedback: Feedback | None = None, *, again: str = "t
 
     feedback.info("3/5  making new label maps")
     masks = out / "masks"
-    changes = AugmentConfig(masks=frames, out=masks, n=config.masks, classes=CLASSES, seed=config.seed)
+    changes = AugmentConfig(masks=frames, split="train", out=masks, n=config.masks, classes=CLASSES, seed=config.seed)
     augment_masks(changes, brief, again=again)
 
     feedback.info("4/5  synthesizing images from the new label maps, and from those of frames that the model never saw")

@@ -56,6 +56,10 @@ def test_held_out_frames_are_of_videos_that_training_never_saw(done):
     videos = {p.name.split("_")[0] for p in (config.out / "held-out" / "images").iterdir()}
     assert videos
     assert videos <= {"Video2", "Video12", "Video22"}  # CaDIS's test split
+    rows = (config.out / "masks" / "manifest.jsonl").read_text().splitlines()
+    sources = {json.loads(row)["video"] for row in rows}
+    assert sources
+    assert not sources & {"Video2", "Video12", "Video22", "Video5", "Video7", "Video16"}  # no new map is made of theirs
 
 
 @pytest.mark.slow
