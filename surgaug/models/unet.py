@@ -37,6 +37,8 @@ class UNetConfig:
     frame's style (`models/style.py`). `norm`: "group" (SR3), or "channel", which looks at no other place (with no
     attention anywhere, an image may then be made in tiles). `middle_attention`: between the two blocks of the middle.
     `label_channels`: those in which the label map joins at the entry; with 0 it does not.
+    `label_detail`: label maps are told so many times as fine as the image, each of its pixels the shares of classes in
+    it: that way an instrument half a pixel wide keeps its width and place (the first stage of a cascade).
 
     `skips`: one a "level", or one a "block", which is SR3's network as published (`models/sr3.py`); only that heeds
     `spade_norms`, how many of the two norms of a SPADE block are SPADE's.
@@ -51,6 +53,7 @@ class UNetConfig:
     spade_hidden: int = 64
     spade_kernel: int = 1
     label_channels: int = 16
+    label_detail: int = 1
     join: str = "sum"
     head_dim: int = 32
     noise_dim: int = 256
@@ -204,10 +207,12 @@ class SemanticUNet(nn.Module):
         return (0, -size[1] % m, 0, -size[0] % m)
 
     def encode(self, index_map: Tensor) -> Conditioning:
-        """Label maps as indices uint8 [B, H, W] (255 or any value not below K: no label) to their `Conditioning`."""
-        size = (index_map.shape[-2], index_map.shape[-1])
-        index_map = F.pad(index_map, self._pad(size), value=IGNORE_INDEX)
-        shares = class_shares(index_map, self.num_classes, self.image_entry.weight.dtype, self.config.patch)
+        """Label maps as indices uint8 [B, H, W] (255 or any value not below K: no label), `label_detail` times as fine
+        as the images, to their `Conditioning`."""
+        detail, patch = self.config.label_detail, self.config.patch
+        size = (index_map.shape[-2] // detail, index_map.shape[-1] // detail)
+        index_map = F.pad(index_map, [detail * n for n in self._pad(size)], value=IGNORE_INDEX)
+        shares = class_shares(index_map, self.num_classes, self.image_entry.weight.dtype, patch * detail)
         if self.config.label_channels:
             entry = self.label_entry(self._embedded(index_map))
         else:
@@ -222,7 +227,11 @@ class SemanticUNet(nn.Module):
         return [m(features[level]) for m, (level, _) in zip(self.modulation, self._spade_blocks(), strict=True)]
 
     def _embedded(self, index_map: Tensor) -> Tensor:
-        """`label_embedding` of the one-hot map, looked up, then space to depth: [B, H, W] to [B, C patch^2, h, w]."""
+        """`label_embedding` of the shares of classes in each pixel of the image, then space to depth: [B, H, W] to
+        [B, C patch^2, h, w]. Where a pixel has one class, it is looked up."""
+        if (detail := self.config.label_detail) > 1:
+            pixels = class_shares(index_map, self.num_classes, self.label_embedding.weight.dtype, detail)
+            return F.pixel_unshuffle(self.label_embedding(pixels), self.config.patch)
         table = F.pad(self.label_embedding.weight[:, :, 0, 0].t(), (0, 0, 0, 1))  # a row of zeros: no label
         embedded = F.embedding(cells(index_map, self.num_classes, self.config.patch), table)  # [B, h, w, patch^2, C]
         return embedded.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)

@@ -40,7 +40,7 @@ class CascadeGenerator:
         self, model: LoadedModel, settings: SamplingSettings, device: torch.device, precision: torch.dtype | None
     ):
         first, second = model.stages
-        self._base, self._indices = first.size, model.space.of_indices
+        self._base, self._detail, self._indices = first.size, first.net.config.label_detail, model.space.of_indices
         self._first = DiffusionGenerator(first, settings, device, precision)
         self._second = Enlarger(second, settings.second or SamplingSettings(), device, precision)
         self._small_maps: dict[Hashable, np.ndarray] = {}
@@ -57,14 +57,16 @@ class CascadeGenerator:
 
         styles: float32 [B, 14], the codes of either stage's size one behind the other.
         """
-        hw = fit_size(index_maps[0].shape, self._base)
+        hw, detail = fit_size(index_maps[0].shape, self._base), self._detail
+        fine = (detail * hw[0], detail * hw[1])
         known, self._small_maps = self._small_maps, {}
         for key, index_map in zip(keys, index_maps, strict=True):
             if key not in self._small_maps:
-                same = known[key] if key in known and known[key].shape == hw else None
-                self._small_maps[key] = resize_label_map(index_map, hw, self._indices) if same is None else same
+                same = known[key] if key in known and known[key].shape == fine else None
+                self._small_maps[key] = resize_label_map(index_map, fine, self._indices) if same is None else same
         codes = (None, None) if styles is None else (styles[:, :DIMENSION], styles[:, DIMENSION:])
-        small = self._first.generate([self._small_maps[key] for key in keys], keys, noise, codes[0], on_step)
+        small_maps = [self._small_maps[key] for key in keys]
+        small = self._first.generate(small_maps, keys, noise, codes[0], on_step, hw)
         return self._second.enlarge(small, index_maps, keys, noise, codes[1], on_step)
 
     def forget(self) -> None:

@@ -55,17 +55,22 @@ class DiffusionGenerator:
         noise: Callable[[int, tuple[int, ...]], np.ndarray],
         styles: np.ndarray | None = None,
         on_step: Callable[[], None] = lambda: None,
+        size: tuple[int, int] | None = None,
     ) -> np.ndarray:
         """Images uint8 [B, H, W, 3] of B label maps of one size.
 
-        index_maps: B maps of class indices uint8 [H, W] (255: no label). keys: equal keys mean equal maps; those of
+        index_maps: B maps of class indices uint8 [H, W] (255: no label). size: (H, W), where the maps are as much finer
+        as the network takes them (`UNetConfig.label_detail`). keys: equal keys mean equal maps; those of
         the last batch are remembered. noise(i, shape): unit Gaussian noise float32 [B, *shape]; 0 is the start, the
         next ones are for the sampler's steps, if it asks. styles: codes float32 [B, 7] (`models/style.py`), NaN for
         any; None for any throughout. on_step: called before every evaluation of the network.
 
         Raises FloatingPointError when an image is not finite.
         """
-        shape = (CHANNELS, *index_maps[0].shape)
+        if size is None and (detail := self._net.config.label_detail) > 1:
+            size = index_maps[0].shape
+            index_maps = [index_map.repeat(detail, 0).repeat(detail, 1) for index_map in index_maps]
+        shape = (CHANNELS, *(size or index_maps[0].shape))
         codes = None if styles is None else to_device(styles, self._device)
         cond = self._net.in_style(self._condition(index_maps, keys), codes)
         network = partial(conditioned, self._net, device=self._device, dtype=self._precision, on_step=on_step)
@@ -94,7 +99,8 @@ class DiffusionGenerator:
 
     def _without_labels(self, size: tuple[int, int]) -> Conditioning:
         if self._null is None or self._null.size != size:
-            self._null = self._encode([np.full(size, IGNORE_INDEX, np.uint8)])
+            fine = tuple(self._net.config.label_detail * side for side in size)
+            self._null = self._encode([np.full(fine, IGNORE_INDEX, np.uint8)])
         return self._null
 
     def _condition(self, index_maps: Sequence[np.ndarray], keys: Sequence[Hashable]) -> Conditioning:

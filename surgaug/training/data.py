@@ -88,7 +88,8 @@ def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | Non
 def _frames(paired: PairedFrames, config: TrainConfig, keeping: Keeping, feedback: Feedback, task: str) -> Frames:
     """Whole frames, or windows of them for the second stage of a cascade."""
     if config.model != families.UPSAMPLER:
-        return Frames(paired, config.size, keeping, feedback, task)
+        detail = config.network.label_detail if config.model == families.DIFFUSION else 1
+        return Frames(paired, config.size, keeping, feedback, task, detail)
     cascade, base = cascade_of(config)
     return WindowedFrames(paired, config.size, base, cascade.window, keeping, feedback, task)
 

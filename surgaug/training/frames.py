@@ -61,8 +61,8 @@ class Keeping:
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """A batch of frames: images uint8 [b, H, W, 3] and index maps uint8 [b, H, W]. windows: where they lie, where these
-    are parts of frames (`training/windows.py`)."""
+    """A batch of frames: images uint8 [b, H, W, 3] and index maps uint8 [b, d H, d W], d = `Frames.label_detail`.
+    windows: where they lie, where these are parts of frames (`training/windows.py`)."""
 
     images: np.ndarray
     index_maps: np.ndarray
@@ -83,10 +83,21 @@ class Frames:
 
     They are made once and kept: on disk in the cache folder, in a file that all processes map and that later runs find
     again; in memory where that cannot be; and where they fit neither, they are decoded again at each use.
+
+    size: (H, W) of the images. label_detail: index maps are so many times as fine (`UNetConfig.label_detail`).
     """
 
-    def __init__(self, paired: PairedFrames, size: tuple[int, int], keeping: Keeping, feedback: Feedback, task: str):
-        self.paired, self.size, self.oversize, self.on_disk = paired, size, keeping.oversize, keeping.on_disk
+    def __init__(
+        self,
+        paired: PairedFrames,
+        size: tuple[int, int],
+        keeping: Keeping,
+        feedback: Feedback,
+        task: str,
+        label_detail: int = 1,
+    ):
+        self.paired, self.size, self.label_detail = paired, size, label_detail
+        self.oversize, self.on_disk = keeping.oversize, keeping.on_disk
         # Index maps are kept. They are resized in a space whose ids are its indices.
         self.indices = paired.space.of_indices
         self.digests: list[FrameDigests] = keeping.group.from_main(
@@ -101,14 +112,19 @@ class Frames:
         ratio = self.oversize * max(self.size[0] / h, self.size[1] / w)
         # Enlarged only where frames are never zoomed: a draw then has nothing left to resize.
         if ratio < 1 or (ratio > 1 and self.oversize == 1):
-            hw = (round(h * ratio), round(w * ratio))
-            image = resize_image(image, hw)
-            label_map = resize_label_map(label_map, hw, self.paired.space)
-        return image, self.paired.space.to_index(label_map)
+            h, w = round(h * ratio), round(w * ratio)
+        label_map = resize_label_map(label_map, (h * self.label_detail, w * self.label_detail), self.paired.space)
+        return resize_image(image, (h, w)), self.paired.space.to_index(label_map)
 
     def _about(self) -> dict[str, Any]:
         """The settings that decide what a record holds, as plain values."""
-        return {"format": FORMAT, "kind": type(self).__name__, "size": self.size, "oversize": self.oversize}
+        return {
+            "format": FORMAT,
+            "kind": type(self).__name__,
+            "size": self.size,
+            "oversize": self.oversize,
+            "label_detail": self.label_detail,
+        }
 
     def _keep(self, keeping: Keeping, feedback: Feedback, task: str) -> Callable[[int], Record]:
         first = self._record(0)
@@ -182,8 +198,8 @@ class Frames:
         return self._cut(image, index_map, 1.0, 0.5, 0.5)
 
     def draw(self, i: int, rng: np.random.Generator, flip: str, zoom: float) -> tuple[np.ndarray, np.ndarray, Any]:
-        """Frame `i` with a random zoom and flips, the same for both: image [H, W, 3], index map [H, W], and its entry
-        of `FrameBatch.windows`, None here."""
+        """Frame `i` with a random zoom and flips, the same for both: image [H, W, 3], index map [d H, d W], and its
+        entry of `FrameBatch.windows`, None here."""
         image, index_map = self[i]
         # Half of the frames stay whole: what belongs to the border (black corners) must be learnt too.
         scale = 1.0 - zoom * max(0.0, 2 * rng.random() - 1)
@@ -198,12 +214,12 @@ class Frames:
         (h, w), (height, width) = image.shape[:2], self.size
         ratio = scale * min(h / height, w / width)
         ch, cw = max(1, min(h, round(height * ratio))), max(1, min(w, round(width * ratio)))
-        top, left = round(y * (h - ch)), round(x * (w - cw))
-        window = np.s_[top : top + ch, left : left + cw]
-        image, index_map = image[window], index_map[window]
+        top, left, d = round(y * (h - ch)), round(x * (w - cw)), self.label_detail
+        image = image[top : top + ch, left : left + cw]
+        index_map = index_map[d * top : d * (top + ch), d * left : d * (left + cw)]
         if (ch, cw) != (height, width):
             image = resize_image(image, self.size)
-            index_map = resize_label_map(index_map, self.size, self.indices)
+            index_map = resize_label_map(index_map, (d * height, d * width), self.indices)
         return image, index_map
 
 

@@ -115,7 +115,7 @@ def _made(
 ) -> np.ndarray:
     """Images uint8 [b, h, w, 3] of the frames `chosen`, from noise of `sigma` on them."""
     x_0 = to_tensor(np.stack([frames.about(i)[0] for i in chosen]), device)
-    maps = np.stack([frames.small_map(i) for i in chosen])
+    maps = np.stack([frames.small_map(i, first.net.config.label_detail) for i in chosen])
     schedule, defaults = Schedule.from_dict(first.schedule), first.defaults
     style = style_code(x_0) if first.net.config.style else None
 

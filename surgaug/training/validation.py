@@ -14,6 +14,7 @@ from surgaug.diffusion.loss import loss
 from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser, target
 from surgaug.diffusion.samplers import get
 from surgaug.diffusion.schedules import Schedule
+from surgaug.labels.resize import resize_image
 from surgaug.models.style import style_code
 from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.models.upsampler import Upsampler
@@ -30,18 +31,20 @@ SHEET_PIXELS = 1 << 19  # of the whole frames of a second stage's sheet, togethe
 
 
 def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, H, W, 3] and index maps uint8 [N, H, W] of at most `count` frames, evenly spread."""
+    """Images uint8 [N, H, W, 3] and index maps uint8 [N, d H, d W], d = `Frames.label_detail`, of at most `count` frames,
+    evenly spread."""
     views = [frames.view(i) for i in spread(len(frames), count)]
     return np.stack([v[0] for v in views]), np.stack([v[1] for v in views])
 
 
 def sheet_of(colors: np.ndarray, images: np.ndarray, sample: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Rows of label map, real frame and synthetic image, uint8 [3H, nW, 3]; all of uint8 [N, H, W, 3].
+    """Rows of label map, real frame and synthetic image, uint8 [3H, nW, 3]; all of uint8 [N, H, W, 3], but label maps
+    may be finer.
 
     sample: makes the images of the first n label maps.
     """
-    n = min(SHEET, len(images))
-    rows = [colors[:n], images[:n], sample(n)]
+    n, size = min(SHEET, len(images)), (images.shape[1], images.shape[2])
+    rows = [np.stack([resize_image(color, size) for color in colors[:n]]), images[:n], sample(n)]
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 

@@ -109,9 +109,10 @@ class WindowedFrames(Frames):
         of at most `LOOKED_AT` frames, evenly spaced."""
         return float(np.median([noise_floor(self.view(i)[0]) for i in spread(len(self), LOOKED_AT)]))
 
-    def small_map(self, i: int) -> np.ndarray:
-        """The index map of frame `i` at the size of its small picture, uint8 [h, w]."""
-        return resize_label_map(self.view(i)[1], self.base, self.indices)
+    def small_map(self, i: int, detail: int = 1) -> np.ndarray:
+        """The index map of frame `i`, `detail` times as fine as its small picture, uint8 [detail h, detail w]."""
+        height, width = self.base
+        return resize_label_map(self.view(i)[1], (detail * height, detail * width), self.indices)
 
     def draw(
         self, i: int, rng: np.random.Generator, flip: str, zoom: float

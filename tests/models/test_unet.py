@@ -70,6 +70,29 @@ def test_output_depends_on_image_level_and_label():
         assert not torch.allclose(out, net(x, level, net.encode((maps + 1) % 5)))
 
 
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("hw", [(16, 24), (13, 27)])
+def test_finer_label_maps_of_whole_pixels_say_what_the_maps_say(patch, hw):
+    net, maps, x, level = net_and_maps(replace(SMALL, patch=patch), hw)
+    maps[0, :4] = 255
+    fine = SemanticUNet(replace(SMALL, patch=patch, label_detail=3), 5).eval()
+    fine.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        told = fine.encode(maps.repeat_interleave(3, 1).repeat_interleave(3, 2))
+        torch.testing.assert_close(fine(x, level, told), net(x, level, net.encode(maps)), rtol=1e-4, atol=1e-5)
+
+
+def test_finer_label_maps_are_told_as_shares():
+    """Half a pixel of one class and half of another come half way between: the entry is linear in the shares."""
+    net, _, _, _ = net_and_maps()
+    fine = SemanticUNet(replace(SMALL, label_detail=2), 5).eval()
+    fine.load_state_dict(net.state_dict())
+    half = torch.tensor([[1, 2]], dtype=torch.uint8).repeat(32, 24)[None]  # columns of 1 and 2 by turns
+    with torch.no_grad():
+        ones, twos = (net.encode(torch.full((1, 16, 24), k, dtype=torch.uint8)).entry for k in (1, 2))
+        torch.testing.assert_close(fine.encode(half).entry, (ones + twos) / 2, rtol=1e-4, atol=1e-5)
+
+
 def test_no_label_is_not_a_class():
     """255, and any value that is not a class, mean the same: no label."""
     net, _, x, level = net_and_maps()

@@ -13,12 +13,15 @@ from heard import Heard
 from test_loop import settings
 
 from surgaug.io.atomic import write_png
+from surgaug.models.families.diffusion import PRESETS
 from surgaug.runtime.feedback import Silent
 from surgaug.training import frames as training_frames
 from surgaug.training.data import digests, label_digests, load_data
 from surgaug.training.frames import FILE, Frames, batches
 
 SIZE = (16, 24)
+TINY_NETWORK = PRESETS["tiny"]
+FINE_NETWORK = replace(TINY_NETWORK, label_detail=2)
 
 
 @pytest.fixture
@@ -162,3 +165,26 @@ def test_digests_of_files_and_of_label_maps(data, cache):
     other = load_data(replace(settings(data, data / "run", "init=none"), size=SIZE), Silent())
     changed = [name for name in digests(found) if digests(found)[name] != digests(other)[name]]
     assert changed == ["f05"] and len(set(label_digests(found)) & set(label_digests(other))) == 23
+
+
+@pytest.mark.parametrize("zoom", [0.0, 0.3])
+def test_finer_index_maps_are_of_the_same_places(data, zoom):
+    """Label maps in which all is one class but a corner: cut, flipped and zoomed with the image, only finer."""
+    for i, label in enumerate(sorted((data / "labels").iterdir())):
+        where = np.zeros(((32 if i % 3 else 40), 48), np.uint8)
+        where[5 + i % 8 :, 11 + i :] = 2
+        write_png(label, where)
+        write_png(data / "images" / label.name, np.repeat(where[..., None], 3, -1) * 100)
+    plain, fine = (load(data, zoom=zoom, frames_on_disk=False, network=n) for n in (TINY_NETWORK, FINE_NETWORK))
+    for i in range(len(plain)):
+        image, index_map = fine.view(i)
+        assert (image.shape, index_map.shape) == ((*SIZE, 3), (SIZE[0] * 2, SIZE[1] * 2))
+        assert np.array_equal(image, plain.view(i)[0])
+    for a, b in zip(drawn(fine, zoom), drawn(plain, zoom), strict=True):
+        if a.ndim == 4:
+            assert np.array_equal(a, b)
+            shown = a[..., 0]
+        else:
+            shares = (a > 0).reshape(len(a), SIZE[0], 2, SIZE[1], 2).mean((2, 4))
+            assert np.abs(shares - shown / 200).max() < 0.6  # the share of a pixel is what the image shows of it
+            assert np.abs(shares - shown / 200).mean() < np.abs((b > 0) - shown / 200).mean()

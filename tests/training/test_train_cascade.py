@@ -63,6 +63,7 @@ def test_one_file_holds_both_stages(run):
         alone = load_model(run / name / "last.safetensors")
         assert same(stage.net.state_dict(), alone.net.state_dict())
         assert stage.hash == model_hash(run / name / "last.safetensors")
+    assert [stage.net.config.label_detail for stage in (first, second)] == [4, 1]
     assert second.schedule["hand_over"] == 1.0 and first.schedule["hand_over"] is None
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
