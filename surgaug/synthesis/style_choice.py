@@ -61,6 +61,11 @@ def choose(asked: str, model: LoadedModel, file: Path, options: dict[str, Any] |
             return none
         if fourier:  # of any model
             return Styles((Path(asked).name,), np.full((1, DIMENSION * len(stages)), np.nan, np.float32), fourier)
+        if model.family not in (families.DIFFUSION, families.CASCADE):
+            raise UsageError(
+                f"--style {asked}: {file} is a model of kind {model.family}, which has no styles; the light of a "
+                f"picture can be had of any model: --style IMAGE --set {SETTING}=0.01"
+            )
         raise UsageError(f"--style {asked}: {file} was trained without styles; train with network.style=true")
     bank = model.meta.get("styles", [])
     if asked == "any":

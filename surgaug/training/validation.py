@@ -31,8 +31,8 @@ SHEET_PIXELS = 1 << 19  # of the whole frames of a second stage's sheet, togethe
 
 
 def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, H, W, 3] and index maps uint8 [N, d H, d W], d = `Frames.label_detail`, of at most `count` frames,
-    evenly spread."""
+    """Images uint8 [N, H, W, 3] and index maps uint8 [N, d H, d W], d = `Frames.label_detail`, of at most `count`
+    frames, evenly spread."""
     views = [frames.view(i) for i in spread(len(frames), count)]
     return np.stack([v[0] for v in views]), np.stack([v[1] for v in views])
 

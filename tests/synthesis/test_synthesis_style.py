@@ -56,6 +56,8 @@ def test_an_unknown_name_and_a_model_without_styles_are_refused(model, model_fil
     assert choose("auto", plain, model_file).names == ()
     with pytest.raises(UsageError, match="trained without styles"):
         choose("Video1", plain, model_file)
+    with pytest.raises(UsageError, match=r"kind pix2pix, which has no styles.*style\.fourier"):
+        choose("Video1", replace(plain, family="pix2pix"), model_file)
 
 
 def test_the_style_is_shown_and_recorded(model_file, masks, tmp_path):

@@ -177,7 +177,7 @@ def space_of_titles(titles: Sequence[str]) -> LabelSpace:
     classes = [LabelClass(0, "background", color=distinct_color(0))]
     for i, name in enumerate(names, 1):
         classes.append(LabelClass(i, name, kinds.get(name.lower(), "other"), distinct_color(i), _depth(name)))
-    return LabelSpace("supervisely", tuple(classes), IGNORE_INDEX if IGNORED in titles else None)
+    return LabelSpace("own classes", tuple(classes), IGNORE_INDEX if IGNORED in titles else None)
 
 
 def has_rest(space: LabelSpace) -> bool:
