@@ -124,7 +124,8 @@ def train_stage(
 
     by_time = config.steps is None
     bar_total, unit = (config.minutes, "min") if by_time else (config.steps, "steps")
-    bar_at = position.minutes if by_time else position.step
+    # What `prepare` took counts; were it the bar's first step, the time left would be far too short.
+    bar_at = (time.monotonic() - begun) / 60 if by_time else position.step
     saved_at = validated_at = logged_at = time.monotonic()
     logged_step, figures = position.step, StepFigures()
 
