@@ -64,7 +64,7 @@ class CascadeGenerator:
             if key not in self._small_maps:
                 same = known[key] if key in known and known[key].shape == fine else None
                 self._small_maps[key] = resize_label_map(index_map, fine, self._indices) if same is None else same
-        codes = (None, None) if styles is None else (styles[:, :DIMENSION], styles[:, DIMENSION:])
+        codes = (None, None) if styles is None else (styles[:, :DIMENSION], self._second.asked(styles[:, DIMENSION:]))
         small_maps = [self._small_maps[key] for key in keys]
         small = self._first.generate(small_maps, keys, noise, codes[0], on_step, hw)
         return self._second.enlarge(small, index_maps, keys, noise, codes[1], on_step)
@@ -88,6 +88,10 @@ class Enlarger:
         schedule = replace(Schedule.from_dict(model.schedule), hand_over=settings.start)
         self._alpha_bars = schedule.sampling_levels(settings.steps, settings.spacing)
         self._encoded: dict[tuple[Hashable, Window], Conditioning] = {}
+
+    def asked(self, codes: np.ndarray) -> np.ndarray:
+        """Style codes [B, 7] as much sharper as the network must be asked to be."""
+        return codes + np.eye(DIMENSION, dtype=codes.dtype)[-1] * codes.dtype.type(self._settings.sharper)
 
     @torch.inference_mode()
     def enlarge(

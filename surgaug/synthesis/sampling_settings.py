@@ -18,6 +18,7 @@ ONE_PASS = "one-pass"  # in the sampler's place, for models that have none
 NOT_THE_SAMPLERS = ("spacing", "guidance_below")
 # Settings of a cascade's second stage are told by `--set second.KEY=VALUE`.
 SECOND = "second."
+MOST_SHARPER = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class SamplingSettings:
     guidance: 1 is none. options: go to the sampler (eta, variance), but for two: `spacing`, how the noise levels are
     chosen (each sampler has its own default), and `guidance_below`, the highest sigma with guidance
     (`diffusion/guidance.py`). second: those of a cascade's second stage, of which `picture_noise` is the standard
-    deviation of the noise on the small picture, `start` the sigma at which sampling begins, and `grain` the standard
-    deviation of the noise that is added to the image at last; images lie in [-1, 1].
+    deviation of the noise on the small picture, `start` the sigma at which sampling begins, `grain` the standard
+    deviation of the noise that is added to the image at last (images lie in [-1, 1]), and `sharper` what is added to
+    the style's last number, half the logarithm of detail.
     """
 
     sampler: str = "ddim"
@@ -39,6 +41,7 @@ class SamplingSettings:
     picture_noise: float = 0.0
     start: float | None = None
     grain: float = 0.0
+    sharper: float = 0.0
 
     @property
     def spacing(self) -> str:
@@ -56,7 +59,7 @@ class SamplingSettings:
         """The settings of a second stage as plain values, for descriptions and manifest rows."""
         told: dict[str, Any] = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
         told |= {"picture_noise": self.picture_noise, "start": self.start}
-        told |= {"grain": self.grain} if self.grain else {}
+        told |= {name: value for name in ("grain", "sharper") if (value := getattr(self, name))}
         return told | ({"options": self.options} if self.options else {})
 
 
@@ -117,10 +120,16 @@ def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
     hand_over = model.schedule["hand_over"]
     defaults = model.defaults
     own = {"picture_noise": defaults["picture_noise"], "start": hand_over, "grain": defaults.get("grain", 0.0)}
+    own["sharper"] = defaults.get("sharper", 0.0)
     numbers = {name: given.pop(name, value) for name, value in own.items()}
     highest = model.meta.get("train", {}).get("cascade", {}).get("picture_noise", math.inf)
     trained = ", the most that it was trained with"
-    for name, limit, why in (("picture_noise", highest, trained), ("start", hand_over, trained), ("grain", 1.0, "")):
+    for name, limit, why in (
+        ("picture_noise", highest, trained),
+        ("start", hand_over, trained),
+        ("grain", 1.0, ""),
+        ("sharper", MOST_SHARPER, ""),
+    ):
         value = numbers[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
             raise UsageError(f"--set {SECOND}{name}={value}: from 0 to {limit:g}{why}")

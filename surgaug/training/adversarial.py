@@ -102,6 +102,9 @@ class Adversarial:
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
         """Nothing: the frames are all it needs."""
 
+    def conclude(self, average: nn.Module, frames: Frames, feedback: Feedback) -> None:
+        """Nothing is left to be measured."""
+
     def halve(self) -> bool:
         """False: a batch cannot be computed in smaller pieces, since its normalisation layers need the whole of it."""
         return False

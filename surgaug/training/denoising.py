@@ -123,6 +123,9 @@ class Denoising:
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
         """Nothing: the frames are all it needs."""
 
+    def conclude(self, average: nn.Module, frames: Frames, feedback: Feedback) -> None:
+        """Nothing is left to be measured."""
+
     def halve(self) -> bool:
         """Compute each batch in twice as many pieces from now on; False where that is not possible.
 

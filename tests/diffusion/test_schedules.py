@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from surgaug.diffusion import schedules
 from surgaug.diffusion.schedules import Schedule
+from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.errors import UsageError
 
 any_schedule = st.builds(
@@ -118,10 +119,11 @@ def test_sampling_levels_are_spaced_as_trailing(steps):
     )
 
 
+@pytest.mark.parametrize("spacing", ["karras", "leap"])
 @given(any_schedule, st.data())
 @settings(max_examples=50, deadline=None)
-def test_karras_levels_rise_from_noise_alone_to_one(schedule, data):
-    levels = schedule.sampling_levels(data.draw(st.integers(1, schedule.timesteps)), "karras")
+def test_these_levels_rise_from_noise_alone_to_one(spacing, schedule, data):
+    levels = schedule.sampling_levels(data.draw(st.integers(1, schedule.timesteps)), spacing)
     assert levels.dtype == torch.float64
     assert levels[0] >= schedule.alpha_bars[-1] - 1e-12
     assert levels[-1] == 1
@@ -136,6 +138,22 @@ def test_karras_levels_are_those_of_edm(steps):
     reference.set_timesteps(steps)
     levels = Schedule("cosine", 1000).sampling_levels(steps, "karras")
     torch.testing.assert_close((1 / levels - 1).sqrt().float(), reference.sigmas, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_a_leap_is_one_step_to_sigma_5(steps):
+    schedule = Schedule("cosine", 1000)
+    levels, karras = (schedule.sampling_levels(steps, spacing) for spacing in ("leap", "karras"))
+    sigmas = (1 / levels - 1).sqrt()
+    assert len(levels) == steps + 1 and levels[0] == karras[0]
+    if steps > 1:
+        assert levels[1] == alpha_bar_at(5.0)  # exactly, where guidance begins
+    if steps > 2:
+        evenly = sigmas[1:-1] ** (1 / 7)
+        torch.testing.assert_close(evenly.diff(), evenly.diff()[:1].expand(steps - 2))
+        assert sigmas[-2] == pytest.approx(0.01)
+    low = Schedule("cosine", 1000, hand_over=1.0)  # nothing to leap over
+    assert torch.equal(low.sampling_levels(steps, "leap"), low.sampling_levels(steps, "karras"))
 
 
 def test_an_unknown_spacing_is_refused():

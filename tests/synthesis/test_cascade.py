@@ -21,6 +21,7 @@ from surgaug.synthesis import cascade
 from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
+from surgaug.synthesis.sampling_settings import SamplingSettings
 
 LARGE = (48, 64)  # masks and model; its first stage makes 24x32
 CONFIG = replace(
@@ -137,6 +138,7 @@ def test_masks_far_from_the_models_size_are_brought_to_it_and_it_is_said(large, 
     ("options", "says"),
     [({"second.steps": 2.5}, "expected a number"), ({"second.start": 3}, "from 0 to 1"),
      ({"second.picture_noise": -1}, "picture_noise"), ({"second.grain": -1}, "grain"),
+     ({"second.sharper": 3}, "from 0 to 2"),
      ({"second.eta": 0.5}, "sampler dpmpp has")],
 )  # fmt: skip
 def test_settings_of_the_second_stage_are_checked(large, model, tmp_path, options, says):
@@ -151,6 +153,20 @@ def test_they_make_a_difference(large, model, tmp_path):
         synthesize(config(large, model, tmp_path / name, n=1, options=options))
         made[name] = images(tmp_path / name)
     assert all(not near(made[name], made["usual"]) for name in ("noise", "start", "steps"))
+
+
+def test_the_second_stage_is_asked_for_sharper_pictures(large, model, tmp_path):
+    for name, sharper in (("plain", 0.0), ("sharper", 2.0)):
+        synthesize(config(large, model, tmp_path / name, options={"second.sharper": sharper}))
+    plain, sharp = images(tmp_path / "plain"), images(tmp_path / "sharper")
+    assert any(np.abs(plain[k] - sharp[k]).max() for k in plain)  # an untrained network heeds styles little
+    rows = [json.loads(line)["second"] for line in (tmp_path / "sharper" / "manifest.jsonl").read_text().splitlines()]
+    assert all(row["sharper"] == 2.0 for row in rows)
+    enlarger = cascade.Enlarger(
+        load_model(model).stages[1], SamplingSettings("dpmpp", 2, sharper=0.5), torch.device("cpu"), None
+    )
+    codes = np.array([[1, 2, 3, 4, 5, 6, 7], [np.nan] * 7], np.float32)
+    np.testing.assert_array_equal(enlarger.asked(codes), codes + np.float32([0, 0, 0, 0, 0, 0, 0.5]))
 
 
 def test_grain_is_noise_on_top_and_another_for_each_image(large, model, tmp_path):

@@ -25,6 +25,7 @@ from surgaug.training.config import TrainConfig, check
 from surgaug.training.data import load_data
 from surgaug.training.presets import first_stage, from_command_line, second_stage
 from surgaug.training.run import train
+from surgaug.training.sharpness import OFFSETS
 from surgaug.training.windows import LEAST_DETAIL
 
 SECOND = [
@@ -263,3 +264,8 @@ def test_the_second_stage_knows_the_frames_noise(run):
     assert 0 <= second.defaults["grain"] <= 1 / 127.5
     assert LEAST_DETAIL <= second.net.noise_floor <= second.net.detail
     assert second.net.noise_floor >= second.defaults["grain"] - 1e-5
+
+
+def test_the_second_stage_knows_how_sharp_to_be_asked(run):
+    second = load_model(run / "last.safetensors").stages[1]
+    assert 0 <= second.defaults["sharper"] <= OFFSETS[-1]

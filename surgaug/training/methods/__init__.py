@@ -11,6 +11,8 @@ dictionary), and a class `Method`:
     .compiled_module  the module that `--compile` compiles; None: nothing is compiled
     .prepare(frames, feedback)
         What the training frames are made ready with, before the run's folder is claimed.
+    .conclude(average, frames, feedback)
+        What is measured of the averaged network once it is trained, for `sampling`.
     .set_rate(step, progress in [0, 1]) -> float
         Set the learning rate of every optimizer for this step; returns the run's.
     .update(frames of `training.frames.FrameBatch`, step, part) -> {"loss": ..., "grad_norm": ...}

@@ -19,6 +19,7 @@ from surgaug.training.denoising import Denoising
 from surgaug.training.diffusion_step import Batch, Drawn, draw, generator_of
 from surgaug.training.frames import FrameBatch, Frames
 from surgaug.training.own_pictures import how_many, own_pictures
+from surgaug.training.sharpness import sharper
 from surgaug.training.validation import WindowValidation
 from surgaug.training.windows import LEAST_DETAIL, WindowedFrames, picture_condition
 
@@ -84,6 +85,14 @@ class Method(Denoising):
         floor = frames.noise_floor()
         self.net.noise_floor.fill_(min(max(floor, LEAST_DETAIL), float(self.net.detail)))
         self.sampling["defaults"]["grain"] = round(min(floor, MOST_GRAIN), 5)
+
+    def conclude(self, average: torch.nn.Module, frames: Frames, feedback: Feedback) -> None:
+        """Measures how much sharper than the frames it must be asked to be; `synthesize` asks for that."""
+        assert isinstance(frames, WindowedFrames) and isinstance(average, Upsampler)
+        config, defaults = self.config, self.sampling["defaults"]
+        defaults["sharper"] = sharper(
+            average, frames, config.schedule, config.prediction, defaults, self.dtype, feedback
+        )
 
     def validation(self, frames: Frames) -> WindowValidation:
         """By noise level, on windows."""
