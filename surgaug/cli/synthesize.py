@@ -111,7 +111,7 @@ def synthesize(
         _How(
             "--set",
             metavar="KEY=VALUE",
-            help="Of the sampler: eta=0.5, variance=large, spacing=karras, or guidance_below=5, the highest noise "
+            help="Of the sampler: eta=0.5, variance=large, spacing=leap, or guidance_below=5, the highest noise "
             "level (sigma) with guidance; second.steps=6 and the like of a second stage; style.fourier=0.01: light and "
             "colour of --style IMAGE by its lowest frequencies.",
         ),

@@ -28,7 +28,7 @@ from surgaug.training.windows import FrameWindow, WindowedFrames, picture_condit
 
 # What is added to the style's last number, half the logarithm of detail; and the share of the frames' detail asked for.
 OFFSETS = (0.0, 0.4, 0.8, 1.2, 1.6)
-AS_SHARP = 0.9
+AS_SHARP = 0.8
 WINDOWS, BATCH = 64, 8
 
 
