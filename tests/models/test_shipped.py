@@ -20,7 +20,7 @@ from surgaug.synthesis.cascade import Enlarger
 from surgaug.synthesis.noise import batch_noise
 from surgaug.synthesis.sampling_settings import SamplingSettings
 
-SHA256 = "3203da6a1744ea6e20d7fb354c92d77f947df9ad5b8a6bf75b4032fc3e8ed25b"
+SHA256 = "2092ea0978395490c37964407c42f30f02a706292ef9cc10e88721b462bd03db"
 
 
 def test_it_is_the_published_file_and_small():
@@ -41,7 +41,9 @@ def test_it_shows_what_the_label_map_says():
     model = load_model(SHIPPED).first
     scenes = [render(10_000 + i, model.size) for i in range(6)]
     images, maps = (np.stack(x) for x in zip(*scenes, strict=True))
-    cond = model.net.encode(torch.from_numpy(model.space.to_index(maps)))
+    detail = model.net.config.label_detail
+    fine = model.space.to_index(maps).repeat(detail, 1).repeat(detail, 2)
+    cond = model.net.encode(torch.from_numpy(fine))
     start = torch.randn((len(maps), 3, *model.size), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         denoise = clip_x0(denoiser(model.prediction, lambda x, level: model.net(x, level, cond)))
