@@ -38,7 +38,7 @@ class UNetConfig:
     attention anywhere, an image may then be made in tiles). `middle_attention`: between the two blocks of the middle.
     `label_channels`: those in which the label map joins at the entry; with 0 it does not.
     `label_detail`: label maps are told so many times as fine as the image, each of its pixels the shares of classes in
-    it: that way an instrument half a pixel wide keeps its width and place (the first stage of a cascade).
+    it (the first stage of a cascade; it brings nothing that was measured, but the model that ships is trained so).
 
     `skips`: one a "level", or one a "block", which is SR3's network as published (`models/sr3.py`); only that heeds
     `spade_norms`, how many of the two norms of a SPADE block are SPADE's.

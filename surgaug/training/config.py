@@ -33,7 +33,7 @@ class Cascade:
     """
 
     base: tuple[int, int] | None = None
-    label_detail: int = 4
+    label_detail: int = 1
     share: float = 0.4
     first: str | None = None
     second: str | None = None

@@ -32,6 +32,7 @@ SECOND = [
     "cascade.network.channels=8,16", "cascade.network.encoder_blocks=1,1", "cascade.network.decoder_blocks=1,1",
     "cascade.network.attention=false,false", "cascade.network.spade=true,true", "cascade.network.spade_hidden=8",
     "cascade.network.label_channels=4", "cascade.network.noise_dim=16", "cascade.window=16x16", "cascade.base=12x16",
+    "cascade.label_detail=2",
 ]  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def test_one_file_holds_both_stages(run):
         alone = load_model(run / name / "last.safetensors")
         assert same(stage.net.state_dict(), alone.net.state_dict())
         assert stage.hash == model_hash(run / name / "last.safetensors")
-    assert [stage.net.config.label_detail for stage in (first, second)] == [4, 1]
+    assert [stage.net.config.label_detail for stage in (first, second)] == [2, 1]
     assert second.schedule["hand_over"] == 1.0 and first.schedule["hand_over"] is None
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
