@@ -23,9 +23,9 @@ from surgaug.runtime.options import nearest
 class Cascade:
     """How a cascade of two stages is trained: the first at the size `base`, the second at that of the images.
 
-    base: (H, W); None for the preset's own, in the frames' proportions. label_detail: of the first stage's network (see
-    `UNetConfig`). share: of the minutes (or steps) that the first stage gets, where both are trained. first, second:
-    model files (of a cascade: that stage of it) that serve as stages; None: one is trained.
+    base: (H, W); None for the preset's own, in the frames' proportions. share: of the minutes (or steps) that the first
+    stage gets, where both are trained. first, second: model files (of a cascade: that stage of it) that serve as
+    stages; None: one is trained.
 
     Of the second stage: network, None for the preset's; hand_over: see `Schedule`; window: (H, W) of the parts of
     frames that it is trained on; picture_noise: the most noise on its small pictures (standard deviation; images lie in
@@ -33,7 +33,6 @@ class Cascade:
     """
 
     base: tuple[int, int] | None = None
-    label_detail: int = 1
     share: float = 0.4
     first: str | None = None
     second: str | None = None
@@ -234,6 +233,8 @@ def check(config: TrainConfig) -> None:
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
     must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
+    detail, most = config.network.label_detail, 1 if config.model == families.UPSAMPLER else 8
+    must(1 <= detail <= most, f"network.label_detail {detail}: from 1 to {most}")
     _check_skips(config.network, must)
     parameterisation.check(config.prediction, config.schedule)
     if config.distill:
@@ -256,7 +257,6 @@ def _check_skips(network: UNetConfig, must: Callable[[bool, str], None]) -> None
 
 
 def _check_cascade(config: TrainConfig, cascade: Cascade, must: Callable[[bool, str], None]) -> None:
-    must(1 <= cascade.label_detail <= 8, f"cascade.label_detail {cascade.label_detail}: from 1 to 8")
     must(0 < cascade.share < 1, f"cascade.share {cascade.share}: between 0 and 1")
     must(min(cascade.window) >= 16, f"cascade.window {cascade.window[0]}x{cascade.window[1]}: at least 16x16")
     must(0 <= cascade.picture_noise <= 1, f"cascade.picture_noise {cascade.picture_noise}: from 0 to 1")

@@ -88,11 +88,7 @@ def of_teacher(file: str) -> dict[str, Any]:
 def first_stage(config: TrainConfig) -> TrainConfig:
     """The run of a cascade's first stage."""
     cascade, base = cascade_of(config)
-    network = config.network  # a student's is its teacher's
-    if not config.distill:
-        network = dataclasses.replace(network, label_detail=cascade.label_detail)
-    share = 1.0 if cascade.second else cascade.share
-    return _stage(config, "first", share, size=base, network=network, cascade=None)
+    return _stage(config, "first", 1.0 if cascade.second else cascade.share, size=base, cascade=None)
 
 
 def second_stage(config: TrainConfig, first: Path) -> TrainConfig:

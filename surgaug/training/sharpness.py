@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from surgaug.diffusion import samplers
@@ -21,10 +20,10 @@ from surgaug.diffusion.parameterisation import add_noise, clip_x0, denoiser
 from surgaug.diffusion.schedules import Schedule
 from surgaug.models.unet import conditioned
 from surgaug.models.upsampler import Upsampler
-from surgaug.runtime.device import autocast, to_device, to_tensor
+from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
-from surgaug.training.windows import FrameWindow, WindowedFrames, picture_condition
+from surgaug.training.windows import FrameWindow, WindowedFrames, condition_of, even, finest_octave
 
 # What is added to the style's last number, half the logarithm of detail; and the share of the frames' detail asked for.
 # No more than 0.8 is: asked for what it cannot do, a network loses by deep features what it gains in texture.
@@ -35,15 +34,14 @@ WINDOWS, BATCH = 64, 8
 
 def detail(x: Tensor) -> float:
     """The finest octave of images [B, 3, H, W]: rms of what grey lacks in the means of 2x2 pixels, mean of images."""
-    grey = x.float().mean(1, keepdim=True)[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
-    fine = grey - F.interpolate(F.avg_pool2d(grey, 2), scale_factor=2.0, mode="nearest")
-    return float(fine.square().mean((1, 2, 3)).sqrt().mean())
+    grey = even(x.float().mean(1, keepdim=True))
+    return float(finest_octave(grey).square().mean((1, 2, 3)).sqrt().mean())
 
 
 def offset_for(details: Sequence[float], wanted: float) -> float:
     """The offset at which detail is `wanted`, between the two of `OFFSETS` where it comes to that; the first where that
-    is enough, the last where none is."""
-    return round(float(np.interp(wanted, np.maximum.accumulate(details), OFFSETS)), 3)
+    is enough, the last where none is. details: at the first of `OFFSETS`."""
+    return round(float(np.interp(wanted, np.maximum.accumulate(details), OFFSETS[: len(details)])), 3)
 
 
 @torch.inference_mode()
@@ -80,7 +78,7 @@ def sharper(
             if found[-1] >= wanted:
                 bar.advance((len(OFFSETS) - len(found)) * len(chosen))
                 break
-    return offset_for([*found, *found[-1:] * (len(OFFSETS) - len(found))], wanted)
+    return offset_for(found, wanted)
 
 
 def _made(
@@ -96,13 +94,7 @@ def _made(
     """Images [b, 3, h, w] of windows, on the CPU, as `synthesize` makes them of whole frames."""
     device = net.detail.device
     generator = torch.Generator().manual_seed(0)
-    codes = to_device(np.stack([window.style for window in windows]), device)
-    codes[:, -1] += offset
-    level = codes.new_full((len(windows),), sampling["picture_noise"])
-    noise = torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator).to(device)
-    with autocast(device, dtype):
-        told = picture_condition(net, windows, level, noise)
-        cond = net.condition(to_device(index_maps, device), codes, *told)
+    cond = condition_of(net, index_maps, windows, sampling["picture_noise"], generator, dtype, offset)
     assert cond.picture is not None
     levels = schedule.sampling_levels(sampling["steps"], sampling["options"]["spacing"])
     eps, grain = (torch.randn(cond.picture.shape, generator=generator) for _ in range(2))

@@ -22,7 +22,7 @@ from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.feedback import Task
 from surgaug.runtime.spread import spread
 from surgaug.training.frames import Frames
-from surgaug.training.windows import FrameWindow, WindowedFrames, picture_condition
+from surgaug.training.windows import FrameWindow, WindowedFrames, condition_of
 
 LEVELS = 8
 SHEET = 8
@@ -160,13 +160,7 @@ class WindowValidation(Validation):
 
     def _condition(self, net: Upsampler, index_maps: np.ndarray, windows: list[FrameWindow]) -> Conditioning:
         generator = torch.Generator().manual_seed(0)
-        noise = torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator).to(self.device)
-        level = noise.new_full((len(windows),), self.sampling["picture_noise"])
-        codes = to_device(np.stack([window.style for window in windows]), self.device)
-        with autocast(self.device, self.dtype):
-            return net.condition(
-                to_device(index_maps, self.device), codes, *picture_condition(net, windows, level, noise)
-            )
+        return condition_of(net, index_maps, windows, self.sampling["picture_noise"], generator, self.dtype)
 
     @torch.inference_mode()
     def sheet(self, net: SemanticUNet, bar: Task) -> np.ndarray:

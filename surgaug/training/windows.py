@@ -21,8 +21,9 @@ from surgaug.io.array_file import Record
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.style import style_code
 from surgaug.models.tiles import part
+from surgaug.models.unet import Conditioning
 from surgaug.models.upsampler import Upsampler, Window, enlarge
-from surgaug.runtime.device import to_device, to_tensor
+from surgaug.runtime.device import autocast, to_device, to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
 from surgaug.training.frames import Frames, Keeping
@@ -151,12 +152,20 @@ def noise_floor(image: np.ndarray) -> float:
     """The standard deviation of the noise in the smoothest places of an image uint8 [H, W, 3], where 1 is half the
     range from black to white. Places that are nearly black or white are left out, since noise is cut off there; 0 where
     all are."""
-    height, width = (side // 2 * 2 for side in image.shape[:2])
-    x = to_tensor(np.ascontiguousarray(image[None, :height, :width]), "cpu")
-    fine = x - F.interpolate(F.avg_pool2d(x, 2), scale_factor=2.0, mode="nearest")
-    power, brightness = (F.avg_pool2d(t, SQUARE, ceil_mode=True).mean(1) for t in (fine.square(), x))
+    x = even(to_tensor(image[None], "cpu"))
+    power, brightness = (F.avg_pool2d(t, SQUARE, ceil_mode=True).mean(1) for t in (finest_octave(x).square(), x))
     power = power[brightness.abs() < 0.9]
     return float((power.quantile(SMOOTHEST) / FINEST_OCTAVE).sqrt()) if len(power) else 0.0
+
+
+def even(x: Tensor) -> Tensor:
+    """Images [B, C, H, W] without the last row or column where that is one too many to be halved."""
+    return x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
+
+
+def finest_octave(x: Tensor) -> Tensor:
+    """What images [B, C, H, W] of even height and width lack in the means of 2x2 pixels."""
+    return x - F.interpolate(F.avg_pool2d(x, 2), scale_factor=2.0, mode="nearest")
 
 
 def spots(index_map: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -169,6 +178,29 @@ def spots(index_map: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows, columns = np.divmod(chosen, index_map.shape[1])
         found.append(np.stack([np.full_like(rows, number), rows, columns], axis=1).astype(np.int32))
     return np.concatenate(found)
+
+
+def condition_of(
+    net: Upsampler,
+    index_maps: np.ndarray,
+    windows: Sequence[FrameWindow],
+    picture_noise: float,
+    generator: torch.Generator,
+    dtype: torch.dtype | None,
+    sharper: float = 0.0,
+) -> Conditioning:
+    """What index maps uint8 [b, h, w], small pictures and styles of windows contribute, on the network's device.
+
+    picture_noise: the standard deviation of the noise on the small pictures. sharper: is added to the styles' last
+    number.
+    """
+    device = net.detail.device
+    noise = torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator).to(device)
+    level = noise.new_full((len(windows),), picture_noise)
+    codes = to_device(np.stack([window.style for window in windows]), device)
+    codes[:, -1] += sharper
+    with autocast(device, dtype):
+        return net.condition(to_device(index_maps, device), codes, *picture_condition(net, windows, level, noise))
 
 
 def picture_condition(

@@ -32,7 +32,7 @@ SECOND = [
     "cascade.network.channels=8,16", "cascade.network.encoder_blocks=1,1", "cascade.network.decoder_blocks=1,1",
     "cascade.network.attention=false,false", "cascade.network.spade=true,true", "cascade.network.spade_hidden=8",
     "cascade.network.label_channels=4", "cascade.network.noise_dim=16", "cascade.window=16x16", "cascade.base=12x16",
-    "cascade.label_detail=2",
+    "network.label_detail=2",
 ]  # fmt: skip
 
 
