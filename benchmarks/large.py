@@ -1,6 +1,7 @@
 """How good are pairs at the size that people train at? Models side by side, on the label maps of real frames.
 
-    python benchmarks/large.py OUT --real DIR --train DIR [--size HxW] [--images-per-map N] [--no-labels]
+    python benchmarks/large.py OUT --real DIR --train DIR [--size HxW] [--images-per-map N]
+        [--no-labels] [--segmenter-steps N] [--segmenter-size HxW]
         NAME=MODEL[,KEY=VALUE ...] ...
 
 A model is a run or a file; KEY=VALUE are settings of its sampling (`--set` of `surgaug synthesize`: steps=10,
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--size", type=size)
     parser.add_argument("--images-per-map", type=int, default=1)
     parser.add_argument("--segmenter-steps", type=int)
+    parser.add_argument("--segmenter-size", type=size)
     parser.add_argument("--no-labels", action="store_true", help="without the segmenter")
     options = parser.parse_args()
     real = frames(options.real, options.split, options.most, options.size, options.classes, options.out / "real")
@@ -79,9 +81,10 @@ def main() -> None:
     seconds = {c.name: made(c, real, options) for c in options.contenders}
     folders = [options.out / name for name in seconds]
     metrics = PICTURES if options.no_labels else (*PICTURES, "miou")
+    segmenter = EvaluationConfig(size=options.segmenter_size, steps=options.segmenter_steps)
     report = surgaug.score(
         real, folders, train=train, classes=real / "classes.json", metrics=metrics,
-        evaluation=EvaluationConfig(steps=options.segmenter_steps), feedback=screen.feedback(),
+        evaluation=segmenter, feedback=screen.feedback(),
     ).to_dict()  # fmt: skip
     write_text(options.out / "large.json", json.dumps({"seconds": seconds, "report": report}, indent=1))
     write_text(options.out / "large.md", table(report, seconds))

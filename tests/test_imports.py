@@ -36,7 +36,7 @@ LAYERS = [
     {"surgaug.cli"},
     {"surgaug.__main__"},
 ]
-SIBLINGS = {("surgaug.synthesis", "surgaug.perturb")}
+SIBLINGS = {("surgaug.synthesis", "surgaug.perturb"), ("surgaug.training", "surgaug.scoring")}
 FRONT = ("surgaug", "surgaug.api")  # named for type checkers, imported when used
 HEAVY = {"torch", "torchvision", "cv2", "pandas", "skimage", "scipy"}
 

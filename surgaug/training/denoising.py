@@ -123,7 +123,7 @@ class Denoising:
     def prepare(self, frames: Frames, feedback: Feedback) -> None:
         """Nothing: the frames are all it needs."""
 
-    def conclude(self, average: nn.Module, frames: Frames, feedback: Feedback) -> None:
+    def conclude(self, average: nn.Module, frames: Frames, held_out: Frames, seen: int, feedback: Feedback) -> None:
         """Nothing is left to be measured."""
 
     def halve(self) -> bool:

@@ -196,7 +196,7 @@ def train_stage(
         checkpoints.save(position, "running", compiled=compiler.compiled)
         with feedback.task("validating", validation.work, "frames") as bar:
             better = validate(validation, average, config.batch, run, logs, position, bar)
-        method.conclude(average, data.frames, feedback)
+        method.conclude(average, data.frames, data.val, position.step * config.batch, feedback)
         checkpoints.save(position, "finished", best=better, compiled=compiler.compiled)
         logs.close()
     return _result(run, position)

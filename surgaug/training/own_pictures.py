@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,18 @@ import torch
 from torch import Tensor
 
 from surgaug.diffusion import samplers
-from surgaug.diffusion.guidance import conditional_denoiser
-from surgaug.diffusion.parameterisation import add_noise, clip_x0
+from surgaug.diffusion.parameterisation import add_noise
 from surgaug.diffusion.schedules import Schedule
 from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.errors import UsageError
 from surgaug.io.array_file import Record
-from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
 from surgaug.models.style import style_code
-from surgaug.models.unet import Conditioning, conditioned
-from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
+from surgaug.runtime.device import to_images, to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
+from surgaug.training.guidance import guided
 from surgaug.training.windows import WindowedFrames
 
 # The noise (sigma) that a picture begins with: the least hides its details, the most leaves little but its colours.
@@ -118,19 +115,8 @@ def _made(
     maps = np.stack([frames.small_map(i, first.net.config.label_detail) for i in chosen])
     schedule, defaults = Schedule.from_dict(first.schedule), first.defaults
     style = style_code(x_0) if first.net.config.style else None
-
-    def condition(index_maps: np.ndarray) -> Conditioning:
-        with autocast(device, dtype):
-            return first.net.condition(to_device(index_maps, device), style)
-
-    denoise = conditional_denoiser(
-        first.prediction,
-        partial(conditioned, first.net, device=device, dtype=dtype),
-        condition(maps),
-        lambda: condition(np.full_like(maps, IGNORE_INDEX)),
-        defaults.get("guidance", 1.0),
-        defaults.get("guidance_below", math.inf),
-    )
+    scale, below = defaults.get("guidance", 1.0), defaults.get("guidance_below", math.inf)
+    denoise = guided(first.net, first.prediction, maps, style, scale, below, device, dtype)
     sampler, steps = defaults["sampler"], defaults.get("steps") or samplers.steps(defaults["sampler"])
     spacing = defaults.get("options", {}).get("spacing", samplers.spacing(sampler))
     levels = schedule.sampling_levels(steps, spacing)
@@ -140,4 +126,4 @@ def _made(
         return torch.randn(x_0.shape, generator=generator).to(device)
 
     start = add_noise(x_0, noise(), float(levels[0]))
-    return to_images(samplers.get(sampler)(clip_x0(denoise), start, levels, noise))
+    return to_images(samplers.get(sampler)(denoise, start, levels, noise))

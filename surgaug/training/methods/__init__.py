@@ -11,8 +11,9 @@ dictionary), and a class `Method`:
     .compiled_module  the module that `--compile` compiles; None: nothing is compiled
     .prepare(frames, feedback)
         What the training frames are made ready with, before the run's folder is claimed.
-    .conclude(average, frames, feedback)
-        What is measured of the averaged network once it is trained, for `sampling`.
+    .conclude(average, frames, held_out, seen, feedback)
+        What is measured of the averaged network once it is trained on `seen` images, for `sampling`. held_out: the
+        validation frames.
     .set_rate(step, progress in [0, 1]) -> float
         Set the learning rate of every optimizer for this step; returns the run's.
     .update(frames of `training.frames.FrameBatch`, step, part) -> {"loss": ..., "grad_norm": ...}

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
+from surgaug.models.unet import SemanticUNet
+from surgaug.runtime.feedback import Feedback
+from surgaug.training import guidance
 from surgaug.training.denoising import Denoising
+from surgaug.training.frames import Frames
 
 # SR3 (section 4): Adam at a rate that stays after a warm-up of 10,000 steps, averaged weights that keep 0.9999 a step,
 # equal weights of all levels. DDPM (appendix B): mirrored frames, gradients clipped at 1 (its program). No class is
@@ -72,3 +78,14 @@ class Method(Denoising):
             defaults["guidance"] = 1.0
             defaults.pop("guidance_below", None)
         return defaults
+
+    def conclude(self, average: nn.Module, frames: Frames, held_out: Frames, seen: int, feedback: Feedback) -> None:
+        """Chooses the scale of guidance; what was published stays, and a student needs none."""
+        config, defaults = self.config, self.sampling["defaults"]
+        if config.preset in PUBLISHED_SAMPLING or self.teacher or not config.drop_map or held_out is frames:
+            return
+        assert isinstance(average, SemanticUNet)
+        defaults["guidance"] = guidance.choose(
+            average, held_out, seen, config.schedule, config.prediction, {**defaults, "guidance": SAMPLING["guidance"]},
+            self.device, self.dtype, feedback,
+        )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from surgaug.models.model_files import model_file
 from surgaug.models.upsampler import Upsampler
@@ -86,7 +87,7 @@ class Method(Denoising):
         self.net.noise_floor.fill_(min(max(floor, LEAST_DETAIL), float(self.net.detail)))
         self.sampling["defaults"]["grain"] = round(min(floor, MOST_GRAIN), 5)
 
-    def conclude(self, average: torch.nn.Module, frames: Frames, feedback: Feedback) -> None:
+    def conclude(self, average: nn.Module, frames: Frames, held_out: Frames, seen: int, feedback: Feedback) -> None:
         """Measures how much sharper than the frames it must be asked to be; `synthesize` asks for that."""
         assert isinstance(frames, WindowedFrames) and isinstance(average, Upsampler)
         config, defaults = self.config, self.sampling["defaults"]
