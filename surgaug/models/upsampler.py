@@ -29,6 +29,7 @@ from surgaug.runtime.device import to_device
 PLACE = 2  # numbers that tell where a pixel lies: down and across
 LEVEL_FREQUENCIES = 16
 DETAIL = 0.08  # of an untrained network; see `Upsampler.detail`
+LEAST_NOISE = 1e-3  # an eighth of a grey level
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,10 @@ class Upsampler(SemanticUNet):
 
     def weight(self, noise_level: Tensor) -> Tensor:
         """Weight [B] of the squared error of the estimate at noise_level = sqrt(alpha_bar) [B], with which what the
-        network itself puts out counts alike at every level (Karras et al. 2022, section 5)."""
-        _, scale = self._preconditioning(((1 - noise_level.square()) / noise_level.square()).sqrt())
+        network itself puts out counts alike at every level (Karras et al. 2022, section 5); but below `LEAST_NOISE`,
+        where float32 hardly tells sqrt(alpha_bar) from 1 and the weight of what it takes for 1 would be infinite."""
+        noise = ((1 - noise_level.square()) / noise_level.square()).sqrt()
+        _, scale = self._preconditioning(noise.clamp(min=LEAST_NOISE))
         return 1 / scale.square()
 
 

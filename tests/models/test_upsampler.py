@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from surgaug.diffusion.schedules import Schedule
 from surgaug.models.families import upsampler
 from surgaug.models.tiles import part, reach, tiles
-from surgaug.models.upsampler import DETAIL, Upsampler, Window, enlarge
+from surgaug.models.upsampler import DETAIL, LEAST_NOISE, Upsampler, Window, enlarge
+from surgaug.training.diffusion_step import strata
 
 CONFIG = replace(
     upsampler.PRESETS["tiny"], channels=(8, 8, 8), spade_hidden=8, noise_dim=16, label_channels=4, style=False
@@ -80,6 +82,18 @@ def test_without_noise_the_image_stays_and_with_much_it_is_the_enlarged_picture(
         put_out = super(Upsampler, scene.net).forward(scene.x_t, torch.tensor([1e-3]), cond)
     torch.testing.assert_close(clean, scene.x_t)
     torch.testing.assert_close(noisy, picture + DETAIL * put_out, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("floor", [DETAIL, 0.006])
+def test_no_weight_is_infinite(floor):
+    """float32 rounds sqrt(alpha_bar) to 1 within 3e-8 of it; at step 4,296 of seed 0 a frame is drawn there."""
+    net, schedule = Upsampler(CONFIG, CLASSES), Schedule(hand_over=1.0)
+    net.noise_floor.fill_(floor)
+    drawn = schedule.sample_levels(strata(8, torch.Generator().manual_seed(4296))).sqrt().float()
+    assert drawn.max() == 1
+    near = 1 - torch.tensor([0, 1e-9, 3e-8, 1e-7, 1e-6], dtype=torch.float64)
+    for level in (drawn, near.float()):
+        assert bool(((net.weight(level) > 0) & (net.weight(level) < 2 / LEAST_NOISE**2)).all())
 
 
 @pytest.mark.parametrize("floor", [DETAIL, 0.01])
