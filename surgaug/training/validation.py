@@ -20,7 +20,7 @@ from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
 from surgaug.models.upsampler import Upsampler
 from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
 from surgaug.runtime.feedback import Task
-from surgaug.runtime.spread import spread
+from surgaug.runtime.spread import spread, spread_over
 from surgaug.training.frames import Frames
 from surgaug.training.windows import FrameWindow, WindowedFrames, condition_of
 
@@ -32,8 +32,10 @@ SHEET_PIXELS = 1 << 19  # of the whole frames of a second stage's sheet, togethe
 
 def fixed_frames(frames: Frames, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, H, W, 3] and index maps uint8 [N, d H, d W], d = `Frames.label_detail`, of at most `count`
-    frames, evenly spread."""
-    views = [frames.view(i) for i in spread(len(frames), count)]
+    frames, evenly spread; and so are the first `SHEET` of them, which the sheet shows."""
+    chosen = spread(len(frames), count)
+    shown = spread_over(chosen, SHEET)
+    views = [frames.view(i) for i in (*shown, *(i for i in chosen if i not in shown))]
     return np.stack([v[0] for v in views]), np.stack([v[1] for v in views])
 
 
