@@ -18,7 +18,7 @@ from surgaug.scoring.report.verdicts import _how_many
 from surgaug.scoring.segmenter import sweep
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.arms import Bench, Pairs
-from surgaug.scoring.segmenter.halving import COARSE, JUDGED, Trial, grid, grid_trainings
+from surgaug.scoring.segmenter.halving import COARSE, JUDGED, TIMES, Trial, grid, grid_trainings
 from surgaug.scoring.segmenter.sweep import Trained, chosen, measure_sweep, sweep_of, training_of
 from surgaug.segmenter import training
 from surgaug.segmenter.config import SegmenterConfig
@@ -57,7 +57,7 @@ def stand_in(bench, gain, trials):
 @pytest.mark.parametrize("gain", [0.1, -0.1])
 def test_the_advice_in_figures_and_words(bench, gain):
     mixtures = grid(judged=True)
-    trials = [Trial(None, s, twice) for s in range(2) for twice in (False, True)]
+    trials = [Trial(None, s, times) for s in range(2) for times in TIMES]
     trials += [Trial(m, s) for m in mixtures if m.ratio in COARSE for s in range(2)]
     counts = stand_in(bench, lambda m: gain * (m.ratio == 2) + 0.02 * (m.labels == JUDGED), trials)
     pairs = Pairs(labelled(20, 3), labelled(20, 3))
@@ -78,7 +78,7 @@ def test_the_advice_in_figures_and_words(bench, gain):
 
 def test_no_synthetic_images_can_be_the_advice(bench):
     mixtures = grid(judged=False)
-    trials = [Trial(None, 0), Trial(None, 0, twice=True), *(Trial(m, 0) for m in mixtures)]
+    trials = [*(Trial(None, 0, times) for times in TIMES), *(Trial(m, 0) for m in mixtures)]
     found = sweep_of(
         Trained(stand_in(bench, lambda m: -0.1, trials)), mixtures, bench, Pairs(labelled(9, 3)), CONFIG, 3
     )

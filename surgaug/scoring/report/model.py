@@ -274,16 +274,16 @@ class Sweep:
 
     advice: position in `points` of the mixture that is advised; None: no synthetic images, since nothing says that they
     help. gain: what it brings over real frames alone on the test frames, with its interval over test frames and seeds.
-    real: mIoU of real frames alone, for `steps` or (`twice`) twice as many. trainings, of_grid: how many were done, and
-    how many all mixtures with all seeds would have taken. cut_short: whether the minutes ended it. text: the advice in
-    words.
+    real: mIoU of real frames alone, for `times` times the `steps`, the best that was tried. trainings, of_grid: how
+    many were done, and how many all mixtures with all seeds would have taken. cut_short: whether the minutes ended it.
+    text: the advice in words.
     """
 
     points: tuple[SweepPoint, ...]
     advice: int | None
     gain: Figure
     real: float
-    twice: bool
+    times: int
     steps: int
     seeds: int
     trainings: int

@@ -17,6 +17,9 @@ import numpy as np
 
 RATIOS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 COARSE = (0.5, 2.0, 6.0)
+# How many times as long real frames are trained on alone: a mixture of 1:6 takes seven times the steps, and where these
+# are few, training longer brings more than anything.
+TIMES = (1, 2, round(1 + max(RATIOS)))
 Way = Literal["joint", "first"]
 Labels = Literal["judged", "raw"]
 JOINT: Way = "joint"
@@ -42,14 +45,15 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Trial:
-    """A mixture (None: real frames alone; twice: for twice the steps) with a seed."""
+    """A mixture (None: real frames alone, for so many times the steps) with a seed."""
 
     mixture: Mixture | None
     seed: int
-    twice: bool = False
+    times: int = 1
 
 
 Results = dict[Trial, float]
+Point = Mixture | int  # a mixture; or real frames alone, for so many times the steps
 
 
 def grid(judged: bool) -> list[Mixture]:
@@ -60,8 +64,8 @@ def grid(judged: bool) -> list[Mixture]:
 
 
 def grid_trainings(mixtures: Sequence[Mixture], seeds: int) -> int:
-    """How many the whole grid would take, with real frames alone for as long and for twice as long."""
-    return (len(mixtures) + 2) * seeds
+    """How many the whole grid would take, with real frames alone for each of `TIMES`."""
+    return (len(mixtures) + len(TIMES)) * seeds
 
 
 def rungs(mixtures: Sequence[Mixture], seeds: int) -> Iterator[Callable[[Results], list[Trial]]]:
@@ -70,8 +74,8 @@ def rungs(mixtures: Sequence[Mixture], seeds: int) -> Iterator[Callable[[Results
     Each rung has a seed of its own and also trains on real frames alone with it, so that differences are paired.
     """
     coarse = [m for m in mixtures if m.ratio in COARSE]
-    left = max(0, int(SHARE * grid_trainings(mixtures, seeds)) - len(coarse) - seeds - 1)
-    yield lambda found: [Trial(None, 0), Trial(None, 0, twice=True), *(Trial(m, 0) for m in coarse)]
+    left = max(0, int(SHARE * grid_trainings(mixtures, seeds)) - len(coarse) - len(TIMES) - (seeds - 1))
+    yield lambda found: [*(Trial(None, 0, times) for times in TIMES), *(Trial(m, 0) for m in coarse)]
     for seed in range(1, seeds):
         many = left if seed == seeds - 1 else -(-2 * left // 3)
         left -= many
@@ -82,41 +86,36 @@ def _next_rung(mixtures: Sequence[Mixture], seed: int, many: int) -> Callable[[R
     def chosen(found: Results) -> list[Trial]:
         fit = Kriging(found, mixtures)
         best = np.argsort(-fit.gain, kind="stable")[:many]
-        return [Trial(None, seed, reference_is_twice(found)), *(Trial(mixtures[i], seed) for i in best)]
+        return [Trial(None, seed, fit.times), *(Trial(mixtures[i], seed) for i in best)]
 
     return chosen
-
-
-def reference_is_twice(found: Results) -> bool:
-    """Whether real frames alone are better off with twice the steps, on the seeds that both were trained with."""
-    once = {t.seed: v for t, v in found.items() if t.mixture is None and not t.twice}
-    twice = {t.seed: v for t, v in found.items() if t.mixture is None and t.twice}
-    both = once.keys() & twice.keys()
-    return sum(twice[s] - once[s] for s in both) > 0
 
 
 class Kriging:
     """Gains of all mixtures over real frames alone, from the trainings that were `found`.
 
-    gain, error: float [n], mean and standard error of each mixture's gain, of `mixtures`.
+    times: of `TIMES`, with how many times the steps real frames alone do best. gain, error: float [n], of `mixtures`,
+    mean and standard error of the gain over that.
     """
 
     def __init__(self, found: Results, mixtures: Sequence[Mixture]) -> None:
-        twice = reference_is_twice(found)
-        trials = [t for t in found if t.mixture is not None or t.twice == twice]
-        values = np.array([found[t] for t in trials])
-        where = [t.mixture for t in trials]
+        values = np.array(list(found.values()))
+        where: list[Point] = [t.mixture or t.times for t in found]
         alike = _covariance(where, where)
         self.spread, self.noise = max(
             product(_SPREADS, _SPREADS), key=lambda pair: self._likelihood(values, alike, *pair)
         )
-        points: list[Mixture | None] = [*mixtures, None]
+        references = sorted({t.times for t in found if t.mixture is None})
+        points: list[Point] = [*mixtures, *references]
         inverse, mean = self._solved(values, alike, self.spread, self.noise)
         across = self.spread**2 * _covariance(points, where)
         at = mean + across @ inverse @ (values - mean)
         spread = self.spread**2 * _covariance(points, points) - across @ inverse @ across.T
-        self.gain = at[:-1] - at[-1]
-        variance = np.diag(spread)[:-1] + spread[-1, -1] - 2 * spread[:-1, -1]
+        n = len(mixtures)
+        best = n + int(np.argmax(at[n:]))
+        self.times = references[best - n]
+        self.gain = at[:n] - at[best]
+        variance = np.diag(spread)[:n] + spread[best, best] - 2 * spread[:n, best]
         self.error = np.sqrt(np.maximum(variance, 0.0))
 
     @staticmethod
@@ -147,16 +146,18 @@ def advised(found: Results, mixtures: Sequence[Mixture]) -> tuple[Mixture | None
     return (mixtures[best] if fit.gain[best] > _CAUTION * fit.error[best] else None), fit
 
 
-def _covariance(a: Sequence[Mixture | None], b: Sequence[Mixture | None]) -> np.ndarray:
-    """Covariance float [len(a), len(b)] of the mIoU of mixtures around their mean; real frames alone (None) vary with
-    themselves only."""
+def _covariance(a: Sequence[Point], b: Sequence[Point]) -> np.ndarray:
+    """Covariance float [len(a), len(b)] of the mIoU of mixtures around their mean, and of real frames alone for so many
+    times the steps, which say nothing of each other."""
     out = np.zeros((len(a), len(b)))
     for i, one in enumerate(a):
         for j, other in enumerate(b):
-            if one is None or other is None:
-                out[i, j] = float(one is other) * (1 + _COMMON)
+            if isinstance(one, Mixture) and isinstance(other, Mixture):
+                octaves = np.log2(one.ratio / other.ratio)
+                alike = _ALIKE ** ((one.way != other.way) + (one.labels != other.labels))
+            elif isinstance(one, int) and isinstance(other, int):
+                octaves, alike = np.log2(one / other), 1.0
+            else:
                 continue
-            octaves = np.log2(one.ratio / other.ratio)
-            alike = _ALIKE ** ((one.way != other.way) + (one.labels != other.labels))
             out[i, j] = _COMMON + alike * np.exp(-0.5 * (octaves / _OCTAVES) ** 2)
     return out

@@ -56,7 +56,7 @@ def training_of(trial: Trial, real: LabelledFrames, pairs: Pairs, config: Segmen
     config = replace(config, seed=config.seed + trial.seed)
     mixture = trial.mixture
     if mixture is None:
-        return Training((real,), replace(config, steps=(1 + trial.twice) * config.steps))
+        return Training((real,), replace(config, steps=trial.times * config.steps))
     frames = chosen(mixture, real, pairs)
     how = jointly if mixture.way == halving.JOINT else one_after_the_other
     return how(real, frames, config, mixture.ratio)
@@ -80,22 +80,21 @@ def sweep_of(
     """The curve and the advice that follow from trainings. Pure."""
     found = trained.miou()
     best, fit = halving.advised(found, mixtures)
-    twice = halving.reference_is_twice(found)
     points = tuple(
         _point(mixture, found, fit, i, len(chosen(mixture, bench.real, pairs).names))
         for i, mixture in enumerate(mixtures)
     )
-    real = float(np.mean([value for t, value in found.items() if t.mixture is None and t.twice == twice]))
+    real = float(np.mean([value for t, value in found.items() if t.mixture is None and t.times == fit.times]))
     known = [i for i, point in enumerate(points) if point.seeds]
     advice = None if best is None else mixtures.index(best)
     shown = max(known, key=lambda i: float(fit.gain[i])) if advice is None else advice
-    gain = _gain(trained, mixtures[shown], twice, fit, shown, bench)
+    gain = _gain(trained, mixtures[shown], fit, shown, bench)
     return Sweep(
         points=points,
         advice=advice,
         gain=gain,
         real=real,
-        twice=twice,
+        times=fit.times,
         steps=config.steps,
         seeds=seeds,
         trainings=len(found),
@@ -160,7 +159,7 @@ def _point(mixture: Mixture, found: halving.Results, fit: Kriging, i: int, image
     )
 
 
-def _gain(trained: Trained, mixture: Mixture, twice: bool, fit: Kriging, i: int, bench: Bench) -> Figure:
+def _gain(trained: Trained, mixture: Mixture, fit: Kriging, i: int, bench: Bench) -> Figure:
     """Of a mixture over real frames alone: the chance in training as kriging has it, that in test frames besides."""
     value = float(fit.gain[i])
     clusters, _ = clusters_of(bench.test)
@@ -168,11 +167,11 @@ def _gain(trained: Trained, mixture: Mixture, twice: bool, fit: Kriging, i: int,
     if groups < 2:
         return Figure(value)
     seeds = [
-        t.seed for t in trained.counts if t.mixture == mixture and Trial(None, t.seed, twice) in trained.counts
+        t.seed for t in trained.counts if t.mixture == mixture and Trial(None, t.seed, fit.times) in trained.counts
     ] or [0]
     arms = {
         "mixture": [trained.counts[t] for t in trained.counts if t.mixture == mixture][: len(seeds)],
-        "real": [trained.counts[Trial(None, seed, twice)] for seed in seeds],
+        "real": [trained.counts[Trial(None, seed, fit.times)] for seed in seeds],
     }
     readings = Readings(arms, clusters, bench.config.seed)
     draws = over_classes(readings.draws["mixture"] - readings.draws["real"]).mean(0)
@@ -189,8 +188,9 @@ def _units(mixtures: Sequence[Mixture], seeds: int) -> float:
     longest = [1.0 + m.ratio for m in mixtures]
     coarse = [1.0 + m.ratio for m in mixtures if m.ratio in halving.COARSE]
     all_trainings = int(halving.SHARE * halving.grid_trainings(mixtures, seeds))
-    others = max(0, all_trainings - len(coarse) - seeds - 1)
-    return sum(coarse) + others * sum(longest) / len(longest) + 2 * seeds + 1
+    others = max(0, all_trainings - len(coarse) - len(halving.TIMES) - (seeds - 1))
+    references = sum(halving.TIMES) + (seeds - 1) * max(halving.TIMES)
+    return sum(coarse) + others * sum(longest) / len(longest) + references
 
 
 def _steps(bench: Bench, pairs: Pairs, mixtures: Sequence[Mixture], seeds: int, budget: Budget) -> int:

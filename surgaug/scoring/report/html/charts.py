@@ -123,11 +123,11 @@ def sweep_chart(found: Sweep) -> Chart:
         figures = (_number(point.miou), _change(point.gain))
         drawn = _svg(_around_zero(point.gain, reach, tone))
         rows.append(ChartRow(name, small, drawn, figures, f"{name}: change {_in_words(point.gain)}"))
-    twice = ", trained for twice the steps" if found.twice else ""
+    longer = f", trained for {found.times} times the steps" if found.times > 1 else ""
     return Chart(
         "How many synthetic images",
         f"Gain in mIoU on {found.test_images} held-out real frames over {found.train_images} real frames alone "
-        f"({found.real:.3f}{twice}), by synthetic images for each real one; {found.trainings} trainings instead of "
+        f"({found.real:.3f}{longer}), by synthetic images for each real one; {found.trainings} trainings instead of "
         f"{found.of_grid}, which say something of each other; 95 % intervals of chance in training.",
         (("good", "advised"), ("synth", "trained"), ("real", "told by neighbours")),
         ("mIoU", "change"),
