@@ -184,13 +184,12 @@ def _gain(trained: Trained, mixture: Mixture, fit: Kriging, i: int, bench: Bench
 
 
 def _units(mixtures: Sequence[Mixture], seeds: int) -> float:
-    """About how many times the steps of real frames alone the whole search takes."""
-    longest = [1.0 + m.ratio for m in mixtures]
+    """How many times the steps of real frames alone the whole search takes at most: if the longest are the best."""
+    longest = max(halving.TIMES)
     coarse = [1.0 + m.ratio for m in mixtures if m.ratio in halving.COARSE]
     all_trainings = int(halving.SHARE * halving.grid_trainings(mixtures, seeds))
     others = max(0, all_trainings - len(coarse) - len(halving.TIMES) - (seeds - 1))
-    references = sum(halving.TIMES) + (seeds - 1) * max(halving.TIMES)
-    return sum(coarse) + others * sum(longest) / len(longest) + references
+    return sum(halving.TIMES) + sum(coarse) + longest * (others + seeds - 1)
 
 
 def _steps(bench: Bench, pairs: Pairs, mixtures: Sequence[Mixture], seeds: int, budget: Budget) -> int:
