@@ -26,7 +26,7 @@ from surgaug.models.style import style_code
 from surgaug.runtime.device import to_images, to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
-from surgaug.training.guidance import guided
+from surgaug.training.guidance_choice import guided
 from surgaug.training.windows import WindowedFrames
 
 # The noise (sigma) that a picture begins with: the least hides its details, the most leaves little but its colours.

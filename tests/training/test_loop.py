@@ -21,7 +21,7 @@ import surgaug
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
 from surgaug.models.checkpoint import load_model, read_weights
-from surgaug.training import denoising, guidance, loop
+from surgaug.training import denoising, guidance_choice, loop
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import NetWithLabels
 from surgaug.training.presets import from_command_line
@@ -94,16 +94,18 @@ def test_what_a_run_leaves(whole):
 
 def test_the_chosen_guidance_goes_into_the_file(data, whole, tmp_path, monkeypatch):
     assert load_model(whole / "last.safetensors").defaults["guidance"] == 2  # one frame held out chooses nothing
-    monkeypatch.setattr(guidance, "LEAST", 4)
-    monkeypatch.setattr(guidance, "A_PICTURE", 8)
-    monkeypatch.setattr(guidance, "nearest", lambda real, made, of_map, usual: (1.5, dict.fromkeys(made, 1.0), True))
-    val = write_frames(tmp_path / "val", n=guidance.LEAST_FRAMES)
+    monkeypatch.setattr(guidance_choice, "LEAST", 4)
+    monkeypatch.setattr(guidance_choice, "A_PICTURE", 8)
+    monkeypatch.setattr(
+        guidance_choice, "nearest", lambda real, made, of_map, usual: (1.5, dict.fromkeys(made, 1.0), True)
+    )
+    val = write_frames(tmp_path / "val", n=guidance_choice.LEAST_FRAMES)
     train(settings(data, tmp_path / "run", val=str(val)))
     defaults = load_model(tmp_path / "run" / "last.safetensors").defaults
     assert (defaults["guidance"], defaults["guidance_below"]) == (1.5, 5)
     student = settings(data, tmp_path / "student", val=str(val), distill=str(tmp_path / "run"), steps=12)
     assert (student.teacher_guidance, student.teacher_guidance_below) == (1.5, 5)
-    monkeypatch.setattr(guidance, "nearest", lambda *given: pytest.fail("a student needs no guidance"))
+    monkeypatch.setattr(guidance_choice, "nearest", lambda *given: pytest.fail("a student needs no guidance"))
     assert load_model(train(student).model).defaults["guidance"] == 1
 
 

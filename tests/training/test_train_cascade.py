@@ -215,7 +215,7 @@ def test_own_pictures_lie_where_the_frames_do(data, run, monkeypatch):
 
     monkeypatch.setattr(own_pictures, "STRENGTHS", (0.1,))
     idle = lambda *_: lambda x_t, alpha_bar: x_t / alpha_bar**0.5  # noqa: E731
-    monkeypatch.setattr(own_pictures, "conditional_denoiser", idle)
+    monkeypatch.setattr(own_pictures, "guided", idle)
     near = own_pictures.own_pictures(file, frames, 0, torch.device("cpu"), None, Silent())
     for i, picture in near.items():
         difference = (picture.astype(float) - frames.about(i)[0]) / 127.5

@@ -8,7 +8,7 @@ from torch import nn
 
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.feedback import Feedback
-from surgaug.training import guidance
+from surgaug.training import guidance_choice
 from surgaug.training.denoising import Denoising
 from surgaug.training.frames import Frames
 
@@ -85,7 +85,7 @@ class Method(Denoising):
         if config.preset in PUBLISHED_SAMPLING or self.teacher or not config.drop_map or held_out is frames:
             return
         assert isinstance(average, SemanticUNet)
-        defaults["guidance"] = guidance.choose(
+        defaults["guidance"] = guidance_choice.choose(
             average, held_out, seen, config.schedule, config.prediction, {**defaults, "guidance": SAMPLING["guidance"]},
             self.device, self.dtype, feedback,
         )  # fmt: skip

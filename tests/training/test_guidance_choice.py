@@ -12,7 +12,7 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.models.families import diffusion
 from surgaug.models.unet import SemanticUNet
 from surgaug.runtime.feedback import Silent
-from surgaug.training import guidance
+from surgaug.training import guidance_choice as guidance
 from surgaug.training.methods.diffusion import SAMPLING
 
 NETWORK = replace(
