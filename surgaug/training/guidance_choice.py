@@ -94,7 +94,7 @@ def choose(
     )
     codes = style_code(to_tensor(images, device))[looks[:pictures]] if net.config.style else None
     scales = sorted({*SCALES, usual})
-    features = {scale: np.empty((pictures, 0)) for scale in scales}
+    features: dict[float, np.ndarray] = {}
     with feedback.task("choosing guidance", len(scales) * pictures, "pictures") as bar:
         for scale in scales:
             found: list[np.ndarray] = []

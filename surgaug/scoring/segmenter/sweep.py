@@ -114,7 +114,7 @@ def advice_in_words(point: SweepPoint, advise: bool, gain: Figure, real: int) ->
     labels = "with the labels that the judge trusts" if point.labels == halving.JUDGED else "with all their labels"
     mixture = f"1:{point.ratio:g} ({point.images} synthetic images for {real} real frames), {how}, {labels}"
     if not advise:
-        why = "they do better alone" if gain.value < 0 else "no more than chance"
+        why = "they do better alone" if (gain.value or 0) < 0 else "no more than chance"
         return f"No synthetic images: the best mixture, {mixture}, brings {figure}: {why}."
     sure = "" if gain.low is not None and gain.low > 0 else " The interval holds 0: it probably helps, no more."
     return f"Take {mixture}: {figure}.{sure}"
