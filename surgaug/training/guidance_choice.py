@@ -1,7 +1,7 @@
 """Which scale of guidance suits a model, chosen when its training ends, on its validation frames.
 
 Guidance brings the pictures of one data set nearer to its frames and drives those of another away (docs/results.md,
-"Fewer network calls"). So pictures of the validation frames' label maps are made with each scale, from the same noise,
+"How much guidance"). So pictures of the validation frames' label maps are made with each scale, from the same noise,
 and the scale is kept whose pictures lie nearest to these frames. Fewer frames than can tell choose nothing.
 """
 

@@ -148,7 +148,7 @@ def advised(found: Results, mixtures: Sequence[Mixture]) -> tuple[Mixture | None
 
 def _covariance(a: Sequence[Point], b: Sequence[Point]) -> np.ndarray:
     """Covariance float [len(a), len(b)] of the mIoU of mixtures around their mean, and of real frames alone for so many
-    times the steps, which say nothing of each other."""
+    times the steps. Mixtures and real frames alone say nothing of each other."""
     out = np.zeros((len(a), len(b)))
     for i, one in enumerate(a):
         for j, other in enumerate(b):
