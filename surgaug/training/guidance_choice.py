@@ -8,26 +8,21 @@ and the scale is kept whose pictures lie nearest to these frames. Fewer frames t
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from surgaug.diffusion import samplers
-from surgaug.diffusion.guidance import Denoise, conditional_denoiser
-from surgaug.diffusion.parameterisation import clip_x0
 from surgaug.diffusion.schedules import Schedule
-from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.style import style_code
-from surgaug.models.unet import Conditioning, SemanticUNet, conditioned
-from surgaug.runtime.device import autocast, to_device, to_images, to_tensor
+from surgaug.models.unet import SemanticUNet
+from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
 from surgaug.scoring.compute.colour_texture import MIN_SIZE, extract
 from surgaug.scoring.compute.distances import frechet_distance
 from surgaug.training.frames import Frames
+from surgaug.training.sampling import guided, sampled
 
 SCALES = (1.0, 1.5, 2.0)
 PICTURES = 96  # of each scale at most
@@ -45,27 +40,6 @@ def how_many(seen: int) -> int:
     """Pictures of each scale for a network that was trained on so many images; 0 where these would be too few."""
     pictures = min(PICTURES, seen // A_PICTURE)
     return pictures if pictures >= LEAST else 0
-
-
-def guided(
-    net: SemanticUNet,
-    prediction: str,
-    index_maps: np.ndarray,
-    style: Tensor | None,
-    scale: float,
-    below: float,
-    device: torch.device,
-    dtype: torch.dtype | None,
-) -> Denoise:
-    """The denoiser that a sampler takes, of images of these index maps uint8 [b, d H, d W] and style codes [b, 7]."""
-
-    def condition(maps: np.ndarray) -> Conditioning:
-        with autocast(device, dtype):
-            return net.condition(to_device(maps, device), style)
-
-    network = partial(conditioned, net, device=device, dtype=dtype)
-    without = partial(condition, np.full_like(index_maps, IGNORE_INDEX))
-    return clip_x0(conditional_denoiser(prediction, network, condition(index_maps), without, scale, below))
 
 
 @torch.inference_mode()
@@ -104,7 +78,8 @@ def choose(
                 denoise = guided(
                     net, prediction, maps, style, scale, sampling.get("guidance_below", math.inf), device, dtype
                 )
-                found += map(extract, _sampled(denoise, frames.size, len(maps), start, schedule, sampling, device))
+                shape, generator = (len(maps), 3, *frames.size), torch.Generator().manual_seed(start)
+                found += map(extract, sampled(denoise, shape, schedule, sampling, generator, device))
                 bar.advance(len(maps))
             features[scale] = np.stack(found)
     real = np.stack([extract(image) for image in images])
@@ -139,23 +114,3 @@ def nearest(
         wins += ours < others
     clear = wins >= SURE * RESAMPLES
     return (best if clear else usual), distances, clear
-
-
-def _sampled(
-    denoise: Denoise,
-    size: tuple[int, int],
-    count: int,
-    seed: int,
-    schedule: Schedule,
-    sampling: dict[str, Any],
-    device: torch.device,
-) -> np.ndarray:
-    """Images uint8 [count, H, W, 3]."""
-    sampler, generator = sampling["sampler"], torch.Generator().manual_seed(seed)
-
-    def noise(step: int = 0) -> Tensor:
-        return torch.randn((count, 3, *size), generator=generator).to(device)
-
-    spacing = sampling.get("options", {}).get("spacing", samplers.spacing(sampler))
-    levels = schedule.sampling_levels(sampling["steps"], spacing)
-    return to_images(samplers.get(sampler)(denoise, noise(), levels, noise))

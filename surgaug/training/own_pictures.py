@@ -12,21 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from surgaug.diffusion import samplers
-from surgaug.diffusion.parameterisation import add_noise
 from surgaug.diffusion.schedules import Schedule
-from surgaug.diffusion.spacing import alpha_bar_at
 from surgaug.errors import UsageError
 from surgaug.io.array_file import Record
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
 from surgaug.models.style import style_code
-from surgaug.runtime.device import to_images, to_tensor
+from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
-from surgaug.training.guidance_choice import guided
+from surgaug.training.sampling import guided, sampled
 from surgaug.training.windows import WindowedFrames
 
 # The noise (sigma) that a picture begins with: the least hides its details, the most leaves little but its colours.
@@ -117,13 +113,4 @@ def _made(
     style = style_code(x_0) if first.net.config.style else None
     scale, below = defaults.get("guidance", 1.0), defaults.get("guidance_below", math.inf)
     denoise = guided(first.net, first.prediction, maps, style, scale, below, device, dtype)
-    sampler, steps = defaults["sampler"], defaults.get("steps") or samplers.steps(defaults["sampler"])
-    spacing = defaults.get("options", {}).get("spacing", samplers.spacing(sampler))
-    levels = schedule.sampling_levels(steps, spacing)
-    levels = levels[levels >= alpha_bar_at(sigma)]
-
-    def noise(step: int = 0) -> Tensor:
-        return torch.randn(x_0.shape, generator=generator).to(device)
-
-    start = add_noise(x_0, noise(), float(levels[0]))
-    return to_images(samplers.get(sampler)(denoise, start, levels, noise))
+    return sampled(denoise, tuple(x_0.shape), schedule, defaults, generator, device, (x_0, sigma))

@@ -69,15 +69,15 @@ def pictures(monkeypatch, scale_of_noise):
         calls.append((scale, style))
         return index_maps, scale
 
-    def sampled(denoise, size, count, seed, *more):
-        index_maps, scale = denoise
-        rng = np.random.default_rng(seed)
+    def sampled(denoise, shape, schedule, sampling, generator, device):
+        (index_maps, scale), (count, _, *size) = denoise, shape
+        rng = np.random.default_rng(generator.initial_seed())
         noise = rng.normal(0, scale_of_noise(scale) + 1e-6, (count, *size, 3))
         colours = rng.integers(60, 200, (count, 1, 1, 3))
         return (index_maps[..., None] * 40 + colours + noise).clip(0, 255).astype(np.uint8)
 
     monkeypatch.setattr(guidance, "guided", guided)
-    monkeypatch.setattr(guidance, "_sampled", sampled)
+    monkeypatch.setattr(guidance, "sampled", sampled)
     return calls
 
 
@@ -136,7 +136,8 @@ def test_it_samples_as_synthesize_does(monkeypatch):
 
     def made(scale):
         denoise = guidance.guided(net, "x0", maps, None, scale, 5.0, device, None)
-        return guidance._sampled(denoise, (16, 24), 4, 0, Schedule(), {**SAMPLING, "steps": 3}, device)
+        generator = torch.Generator().manual_seed(0)
+        return guidance.sampled(denoise, (4, 3, 16, 24), Schedule(), {**SAMPLING, "steps": 3}, generator, device)
 
     assert made(2.0).shape == (4, 16, 24, 3) and made(2.0).dtype == np.uint8
     assert np.array_equal(made(2.0), made(2.0))
