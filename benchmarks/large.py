@@ -5,10 +5,16 @@
         NAME=MODEL[,KEY=VALUE ...] ...
 
 A model is a run or a file; KEY=VALUE are settings of its sampling (`--set` of `surgaug synthesize`: steps=10,
-second.steps=4), or `enlarged=true`: the pictures of a cascade's first stage alone, enlarged bicubically. All
-synthesize the same samples of --real's label maps, at --size (default: as large as these are). They are scored against
-the frames of --real by both kinds of features, by a segmenter that learns from --train and reads the labels back, and
-by the seconds that a pair takes. Each cell's images are kept; what is there is not made again.
+second.steps=4), or one of these. All synthesize the same samples of --real's label maps, at --size (default: as large
+as these are).
+
+    enlarged=true             the pictures of a cascade's first stage alone, enlarged bicubically
+    real=true                 its second stage behind --real's frames made small: the most that a first stage can do
+    real=true,enlarged=true   these small frames alone, enlarged bicubically
+
+They are scored against the frames of --real by both kinds of features, by a segmenter that learns from --train and
+reads the labels back, and by the seconds that a pair takes. Each cell's images are kept; what is there is not made
+again.
 
 Writes OUT/large.md, OUT/large.json and OUT/side_by_side.png.
 """
@@ -25,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,10 +44,18 @@ from surgaug.cli import screen
 from surgaug.datasets.dataset import open_pairs
 from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
+from surgaug.labels.resize import fit_size, resize_image
+from surgaug.models.checkpoint import load_model
+from surgaug.models.model_files import model_file
+from surgaug.models.style import style_code
 from surgaug.models.upsampler import Window, enlarge
 from surgaug.runtime.device import to_images, to_tensor
 from surgaug.runtime.spread import spread
 from surgaug.scoring.config import EvaluationConfig
+from surgaug.synthesis.cascade import Enlarger
+from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.noise import batch_noise
+from surgaug.synthesis.sampling_settings import choose_settings
 
 PICTURES = ("frechet", "kid", "sharpness", "hue", "psnr", "ssim", "prdc")
 SHOWN = 6  # label maps of the sheet
@@ -109,7 +124,7 @@ def frames(
 def made(contender: Contender, real: Path, options: argparse.Namespace) -> float:
     """Synthesize the contender's images; the seconds a pair, as the first complete run took."""
     out, own = options.out / contender.name, dict(contender.options)
-    enlarged = own.pop("enlarged", "") == "true"
+    enlarged, from_real = (own.pop(key, "") == "true" for key in ("enlarged", "real"))
     done = out.with_suffix(".json")
     if done.exists():
         return json.loads(done.read_text())["seconds"]
@@ -117,6 +132,12 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
     n = options.images_per_map * len(list((real / "labels").iterdir()))
     target = out.with_name(f"{contender.name}-base") if enlarged else out
     start = time.monotonic()
+    if from_real:
+        config = SynthesizeConfig(masks=real, options={k: json.loads(v) for k, v in own.items()})
+        behind_real(contender.model, config, real, out, enlarged)
+        spent = (time.monotonic() - start) / len(list((real / "labels").iterdir()))
+        write_text(done, json.dumps({"seconds": spent, "model": str(contender.model), "options": contender.options}))
+        return spent
     surgaug.synthesize(
         real, n=n, model=contender.model, out=target, classes=str(real / "classes.json"),
         size="base" if enlarged else "native", options={k: json.loads(v) for k, v in own.items()}, **lines,
@@ -136,6 +157,26 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
                 write_png(out / kind / path.name, array)
     write_text(done, json.dumps({"seconds": spent, "model": str(contender.model), "options": contender.options}))
     return spent
+
+
+def behind_real(model: Path, config: SynthesizeConfig, real: Path, out: Path, enlarged: bool) -> None:
+    """Pairs of what the second stage makes of real frames made small, each asked for in its own style; `enlarged`: of
+    these small frames without it."""
+    loaded = load_model(model_file(model), torch.device("cpu"))
+    first, second = loaded.stages
+    enlarger = Enlarger(second, choose_settings(config, loaded).second, torch.device("cpu"), None)
+    for k, path in enumerate(sorted((real / "images").iterdir())):
+        image, label = read_image(path), np.asarray(Image.open(real / "labels" / path.name))
+        small, whole = resize_image(image, fit_size(label.shape, first.size))[None], [Window.whole(label.shape)]
+        if enlarged:
+            picture = to_images(enlarge(to_tensor(small, "cpu"), whole))
+        else:
+            style = enlarger.asked(style_code(to_tensor(image[None], "cpu")).numpy())
+            maps, noise = [loaded.space.to_index(label)], lambda step, shape, k=k: batch_noise(0, [k], step, shape)
+            picture = enlarger.enlarge(small, maps, [k], noise, style)
+        for kind, array in (("images", picture[0]), ("labels", label)):
+            (out / kind).mkdir(parents=True, exist_ok=True)
+            write_png(out / kind / path.name, array)
 
 
 def table(report: dict[str, Any], seconds: dict[str, float]) -> str:
