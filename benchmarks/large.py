@@ -44,6 +44,7 @@ from surgaug.cli import screen
 from surgaug.datasets.dataset import open_pairs
 from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
+from surgaug.io.manifest import MANIFEST
 from surgaug.labels.resize import fit_size, resize_image
 from surgaug.models.checkpoint import load_model
 from surgaug.models.model_files import model_file
@@ -103,7 +104,7 @@ def main() -> None:
     ).to_dict()  # fmt: skip
     write_text(options.out / "large.json", json.dumps({"seconds": seconds, "report": report}, indent=1))
     write_text(options.out / "large.md", table(report, seconds))
-    outputs = {folder.name: folder for folder in folders}
+    outputs = {folder.name: folder for folder in folders if (folder / MANIFEST).exists()}
     write_png(options.out / "side_by_side.png", side_by_side(outputs, real, SHOWN, str(options.out)))
     print(options.out / "large.md")
 
