@@ -33,7 +33,7 @@ class Cascade:
     """
 
     base: tuple[int, int] | None = None
-    share: float = 0.4
+    share: float = 0.7
     first: str | None = None
     second: str | None = None
     network: Any = None

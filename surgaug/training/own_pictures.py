@@ -28,7 +28,7 @@ from surgaug.training.windows import WindowedFrames
 # The noise (sigma) that a picture begins with: the least hides its details, the most leaves little but its colours.
 STRENGTHS = (1.0, 2.0, 4.0)
 MOST = 510  # frames; more would teach little more about the first stage's faults
-A_MINUTE = 30  # frames at most for each minute of training: an eighth of it on one CPU core
+A_MINUTE = 30  # frames at most for each minute of training: a fifth of it on one CPU core
 LEAST = 48
 BATCH = 16
 

@@ -26,8 +26,9 @@ from surgaug.training.data import like_frames
 PHANTOM = "phantom"
 CASCADES = ("auto", "on", "off")
 ONE_STAGE = 128  # pixels a side; above, "auto" makes two of them
-# Shorter side of the small pictures of a cascade, by preset.
-BASE_SIDE = {"tiny": 64, "small": 64, "base": 128}
+# Shorter side of the small pictures of a cascade, by preset; of small frames less, but `LEAST_BASE`.
+BASE_SIDE = {"tiny": 96, "small": 96, "base": 128}
+LEAST_BASE = 64
 SPLIT_NAMES = {"train", "training", "images", "data"}
 
 # What differs when a student is trained: it starts from good weights, and its targets are good at every noise level.
@@ -136,8 +137,25 @@ def with_cascade(config: TrainConfig, asked: str) -> TrainConfig:
     if alone and config.model != families.UPSAMPLER:
         return dataclasses.replace(config, cascade=None)
     cascade = config.cascade or Cascade(network=families.get(families.UPSAMPLER).PRESETS[config.preset])
-    base = cascade.base or like_frames((BASE_SIDE[config.preset],) * 2, config.size)
+    base = cascade.base or _base_given(cascade) or _base_like(config)
     return dataclasses.replace(config, cascade=dataclasses.replace(cascade, base=base))
+
+
+def _base_given(cascade: Cascade) -> tuple[int, int] | None:
+    """The size (h, w) of the small pictures of a stage that is there already; None where none is."""
+    for given, key in ((cascade.first, "size"), (cascade.second, "base")):
+        if given:
+            whole = read_header(start_file(given))
+            stage = whole.get("stages", {}).get("first" if key == "size" else "second", whole)
+            if stage.get(key):
+                return stage[key][0], stage[key][1]
+    return None
+
+
+def _base_like(config: TrainConfig) -> tuple[int, int]:
+    """The preset's size (h, w) of small pictures in the frames' proportions: two thirds of the frames' at most."""
+    most = max(LEAST_BASE, min(config.size) * 2 // 3 // 8 * 8)
+    return like_frames((min(BASE_SIDE[config.preset], most),) * 2, config.size)
 
 
 def check_student(config: TrainConfig) -> None:

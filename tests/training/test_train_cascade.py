@@ -83,7 +83,7 @@ def test_the_frames_are_told_once(data, run, tmp_path):
     train(settings(data, tmp_path / "run", steps=2, minutes=9.0), heard)
     assert len(titles) == len(set(titles)) == 2
     assert [line.partition(", for ")[2] for line in heard.infos if "stage: " in line] == [
-        "3.6 of 9 min", "5.4 of 9 min",
+        "6.3 of 9 min", "2.7 of 9 min",
     ]  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_stopped_in_either_stage_it_goes_on_bit_for_bit(data, run, tmp_path, mon
 
     def interrupting(*args):
         calls.append(1)
-        if len(calls) == (3, 7)[stage]:
+        if len(calls) == (3, 9)[stage]:
             signal.raise_signal(signal.SIGINT)
         return real(*args)
 
@@ -129,6 +129,12 @@ def test_a_stage_may_be_given(data, run, tmp_path):
     assert model.stages[0].hash != whole.stages[0].hash
     joined = train(settings(data, tmp_path / "joined", f"cascade.first={run}", f"cascade.second={run / 'second'}"))
     assert model_hash(joined.model) == model_hash(run / "last.safetensors")
+
+
+def test_a_stage_that_is_there_tells_the_size_of_the_small_pictures(data, run, tmp_path):
+    for given in (f"cascade.first={run / 'first'}", f"cascade.second={run}", f"cascade.second={run / 'second'}"):
+        line = {"data": str(data), "size": "256x448", "out": str(tmp_path / "x")}
+        assert from_command_line("tiny", line, None, [given]).cascade.base == (12, 16)
 
 
 def test_stages_that_do_not_fit_are_refused(data, run, tmp_path):
@@ -163,7 +169,7 @@ def test_weights_of_both_stages_are_a_start(data, run, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "stages"),
-    [({"size": "64x112"}, 1), ({"size": "256x448"}, 2), ({"size": "96x160"}, 2),
+    [({"size": "64x112"}, 1), ({"size": "256x448"}, 2), ({"size": "96x160"}, 2), ({"size": "128x224"}, 2),
      ({"size": "96x160", "cascade": "off"}, 1), ({"size": "64x112", "cascade": "on"}, None),
      ({"size": "256x448", "model": "pix2pix"}, 1)],
 )  # fmt: skip
@@ -176,7 +182,7 @@ def test_the_size_decides(given, stages):
     config = from_command_line("tiny", line, None, [])
     assert (config.cascade is not None) == (stages == 2)
     if stages == 2:
-        assert config.cascade.base == ((64, 112) if given["size"] == "256x448" else (64, 104))
+        assert config.cascade.base == {"256x448": (96, 168), "96x160": (64, 104), "128x224": (80, 144)}[given["size"]]
 
 
 def test_a_run_of_one_stage_at_that_size_goes_on_so(data, tmp_path):
@@ -253,7 +259,7 @@ def test_inspect_shows_both_stages(run):
     report = inspect(run)
     assert (report.kind, dict(report.facts)["family"], dict(report.facts)["size"]) == ("cascade", "cascade", "24x32")
     tables = {title: rows for title, _, rows in report.tables}
-    assert [row[:3] for row in tables["Stages"]] == [["first", "finished", 4], ["second", "finished", 6]]
+    assert [row[:3] for row in tables["Stages"]] == [["first", "finished", 7], ["second", "finished", 3]]
     assert ["size", "12x16", "24x32"] in tables["What the stages are"]
     assert not report.problems
     assert inspect(run / "first").kind == "run"
