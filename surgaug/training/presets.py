@@ -26,7 +26,7 @@ from surgaug.training.data import like_frames
 PHANTOM = "phantom"
 CASCADES = ("auto", "on", "off")
 ONE_STAGE = 128  # pixels a side; above, "auto" makes two of them
-# Shorter side of the small pictures of a cascade, by preset; of small frames less, but `LEAST_BASE`.
+# Shorter side of the small pictures of a cascade, by preset; of small frames less, `LEAST_BASE` at least.
 BASE_SIDE = {"tiny": 96, "small": 96, "base": 128}
 LEAST_BASE = 64
 SPLIT_NAMES = {"train", "training", "images", "data"}
