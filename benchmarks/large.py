@@ -130,32 +130,25 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
     if done.exists():
         return json.loads(done.read_text())["seconds"]
     lines = {key: json.loads(own.pop(key)) for key in ("steps", "guidance") if key in own}  # options of their own
-    n = options.images_per_map * len(list((real / "labels").iterdir()))
+    settings = {k: json.loads(v) for k, v in own.items()}
+    n = (1 if from_real else options.images_per_map) * len(list((real / "labels").iterdir()))
     target = out.with_name(f"{contender.name}-base") if enlarged else out
     start = time.monotonic()
     if from_real:
-        config = SynthesizeConfig(masks=real, options={k: json.loads(v) for k, v in own.items()})
-        behind_real(contender.model, config, real, out, enlarged)
-        spent = (time.monotonic() - start) / len(list((real / "labels").iterdir()))
-        write_text(done, json.dumps({"seconds": spent, "model": str(contender.model), "options": contender.options}))
-        return spent
-    surgaug.synthesize(
-        real, n=n, model=contender.model, out=target, classes=str(real / "classes.json"),
-        size="base" if enlarged else "native", options={k: json.loads(v) for k, v in own.items()}, **lines,
-        feedback=screen.feedback(),
-    )  # fmt: skip
+        behind_real(contender.model, SynthesizeConfig(masks=real, options=settings), real, out, enlarged)
+    else:
+        surgaug.synthesize(
+            real, n=n, model=contender.model, out=target, classes=str(real / "classes.json"),
+            size="base" if enlarged else "native", options=settings, **lines, feedback=screen.feedback(),
+        )  # fmt: skip
     spent = (time.monotonic() - start) / n
-    if enlarged:
-        for name in ("manifest.jsonl", "dataset.json"):
+    if enlarged and not from_real:
+        for name in (MANIFEST, "dataset.json"):
             out.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target / name, out / name)
         for path in sorted((target / "images").iterdir()):
             label = np.asarray(Image.open(real / "labels" / f"{path.stem.rsplit('_', 1)[0]}.png"))
-            whole = [Window.whole(label.shape)]
-            picture = to_images(enlarge(to_tensor(read_image(path)[None], "cpu"), whole))[0]
-            for kind, array in (("images", picture), ("labels", label)):
-                (out / kind).mkdir(parents=True, exist_ok=True)
-                write_png(out / kind / path.name, array)
+            write_pair(out, path.name, bicubic(read_image(path), label.shape), label)
     write_text(done, json.dumps({"seconds": spent, "model": str(contender.model), "options": contender.options}))
     return spent
 
@@ -168,16 +161,25 @@ def behind_real(model: Path, config: SynthesizeConfig, real: Path, out: Path, en
     enlarger = Enlarger(second, choose_settings(config, loaded).second, torch.device("cpu"), None)
     for k, path in enumerate(sorted((real / "images").iterdir())):
         image, label = read_image(path), np.asarray(Image.open(real / "labels" / path.name))
-        small, whole = resize_image(image, fit_size(label.shape, first.size))[None], [Window.whole(label.shape)]
+        small = resize_image(image, fit_size(label.shape, first.size))
         if enlarged:
-            picture = to_images(enlarge(to_tensor(small, "cpu"), whole))
+            picture = bicubic(small, label.shape)
         else:
             style = enlarger.asked(style_code(to_tensor(image[None], "cpu")).numpy())
             maps, noise = [loaded.space.to_index(label)], lambda step, shape, k=k: batch_noise(0, [k], step, shape)
-            picture = enlarger.enlarge(small, maps, [k], noise, style)
-        for kind, array in (("images", picture[0]), ("labels", label)):
-            (out / kind).mkdir(parents=True, exist_ok=True)
-            write_png(out / kind / path.name, array)
+            picture = enlarger.enlarge(small[None], maps, [k], noise, style)[0]
+        write_pair(out, path.name, picture, label)
+
+
+def bicubic(small: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
+    """A small picture uint8 [h, w, 3] at (H, W) `hw`."""
+    return to_images(enlarge(to_tensor(small[None], "cpu"), [Window.whole(hw)]))[0]
+
+
+def write_pair(out: Path, name: str, image: np.ndarray, label: np.ndarray) -> None:
+    for kind, array in (("images", image), ("labels", label)):
+        (out / kind).mkdir(parents=True, exist_ok=True)
+        write_png(out / kind / name, array)
 
 
 def table(report: dict[str, Any], seconds: dict[str, float]) -> str:

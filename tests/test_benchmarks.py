@@ -15,6 +15,7 @@ from PIL import Image
 
 from surgaug.datasets.dataset import open_pairs
 from surgaug.models.model_files import SHIPPED
+from surgaug.runtime.device import to_tensor
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import colour_texture
 from surgaug.training.sharpness import detail
@@ -230,7 +231,8 @@ def test_the_loader_beside_what_a_gpu_takes(benchmark, tmp_path, capsys, monkeyp
 def test_a_second_stage_behind_real_frames_made_small(benchmark, tmp_path):
     """It gives back the frame, with detail that enlargement lacks, and the label as it was."""
     large = benchmark("large")
-    real = large.frames(write_phantom(benchmark, tmp_path), None, 3, (128, 224), "cadis", tmp_path / "real")
+    benchmark("frames").write_frames("phantom", tmp_path / "phantom", 3, 1, (256, 448))
+    real = large.frames(tmp_path / "phantom" / "train", None, 3, (128, 224), "cadis", tmp_path / "real")
     config = large.SynthesizeConfig(masks=real)
     for enlarged in (True, False):
         large.behind_real(SHIPPED, config, real, tmp_path / str(enlarged), enlarged)
@@ -238,23 +240,14 @@ def test_a_second_stage_behind_real_frames_made_small(benchmark, tmp_path):
     assert len(names) == 3
 
     def pixels(folder: Path, kind: str, name: str) -> np.ndarray:
-        return np.asarray(Image.open(folder / kind / name)).astype(float)
+        return np.array(Image.open(folder / kind / name))
 
     for name in names:
-        frame = pixels(real, "images", name)
+        frame = pixels(real, "images", name).astype(float)
         whole, plain = (pixels(tmp_path / str(enlarged), "images", name) for enlarged in (False, True))
         assert max(np.square(picture - frame).mean() for picture in (whole, plain)) < 160  # 26 dB
-        assert detail(of_array(whole)) > 1.1 * detail(of_array(plain))
+        assert detail(to_tensor(whole[None], "cpu")) > 1.1 * detail(to_tensor(plain[None], "cpu"))
         assert np.array_equal(pixels(tmp_path / "False", "labels", name), pixels(real, "labels", name))
-
-
-def of_array(picture: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None]
-
-
-def write_phantom(benchmark, folder: Path) -> Path:
-    benchmark("frames").write_frames("phantom", folder / "phantom", 3, 1, (256, 448))
-    return folder / "phantom" / "train"
 
 
 def test_flops_of_training_without_computing_anything(benchmark):

@@ -152,9 +152,14 @@ def read_stage(path: Path, family: str) -> tuple[dict[str, Any], dict[str, Tenso
     return header, {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
+def stage_header(path: Path, family: str) -> dict[str, Any]:
+    """The header alone of what `read_stage` reads."""
+    return _stage(path, family)[1]
+
+
 def check_second(path: Path, base: tuple[int, int]) -> None:
     """ModelError unless `path` is, or has, a second stage for small pictures of `base` = (h, w)."""
-    _, header = _stage(path, families.UPSAMPLER)
+    header = stage_header(path, families.UPSAMPLER)
     if (found := tuple(header["base"])) != base:
         sizes = ["x".join(map(str, size)) for size in (found, base)]
         raise ModelError(f"{path}: a second stage for pictures of {sizes[0]}, but the first one makes {sizes[1]}")

@@ -16,7 +16,7 @@ from surgaug.diffusion import consistency
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
-from surgaug.models.checkpoint import read_header
+from surgaug.models.checkpoint import read_header, stage_header
 from surgaug.models.model_files import CONFIG, SHIPPED, STATE, model_file
 from surgaug.runtime.options import parse_toml
 from surgaug.training import methods
@@ -143,12 +143,13 @@ def with_cascade(config: TrainConfig, asked: str) -> TrainConfig:
 
 def _base_given(cascade: Cascade) -> tuple[int, int] | None:
     """The size (h, w) of the small pictures of a stage that is there already; None where none is."""
-    for given, key in ((cascade.first, "size"), (cascade.second, "base")):
+    for given, family, key in (
+        (cascade.first, families.DIFFUSION, "size"),
+        (cascade.second, families.UPSAMPLER, "base"),
+    ):
         if given:
-            whole = read_header(start_file(given))
-            stage = whole.get("stages", {}).get("first" if key == "size" else "second", whole)
-            if stage.get(key):
-                return stage[key][0], stage[key][1]
+            height, width = stage_header(start_file(given), family)[key]
+            return height, width
     return None
 
 
