@@ -13,8 +13,8 @@ as these are).
     real=true,enlarged=true   these small frames alone, enlarged bicubically
 
 They are scored against the frames of --real by both kinds of features, by a segmenter that learns from --train and
-reads the labels back, and by the seconds that a pair takes. Each cell's images are kept; what is there is not made
-again.
+reads the labels back (instruments apart, which are thin), and by the seconds that a pair takes. Each cell's images are
+kept; what is there is not made again.
 
 Writes OUT/large.md, OUT/large.json and OUT/side_by_side.png.
 """
@@ -26,6 +26,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from surgaug.datasets.dataset import open_pairs
 from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
 from surgaug.io.manifest import MANIFEST
+from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.resize import fit_size, resize_image
 from surgaug.models.checkpoint import load_model
 from surgaug.models.model_files import model_file
@@ -103,7 +105,8 @@ def main() -> None:
         evaluation=segmenter, feedback=screen.feedback(),
     ).to_dict()  # fmt: skip
     write_text(options.out / "large.json", json.dumps({"seconds": seconds, "report": report}, indent=1))
-    write_text(options.out / "large.md", table(report, seconds))
+    instruments = {c.id for c in load_space(str(real / "classes.json")).classes if c.kind == "instrument"}
+    write_text(options.out / "large.md", table(report, seconds, instruments))
     outputs = {folder.name: folder for folder in folders if (folder / MANIFEST).exists()}
     write_png(options.out / "side_by_side.png", side_by_side(outputs, real, SHOWN, str(options.out)))
     print(options.out / "large.md")
@@ -182,21 +185,33 @@ def write_pair(out: Path, name: str, image: np.ndarray, label: np.ndarray) -> No
         write_png(out / kind / name, array)
 
 
-def table(report: dict[str, Any], seconds: dict[str, float]) -> str:
+def table(report: dict[str, Any], seconds: dict[str, float], instruments: Collection[int]) -> str:
     """Markdown: a row a model, a column a measure; at the end real frames, among themselves and of other videos."""
     keys = list(report["definitions"])
     head = [f"{report['definitions'][k]['title']} ({report['definitions'][k]['better']} is better)" for k in keys]
-    lines = [f"| | {' | '.join(head)} | s a pair |", "|---" * (len(keys) + 2) + "|"]
+    apart = [f"{what} of instruments (higher is better)" for what in ("mIoU", "boundary F")]
+    lines = [f"| | {' | '.join([*head, *apart])} | s a pair |", "|---" * (len(keys) + 4) + "|"]
     for row, (name, spent) in zip(report["rows"], seconds.items(), strict=True):
-        lines.append(f"| {name} | {' | '.join(figure(row['measures'].get(k)) for k in keys)} | {spent:.2f} |")
+        cells = [*(figure(row["measures"].get(k)) for k in keys), *read_back(row, instruments, "")]
+        lines.append(f"| {name} | {' | '.join(cells)} | {spent:.2f} |")
     baselines = [(report["rows"][0]["measures"].get(k) or {}).get("baseline") for k in keys]
-    lines.append(f"| real frames | {' | '.join(figure(b and {'value': b['mean']}) for b in baselines)} | |")
+    cells = [figure(b and {"value": b["mean"]}) for b in baselines]
+    cells += read_back(report["rows"][0], instruments, "real_")
+    lines.append(f"| real frames | {' | '.join(cells)} | |")
     # Frechet distances are of as many images as half of --real has: to be held against `matched`, not against the rows.
     measured = [report["rows"][0]["measures"].get(k) or {} for k in keys]
     found = [(m.get("others") or {}) | {"all others": m.get("together")} for m in measured]
     for video in sorted({video for others in found for video in others}):
-        lines.append(f"| real, {video} | {' | '.join(figure({'value': o.get(video)}) for o in found)} | |")
+        lines.append(f"| real, {video} | {' | '.join(figure({'value': o.get(video)}) for o in found)} | | | |")
     return "\n".join(lines) + "\n"
+
+
+def read_back(row: dict[str, Any], classes: Collection[int], side: str) -> list[str]:
+    """The means over some of the classes of IoU and boundary F of a row's labels; side "real_": of real frames."""
+    found = row.get("faithfulness") or {"classes": [], "counted": []}
+    read = [c for c in found["classes"] if c["id"] in found["counted"] and c["id"] in classes]
+    values = [[c[f"{side}{what}"]["value"] for c in read] for what in ("iou", "boundary_f")]
+    return [figure({"value": float(np.mean(v)) if v else None}) for v in values]
 
 
 def figure(measure: dict[str, Any] | None) -> str:
