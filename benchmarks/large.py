@@ -149,9 +149,13 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
         for name in (MANIFEST, "dataset.json"):
             out.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target / name, out / name)
-        for path in sorted((target / "images").iterdir()):
-            label = np.asarray(Image.open(real / "labels" / f"{path.stem.rsplit('_', 1)[0]}.png"))
-            write_pair(out, path.name, bicubic(read_image(path), label.shape), label)
+        paths = sorted((target / "images").iterdir())
+
+        def large(k: int) -> tuple[np.ndarray, np.ndarray]:
+            label = np.asarray(Image.open(real / "labels" / f"{paths[k].stem.rsplit('_', 1)[0]}.png"))
+            return bicubic(read_image(paths[k]), label.shape), label
+
+        write_pairs(out, len(paths), large, [path.stem for path in paths])
     write_text(done, json.dumps({"seconds": spent, "model": str(contender.model), "options": contender.options}))
     return spent
 
@@ -162,27 +166,23 @@ def behind_real(model: Path, config: SynthesizeConfig, real: Path, out: Path, en
     loaded = load_model(model_file(model), torch.device("cpu"))
     first, second = loaded.stages
     enlarger = Enlarger(second, choose_settings(config, loaded).second, torch.device("cpu"), None)
-    for k, path in enumerate(sorted((real / "images").iterdir())):
-        image, label = read_image(path), np.asarray(Image.open(real / "labels" / path.name))
+    paths = sorted((real / "images").iterdir())
+
+    def large(k: int) -> tuple[np.ndarray, np.ndarray]:
+        image, label = read_image(paths[k]), np.asarray(Image.open(real / "labels" / paths[k].name))
         small = resize_image(image, fit_size(label.shape, first.size))
         if enlarged:
-            picture = bicubic(small, label.shape)
-        else:
-            style = enlarger.asked(style_code(to_tensor(image[None], "cpu")).numpy())
-            maps, noise = [loaded.space.to_index(label)], lambda step, shape, k=k: batch_noise(0, [k], step, shape)
-            picture = enlarger.enlarge(small[None], maps, [k], noise, style)[0]
-        write_pair(out, path.name, picture, label)
+            return bicubic(small, label.shape), label
+        style = enlarger.asked(style_code(to_tensor(image[None], "cpu")).numpy())
+        maps, noise = [loaded.space.to_index(label)], lambda step, shape: batch_noise(0, [k], step, shape)
+        return enlarger.enlarge(small[None], maps, [k], noise, style)[0], label
+
+    write_pairs(out, len(paths), large, [path.stem for path in paths])
 
 
 def bicubic(small: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
     """A small picture uint8 [h, w, 3] at (H, W) `hw`."""
     return to_images(enlarge(to_tensor(small[None], "cpu"), [Window.whole(hw)]))[0]
-
-
-def write_pair(out: Path, name: str, image: np.ndarray, label: np.ndarray) -> None:
-    for kind, array in (("images", image), ("labels", label)):
-        (out / kind).mkdir(parents=True, exist_ok=True)
-        write_png(out / kind / name, array)
 
 
 def table(report: dict[str, Any], seconds: dict[str, float], instruments: Collection[int]) -> str:
