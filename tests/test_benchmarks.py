@@ -18,6 +18,7 @@ from surgaug.models.model_files import SHIPPED
 from surgaug.runtime.device import to_tensor
 from surgaug.scoring.config import Weights
 from surgaug.scoring.features import colour_texture
+from surgaug.synthesis import style_tuning
 from surgaug.training.sharpness import detail
 
 SMALL = [part for value in (
@@ -36,6 +37,7 @@ def benchmark(monkeypatch):
         "features",
         "frames",
         "speed",
+        "style",
         "side_by_side",
         "quality",
         "sampling",
@@ -248,6 +250,23 @@ def test_a_second_stage_behind_real_frames_made_small(benchmark, tmp_path):
         assert max(np.square(picture - frame).mean() for picture in (whole, plain)) < 160  # 26 dB
         assert detail(to_tensor(whole[None], "cpu")) > 1.1 * detail(to_tensor(plain[None], "cpu"))
         assert np.array_equal(pixels(tmp_path / "False", "labels", name), pixels(real, "labels", name))
+
+
+def test_the_look_of_frames(benchmark, tmp_path, monkeypatch):
+    """A frame and a folder of frames, asked for once and twice, held against the others; of dark frames, darker."""
+    style = benchmark("style")
+    benchmark("frames").write_frames("phantom", tmp_path / "phantom", 4, 1, (64, 112))
+    for path in (tmp_path / "phantom" / "train" / "images").iterdir():
+        Image.fromarray(np.asarray(Image.open(path)) // 2).save(path)
+    line = ["style.py", str(tmp_path / "out"), "--real", str(tmp_path / "phantom" / "train"), "--model", str(SHIPPED)]
+    monkeypatch.setattr(sys, "argv", [*line, "--classes", "cadis", "--frames", "1", "--n", "4", "--tries", "0,2"])
+    monkeypatch.setattr(style_tuning, "PILOTS", 4)
+    style.main()
+    found = json.loads((tmp_path / "out" / "style.json").read_text())
+    off = {name: row["brightness off, L*"] for name, row in found.items()}
+    assert off["in the style of all frames, 0 tries"] < off["in the styles of training frames"]
+    assert off["in the style of all frames, 2 tries"] < off["in the style of all frames, 0 tries"]
+    assert len(found) == 7 and (tmp_path / "out" / "style.md").read_text().count("\n") == 9
 
 
 def test_flops_of_training_without_computing_anything(benchmark):

@@ -90,9 +90,9 @@ def synthesize(
     style: Annotated[
         str,
         _How(
-            metavar="auto|any|NAME|IMAGE",
+            metavar="auto|any|NAME|IMAGE|DIR",
             help="Colours, contrast and sharpness: of training frames drawn at random, left to the model, "
-            "of one video or frame it was trained on, or of a picture.",
+            "of one video or frame it was trained on, of a picture, or of the frames in a folder.",
         ),
     ] = "auto",
     size: Annotated[
@@ -113,7 +113,7 @@ def synthesize(
             metavar="KEY=VALUE",
             help="Of the sampler: eta=0.5, variance=large, spacing=leap, or guidance_below=5, the highest noise "
             "level (sigma) with guidance; second.steps=6 and the like of a second stage; style.fourier=0.01: light and "
-            "colour of --style IMAGE by its lowest frequencies.",
+            "colour of --style IMAGE by its lowest frequencies; style.tries=0: ask for pictures' style only once.",
         ),
     ] = None,
     judge: Annotated[

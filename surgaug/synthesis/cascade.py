@@ -33,17 +33,50 @@ GRAIN = SECOND << 1  # and behind any of the second one's
 WHOLE_PIXELS, TILE = 1 << 21, 1024
 
 
+class SmallPictures:
+    """Synthesizes batches of small pictures, each from a large label map, with the first stage of a cascade."""
+
+    def __init__(
+        self, model: LoadedModel, settings: SamplingSettings, device: torch.device, precision: torch.dtype | None
+    ):
+        first = model.stages[0]
+        self._base, self._detail, self._indices = first.size, first.net.config.label_detail, model.space.of_indices
+        self._generator = DiffusionGenerator(first, settings, device, precision)
+        self._maps: dict[Hashable, np.ndarray] = {}
+
+    def generate(
+        self,
+        index_maps: Sequence[np.ndarray],
+        keys: Sequence[Hashable],
+        noise: Noise,
+        styles: np.ndarray | None = None,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> np.ndarray:
+        """Pictures uint8 [B, h, w, 3]; arguments as of `CascadeGenerator.generate`."""
+        hw, detail = fit_size(index_maps[0].shape, self._base), self._detail
+        fine = (detail * hw[0], detail * hw[1])
+        known, self._maps = self._maps, {}
+        for key, index_map in zip(keys, index_maps, strict=True):
+            if key not in self._maps:
+                same = known[key] if key in known and known[key].shape == fine else None
+                self._maps[key] = resize_label_map(index_map, fine, self._indices) if same is None else same
+        codes = None if styles is None else styles[:, :DIMENSION]
+        return self._generator.generate([self._maps[key] for key in keys], keys, noise, codes, on_step, hw)
+
+    def forget(self) -> None:
+        """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
+        self._maps = {}
+        self._generator.forget()
+
+
 class CascadeGenerator:
     """Synthesizes batches of images, each from a label map, with both stages of a cascade."""
 
     def __init__(
         self, model: LoadedModel, settings: SamplingSettings, device: torch.device, precision: torch.dtype | None
     ):
-        first, second = model.stages
-        self._base, self._detail, self._indices = first.size, first.net.config.label_detail, model.space.of_indices
-        self._first = DiffusionGenerator(first, settings, device, precision)
-        self._second = Enlarger(second, settings.second or SamplingSettings(), device, precision)
-        self._small_maps: dict[Hashable, np.ndarray] = {}
+        self.first = SmallPictures(model, settings, device, precision)
+        self._second = Enlarger(model.stages[1], settings.second or SamplingSettings(), device, precision)
 
     def generate(
         self,
@@ -57,23 +90,14 @@ class CascadeGenerator:
 
         styles: float32 [B, 14], the codes of either stage's size one behind the other.
         """
-        hw, detail = fit_size(index_maps[0].shape, self._base), self._detail
-        fine = (detail * hw[0], detail * hw[1])
-        known, self._small_maps = self._small_maps, {}
-        for key, index_map in zip(keys, index_maps, strict=True):
-            if key not in self._small_maps:
-                same = known[key] if key in known and known[key].shape == fine else None
-                self._small_maps[key] = resize_label_map(index_map, fine, self._indices) if same is None else same
-        codes = (None, None) if styles is None else (styles[:, :DIMENSION], self._second.asked(styles[:, DIMENSION:]))
-        small_maps = [self._small_maps[key] for key in keys]
-        small = self._first.generate(small_maps, keys, noise, codes[0], on_step, hw)
-        return self._second.enlarge(small, index_maps, keys, noise, codes[1], on_step)
+        small = self.first.generate(index_maps, keys, noise, styles, on_step)
+        codes = None if styles is None else self._second.asked(styles[:, DIMENSION:])
+        return self._second.enlarge(small, index_maps, keys, noise, codes, on_step)
 
     def forget(self) -> None:
         """Give back what is remembered of the last batch, and the memory that the device holds in reserve."""
-        self._small_maps = {}
         self._second.forget()
-        self._first.forget()
+        self.first.forget()
 
 
 class Enlarger:

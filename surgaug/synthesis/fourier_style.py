@@ -9,15 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from surgaug.errors import UsageError
 from surgaug.labels.resize import resize_image
-
-PREFIX = "style."
-SETTING = f"{PREFIX}fourier"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +44,3 @@ def with_amplitude(image: np.ndarray, amplitude: np.ndarray, share: float) -> np
     taken = np.where(low[..., None], amplitude * np.exp(1j * np.angle(spectrum)), spectrum)
     changed = np.fft.irfft2(taken, s=(height, width), axes=(0, 1))
     return changed.round().clip(0, 255).astype(np.uint8)
-
-
-def share_of(options: dict[str, Any], asked: str, is_picture: bool) -> float | None:
-    """What `options` say of it, None where nothing. UsageError for a value out of range, without a picture to take the
-    amplitudes from, and for another setting that begins so."""
-    given = {name: value for name, value in options.items() if name.startswith(PREFIX)}
-    if unknown := sorted(given.keys() - {SETTING}):
-        raise UsageError(f"--set {unknown[0]}: there is no such setting; did you mean {SETTING}?")
-    if not given:
-        return None
-    value = given[SETTING]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 0.5:
-        raise UsageError(f"--set {SETTING}={value}: above 0, to 0.5 (all frequencies); 0.01 changes light and colour")
-    if not is_picture:
-        raise UsageError(f"--set {SETTING}={value}: needs a frame to take amplitudes from: --style IMAGE, not {asked}")
-    return float(value)

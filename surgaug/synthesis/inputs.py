@@ -24,7 +24,7 @@ from surgaug.runtime.device import pick_device, pick_precision
 from surgaug.runtime.distributed import torchrun_group
 from surgaug.runtime.feedback import Feedback
 from surgaug.synthesis import plan
-from surgaug.synthesis.cascade import CascadeGenerator
+from surgaug.synthesis.cascade import CascadeGenerator, SmallPictures
 from surgaug.synthesis.config import BASE, NATIVE, SynthesizeConfig
 from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator
 from surgaug.synthesis.judge import JudgeSource, open_judge
@@ -47,7 +47,7 @@ class Inputs:
     model_file: Path
     model: LoadedModel
     sampling: SamplingSettings
-    generator: DiffusionGenerator | OnePassGenerator | CascadeGenerator
+    generator: DiffusionGenerator | OnePassGenerator | CascadeGenerator | SmallPictures
     styles: Styles
     device: torch.device
     precision: torch.dtype | None
@@ -124,7 +124,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     if config.size == BASE:
         model = model.first
     sampling = choose_settings(config, model)
-    generator: DiffusionGenerator | OnePassGenerator | CascadeGenerator
+    generator: DiffusionGenerator | OnePassGenerator | CascadeGenerator | SmallPictures
     if model.stages:
         generator = CascadeGenerator(model, sampling, device, precision)
     elif model.family == families.DIFFUSION:

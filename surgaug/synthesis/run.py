@@ -31,6 +31,7 @@ from surgaug.runtime.notebook import picture_html, table_html
 from surgaug.runtime.parallel import cores
 from surgaug.segmenter.judge import Reading
 from surgaug.synthesis import plan
+from surgaug.synthesis.cascade import CascadeGenerator
 from surgaug.synthesis.config import SynthesizeConfig, check
 from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
@@ -38,6 +39,8 @@ from surgaug.synthesis.judge import DRAWS, PROBES, Judging, tell_forecast, tell_
 from surgaug.synthesis.noise import batch_noise
 from surgaug.synthesis.output import SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, SampleFrames, Samples
+from surgaug.synthesis.style_choice import Styles
+from surgaug.synthesis.style_tuning import tuned
 
 T = TypeVar("T")
 WRITERS, WAITING = 2, 64
@@ -118,6 +121,7 @@ def synthesize(
         feedback.info(inputs.summary())
         if todo:
             engine = _learnt(inputs, feedback)
+            inputs = _in_style(inputs, samples, feedback)
             if judging:
                 todo = plan.probes_first(todo, PROBES)
             books = _Books(target, manifest, refused, judging)
@@ -180,6 +184,17 @@ def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
         return None
     workers = engine.recipe.run.get("workers") or cores()
     return build(engine, inputs.maps, inputs.config.seed, workers, feedback)
+
+
+def _in_style(inputs: Inputs, samples: Samples, feedback: Feedback) -> Inputs:
+    """The inputs, with styles such that pictures have the look that `--style` asks for."""
+    generator = inputs.generator.first if isinstance(inputs.generator, CascadeGenerator) else inputs.generator
+
+    def paint(batch: list[Sample], styles: Styles) -> np.ndarray:
+        return _generate(replace(inputs, generator=generator, styles=styles), batch, lambda: None)[0]
+
+    limit = BatchLimit(inputs.config.batch, inputs.device, inputs.model.first.size if inputs.model.stages else None)
+    return replace(inputs, styles=tuned(inputs, samples, paint, limit, feedback))
 
 
 def _synthesize_all(

@@ -102,6 +102,14 @@ class Samples:
                 label_map, index_map, kept = self._fitted(made.label_map)
                 yield Sample(k, mask, label_map, index_map, -1 - k, made.records, kept)
 
+    def pilots(self, count: int) -> Iterator[Sample]:
+        """`count` samples of the masks as they are, evenly over all of them: numbered from 0, but none of the run's."""
+        maps = self._inputs.maps
+        for k in range(count):
+            mask = k * len(maps) // count
+            label_map, index_map, kept = self._fitted(maps.load(mask))
+            yield Sample(k, mask, label_map, index_map, mask, [], kept)
+
     def _fitted(self, source: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
         """A label map of ids at the image's size, the same as class indices of the model, and whether no class of it
         was lost on the way."""

@@ -11,7 +11,7 @@ from surgaug.diffusion import samplers
 from surgaug.errors import UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
-from surgaug.synthesis import fourier_style
+from surgaug.synthesis import style_settings
 from surgaug.synthesis.config import SynthesizeConfig
 
 ONE_PASS = "one-pass"  # in the sampler's place, for models that have none
@@ -77,7 +77,7 @@ class _Asked:
 def choose_settings(config: SynthesizeConfig, model: LoadedModel) -> SamplingSettings:
     """What `config` says, else what the model file says. UsageError for what this model cannot do."""
     second = {k.removeprefix(SECOND): v for k, v in config.options.items() if k.startswith(SECOND)}
-    options = {k: v for k, v in config.options.items() if not k.startswith((SECOND, fourier_style.PREFIX))}
+    options = {k: v for k, v in config.options.items() if not k.startswith((SECOND, style_settings.PREFIX))}
     first = _of_network(_Asked(config.sampler, config.steps, config.guidance, options), model.first)
     if not model.stages:
         if second:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.datasets.pairing import IMAGE_FOLDERS, files_below, find_folder
 from surgaug.errors import UsageError
 from surgaug.io.images import read_image
 from surgaug.labels.resize import resize_image
@@ -15,23 +16,32 @@ from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
 from surgaug.models.style import DIMENSION, style_code
 from surgaug.runtime.device import to_tensor
-from surgaug.synthesis.fourier_style import SETTING, FourierStyle, share_of
+from surgaug.runtime.spread import spread_over
+from surgaug.synthesis.fourier_style import FourierStyle
 from surgaug.synthesis.noise import style_rng
+from surgaug.synthesis.style_settings import FOURIER, TRIES, StyleSettings, read_settings
+
+MOST_FRAMES = 256  # of a folder of frames
 
 
 @dataclass(frozen=True)
 class Styles:
     """The styles to draw from: names, and codes float32 [N, 7]; of a cascade [N, 14], those of either stage's size one
-    behind the other. None at all: the model's own choice. fourier: what images are given afterwards, if anything."""
+    behind the other. None at all: the model's own choice. fourier: what images are given afterwards, if anything.
+    tries: how often pictures are painted to find `shift` float32 [7], what is added to the first stage's codes so that
+    pictures have the look asked for (`style_tuning`)."""
 
     names: tuple[str, ...] = ()
     codes: np.ndarray = field(default_factory=lambda: np.empty((0, DIMENSION), np.float32))
     fourier: FourierStyle | None = None
+    tries: int = 0
+    shift: np.ndarray | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """For descriptions and manifest rows."""
-        return {SETTING: self.fourier.share} if self.fourier else {}
+        fourier = {FOURIER: self.fourier.share} if self.fourier else {}
+        return fourier | ({TRIES: self.tries} if self.tries else {})
 
     def finished(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [B, H, W, 3] as they are written."""
@@ -42,44 +52,74 @@ class Styles:
         if not self.names:
             return None, np.full(self.codes.shape[1], np.nan, np.float32)
         i = int(style_rng(seed, sample).integers(len(self.names)))
-        return self.names[i], self.codes[i]
+        if self.shift is None:
+            return self.names[i], self.codes[i]
+        return self.names[i], np.concatenate([self.codes[i, :DIMENSION] + self.shift, self.codes[i, DIMENSION:]])
 
 
 def choose(asked: str, model: LoadedModel, file: Path, options: dict[str, Any] | None = None) -> Styles:
-    """What `--style` asks for: "auto" (any of the training frames'), "any" (left to the model), a picture's path, or
-    the name of a video or frame that the model was trained on. options: those of `--set`, see `fourier_style`.
+    """What `--style` asks for: "auto" (any of the training frames'), "any" (left to the model), the name of a video or
+    frame that the model was trained on, a picture's path, or a folder of pictures, each of which is drawn as often.
+    options: those of `--set`, see `style_settings`.
 
-    Raises UsageError for a name that the model does not know, or for a model that was trained without styles.
+    Raises UsageError for a name that the model does not know, or for a model that was trained without styles, and
+    DataError for a folder without pictures or a file that is none.
     """
     stages = model.stages or (model,)
     none = Styles((), np.empty((0, DIMENSION * len(stages)), np.float32))
-    image = read_image(Path(asked)) if Path(asked).is_file() else None
-    share = share_of(options or {}, asked, image is not None)
-    fourier = FourierStyle(image, share) if image is not None and share else None
+    bank = model.first.meta.get("styles", [])
+    known = [style for style in bank if asked in (style["video"], style["name"])]
+    pictures = {} if asked in ("auto", "any") or (known and not Path(asked).is_file()) else _pictures(asked)
+    settings = read_settings(options or {}, asked, len(pictures))
     if model.first.family != families.DIFFUSION or model.net.style is None:
-        if asked in ("auto", "any"):
-            return none
-        if fourier:  # of any model
-            return Styles((Path(asked).name,), np.full((1, DIMENSION * len(stages)), np.nan, np.float32), fourier)
-        if model.family not in (families.DIFFUSION, families.CASCADE):
-            raise UsageError(
-                f"--style {asked}: {file} is a model of kind {model.family}, which has no styles; the light of a "
-                f"picture can be had of any model: --style IMAGE --set {SETTING}=0.01"
-            )
-        raise UsageError(f"--style {asked}: {file} was trained without styles; train with network.style=true")
-    bank = model.meta.get("styles", [])
+        return _without_codes(asked, model, file, pictures, settings, none)
     if asked == "any":
         return none
     if asked == "auto":
         return _styles(bank, stages)
-    if image is not None:
-        codes = [style_code(to_tensor(resize_image(image, s.size)[None], "cpu")).numpy() for s in stages]
-        return Styles((Path(asked).name,), np.concatenate(codes, axis=1), fourier)
-    if chosen := [style for style in bank if asked in (style["video"], style["name"])]:
-        return _styles(chosen, stages)
+    if pictures:
+        images = [read_image(path) for path in pictures.values()]
+        codes = [
+            np.concatenate([style_code(to_tensor(resize_image(i, s.size)[None], "cpu")).numpy() for i in images])
+            for s in stages
+        ]
+        fourier = FourierStyle(images[0], settings.fourier) if settings.fourier else None
+        return Styles(tuple(pictures), np.concatenate(codes, axis=1), fourier, settings.tries)
+    if known:
+        return _styles(known, stages)
     videos = sorted({style["video"] for style in bank if style["video"]})
-    known = f"videos {', '.join(videos[:8])}" if videos else f"frames such as {', '.join(s['name'] for s in bank[:3])}"
-    raise UsageError(f"--style {asked}: neither a picture nor known to {file}, which knows {known}")
+    told = f"videos {', '.join(videos[:8])}" if videos else f"frames such as {', '.join(s['name'] for s in bank[:3])}"
+    raise UsageError(
+        f"--style {asked}: neither a picture, nor a folder of pictures, nor known to {file}, which knows {told}"
+    )
+
+
+def _pictures(asked: str) -> dict[str, Path]:
+    """Names and paths of the pictures: the file, or those of a folder, evenly spread over it where there are many."""
+    path = Path(asked)
+    if path.is_file():
+        return {path.name: path}
+    if not path.is_dir():
+        return {}
+    files = files_below(find_folder(path, IMAGE_FOLDERS) or path, twins={})
+    return dict(spread_over(list(files.items()), MOST_FRAMES))
+
+
+def _without_codes(
+    asked: str, model: LoadedModel, file: Path, pictures: dict[str, Path], settings: StyleSettings, none: Styles
+) -> Styles:
+    """What a model that heeds no style can be asked for: a picture's light, which is put on afterwards."""
+    if asked in ("auto", "any"):
+        return none
+    if settings.fourier:
+        (name, path), codes = next(iter(pictures.items())), np.full((1, none.codes.shape[1]), np.nan, np.float32)
+        return Styles((name,), codes, FourierStyle(read_image(path), settings.fourier))
+    if model.family not in (families.DIFFUSION, families.CASCADE):
+        raise UsageError(
+            f"--style {asked}: {file} is a model of kind {model.family}, which has no styles; the light of a "
+            f"picture can be had of any model: --style IMAGE --set {FOURIER}=0.01"
+        )
+    raise UsageError(f"--style {asked}: {file} was trained without styles; train with network.style=true")
 
 
 def _styles(bank: list[dict], stages: tuple[LoadedModel, ...]) -> Styles:

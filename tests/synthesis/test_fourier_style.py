@@ -80,7 +80,7 @@ def baseline(tmp_path, space) -> Path:
 @pytest.mark.parametrize("kind", ["diffusion", "pix2pix"])
 def test_any_model_in_the_light_of_a_frame(kind, model_file, baseline, masks, picture, tmp_path):
     model, out = model_file if kind == "diffusion" else baseline, tmp_path / "out"
-    options = {"style.fourier": 0.01, **({"eta": 0.5} if kind == "diffusion" else {})}
+    options = {"style.fourier": 0.01, **({"eta": 0.5, "style.tries": 2} if kind == "diffusion" else {})}
     synthesize(SynthesizeConfig(masks, n=3, model=model, out=out, style=str(picture), options=options, device="cpu"))
     rows = read_rows(out)[0]
     assert [(row["style"], row["options"]) for row in rows] == [("wanted.png", options)] * 3
