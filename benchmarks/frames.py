@@ -108,13 +108,13 @@ def write_frames(
         for name, frames, most in zip(("train", "val"), split(paired, 0), (train, val), strict=True):
             numbers = np.arange(len(frames))
             chosen = evenly(numbers, most or len(numbers))
-            write_pairs(out / name, len(chosen), of(frames, chosen, space, hw))
+            write_pairs(out / name, len(chosen), of(frames, chosen, space, hw), names_of(frames, chosen))
             if name == "train":
                 others, left = frames, np.setdiff1d(numbers, chosen)
                 if len(own_test):
                     others, left = own_test, np.arange(len(own_test))
                 tested = evenly(left, test)
-                write_pairs(out / "test", len(tested), of(others, tested, space, hw))
+                write_pairs(out / "test", len(tested), of(others, tested, space, hw), names_of(others, tested))
     write_text(out / "classes.json", json.dumps(space.to_dict()))
 
 
@@ -159,6 +159,11 @@ def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[in
         return resize_image(frames.load_image(i), hw), resize_label_map(frames.load_label(i), hw, space)
 
     return load
+
+
+def names_of(frames: PairedFrames, chosen: np.ndarray) -> list[str]:
+    """The names of the chosen frames, which tell their videos: frames of one are no independent witnesses."""
+    return [frames.items[i].name.replace("/", "_") for i in chosen]
 
 
 def write_pairs(

@@ -37,7 +37,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from frames import of, size, write_pairs
+from frames import names_of, of, size, write_pairs
 from side_by_side import side_by_side
 
 import surgaug
@@ -119,8 +119,7 @@ def frames(
     paired = open_pairs(data, classes=classes, split=split)
     chosen = np.asarray(spread(len(paired), most or len(paired)))
     hw = hw or paired.load_label(0).shape
-    names = [paired.items[i].name for i in chosen]  # they tell the video
-    write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw), names)
+    write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw), names_of(paired, chosen))
     write_text(out / "classes.json", json.dumps(paired.space.to_dict()))
     return out
 
