@@ -8,6 +8,7 @@ A model is a run or a file; KEY=VALUE are settings of its sampling (`--set` of `
 second.steps=4), or one of these. All synthesize the same samples of --real's label maps, at --size (default: as large
 as these are).
 
+    style=DIR                 --style of `surgaug synthesize`: the look of the frames in a folder, or of one
     enlarged=true             the pictures of a cascade's first stage alone, enlarged bicubically
     real=true                 its second stage behind --real's frames made small: the most that a first stage can do
     real=true,enlarged=true   these small frames alone, enlarged bicubically
@@ -132,6 +133,7 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
     if done.exists():
         return json.loads(done.read_text())["seconds"]
     lines = {key: json.loads(own.pop(key)) for key in ("steps", "guidance") if key in own}  # options of their own
+    lines |= {key: own.pop(key) for key in ("style",) if key in own}
     settings = {k: json.loads(v) for k, v in own.items()}
     n = (1 if from_real else options.images_per_map) * len(list((real / "labels").iterdir()))
     target = out.with_name(f"{contender.name}-base") if enlarged else out
