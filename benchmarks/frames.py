@@ -108,13 +108,13 @@ def write_frames(
         for name, frames, most in zip(("train", "val"), split(paired, 0), (train, val), strict=True):
             numbers = np.arange(len(frames))
             chosen = evenly(numbers, most or len(numbers))
-            write_pairs(out / name, len(chosen), of(frames, chosen, space, hw), names_of(frames, chosen))
+            write_chosen(out / name, frames, chosen, space, hw)
             if name == "train":
                 others, left = frames, np.setdiff1d(numbers, chosen)
                 if len(own_test):
                     others, left = own_test, np.arange(len(own_test))
                 tested = evenly(left, test)
-                write_pairs(out / "test", len(tested), of(others, tested, space, hw), names_of(others, tested))
+                write_chosen(out / "test", others, tested, space, hw)
     write_text(out / "classes.json", json.dumps(space.to_dict()))
 
 
@@ -151,19 +151,17 @@ def evenly(numbers: np.ndarray, n: int) -> np.ndarray:
     return numbers[spread(len(numbers), n)]
 
 
-def of(frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[int, int]) -> Callable:
-    """Image and label map of the k-th chosen frame, at the size."""
+def write_chosen(
+    folder: Path, frames: PairedFrames, chosen: np.ndarray, space: LabelSpace, hw: tuple[int, int]
+) -> None:
+    """The chosen frames at the size, under their names, which tell their videos: those of one are no independent
+    witnesses."""
 
     def load(k: int) -> tuple[np.ndarray, np.ndarray]:
         i = int(chosen[k])
         return resize_image(frames.load_image(i), hw), resize_label_map(frames.load_label(i), hw, space)
 
-    return load
-
-
-def names_of(frames: PairedFrames, chosen: np.ndarray) -> list[str]:
-    """The names of the chosen frames, which tell their videos: frames of one are no independent witnesses."""
-    return [frames.items[i].name.replace("/", "_") for i in chosen]
+    write_pairs(folder, len(chosen), load, [frames.items[i].name.replace("/", "_") for i in chosen])
 
 
 def write_pairs(

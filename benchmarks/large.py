@@ -38,7 +38,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from frames import names_of, of, size, write_pairs
+from frames import size, write_chosen, write_pairs
 from side_by_side import side_by_side
 
 import surgaug
@@ -120,7 +120,7 @@ def frames(
     paired = open_pairs(data, classes=classes, split=split)
     chosen = np.asarray(spread(len(paired), most or len(paired)))
     hw = hw or paired.load_label(0).shape
-    write_pairs(out, len(chosen), of(paired, chosen, paired.space, hw), names_of(paired, chosen))
+    write_chosen(out, paired, chosen, paired.space, hw)
     write_text(out / "classes.json", json.dumps(paired.space.to_dict()))
     return out
 
@@ -133,7 +133,8 @@ def made(contender: Contender, real: Path, options: argparse.Namespace) -> float
     if done.exists():
         return json.loads(done.read_text())["seconds"]
     lines = {key: json.loads(own.pop(key)) for key in ("steps", "guidance") if key in own}  # options of their own
-    lines |= {key: own.pop(key) for key in ("style",) if key in own}
+    if "style" in own:
+        lines["style"] = own.pop("style")
     settings = {k: json.loads(v) for k, v in own.items()}
     n = (1 if from_real else options.images_per_map) * len(list((real / "labels").iterdir()))
     target = out.with_name(f"{contender.name}-base") if enlarged else out

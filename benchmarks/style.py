@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from frames import names_of, of, write_pairs
+from frames import write_chosen
 
 import surgaug
 from surgaug.cli import screen
@@ -93,7 +93,7 @@ def frames_of(options: argparse.Namespace) -> Path:
         )
     size = load_model(model_file(options.model)).first.size
     out = options.out / "real"
-    write_pairs(out, len(chosen), of(paired, chosen, paired.space, size), names_of(paired, chosen))
+    write_chosen(out, paired, chosen, paired.space, size)
     write_text(out / "classes.json", json.dumps(paired.space.to_dict()))
     return out
 

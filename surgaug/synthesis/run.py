@@ -121,11 +121,12 @@ def synthesize(
         feedback.info(inputs.summary())
         if todo:
             engine = _learnt(inputs, feedback)
-            inputs = _in_style(inputs, samples, feedback)
+            limit = _batch_limit(inputs)
+            inputs = _in_style(inputs, samples, limit, feedback)
             if judging:
                 todo = plan.probes_first(todo, PROBES)
             books = _Books(target, manifest, refused, judging)
-            _synthesize_all(inputs, books, samples, engine, todo, len(mine), feedback, emit, again)
+            _synthesize_all(inputs, books, samples, engine, todo, len(mine), limit, feedback, emit, again)
         with in_turn(out, feedback):
             # Only a shard that may be the last to finish reads what all have made.
             missing = config.n - count_lines(out) - count_lines(out, REFUSED)
@@ -186,15 +187,21 @@ def _learnt(inputs: Inputs, feedback: Feedback) -> Engine | None:
     return build(engine, inputs.maps, inputs.config.seed, workers, feedback)
 
 
-def _in_style(inputs: Inputs, samples: Samples, feedback: Feedback) -> Inputs:
+def _batch_limit(inputs: Inputs) -> BatchLimit:
+    return BatchLimit(inputs.config.batch, inputs.device, inputs.model.first.size if inputs.model.stages else None)
+
+
+def _in_style(inputs: Inputs, samples: Samples, limit: BatchLimit, feedback: Feedback) -> Inputs:
     """The inputs, with styles such that pictures have the look that `--style` asks for."""
     generator = inputs.generator.first if isinstance(inputs.generator, CascadeGenerator) else inputs.generator
 
-    def paint(batch: list[Sample], styles: Styles) -> np.ndarray:
-        return _generate(replace(inputs, generator=generator, styles=styles), batch, lambda: None)[0]
+    def paint(pilots: list[Sample], styles: Styles) -> Iterator[np.ndarray]:
+        asked = replace(inputs, generator=generator, styles=styles)
+        for batch in plan.batches(pilots, lambda pilot: pilot.size, limit):
+            for _, images, _ in _within_memory(asked, batch, limit, lambda: None):
+                yield images
 
-    limit = BatchLimit(inputs.config.batch, inputs.device, inputs.model.first.size if inputs.model.stages else None)
-    return replace(inputs, styles=tuned(inputs, samples, paint, limit, feedback))
+    return replace(inputs, styles=tuned(inputs, samples, paint, feedback))
 
 
 def _synthesize_all(
@@ -204,13 +211,13 @@ def _synthesize_all(
     engine: Engine | None,
     todo: list[int],
     total: int,
+    limit: BatchLimit,
     feedback: Feedback,
     emit: Callable[[Path], None],
     again: str,
 ) -> None:
     """Synthesize and write the samples `todo`, of `total` in all."""
     target, judging = books.target, books.judging
-    limit = BatchLimit(inputs.config.batch, inputs.device, inputs.model.first.size if inputs.model.stages else None)
     finished = total - len(todo)
     compiler = Compiler(inputs.config.compile, inputs.model.net, inputs.device, feedback)
     with (

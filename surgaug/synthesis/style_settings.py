@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from surgaug.errors import UsageError
+from surgaug.runtime.options import nearest
 
 PREFIX = "style."
 FOURIER, TRIES = f"{PREFIX}fourier", f"{PREFIX}tries"
@@ -30,7 +30,7 @@ def read_settings(options: dict[str, Any], asked: str, pictures: int) -> StyleSe
     """
     given = {name: value for name, value in options.items() if name.startswith(PREFIX)}
     if unknown := sorted(given.keys() - {FOURIER, TRIES}):
-        likely = get_close_matches(unknown[0], (FOURIER, TRIES), 1, 0.0)[0]
+        likely = nearest(unknown[0], (FOURIER, TRIES), cutoff=0.0)
         raise UsageError(f"--set {unknown[0]}: there is no such setting; did you mean {likely}?")
     if FOURIER in given:
         value, told = given[FOURIER], f"--set {FOURIER}={given[FOURIER]}"

@@ -7,7 +7,7 @@ nothing. On average, because one picture's colours depend on what its label map 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,6 @@ from surgaug.models.style import DIMENSION, SMALLEST_SPREAD, style_code
 from surgaug.runtime.device import to_tensor
 from surgaug.runtime.feedback import Feedback
 from surgaug.synthesis.inputs import Inputs
-from surgaug.synthesis.plan import batches
 from surgaug.synthesis.samples import Sample, Samples
 from surgaug.synthesis.style_choice import Styles
 
@@ -31,14 +30,13 @@ POOR = 0.7  # lacking in the mean over the numbers; from here on the user is tol
 def tuned(
     inputs: Inputs,
     samples: Samples,
-    paint: Callable[[list[Sample], Styles], np.ndarray],
-    limit: Callable[[tuple[int, int]], int],
+    paint: Callable[[list[Sample], Styles], Iterable[np.ndarray]],
     feedback: Feedback,
 ) -> Styles:
     """The styles of `inputs`, with `shift` found where they are of pictures (`tries` above 0).
 
-    paint: (samples of one size, styles) to images uint8 [B, H, W, 3], of the first stage where there are two. limit:
-    how many images of a size at once. What is found depends on model, label maps, styles and seed alone.
+    paint: (samples, styles) to their images in batches uint8 [B, H, W, 3], of the first stage where there are two. What
+    is found depends on model, label maps, styles and seed alone.
     """
     styles = inputs.styles
     if not styles.tries:
@@ -52,10 +50,9 @@ def tuned(
         def lacking(shift: np.ndarray) -> np.ndarray:
             moved = replace(styles, shift=(shift * spread).astype(np.float32), fourier=None)
             codes = []
-            for batch in batches(pilots, lambda pilot: pilot.size, limit):
-                images = paint(batch, moved)
+            for images in paint(pilots, moved):
                 codes.append(style_code(to_tensor(images, "cpu")).numpy())
-                bar.advance(len(batch))
+                bar.advance(len(images))
             return (np.concatenate(codes).mean(axis=0) - asked) / spread
 
         found = search(lacking, DIMENSION, styles.tries)
@@ -89,14 +86,12 @@ def search(lacking: Callable[[np.ndarray], np.ndarray], dimension: int, tries: i
     """
     seen: list[tuple[float, np.ndarray]] = []
 
-    def rounded(shift: np.ndarray) -> np.ndarray:
-        return shift.round(DIGITS).clip(-FARTHEST, FARTHEST)
-
     def measured(shift: np.ndarray) -> np.ndarray:
         if len(seen) == tries:
             raise _Enough
-        rest = lacking(rounded(shift))
-        seen.append((float(np.sqrt(np.square(rest).mean())), rounded(shift)))
+        tried = shift.round(DIGITS).clip(-FARTHEST, FARTHEST)
+        rest = lacking(tried)
+        seen.append((float(np.sqrt(np.square(rest).mean())), tried))
         return rest
 
     try:
