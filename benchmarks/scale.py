@@ -6,8 +6,8 @@
 a SLURM array would start them, so many at once; one shard is killed on the way and started again by the same line, the
 last one joins the manifests. Shown: seconds of a core and bytes of memory by number of pairs; both should not grow.
 
-`manifest`: rows as `synthesize` writes them, in 16 parts: read by one pass, and joined. Memory is the process's largest
-less that of the same process with a hundredth of the rows; what is kept of a row is where it begins.
+`manifest`: rows as `synthesize` writes them, in 16 parts: read by one pass, joined, and then inspected. Memory is the
+process's largest less that of the same process with a hundredth of the rows; what is kept of a row is where it begins.
 
 Writes OUT/scale.md.
 """
@@ -47,10 +47,10 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=16)
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--rows", default="100000,1000000")
-    parser.add_argument("--child", choices=("model", "read", "join"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("model", "read", "join", "inspect"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        {"model": write_model, "read": read_all, "join": join_all}[options.child](options.out)
+        {"model": write_model, "read": read_all, "join": join_all, "inspect": inspect_all}[options.child](options.out)
         return
     options.out.mkdir(parents=True, exist_ok=True)
     lines = [*synthesis_table(options), "", *manifest_table(options)]
@@ -114,12 +114,12 @@ def run_shards(line: list[str], shards: int, at_once: int, out: Path) -> tuple[l
 
 def manifest_table(options: argparse.Namespace) -> list[str]:
     """Rows by the number of rows."""
-    lines = ["| rows | GiB | read, s | MiB | joined, s | MiB |", "|---" * 6 + "|"]
+    lines = ["| rows | GiB | read, s | MiB | joined, s | MiB | inspected, s | MiB |", "|---" * 8 + "|"]
     for rows in map(int, options.rows.split(",")):
         few, many = (options.out / f"rows-{count}" for count in (max(1, rows // 100), rows))
         size = [write_parts(folder, int(folder.name.removeprefix("rows-"))) for folder in (few, many)][1]
         cells = []
-        for child in ("read", "join"):
+        for child in ("read", "join", "inspect"):
             less, more = (spend(["--child", child, str(folder)]) for folder in (few, many))
             cells += [f"{more.seconds - less.seconds:.1f}", f"{more.memory - less.memory:.0f}"]
         lines.append(f"| {rows:,} | {size / 2**30:.2f} | {' | '.join(cells)} |")
@@ -171,6 +171,16 @@ def join_all(folder: Path) -> None:
     journal(folder).join()
     if list(folder.glob("refused-*")):
         raise SystemExit(f"{folder}: parts are left")
+
+
+def inspect_all(folder: Path) -> None:
+    """What `surgaug inspect` says of the joined manifest."""
+    from surgaug.inspect.files import inspect_manifest
+    from surgaug.io.manifest import REFUSED
+
+    report = inspect_manifest(folder / REFUSED)
+    if report.problems or dict(report.facts)["masks"] == "0":
+        raise SystemExit(f"{folder}: {report}")
 
 
 def write_model(path: Path) -> None:

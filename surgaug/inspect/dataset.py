@@ -11,7 +11,7 @@ from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
 from surgaug.datasets.survey import count, find_faults, snapped, without_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
-from surgaug.io.manifest import part_paths, read_rows
+from surgaug.io.manifest import part_paths, read_lines
 from surgaug.io.output_folder import read_description
 from surgaug.labels.space_detection import cadis_named
 from surgaug.runtime.feedback import Feedback
@@ -104,12 +104,20 @@ def _read_manifest(root: Path, frames: LabelMaps, report: Report) -> None:
     """How many rows the manifest has, how many of its lines are none, and how many frames lack one."""
     if not part_paths(root):
         return
-    rows, damaged = read_rows(root)
-    report.add("manifest", f"{len(rows):,} rows" + (f", {len(damaged):,} lines that are none" if damaged else ""))
+    rows, synthetic, damaged = 0, 0, []
+    told: set[Path] = set()
+    for part in part_paths(root):
+        for line in read_lines(part):
+            if line.row is None:
+                damaged.append(f"{part}: line {line.number}")
+                continue
+            rows += 1
+            synthetic += line.row.get("synthetic", False)
+            told.update(root / name for name in (line.row.get("image"), line.row.get("label")) if name)
+    report.add("manifest", f"{rows:,} rows" + (f", {len(damaged):,} lines that are none" if damaged else ""))
     report.problems += [f"{line} is not a row of a manifest, and is passed over" for line in damaged]
-    if synthetic := sum(row.get("synthetic", False) for row in rows):
+    if synthetic:
         report.add("of these synthetic", f"{synthetic:,}")
-    told = {root / name for row in rows for name in (row.get("image"), row.get("label")) if name}
     if untold := [item.name for item in frames.items if told.isdisjoint((item.image, item.label, *item.twins))]:
         named = ", ".join(untold[:_LISTED]) + (", ..." if len(untold) > _LISTED else "")
         report.notes.append(f"{len(untold)} of {len(frames)} have no row in the manifest, and no known origin: {named}")

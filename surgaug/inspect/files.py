@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from PIL import Image
 
@@ -12,7 +13,7 @@ from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
 from surgaug.io.images import image_size
-from surgaug.io.manifest import is_there, read_rows
+from surgaug.io.manifest import is_there, read_lines
 from surgaug.labels.class_file import read_class_file
 from surgaug.labels.codecs.coco import objects_of, read_coco
 from surgaug.labels.scan import Scan, scan_raster
@@ -20,6 +21,9 @@ from surgaug.runtime.feedback import Silent
 
 # An image of more values than this is taken for a photograph.
 _MOST_VALUES = 128
+# Of a manifest's rows: what is mostly the same in all.
+_ALIKE: Final = ("seed", "sampler", "steps", "guidance", "model", "split")
+_MISSING = "named in the manifest, and not there"
 
 
 def inspect_image(path: Path, classes: str) -> Report:
@@ -50,22 +54,37 @@ def inspect_image(path: Path, classes: str) -> Report:
 
 
 def inspect_manifest(path: Path) -> Report:
-    """Report of a manifest: rows, masks, perturbations, seeds, and files that are missing."""
+    """Report of a manifest: rows, masks, perturbations, seeds, and files that are missing.
+
+    Rows are added up one by one, since there may be millions: in memory is what differs between them.
+    """
     report = Report(path, "manifest")
-    rows, damaged = read_rows(path)
-    report.add("rows", f"{len(rows):,}")
+    masks: set[str | None] = set()
+    values: dict[str, Counter[str]] = {name: Counter() for name in _ALIKE}
+    applied, failed = Counter[str](), Counter[str]()
+    count, damaged, missing = 0, [], []
+    for line in read_lines(path):
+        row = line.row
+        if row is None:
+            damaged.append(f"{path}: line {line.number} is not a row")
+            continue
+        count += 1
+        masks.add(row.get("mask"))
+        for name in _ALIKE:
+            if name in row:
+                values[name][str(row[name])[:12]] += 1
+        applied.update(record["op"] for record in row.get("perturbations", ()))
+        failed.update(check for check, passed in row.get("checks", {}).items() if not passed)
+        named = [path.parent / name for name in (row.get("image"), row.get("label")) if name]
+        missing += [f"{_MISSING}: {file}" for file in named if not is_there(file)]
+    report.add("rows", f"{count:,}")
     report.add("lines that are no row", f"{len(damaged):,}" if damaged else None)
-    report.add("masks", f"{len({row.get('mask') for row in rows} - {None}):,}")
-    for name in ("seed", "sampler", "steps", "guidance", "model", "split"):
-        values = Counter(str(row[name])[:12] for row in rows if name in row)
-        report.add(name, ", ".join(f"{v} ({n:,})" if len(values) > 1 else v for v, n in values.most_common(6)))
-    applied = Counter(record["op"] for row in rows for record in row.get("perturbations", []))
+    report.add("masks", f"{len(masks - {None}):,}")
+    for name, seen in values.items():
+        report.add(name, ", ".join(f"{v} ({n:,})" if len(seen) > 1 else v for v, n in seen.most_common(6)))
     if applied:
         report.tables.append(("Perturbations", ["operation", "rows"], [[op, n] for op, n in applied.most_common()]))
-    report.problems += [f"{line} is not a row" for line in damaged]
-    named = [path.parent / name for row in rows for name in (row.get("image"), row.get("label")) if name]
-    report.problems += [f"{file}: named in the manifest, and not there" for file in named if not is_there(file)]
-    failed = Counter(check for row in rows for check, passed in row.get("checks", {}).items() if not passed)
+    report.problems += damaged + missing
     report.notes += [f"samples that did not pass the check {check}: {n:,}" for check, n in failed.items()]
     return report
 

@@ -232,7 +232,8 @@ def test_a_manifest_and_a_class_file(tmp_path: Path) -> None:
     write_text(tmp_path / "manifest.jsonl", json.dumps(row) + "\n{half")
     report = inspect(tmp_path / "manifest.jsonl")
     assert dict(report.facts)["rows"] == "1" and report.tables[0][2] == [["flip", 1]]
-    assert len(report.problems) == 2 and "line 2 is not a row" in report.problems[0]
+    missing = f"named in the manifest, and not there: {tmp_path / 'labels/a.png'}"
+    assert report.problems == [f"{tmp_path / 'manifest.jsonl'}: line 2 is not a row", missing]
     assert report.notes == ["samples that did not pass the check not_flat: 1"]
     write_text(tmp_path / "classes.json", '{"a": 0, "b": 4}')
     assert inspect(tmp_path / "classes.json").tables[0][2][1][:3] == [4, "b", "other"]
