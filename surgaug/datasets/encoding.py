@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
+from surgaug.datasets.descriptions import common_description, description_of, drawn_by
 from surgaug.datasets.item import Item
-from surgaug.datasets.stored_ids import Declared, plain_values, read_description
+from surgaug.datasets.stored_ids import Declared, plain_values
 from surgaug.errors import DataError
 from surgaug.io.images import LOSSY
 from surgaug.labels.builtin_spaces import load_space, remap_of
@@ -59,16 +59,19 @@ def find_encoding(
         raise DataError(f"{roots[0] if roots else items[0].image}: no label map")
     given = None if is_auto(classes) else classes if isinstance(classes, LabelSpace) else load_space(classes)
     folders = list(dict.fromkeys([*roots, *(f for p in paths for f in (p.parent, p.parent.parent))]))
-    declared = read_description(folders)
+    declared = common_description(paths, roots)
     if given is not None and declared:
         _refuse_other_classes(given, declared)
         given = _with_declared_ignore(given, declared)
     if given is None:
         _refuse_several_spaces(paths)
     if declared and declared.table != plain_values(declared.space):
-        table, remapped = regrouped(declared.table, declared.space, given or declared.space)
+        table, remapped = regrouped(declared.table, declared.space, given or declared.space, declared.path)
         return _of_numbers(Codec("ids", given or declared.space, table, remapped), scan_files(paths, feedback))
-    if roots and layout and hasattr(layout, "codec") and (own := layout.codec(roots[0], items, given)):
+    home = roots[0] if roots else None
+    if layout is None and declared and (drawn_in := drawn_by(declared)):
+        layout, home = drawn_in, declared.path.parent
+    if home and layout and hasattr(layout, "codec") and (own := layout.codec(home, items, given)):
         if isinstance(own, Codec):
             return _of_numbers(own, scan_files(paths, feedback))
         drawn_scans = scan_files(paths, feedback, own.scan)
@@ -132,12 +135,11 @@ def _of_numbers(codec: Codec, scans: Sequence[Scan]) -> LabelEncoding:
 def named_spaces(paths: Iterable[Path]) -> dict[Path, LabelSpace]:
     """By folder of these label maps, the label space that a class file or a description in it, or above it, names."""
 
-    @cache
     def within(folder: Path) -> LabelSpace | None:
-        declared = read_description([folder])
-        return declared.space if declared else class_file_space([folder])
+        declared = description_of(folder)
+        return declared.space if declared else class_file_space([folder]) or class_file_space([folder.parent])
 
-    found = {folder: within(folder) or within(folder.parent) for folder in dict.fromkeys(p.parent for p in paths)}
+    found = {folder: within(folder) for folder in dict.fromkeys(p.parent for p in paths)}
     return {folder: space for folder, space in found.items() if space is not None and is_named(space)}
 
 

@@ -57,11 +57,13 @@ def described(space: LabelSpace, values: dict[int, int], layout: str) -> dict[st
 
 @dataclass(frozen=True)
 class Declared:
-    """What a written data set says of itself: label space, id by value on disk, and the file that says it."""
+    """What a written data set says of itself: label space, id by value on disk, the file that says it, and the layout,
+    "" where that is not said."""
 
     space: LabelSpace
     table: dict[int, int]
     path: Path
+    layout: str = ""
 
 
 def read_description(folders: Iterable[Path]) -> Declared | None:
@@ -76,7 +78,7 @@ def read_description(folders: Iterable[Path]) -> Declared | None:
             table = {int(v): int(i) for i, v in values.items()}
             if not set(table.values()) <= set(plain_values(space)) or not all(0 <= v <= MAX_ID for v in table):
                 raise ValueError("values of no class, or that no label map can hold")
-            return Declared(space, table, path)
+            return Declared(space, table, path, str(parsed.get("layout", "")))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue  # another program's file of that name
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,16 @@ OTHER_SIZE = "images and label maps of different size"
 KINDS = (STRAYS, TWINS, NO_LABEL, NO_IMAGE, UNUSABLE, NO_CLASS, OTHER_SIZE)
 FILE_FAULTS = tuple(kind for kind in KINDS if kind != NO_CLASS)  # other --classes may cure that one
 _Maps = TypeVar("_Maps", bound=LabelMaps)
+
+
+def read_as(space: LabelSpace, pixels_by_item: np.ndarray) -> str:
+    """A digest of the ids that label maps came to, by the pixels of each class in each of them, int64 [N, K].
+
+    The same files come to other ones where a class file, or the names or colours beside them, were changed.
+    """
+    found = hashlib.sha256(f"{space.ids} {pixels_by_item.shape} ".encode())
+    found.update(np.ascontiguousarray(pixels_by_item, np.int64).tobytes())
+    return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,10 @@ class Survey:
     def presence(self) -> np.ndarray:
         """Frames that show each class, int64 [K]."""
         return self.presence_by_item.sum(axis=0)
+
+    def read_as(self) -> str:
+        """A digest of what the frames' label maps came to (`read_as`)."""
+        return read_as(self.space, self.pixels_by_item)
 
     def tables(self) -> list[tuple[str, list[str], list[list[Any]]]]:
         """(title, columns, rows) of the frames and of the classes."""

@@ -18,6 +18,7 @@ from surgaug.errors import UsageError
 from surgaug.io.atomic import write_png
 from surgaug.io.images import read_raw
 from surgaug.io.output_folder import claim, make_ready, refuse_other_settings, refuse_strangers
+from surgaug.labels.class_file import distinct_color
 from surgaug.labels.label_space import LabelSpace
 
 FOLDERS = "folders"
@@ -119,12 +120,16 @@ class DatasetWriter:
 
     @cached_property
     def _palette(self) -> np.ndarray | None:
-        """Colours uint8 [256, 3] by value on disk, black for the ignore value."""
+        """Colours uint8 [256, 3] by value on disk; the ignore value is black, or of another colour that no class has."""
         if not self.palette:
             return None
         colors = np.zeros((256, 3), np.uint8)
         for c in self.space.classes:
             colors[self._values[c.id]] = c.color
+        taken = {c.color for c in self.space.classes}
+        free = (color for color in ((0, 0, 0), *map(distinct_color, range(256))) if color not in taken)
+        for ignored in self.space.ignored:
+            colors[self._values[ignored]] = next(free)
         return colors
 
 

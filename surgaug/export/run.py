@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from PIL import Image
 
 from surgaug.datasets.admission import ADMISSION, Admission
@@ -17,7 +18,7 @@ from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.datasets.space_match import together
 from surgaug.datasets.splits import SPLITS
 from surgaug.datasets.stored_ids import FORMAT
-from surgaug.datasets.survey import count, survey, without_faults
+from surgaug.datasets.survey import count, read_as, survey, without_faults
 from surgaug.datasets.writer import DatasetWriter, check_layout
 from surgaug.errors import DataError, UsageError
 from surgaug.export import card
@@ -165,8 +166,10 @@ def _refuse_collisions(target: DatasetWriter, pairs: Sequence[Pair]) -> None:
 
 def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]) -> dict[str, Any]:
     digest = hashlib.sha256()
+    pixels = {id(frames): count(frames).pixels_by_item for frames in {id(p.frames): p.frames for p in pairs}.values()}
     for pair in pairs:
         digest.update(f"{pair.frame.name} {pair.frame.split} {pair.frames.fingerprint(pair.number)}\n".encode())
+    held = np.array([pixels[id(pair.frames)][pair.number] for pair in pairs])
     return {
         "format": FORMAT,
         "surgaug": __version__,
@@ -174,7 +177,7 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
         "samples": len(pairs),
         "sources": {"real": str(config.data), "synthetic": [str(folder) for folder in config.synth]},
         "settings": {"layout": config.layout, "frames": digest.hexdigest()[:16], "seed": config.seed}
-        | {"ratio": config.ratio, "hold_out": config.hold_out}
+        | {"read_as": read_as(target.space, held), "ratio": config.ratio, "hold_out": config.hold_out}
         | ({"palette": True} if config.palette else {}),
         **target.description(),
     }

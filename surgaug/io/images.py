@@ -86,15 +86,39 @@ def read_raw(path: Path) -> Raw:
 
 
 def read_numbers(path: Path) -> np.ndarray:
-    """The numbers [H, W] of a label file that is known to hold such: uint8 or uint16, the indices of palette files.
+    """The numbers [H, W] of a label file that is known to hold such: uint8 or uint16 (see `as_numbers`).
 
-    Raises DataError as `read_raw` does, and for colours and lossy files, which hold none.
+    Raises DataError as `read_raw` and `as_numbers` do, and for colours and lossy files, which hold none.
     """
     raw = read_raw(path)
     if raw.color:
         raise DataError(f"{path}: the channels differ, where numbers are expected; save it with a single channel")
     if raw.lossy:
         raise DataError(f"{path}: {LOSSY}")
+    return as_numbers(raw, path)
+
+
+def as_numbers(raw: Raw, path: Path) -> np.ndarray:
+    """The values [H, W] of a file in which 0 means "nothing": the greys of a palette file that shows different greys,
+    whose indices some programs give in any order, and else what is stored.
+
+    Raises DataError for a coloured palette in which another index than 0 is black.
+    """
+    if raw.palette is None or raw.color:
+        return raw.values
+    indices = np.unique(raw.values)
+    colors = np.append(raw.palette, 0)[np.minimum(indices, len(raw.palette))]
+    greys = colors & 255
+    if (colors == greys * 0x010101).all() and len(set(greys.tolist())) == len(indices):
+        table = np.zeros(256, np.uint8)
+        table[indices] = greys
+        return table[raw.values]
+    if colors[0] != 0 and (colors[1:] == 0).any():
+        black = int(indices[1:][colors[1:] == 0][0])
+        raise DataError(
+            f"{path}: palette index {indices[0]} is coloured and index {black} black, so that it is open which of them "
+            "means nothing; save it as a single channel, with 0 where there is nothing"
+        )
     return raw.values
 
 

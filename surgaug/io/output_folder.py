@@ -16,6 +16,7 @@ from surgaug.errors import DataError, SurgaugError, UsageError
 from surgaug.io.atomic import clean_leftovers, write_text
 
 DATASET, PREVIEW = "dataset.json", "preview.png"  # of a folder of label maps, or of pairs
+READ_AS = "read_as"  # the setting that is a digest of the class ids of label maps; 0.1 did not write it
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
 
@@ -63,10 +64,16 @@ def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str)
     settings, samples = old.get("settings"), old.get("samples")
     if old.get("format") != description["format"] or not isinstance(settings, dict) or type(samples) is not int:
         raise DataError(f"{file}: not a description of {what} of surgaug; give another --out")
-    if lines := differences(settings, description["settings"]):
+    if lines := differences(settings, description["settings"], free=(READ_AS,)):
         raise UsageError(
             f"{file.parent} holds {what} made with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or give another --out"
+        )
+    if settings.get(READ_AS) not in (None, description["settings"].get(READ_AS)):
+        raise UsageError(
+            f"{file.parent} holds {what} made when the same label files came to other class ids: a class file has "
+            "changed since, or --classes, or the names or colours beside the label maps; put it back as it was, or "
+            "give another --out"
         )
     if samples > description["samples"]:
         raise UsageError(

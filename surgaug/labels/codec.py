@@ -20,6 +20,7 @@ from surgaug.io.images import Raw, read_raw
 from surgaug.labels.builtin_spaces import remap_of
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, count_values
+from surgaug.labels.space_match import counterparts, same_class
 from surgaug.labels.stored_values import AS_STORED, ValueReading, color_text
 
 Encoding = Literal["ids", "colors", "binary", "two-class", "polygons"]
@@ -202,12 +203,32 @@ class DrawnCodec:
         return 0, 0
 
 
-def regrouped(table: dict[int, int], space: LabelSpace, given: LabelSpace) -> tuple[dict[int, int], str | None]:
-    """A table to ids of `space` as one to ids of `given`, and the name of `space` if `given` regroups it."""
+def regrouped(
+    table: dict[int, int], space: LabelSpace, given: LabelSpace, where: Path
+) -> tuple[dict[int, int], str | None]:
+    """A table to ids of `space` as one to ids of `given`, and the name of `space` if `given` regroups it.
+
+    Classes meet by name where `given` has all of them, else by id. where: the file that says what the label maps hold.
+    Raises DataError for classes that `given` has neither by name nor by id, or whose ids it calls otherwise.
+    """
     remap = remap_of(given)
     if remap and remap[0].names == space.names:
         return {value: int(remap[1][i]) for value, i in table.items() if i in space.ids}, space.name
-    return table, None
+    by_name = counterparts(space, given)
+    if not set(space.ids) <= by_name.keys():
+        ignored = {i: by_name[i] for i in space.ignored if i in by_name}
+        by_name = {i: i for i in given.ids} | ignored
+        for c in space.classes:
+            if c.id not in given.ids:
+                raise DataError(
+                    f"{where}: its label maps hold {c.name} (id {c.id}), which '{given.name}' has neither by name nor by "
+                    "id. Leave --classes out, or name that class as well"
+                )
+            if not same_class(c.name, own := given.by_id(c.id).name):
+                raise DataError(
+                    f"{where}: in its label maps {c.id} is {c.name}; in '{given.name}' it is {own}. Leave --classes out"
+                )
+    return {value: by_name[i] for value, i in table.items() if i in by_name}, None
 
 
 def _arrays(table: dict[int, int], dense: bool) -> tuple[np.ndarray, np.ndarray]:

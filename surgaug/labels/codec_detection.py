@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from surgaug.errors import DataError
@@ -16,6 +17,7 @@ from surgaug.labels.stored_values import (
     DOUBTFUL_RAMPS,
     WHITES,
     ValueReading,
+    black_and_white,
     color_number,
     color_text,
     find_reading,
@@ -26,6 +28,7 @@ from surgaug.labels.stored_values import (
 from surgaug.runtime.feedback import Silent
 
 _MAX_DOUBTFUL_SHARE = 0.02
+BLACK_AND_WHITE = {(0, 0, 0), (255, 255, 255)}
 # Of a lossy mask, the share that may lie in areas of a dark grey (or a light one) before it is a class.
 _MAX_GREY_AREA = 0.005
 
@@ -54,6 +57,8 @@ def detect_codec(
             return Codec("ids", space, {i: i for i in known})  # the coloured ones are strays, refused as such
         return _color_codec(space, stored)
     reading = find_reading(stored, known | stored_of(space).keys() | set(remap[0].ids if remap else ()))
+    if space.num_classes == 2 and not {c.color for c in space.classes} == BLACK_AND_WHITE and black_and_white(stored):
+        reading = replace(reading, greys=True)
     good = [reading.of_scan(s) for s in stored]
     values = union(good)
     if any(s.lossy for s in good):

@@ -28,6 +28,11 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\s_\-]+", "", name).casefold()
 
 
+def same_class(name: str, other: str) -> bool:
+    """Whether two names of one id can be of the same class: they are alike, or one of them means nothing."""
+    return plain_name(name) == plain_name(other) or any(map(_PLACEHOLDER.fullmatch, (name, other)))
+
+
 def counterparts(space: LabelSpace, other: LabelSpace) -> dict[int, int]:
     """Id in `other` by id in `space`, for every class that has its counterpart there; ignore ids go together.
 

@@ -219,6 +219,13 @@ def soft_two_class(scans: Sequence[Scan]) -> bool:
     return grey and texture(scans).is_soft_two_class and not any(0 < max(s.counts or (0,)) <= _NEAR for s in scans)
 
 
+def black_and_white(scans: Iterable[Scan]) -> bool:
+    """Whether palette files are among these, and show black and white alone: masks as one sees them, in which the index
+    of white may be 0 as well as 1."""
+    held = [set(s.palette.values()) for s in scans if s.palette is not None]
+    return bool(held) and set().union(*held) <= {0, 0xFFFFFF}
+
+
 def visible_greys(values: Iterable[int]) -> bool:
     """Whether values are far enough apart to be greys for the eye, at least two."""
     ordered = sorted(values)

@@ -82,7 +82,7 @@ def augment_masks(
             return (originals[-1 - index],) if -1 - index in originals else None
         return (label_name(maps.items[plan[index]].name, index),) if index < n else None
 
-    description = _describe(config, maps, n)
+    description = _describe(config, maps, n, found.read_as())
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
         claim(config.out, description)
@@ -140,9 +140,10 @@ def _original_names(maps: LabelMaps) -> dict[int, str]:
     }
 
 
-def _describe(config: AugmentConfig, maps: LabelMaps, n: int) -> dict[str, Any]:
+def _describe(config: AugmentConfig, maps: LabelMaps, n: int, read_as: str) -> dict[str, Any]:
     settings = {
         "masks": digest((item.name, maps.fingerprint(i)) for i, item in enumerate(maps.items)),
+        "read_as": read_as,
         "classes": maps.space.name,
         **config.recipe.to_dict(),
         "seed": config.seed,

@@ -12,6 +12,7 @@ import torch
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.datasets.space_match import INSIST
+from surgaug.datasets.survey import read_as
 from surgaug.errors import UsageError
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.class_statistics import ClassStatistics
@@ -63,6 +64,7 @@ class Inputs:
         return {
             "model": self.model.hash,
             "masks": digest([item.label for item in self.maps.items if item.label]),
+            "read_as": read_as(self.maps.space, self.pixels),
             "classes": self._classes(),
             "seed": config.seed,
             "order": config.order,

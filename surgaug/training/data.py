@@ -37,7 +37,7 @@ MOSTLY_SHOWN = 0.85
 STYLES = 1024  # frames whose style codes go into the model file; 100 bytes each
 MAPS_LOOKED_AT = 512  # for the classes that touch: tells shares to about two in a hundred
 
-# By the frame's name: digests of its image and of its label map.
+# By the frame's name: digests of its image, of the file of its label map, and of the class ids in that.
 Digests = dict[str, list[str]]
 
 
@@ -159,7 +159,7 @@ def digests(data: TrainingData) -> Digests:
     found = {item.name: d for item, d in zip(data.frames.paired.items, data.frames.digests, strict=True)}
     if data.val is not data.frames:  # of --val, where names may be the same
         found |= {f"val/{item.name}": d for item, d in zip(data.val.paired.items, data.val.digests, strict=True)}
-    return {name: [d.image, d.label_file] for name, d in found.items()}
+    return {name: [d.image, d.label_file, d.label_map] for name, d in found.items()}
 
 
 def label_digests(data: TrainingData) -> list[str]:

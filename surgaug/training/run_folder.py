@@ -156,11 +156,15 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
         return
     except (ValueError, KeyError) as e:
         raise ModelError(f"{run / DATA}: damaged ({e}); delete it to go on without comparing the frames") from None
+    both = sorted(old.keys() & digests.keys())
     found = {
         "are gone": sorted(old.keys() - digests.keys()),
         "are new": sorted(digests.keys() - old.keys()),
-        "have another image": [n for n in sorted(old.keys() & digests.keys()) if old[n][0] != digests[n][0]],
-        "have another label map": [n for n in sorted(old.keys() & digests.keys()) if old[n][1] != digests[n][1]],
+        "have another image": [n for n in both if old[n][0] != digests[n][0]],
+        "have another label map": [n for n in both if old[n][1] != digests[n][1]],
+        "have the same label file, which comes to other class ids: a class file, names or colours have changed": [
+            n for n in both if old[n][1] == digests[n][1] and old[n][2:] and old[n][2:] != digests[n][2:]
+        ],
     }
     lines = [
         f"{len(names)} {what} ({', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''})"

@@ -27,7 +27,7 @@ from surgaug.datasets.pairing import (
     split_of,
 )
 from surgaug.errors import DataError
-from surgaug.io.images import is_image_file, read_raw
+from surgaug.io.images import as_numbers, is_image_file, read_raw
 from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.codecs.polygons import background_id, match_title, space_of_titles
 from surgaug.labels.label_space import LabelSpace
@@ -153,15 +153,16 @@ class ClassFilesCodec(DrawnCodec):
 def _two_values(file: Path) -> np.ndarray:
     """bool [H, W] of a mask: 0 and one other value, or nearly so in a lossy file."""
     raw = read_raw(file)
-    values = np.unique(raw.values)
     if raw.color:
         raise DataError(f"{file}: the channels differ; a mask of one class holds 0 and one other value")
+    numbers = as_numbers(raw, file)
+    values = np.unique(numbers)
     if raw.lossy and values[-1] > 127:
-        return raw.values > values[-1] // 2
+        return numbers > values[-1] // 2
     if len(values) > 2 or (len(values) == 2 and values[0] != 0):
         shown = ", ".join(map(str, values[:6].tolist())) + (", ..." if len(values) > 6 else "")
         raise DataError(f"{file}: holds {shown}; a mask of one class holds 0 and one other value")
-    return raw.values > 0
+    return numbers > 0
 
 
 def _by_name(images: Path, labels: Path, twins: Twins | None = None) -> ByClass:

@@ -59,8 +59,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
-    """The label space of dataset.json, or `given`, whose ids are then the files'; None where surgaug wrote the set, and
-    says what it holds. DataError: region-based labels."""
+    """The label space of dataset.json, or `given`, to which its classes are brought by name or by id (`regrouped`); None
+    where surgaug wrote the set, and says what it holds. DataError: region-based labels."""
     if read_description([root]):
         return None
     labels = _described(root).get("labels")
@@ -69,7 +69,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec 
     if regions := [name for name, value in labels.items() if not isinstance(value, int)]:
         raise DataError(f"{root / 'dataset.json'}: {regions[0]} is a region of several labels; only single labels work")
     space = label_space(labels, root.name, where=str(root / "dataset.json"))
-    table, remapped = regrouped(plain_values(space), space, given or space)
+    table, remapped = regrouped(plain_values(space), space, given or space, root / "dataset.json")
     return Codec("ids", given or space, table, remapped)
 
 
