@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +24,7 @@ def description_of(folder: Path, roots: Sequence[Path] = ()) -> Declared | None:
         return found
     real = folder.resolve()
     for above in [real, *real.parents][:_DEEPEST]:
-        if (found := read_description([above])) and real.relative_to(above).as_posix() in label_folders(found.layout):
+        if (found := read_description([above])) and keeps_labels_in(found.layout, real.relative_to(above)):
             return found
     return read_description(r for r in roots if folder.is_relative_to(r) or real.is_relative_to(r.resolve()))
 
@@ -32,7 +32,7 @@ def description_of(folder: Path, roots: Sequence[Path] = ()) -> Declared | None:
 def common_description(paths: Sequence[Path], roots: Sequence[Path] = ()) -> Declared | None:
     """What is said of all these label maps; of folders of which nothing is said, it counts as well.
 
-    Raises DataError where they belong to data sets that keep ids in different ways, of which one reading would be wrong.
+    Raises DataError where they belong to data sets that keep ids in different ways.
     """
     found = {folder: description_of(folder, roots) for folder in dict.fromkeys(path.parent for path in paths)}
     ways: dict[Any, Path] = {}
@@ -42,19 +42,21 @@ def common_description(paths: Sequence[Path], roots: Sequence[Path] = ()) -> Dec
         here, there = list(ways.values())[:2]
         told = next(d.path for d in (found[here], found[there]) if d and _kept(d) != _kept(None))
         raise DataError(
-            f"{here} and {there}: their label maps keep class ids in different ways (see {told}); give them one at a time, "
-            "or bring them together first, with export"
+            f"{here} and {there}: their label maps keep class ids in different ways (see {told}); give them one at "
+            "a time, or bring them together first, with export"
         )
     return next((declared for declared in found.values() if declared), None)
 
 
 @cache
-def label_folders(layout: str) -> frozenset[str]:
-    """Where a written data set of this layout keeps label maps, relative to its root; empty for one that is none."""
+def keeps_labels_in(layout: str, folder: PurePath) -> bool:
+    """Whether a written data set of this layout keeps label maps in that folder, relative to its root; not for "" or
+    the name of a layout that is not written."""
     if layout not in layouts.written():
-        return frozenset()
-    frames = (WrittenItem("frame", 0, split) for split in (None, *SPLITS))
-    return frozenset(Path(layouts.get(layout).paths(frame)[1]).parent.as_posix() for frame in frames)
+        return False
+    # Some layouts have a folder for each video, by its name.
+    frames = (WrittenItem("frame", 0, split, video) for split in (None, *SPLITS) for video in (None, *folder.parts))
+    return any(PurePath(layouts.get(layout).paths(frame)[1]).parent == folder for frame in frames)
 
 
 def drawn_by(declared: Declared) -> ModuleType | None:

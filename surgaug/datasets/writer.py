@@ -120,7 +120,7 @@ class DatasetWriter:
 
     @cached_property
     def _palette(self) -> np.ndarray | None:
-        """Colours uint8 [256, 3] by value on disk; the ignore value is black, or of another colour that no class has."""
+        """Colours uint8 [256, 3] by value on disk; that of the ignore value, black if it can be, is no class's."""
         if not self.palette:
             return None
         colors = np.zeros((256, 3), np.uint8)

@@ -221,8 +221,8 @@ def regrouped(
         for c in space.classes:
             if c.id not in given.ids:
                 raise DataError(
-                    f"{where}: its label maps hold {c.name} (id {c.id}), which '{given.name}' has neither by name nor by "
-                    "id. Leave --classes out, or name that class as well"
+                    f"{where}: its label maps hold {c.name} (id {c.id}), which '{given.name}' has neither by name "
+                    "nor by id. Leave --classes out, or name that class as well"
                 )
             if not same_class(c.name, own := given.by_id(c.id).name):
                 raise DataError(

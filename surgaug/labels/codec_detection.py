@@ -57,7 +57,7 @@ def detect_codec(
             return Codec("ids", space, {i: i for i in known})  # the coloured ones are strays, refused as such
         return _color_codec(space, stored)
     reading = find_reading(stored, known | stored_of(space).keys() | set(remap[0].ids if remap else ()))
-    if space.num_classes == 2 and not {c.color for c in space.classes} == BLACK_AND_WHITE and black_and_white(stored):
+    if space.num_classes == 2 and {c.color for c in space.classes} != BLACK_AND_WHITE and black_and_white(stored):
         reading = replace(reading, greys=True)
     good = [reading.of_scan(s) for s in stored]
     values = union(good)

@@ -12,6 +12,7 @@ import numpy as np
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.sides import one_sided
 from surgaug.perturb.geometry.constraints import map_is_sound
 from surgaug.perturb.mixer import Attempts, Outcome, bring_in, mix
 from surgaug.perturb.prior.instrument_bank import InstrumentBank, Observation, collect, observe
@@ -119,7 +120,7 @@ def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Fe
     recipe, space = engine.recipe, engine.space
     chosen = spread(len(maps), _OBSERVED)
     found = _over(_observe, (maps, engine), chosen, workers, feedback, "learning from the masks")
-    mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops)
+    mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops) and not one_sided(space)
     facts = {i: facts for i, (_, facts) in zip(chosen, found, strict=True)}
     engine = replace(engine, bank=collect(seen for seen, _ in found), real=real_maps(facts, space, mirrors))
     return _balanced(engine, maps, seed, workers, feedback) if engine.targets else engine

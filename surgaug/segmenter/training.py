@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from surgaug.io.atomic import atomic_write, clean_leftovers
-from surgaug.labels.label_space import IGNORE_INDEX
+from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
+from surgaug.labels.sides import names_sides, one_sided, other_sides
 from surgaug.models import efficientnet
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.muon import Muon, rest
@@ -161,6 +162,8 @@ def content_key(training: Training, classes: int) -> str:
     how: list[Any] = [RECIPE, classes, settings]
     if _tuned(config):
         how.append(TUNING)
+    if any(map(names_sides, training.sources[0].space.names)):
+        how.append("sides")
     if training.shares or training.after:
         how += [training.shares, training.after and training.after.key(classes)]
     digest = hashlib.sha256(json.dumps(how).encode())
@@ -238,7 +241,7 @@ def _batch(training: Training, step: int) -> tuple[Tensor, Tensor]:
     ]
     images = np.concatenate([source.images[i] for source, i in zip(sources, chosen, strict=True)])
     maps = np.concatenate([source.maps[i] for source, i in zip(sources, chosen, strict=True)])
-    return _augment(to_float(images), torch.from_numpy(maps), rng)
+    return _augment(to_float(images), torch.from_numpy(maps), rng, sources[0].space)
 
 
 def _parts(training: Training, step: int) -> list[tuple[int, int]]:
@@ -261,10 +264,11 @@ def _numbers(frames: int, first: int, last: int, seed: list[int]) -> np.ndarray:
     return np.array([orders[p // frames][p % frames] for p in positions], int)
 
 
-def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """One affine view of each frame, the same for image and map, and another light."""
+def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator, space: LabelSpace) -> tuple[Tensor, Tensor]:
+    """One affine view of each frame, the same for image and map, and another light. Mirrored ones get the classes of
+    the other side; none is mirrored where that has no class."""
     n, _, height, width = images.shape
-    mirror = np.where(rng.random(n) < 0.5, -1.0, 1.0)
+    mirror = np.where((rng.random(n) < 0.5) & (not one_sided(space)), -1.0, 1.0)
     zoom = 1 + ZOOM * rng.uniform(-1, 1, n)
     angle = TURN * rng.uniform(-1, 1, n)
     shift = SHIFT * rng.uniform(-1, 1, (n, 2))
@@ -275,6 +279,7 @@ def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator) -> tuple[Te
     grid = F.affine_grid(theta, [n, 3, height, width], align_corners=False)
     # Beyond the frame its mirror image goes on, in image and map alike.
     moved = F.grid_sample(maps.float()[:, None], grid, "nearest", "reflection", align_corners=False)[:, 0]
+    moved[mirror < 0] = torch.from_numpy(other_sides(space).astype(np.float32))[moved[mirror < 0].long()]
     images = F.grid_sample(images, grid, "bilinear", "reflection", align_corners=False)
     contrast, offset, gain = (
         torch.from_numpy(span * rng.uniform(-1, 1, (n, channels, 1, 1))).float()

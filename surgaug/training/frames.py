@@ -26,6 +26,7 @@ from surgaug.io.array_file import Record, Records, write_records
 from surgaug.io.atomic import clean_leftovers
 from surgaug.io.lock import in_turn
 from surgaug.labels.resize import resize_image, resize_label_map
+from surgaug.labels.sides import other_sides
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores, in_threads, memory, processes_here
@@ -99,7 +100,7 @@ class Frames:
         self.paired, self.size, self.label_detail = paired, size, label_detail
         self.oversize, self.on_disk = keeping.oversize, keeping.on_disk
         # Index maps are kept. They are resized in a space whose ids are its indices.
-        self.indices = paired.space.of_indices
+        self.indices, self.other_sides = paired.space.of_indices, other_sides(paired.space)
         self.digests: list[FrameDigests] = keeping.group.from_main(
             lambda: list(in_threads(self._digest, range(len(paired)), 0, feedback, "digests of frames", "frames"))
         )
@@ -204,11 +205,14 @@ class Frames:
         # Half of the frames stay whole: what belongs to the border (black corners) must be learnt too.
         scale = 1.0 - zoom * max(0.0, 2 * rng.random() - 1)
         image, index_map = self._cut(image, index_map, scale, rng.random(), rng.random())
-        if "h" in flip and rng.random() < 0.5:
-            image, index_map = cv2.flip(image, 1), cv2.flip(index_map, 1)
-        if "v" in flip and rng.random() < 0.5:
-            image, index_map = cv2.flip(image, 0), cv2.flip(index_map, 0)
+        for axis, code in (("h", 1), ("v", 0)):
+            if axis in flip and rng.random() < 0.5:
+                image, index_map = cv2.flip(image, code), self.mirrored(index_map, code)
         return image, index_map, None
+
+    def mirrored(self, index_map: np.ndarray, code: int) -> np.ndarray:
+        """An index map mirrored (OpenCV's code of the axis), with the classes of the other side."""
+        return cv2.LUT(cv2.flip(index_map, code), self.other_sides)
 
     def _cut(self, image: np.ndarray, index_map: np.ndarray, scale: float, y: float, x: float) -> tuple:
         (h, w), (height, width) = image.shape[:2], self.size

@@ -20,6 +20,7 @@ from surgaug.errors import Interrupted, ModelError, UsageError
 from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.sides import one_sided
 from surgaug.models import families
 from surgaug.models.checkpoint import read_header, transfer
 from surgaug.models.compiled import Compiler
@@ -114,9 +115,13 @@ def train_stage(
     about = {"statistics": data.statistics.to_dict(), "styles": styles, "label_maps": label_digests(data)}
     checkpoints = Checkpoints(run, config, space, average, parts, method.sampling, about)
     part = group.part(config.batch)
+    flip = config.flip
+    if flip and (sided := one_sided(space)):
+        flip = ""
+        feedback.info(f"frames are not mirrored: {sided[0]} would be of the other side, and that has no class")
     stream = batches(
         data.frames, factors=repeat_factors(data.presence, config.balance), seed=config.seed, batch=config.batch,
-        step=position.step, part=part, flip=config.flip, zoom=config.zoom, paired=method.paired,
+        step=position.step, part=part, flip=flip, zoom=config.zoom, paired=method.paired,
     )  # fmt: skip
     group.from_main(lambda: None if saved else _lock_new(run, config, held, feedback))
     group.from_main(lambda: claim(run, config, fingerprints, position, data.left_out))

@@ -126,10 +126,10 @@ class WindowedFrames(Frames):
         inside = part(window)
         image, index_map, top, left = image[inside], index_map[inside], window.top, window.left
         if "h" in flip and rng.random() < 0.5:
-            image, index_map, small = (cv2.flip(picture, 1) for picture in (image, index_map, small))
+            image, index_map, small = cv2.flip(image, 1), self.mirrored(index_map, 1), cv2.flip(small, 1)
             left = self.size[1] - left - window.size[1]
         if "v" in flip and rng.random() < 0.5:
-            image, index_map, small = (cv2.flip(picture, 0) for picture in (image, index_map, small))
+            image, index_map, small = cv2.flip(image, 0), self.mirrored(index_map, 0), cv2.flip(small, 0)
             top = self.size[0] - top - window.size[0]
         return image, index_map, FrameWindow(Window(self.size, top, left, window.size), small, style)
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from perturb_cases import CADIS, SPACES, TWO, WIDE, draw, dtype_of, eye, label_maps
 
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb import NotApplicable, Rejected, ops
 from surgaug.perturb.mixer import mix
 from surgaug.perturb.recipe import parse_ops
@@ -169,6 +170,20 @@ def test_flip_is_its_own_inverse_and_leaves_ignored_pixels():
     settings = {"left_right": False, "up_down": True}.items()
     up, record = draw("flip", Scene(label_map, CADIS), np.random.default_rng(0), settings)
     assert record == {"axis": "up-down"} and np.array_equal(up, label_map[::-1])
+
+
+def test_flip_exchanges_left_and_right_or_leaves_them_alone():
+    def space(*names: str) -> LabelSpace:
+        return LabelSpace("own", tuple(LabelClass(20 * i, name) for i, name in enumerate(names)), 255)
+
+    label_map = np.zeros((30, 40), np.uint8)
+    label_map[5:20, :10], label_map[5:20, 25:], label_map[0, 0] = 20, 40, 255
+    after, _ = draw("flip", Scene(label_map, space("rest", "left fold", "right fold")), np.random.default_rng(0))
+    expected = np.select([label_map == 20, label_map == 40], [40, 20], 0)[:, ::-1]
+    expected[0, 0] = 255
+    assert np.array_equal(after, expected)
+    with pytest.raises(NotApplicable, match="left fold would be of the other side"):
+        draw("flip", Scene(label_map, space("rest", "left fold", "tool")), np.random.default_rng(0))
 
 
 def test_a_polyp_moves_whole_in_a_space_that_tells_nothing():

@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from perturb_cases import CADIS, eye, label_maps
 from scipy.stats import multivariate_t
 
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.labels.sides import exchanged, other_sides
 from surgaug.perturb.prior.map_features import FEATURES, describe
 from surgaug.perturb.prior.plausibility import _log_t, real_maps
 
@@ -32,7 +34,17 @@ def test_facts_of_a_rectangle():
 def test_a_mirrored_map_has_the_mirrored_facts():
     label_map = eye((90, 160))
     mirrored = describe(np.ascontiguousarray(label_map[:, ::-1]), CADIS)
-    assert np.allclose(describe(label_map, CADIS).mirrored().features, mirrored.features)
+    assert np.allclose(describe(label_map, CADIS).mirrored(other_sides(CADIS)).features, mirrored.features)
+
+
+def test_a_mirrored_map_has_the_facts_of_the_other_sides():
+    sided = LabelSpace("own", tuple(LabelClass(i, n) for i, n in enumerate(("rest", "right lung", "left lung"))))
+    label_map = np.zeros((60, 90), np.uint8)
+    label_map[10:40, 5:30], label_map[20:30, 30:80] = 2, 1
+    expected = describe(exchanged(np.ascontiguousarray(label_map[:, ::-1]), sided), sided)
+    found = describe(label_map, sided).mirrored(other_sides(sided))
+    assert (found.classes == expected.classes).all() and np.allclose(found.features, expected.features)
+    assert (found.touching == expected.touching).all()
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

@@ -127,6 +127,23 @@ def test_augmentation_moves_image_and_map_together():
     assert torch.equal(again[0], images) and torch.equal(again[1], maps)
 
 
+def test_mirrored_frames_get_the_classes_of_the_other_side():
+    """An image that tells its side: darker at the left. Of left (1) and right (2) the label says which is dark."""
+    frames, k = labelled(6, seed=1), np.arange(48)
+    images = np.broadcast_to((5 * k)[:, None], (6, 32, 48, 3)).astype(np.uint8)
+    maps = np.broadcast_to(np.where(k < 24, 1, 2), (6, 32, 48)).astype(np.uint8)
+    config = SegmenterConfig(size=(32, 48), batch=64)
+    for names, mirrored in ((("rest", "left", "right"), True), (("rest", "left", "tool"), False)):
+        space = LabelSpace("own", tuple(LabelClass(i, name) for i, name in enumerate(names)))
+        own = replace(frames, images=images, maps=maps, space=space)
+        seen, labels = _batch(Training((own,), config), 0)
+        left = (seen[:, :, 12:20, 4:12].mean((1, 2, 3)) > seen[:, :, 12:20, 36:44].mean((1, 2, 3))).tolist()
+        for flipped, label_map in zip(left, labels[:, 16], strict=True):
+            assert label_map[6] == 1 and label_map[42] == 2, "left of the frame is the class called left"
+            assert mirrored or not flipped
+        assert any(left) == mirrored
+
+
 def test_every_frame_once_an_epoch_and_equal_parts_of_each_source():
     drawn = np.concatenate([_numbers(7, 4 * step, 4 * step + 4, [0, 0]) for step in range(7)])
     assert (np.bincount(drawn) == 4).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections import namedtuple
 from dataclasses import replace
@@ -71,6 +72,24 @@ def test_where_frames_are_kept_and_how_many_threads_make_batches_is_the_same(dat
     expected = drawn(in_memory)
     for frames, workers in ((on_disk, 1), (nowhere, 1), (on_disk, 3)):
         assert same(expected, drawn(frames, workers=workers))
+
+
+def test_mirrored_frames_get_the_classes_of_the_other_side(tmp_path, cache):
+    """Images show their label maps, so that it shows which were mirrored, and in which label class it is seen."""
+    index = np.zeros((16, 24), np.uint8)
+    index[:, :8], index[:, 16:] = 1, 2  # left is red, right is green
+    for kind in ("images", "labels"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for i in range(20):
+        write_png(tmp_path / f"data/images/f{i:02}.png", np.eye(3, dtype=np.uint8)[[2, 0, 1]][index] * 200)
+        write_png(tmp_path / f"data/labels/f{i:02}.png", index)
+    for names, flips in (({"rest": 0, "left": 1, "right": 2}, True), ({"rest": 0, "left": 1, "tool": 2}, False)):
+        (tmp_path / "data/classes.json").write_text(json.dumps(names))
+        frames = load(tmp_path / "data")
+        found = [frames.draw(i, np.random.default_rng(i), "h", 0.0) for i in range(len(frames))]
+        assert all(index_map[0, 0] == 1 and index_map[0, -1] == 2 for _, index_map, _ in found) == flips
+        red_at_left = [bool(image[0, 0, 0] > image[0, 0, 1]) for image, *_ in found]
+        assert 4 < sum(red_at_left) < 16
 
 
 def test_a_later_run_finds_what_was_kept_and_reads_no_image(data, cache, monkeypatch):

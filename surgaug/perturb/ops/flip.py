@@ -1,4 +1,7 @@
-"""Mirror the whole map: left and right eye. Up and down only by choice, since a surgeon sits on one side."""
+"""Mirror the whole map: left and right eye. Up and down only by choice, since a surgeon sits on one side.
+
+Classes that name a side are exchanged: a mirror image of a left lung is one of a right lung.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.labels.sides import exchanged, one_sided
+from surgaug.perturb import NotApplicable
 from surgaug.perturb.operation import Context
 from surgaug.perturb.scene.scene import Scene
 
@@ -22,8 +27,11 @@ class Params:
 def perturb(
     scene: Scene, rng: np.random.Generator, params: Params, context: Context
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """The map mirrored along one axis; ignored pixels stay where they are."""
+    """The map mirrored along one axis; ignored pixels stay where they are. NotApplicable: a class names a side of which
+    there is no other."""
+    if missing := one_sided(scene.space):
+        raise NotApplicable(f"{missing[0]} would be of the other side, and that has no class")
     axes = [name for name, allowed in (("left-right", params.left_right), ("up-down", params.up_down)) if allowed]
     axis = axes[rng.integers(len(axes))]
     mirrored = scene.label_map[:, ::-1] if axis == "left-right" else scene.label_map[::-1]
-    return scene.keep_ignored(np.ascontiguousarray(mirrored)), {"axis": axis}
+    return scene.keep_ignored(np.ascontiguousarray(exchanged(mirrored, scene.space))), {"axis": axis}

@@ -26,9 +26,12 @@ class Facts:
     features: np.ndarray
     touching: np.ndarray
 
-    def mirrored(self) -> Facts:
-        """Of the map mirrored left to right."""
-        return Facts(self.classes, self.features * np.array([1, 1, -1, 1, 1, -1, 1.0]), self.touching)
+    def mirrored(self, other_sides: np.ndarray) -> Facts:
+        """Of the map mirrored left to right; other_sides: as in `labels.sides`."""
+        classes = other_sides[self.classes].astype(self.classes.dtype)
+        order = np.argsort(classes)
+        features = self.features * np.array([1, 1, -1, 1, 1, -1, 1.0])
+        return Facts(classes[order], features[order], self.touching[np.ix_(order, order)])
 
 
 def describe(label_map: np.ndarray, space: LabelSpace) -> Facts:

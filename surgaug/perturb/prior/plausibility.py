@@ -25,6 +25,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.sides import other_sides
 from surgaug.perturb.prior.map_features import FEATURES, Facts
 
 _D = len(FEATURES)
@@ -109,18 +110,17 @@ class RealMaps:
 
 @lru_cache(maxsize=4)  # the samples of one mask come in a row
 def _less(real: RealMaps, position: int) -> Statistics:
-    return real.statistics.plus(_own(real.facts[position], real.space.num_classes, real.mirrors), -1.0)
+    return real.statistics.plus(_own(real.facts[position], real.space, real.mirrors), -1.0)
 
 
-def _own(facts: Facts, k: int, mirrors: bool) -> Statistics:
-    own = Statistics.of(facts, k)
-    return own.plus(Statistics.of(facts.mirrored(), k)) if mirrors else own
+def _own(facts: Facts, space: LabelSpace, mirrors: bool) -> Statistics:
+    own = Statistics.of(facts, space.num_classes)
+    return own.plus(Statistics.of(facts.mirrored(other_sides(space)), space.num_classes)) if mirrors else own
 
 
 def real_maps(facts: Mapping[int, Facts], space: LabelSpace, mirrors: bool) -> RealMaps:
     """Statistics and scores of real maps, given by their positions in their set."""
-    k = space.num_classes
-    owns = {position: _own(f, k, mirrors) for position, f in facts.items()}
+    owns = {position: _own(f, space, mirrors) for position, f in facts.items()}
     first, *others = owns.values()
     statistics = reduce(Statistics.plus, others, first)
     means, scales = _priors(space, statistics)
