@@ -100,9 +100,14 @@ def make_ready(folders: Iterable[Path]) -> None:
 
 
 def write_description(file: Path, description: Mapping[str, Any]) -> None:
-    """Write it as JSON for people, atomically; the version of surgaug in it stays that which began."""
+    """Write it as JSON for people, atomically; the version of surgaug in it stays that which began, and what that
+    version did not write stays away."""
+    old = read_description(file)
     if "surgaug" in description:
-        description = {**description, "surgaug": read_description(file).get("surgaug", description["surgaug"])}
+        description = {**description, "surgaug": old.get("surgaug", description["surgaug"])}
+    if isinstance(begun := old.get("settings"), dict) and READ_AS not in begun:
+        settings = {key: value for key, value in description["settings"].items() if key != READ_AS}
+        description = {**description, "settings": settings}
     write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
