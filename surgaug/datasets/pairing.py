@@ -235,6 +235,8 @@ def _by_endings(
             pairs = len(by_image.keys() & by_label.keys())
             enough = pairs > same and 2 * pairs > min(len(images), len(labels))
             if e and f:
+                if e != f and _without_digits(e) == _without_digits(f):
+                    continue  # caseA_000 and caseA_001 are two frames
                 of_most = 2 * image_endings[e] > len(images) and 2 * label_endings[f] > len(labels)
                 enough = enough and of_most and pairs > 1
             if enough:
@@ -255,7 +257,7 @@ def _endings(stems: Iterable[str]) -> dict[str, int]:
     letters, or one that others have with other digits (_frame10 and _frame20), must be that of all stems."""
     stems = list(stems)
     counts = Counter(stem[i:] for stem in stems for i in range(1, len(stem)) if stem[i] in _SEPARATORS)
-    shapes = {ending: re.sub(r"\d", "0", ending) for ending in counts}
+    shapes = {ending: _without_digits(ending) for ending in counts}
     alike = Counter(shapes.values())
 
     def is_common(ending: str) -> bool:
@@ -263,6 +265,10 @@ def _endings(stems: Iterable[str]) -> dict[str, int]:
 
     found = [(e, n) for e, n in counts.most_common() if (5 * n >= len(stems) and is_common(e)) or n == len(stems) > 1]
     return {"": len(stems)} | dict(found[:_MOST_ENDINGS])
+
+
+def _without_digits(ending: str) -> str:
+    return re.sub(r"\d", "0", ending)
 
 
 def _without(stems: Iterable[str], ending: str) -> dict[str, str]:

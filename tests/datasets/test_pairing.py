@@ -128,3 +128,10 @@ def test_every_file_stays_and_stands_once(images: set[str], labels: set[str]) ->
     assert len({name for name, _, _ in found}) == len(found)
     if images == labels:
         assert all(i and p and i.name == p.name for _, i, p in found)
+
+
+def test_frames_of_other_numbers_are_no_pairs(tmp_path):
+    """caseA_000 and caseA_001 are two frames of a case, though endings that all files share would make them a pair."""
+    images, labels = ({f"case{case}_{n}": tmp_path / f"{n}.png" for case in "ABC"} for n in ("000", "001"))
+    pairs = pair(images, labels)
+    assert len(pairs) == 6 and not any(image and label for _, image, label in pairs)

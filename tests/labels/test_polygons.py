@@ -121,3 +121,9 @@ def test_damaged_annotations_are_refused_with_the_file(tmp_path: Path, content: 
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(DataError, match=rf"a\.json: .*{said}"):
         PolygonCodec(C1K).decode(tmp_path / "a.json")
+
+
+def test_titles_that_are_listed_as_classes_are_not_merged():
+    assert space_of_titles(["grasper", "grasper 2"]).names == ("background", "grasper")
+    assert space_of_titles(["grasper", "grasper 2"], listed=True).names == ("background", "grasper", "grasper 2")
+    assert match_title("Grasper 2", ("background", "grasper", "grasper 2")) == "grasper 2"

@@ -90,7 +90,8 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ClassF
     assert images is not None and labels is not None, root
     found = _by_name(images, labels)
     names = sorted({name for masks in found.values() for name in masks})
-    space = given or class_file_space([root, labels]) or space_of_titles(names)
+    by_folder = not any(is_image_file(path) and path.is_file() for path in labels.iterdir())
+    space = given or class_file_space([root, labels]) or space_of_titles(names, listed=by_folder)
     return ClassFilesCodec(space, masks={next(iter(masks.values())): masks for masks in found.values()})
 
 

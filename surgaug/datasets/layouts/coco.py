@@ -89,7 +89,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> DrawnC
     files = [read_coco(path) for path in _files(root)]
     declared = read_description([root])
     names = sorted({name for coco in files for name in coco.categories.values()})
-    space = given or (declared.space if declared else class_file_space([root])) or space_of_titles(names)
+    space = given or (declared.space if declared else class_file_space([root])) or space_of_titles(names, listed=True)
     if not any(coco.panoptic for coco in files):
         return InstancesCodec(space)
     if plain := [coco.path for coco in files if not coco.panoptic and coco.images]:

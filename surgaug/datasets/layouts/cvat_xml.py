@@ -45,7 +45,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> CvatXmlCodec:
     """Draws by the labels' names; the space is `given`, a class file's, or that of the labels used."""
     titles = {title for file in _files(root) for frame in read_frames(file).values() for title in titles_of(frame)}
-    return CvatXmlCodec(given or class_file_space([root]) or space_of_titles(sorted(titles)))
+    return CvatXmlCodec(given or class_file_space([root]) or space_of_titles(sorted(titles), listed=True))
 
 
 def unread(root: Path, items: Sequence[Item]) -> list[Path]:

@@ -78,7 +78,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> LabelS
     declared = read_description([root])
     titles = {title for file in _files(root) for task in read_tasks(file).values() for title in titles_of(task)}
     own = declared.space if declared else class_file_space([root])
-    space = given or own or space_of_titles(sorted(titles))
+    space = given or own or space_of_titles(sorted(titles), listed=True)
     images = {item.label: item.image for item in items}
 
     def size(label: Path) -> tuple[int, int]:

@@ -59,8 +59,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:
-    """The label space of dataset.json, or `given`, to which its classes are brought by name or id (`regrouped`); None where
-    surgaug wrote the set, and says what it holds. DataError: region-based labels."""
+    """The label space of dataset.json, or `given`, to which its classes are brought by name or id (`regrouped`); None
+    where surgaug wrote the set, and says what it holds. DataError: region-based labels."""
     if read_description([root]):
         return None
     labels = _described(root).get("labels")

@@ -75,7 +75,7 @@ def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> YoloCo
     if any(item.label is not None and item.label.is_relative_to(root / _MAPS) for item in items):
         return None
     names = class_names(root)
-    return YoloCodec(given or class_file_space([root]) or space_of_titles(names), names=names)
+    return YoloCodec(given or class_file_space([root]) or space_of_titles(names, listed=True), names=names)
 
 
 def unread(root: Path, items: Sequence[Item]) -> list[Path]:
