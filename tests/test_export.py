@@ -224,6 +224,41 @@ def test_goes_on_and_refuses_another(real: Path, synth: Path, tmp_path: Path) ->
         export(replace(config, out=tmp_path / "full", layout="mmseg"))
 
 
+@pytest.mark.parametrize("kind", ["real", "synthetic"])
+def test_images_made_anew_under_the_same_names_are_refused(real: Path, synth: Path, tmp_path: Path, kind: str) -> None:
+    config = ExportConfig(real, tmp_path / "out", (synth,))
+    export(config)
+    before = {p: p.read_bytes() for p in config.out.rglob("*") if p.is_file()}
+    image = next((real / "Video01" / "Images").iterdir()) if kind == "real" else synth / rows_of(synth)[0]["image"]
+    write_png(image, render(7, (24, 40))[0])
+    with pytest.raises(UsageError, match=r"made with other settings \(images: \w+ there, \w+ now\); .*another --out"):
+        export(config)
+    assert {p: p.read_bytes() for p in config.out.rglob("*") if p.is_file()} == before
+    export(replace(config, out=tmp_path / "fresh"))
+
+
+def test_a_description_that_tells_nothing_of_images_goes_on(real: Path, synth: Path, tmp_path: Path) -> None:
+    config = ExportConfig(real, tmp_path / "out", (synth,))
+    export(config)
+    described = json.loads((config.out / "dataset.json").read_text())
+    del described["settings"]["images"]
+    write_text(config.out / "dataset.json", json.dumps(described))
+    export(config)
+    assert json.loads((config.out / "dataset.json").read_text())["settings"]["images"]
+
+
+@pytest.mark.parametrize("kind", ["image", "label"])
+def test_a_file_cut_short_is_written_again(real: Path, synth: Path, tmp_path: Path, kind: str) -> None:
+    config = ExportConfig(real, tmp_path / "out", (synth,))
+    export(config)
+    for row in rows_of(config.out)[::7]:
+        file = config.out / row[kind]
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        export(config)
+        assert file.read_bytes() == whole
+
+
 def test_nnunet_folds_of_the_merged_set(real: Path, synth: Path, tmp_path: Path) -> None:
     out = tmp_path / "Dataset501_Mix"
     export(ExportConfig(real, out, (synth,), "nnunet"))

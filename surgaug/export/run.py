@@ -24,10 +24,11 @@ from surgaug.errors import DataError, UsageError
 from surgaug.export import card
 from surgaug.export.choice import Pair, Refused, choose, kept_items
 from surgaug.io.atomic import write_bytes, write_png, write_text
-from surgaug.io.images import stored_size
+from surgaug.io.images import file_digest, stored_size
+from surgaug.io.journal import is_whole
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import Row, part_path, row_of, rows_by_file, to_line
-from surgaug.io.output_folder import write_description
+from surgaug.io.output_folder import IMAGES, write_description
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.parallel import in_threads
@@ -97,7 +98,7 @@ def export(config: ExportConfig, feedback: Feedback | None = None) -> Result:
     target.check_frames([pair.frame for pair in pairs])
     _refuse_collisions(target, pairs)
     left_out = [line for frames in (real, *synths) for line in frames.left_out]
-    description = _describe(config, target, pairs) | ({"left_out": left_out} if left_out else {})
+    description = _describe(config, target, pairs, feedback) | ({"left_out": left_out} if left_out else {})
     target.refuse_other(description)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
@@ -164,8 +165,11 @@ def _refuse_collisions(target: DatasetWriter, pairs: Sequence[Pair]) -> None:
             seen[key] = pair.frame.source
 
 
-def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]) -> dict[str, Any]:
-    digest = hashlib.sha256()
+def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair], feedback: Feedback) -> dict[str, Any]:
+    digest, images = hashlib.sha256(), hashlib.sha256()
+    files = [pair.frames.items[pair.number].files[0] for pair in pairs]
+    for found in in_threads(file_digest, files, feedback=feedback, title="digests of images"):
+        images.update(found.encode())
     pixels = {id(frames): count(frames).pixels_by_item for frames in {id(p.frames): p.frames for p in pairs}.values()}
     for pair in pairs:
         digest.update(f"{pair.frame.name} {pair.frame.split} {pair.frames.fingerprint(pair.number)}\n".encode())
@@ -177,6 +181,7 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
         "samples": len(pairs),
         "sources": {"real": str(config.data), "synthetic": [str(folder) for folder in config.synth]},
         "settings": {"layout": config.layout, "frames": digest.hexdigest()[:16], "seed": config.seed}
+        | {IMAGES: images.hexdigest()[:16]}
         | {"read_as": read_as(target.space, held), "ratio": config.ratio, "hold_out": config.hold_out}
         | ({"palette": True} if config.palette else {}),
         **target.description(),
@@ -205,9 +210,9 @@ def _admission(
 def _write_pair(target: DatasetWriter, pair: Pair) -> None:
     to_image, to_label = target.paths(pair.frame)
     image, item = target.root / to_image, pair.frames.items[pair.number]
-    if not (target.root / to_label).is_file():
+    if not is_whole(target.root / to_label):
         target.write_label(to_label, target.encode(pair.frames.load_label(pair.number)))
-    if not image.is_file():
+    if not is_whole(image):
         source, _ = item.files
         if _is_rgb_png(source):
             write_bytes(image, source.read_bytes())

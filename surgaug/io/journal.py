@@ -70,7 +70,7 @@ class Journal:
         files = tuple(str(row[key]) for key in ("image", "label") if key in row)
         if files != self._expected(row["index"]):  # compared, never followed
             return False
-        return row["index"] in self._places or all(_is_whole(self._folder / name) for name in files)
+        return row["index"] in self._places or all(is_whole(self._folder / name) for name in files)
 
     def __contains__(self, index: object) -> bool:
         return index in self._places
@@ -161,15 +161,7 @@ class Journal:
         self.close()
 
 
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as handle:
-        if not handle.seek(0, os.SEEK_END):
-            return True
-        handle.seek(-1, os.SEEK_END)
-        return handle.read() == b"\n"
-
-
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether a PNG is there and has its end: what is written here has, but a copy from elsewhere may be cut short."""
     try:
         with path.open("rb") as file:
@@ -177,3 +169,11 @@ def _is_whole(path: Path) -> bool:
             return file.read() == _PNG_END
     except OSError:
         return False
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as handle:
+        if not handle.seek(0, os.SEEK_END):
+            return True
+        handle.seek(-1, os.SEEK_END)
+        return handle.read() == b"\n"

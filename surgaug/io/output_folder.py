@@ -17,6 +17,8 @@ from surgaug.io.atomic import clean_leftovers, write_text
 
 DATASET, PREVIEW = "dataset.json", "preview.png"  # of a folder of label maps, or of pairs
 READ_AS = "read_as"  # the setting that is a digest of the class ids of label maps; 0.1 did not write it
+IMAGES = "images"  # the setting that is a digest of the image files
+LATER = (IMAGES,)  # settings that were added since, and are not held against a description without them
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
 
@@ -64,7 +66,8 @@ def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str)
     settings, samples = old.get("settings"), old.get("samples")
     if old.get("format") != description["format"] or not isinstance(settings, dict) or type(samples) is not int:
         raise DataError(f"{file}: not a description of {what} of surgaug; give another --out")
-    if lines := differences(settings, description["settings"], free=(READ_AS,)):
+    free = [READ_AS, *(key for key in LATER if key not in settings)]
+    if lines := differences(settings, description["settings"], free=free):
         raise UsageError(
             f"{file.parent} holds {what} made with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or give another --out"

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -24,6 +23,7 @@ from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.own_maps import digest
 from surgaug.io.array_file import Record, Records, write_records
 from surgaug.io.atomic import clean_leftovers
+from surgaug.io.images import file_digest
 from surgaug.io.lock import in_turn
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.labels.sides import other_sides
@@ -36,7 +36,6 @@ from surgaug.runtime.paths import cache_folder, portable
 MOST_OVERSIZE = 2.0
 OF_MEMORY = 0.5  # share of the machine's memory that frames may fill where they cannot be kept on disk
 SPARE_DISK = 2**30  # bytes that are left free
-WHOLE = 1 << 20  # bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows
 FORMAT = 1  # of what is kept; another number makes all of it anew
 FILE = "records.bin"
 WORKERS = 8  # threads that make batches, at most
@@ -181,7 +180,7 @@ class Frames:
 
     def _digest(self, i: int) -> FrameDigests:
         return FrameDigests(
-            _digest_of_file(self.paired.items[i].files[0]),
+            file_digest(self.paired.items[i].files[0]),
             self.paired.fingerprint(i)[:16],
             digest(self.paired.load_label(i)),
         )
@@ -306,14 +305,3 @@ def batches(
 def gib(size: int) -> str:
     """Bytes as text."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**28 else f"{size / 2**20:.0f} MiB"
-
-
-def _digest_of_file(path: Path) -> str:
-    size, found = path.stat().st_size, hashlib.blake2b(digest_size=8)
-    with path.open("rb") as file:
-        found.update(b"%d " % size)
-        found.update(file.read(WHOLE if size <= WHOLE else WHOLE // 2))
-        if size > WHOLE:
-            file.seek(size - WHOLE // 2)
-            found.update(file.read())
-    return found.hexdigest()

@@ -11,7 +11,17 @@ import tifffile
 from PIL import Image
 
 from surgaug.errors import DataError
-from surgaug.io.images import MAX_PIXELS, check_image, image_size, is_image_file, read_image, read_raw, unturned
+from surgaug.io.images import (
+    DIGESTED_WHOLE,
+    MAX_PIXELS,
+    check_image,
+    file_digest,
+    image_size,
+    is_image_file,
+    read_image,
+    read_raw,
+    unturned,
+)
 
 IDS = np.arange(16, dtype=np.uint8).reshape(4, 4)
 
@@ -188,6 +198,18 @@ def test_frames_of_16_bits_are_refused(tmp_path: Path, read) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), IDS.astype(np.uint16))
     with pytest.raises(DataError, match=r"a\.png: .*8 bits"):
         read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("size", "changed"), [(100, 50), (DIGESTED_WHOLE, 7), (3 * DIGESTED_WHOLE, -9)])
+def test_digests_of_files_tell_them_apart(tmp_path: Path, size: int, changed: int) -> None:
+    content = bytearray(size)
+    (tmp_path / "a").write_bytes(content)
+    (tmp_path / "same").write_bytes(content)
+    (tmp_path / "longer").write_bytes(content + b"\0")
+    content[changed] = 1
+    (tmp_path / "b").write_bytes(content)
+    found = {name: file_digest(tmp_path / name) for name in ("a", "same", "longer", "b")}
+    assert found["a"] == found["same"] and len(set(found.values())) == 3
 
 
 def test_image_files_by_name() -> None:

@@ -175,7 +175,7 @@ def test_a_shard_opens_the_files_of_its_own_samples_alone(tmp_path, monkeypatch)
             finish(tmp_path, k)
         manifest.append(row(k) for k in range(6))
     looked_at = []
-    monkeypatch.setattr(journal, "_is_whole", lambda path: looked_at.append(path.name) or True)
+    monkeypatch.setattr(journal, "is_whole", lambda path: looked_at.append(path.name) or True)
     own = Journal(tmp_path, of_six, only={1, 4})
     assert own.made == [1, 4] and sorted(looked_at) == ["m_1.png"] * 2 + ["m_4.png"] * 2
     own.refresh()
