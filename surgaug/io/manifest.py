@@ -9,6 +9,7 @@ a killed run or a full disk left half-written spoils nothing. A shard keeps its 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any, TypedDict
 MANIFEST = "manifest.jsonl"
 REFUSED = "refused.jsonl"
 FULL_LABELS = "labels_full"  # folder of whole label maps, where a judge took labels away in `labels`
+_PART = r"\d+-of-\d+(_\d+-of-\d+)?"  # a shard, and which process of it
 VERSION = 2  # of `Row`; rows of surgaug 0.1 have no version
 
 
@@ -97,9 +99,10 @@ def part_path(folder: Path, part: str = "", name: str = MANIFEST) -> Path:
 
 
 def part_paths(folder: Path, name: str = MANIFEST) -> list[Path]:
-    """Every manifest and part of one in the folder."""
+    """The manifest of the folder and every part of it; not files that a user named much like them."""
     stem, dot, suffix = name.partition(".")
-    return sorted(path for path in folder.glob(f"{stem}*{dot}{suffix}") if path.is_file())
+    ours = re.compile(rf"{stem}(-{_PART})?{re.escape(dot)}{suffix}")
+    return sorted(path for path in folder.glob(f"{stem}*") if ours.fullmatch(path.name) and path.is_file())
 
 
 def read_lines(path: Path) -> Iterator[Line]:

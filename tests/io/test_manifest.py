@@ -95,6 +95,22 @@ def test_parts_are_joined_sorted_and_removed(tmp_path):
         again.join(range(7))
 
 
+@pytest.mark.parametrize(
+    "name", ["manifest_mine_backup.jsonl", "manifest-old.jsonl", "manifest (1).jsonl", "manifest-1-of-2.jsonl.jsonl"]
+)
+def test_a_copy_by_a_users_own_name_is_no_part(tmp_path, name):
+    finish(tmp_path, 0)
+    with Journal(tmp_path, of_six) as manifest:
+        manifest.append([row(0)])
+    (tmp_path / name).write_text((tmp_path / "manifest.jsonl").read_text())
+    with Journal(tmp_path, of_six, part="2-of-2_1-of-3") as manifest:
+        finish(tmp_path, 1)
+        manifest.append([row(1)])
+    assert [path.name for path in part_paths(tmp_path)] == ["manifest-2-of-2_1-of-3.jsonl", "manifest.jsonl"]
+    manifest.join(range(2))
+    assert (tmp_path / name).is_file() and [r["index"] for r in read_rows(tmp_path)[0]] == [0, 1]
+
+
 def test_what_another_shard_wrote_meanwhile_is_seen(tmp_path):
     for k in range(2):
         finish(tmp_path, k)
