@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from surgaug.errors import DataError
 from surgaug.io.atomic import atomic_write
-from surgaug.io.manifest import MANIFEST, Row, parse, part_path, part_paths, read_lines, to_line
+from surgaug.io.manifest import MANIFEST, Row, full_label, parse, part_path, part_paths, read_lines, to_line
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -24,7 +24,8 @@ class Journal:
     """The rows of the samples of one output folder that are complete, by index.
 
     A sample is complete when a row names just the files that `expected` gives for its index, and all of them are there
-    to their end. Rows of others are passed over, and dropped when the parts are joined.
+    to their end; so must the whole label map be, where a judge took labels away. Rows of others are passed over, and
+    dropped when the parts are joined.
     """
 
     def __init__(
@@ -70,6 +71,10 @@ class Journal:
         files = tuple(str(row[key]) for key in ("image", "label") if key in row)
         if files != self._expected(row["index"]):  # compared, never followed
             return False
+        if "label_full" in row:
+            if row["label_full"] != full_label(row.get("label", "")):
+                return False
+            files += (row["label_full"],)
         return row["index"] in self._places or all(is_whole(self._folder / name) for name in files)
 
     def __contains__(self, index: object) -> bool:

@@ -105,6 +105,11 @@ def part_paths(folder: Path, name: str = MANIFEST) -> list[Path]:
     return sorted(path for path in folder.glob(f"{stem}*") if ours.fullmatch(path.name) and path.is_file())
 
 
+def full_label(label: str) -> str:
+    """Where the whole label map of a judged sample lies, by the path of its label map."""
+    return f"{FULL_LABELS}/{label.rpartition('/')[2]}"
+
+
 def read_lines(path: Path) -> Iterator[Line]:
     """The lines of a manifest, empty ones left out; none where there is no such file."""
     try:

@@ -19,7 +19,7 @@ from surgaug.datasets.writer import DatasetWriter
 from surgaug.errors import Interrupted, ModelError
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock, in_turn
-from surgaug.io.manifest import FULL_LABELS, REFUSED, count_lines
+from surgaug.io.manifest import FULL_LABELS, REFUSED, count_lines, full_label
 from surgaug.io.output_folder import PREVIEW, make_ready
 from surgaug.models.compiled import Compiler
 from surgaug.perturb.engine import Engine, build
@@ -268,7 +268,7 @@ def _pair(target: DatasetWriter, made: _Made, row: dict[str, Any]) -> SyntheticI
         return SyntheticImage(made.image, whole, row)
     assert target.space.ignore is not None  # see `with_ignore`
     trusted = target.encode(made.reading.trusted_map(target.space.ignore))
-    row = {**row, **judged_row(made.reading, f"{FULL_LABELS}/{Path(row['label']).name}", made.sample.draw)}
+    row = {**row, **judged_row(made.reading, full_label(row["label"]), made.sample.draw)}
     return SyntheticImage(made.image, trusted, row, whole)
 
 

@@ -64,6 +64,18 @@ def test_a_sample_is_complete_with_its_row_and_both_files(tmp_path):
     assert [k in done for k in range(6)] == [True, False, False, True, False, False]
 
 
+def test_a_judged_sample_is_complete_with_its_whole_label_map(tmp_path):
+    (tmp_path / "labels_full").mkdir()
+    with Journal(tmp_path, of_six) as manifest:
+        for k in range(5):
+            finish(tmp_path, k)
+            write_png(tmp_path / f"labels_full/m_{k}.png", np.zeros((1, 1), np.uint8))
+            manifest.append([row(k, label_full=f"labels_full/m_{k if k < 4 else 0}.png")])
+    (tmp_path / "labels_full/m_1.png").unlink()
+    (tmp_path / "labels_full/m_2.png").write_bytes((tmp_path / "labels_full/m_2.png").read_bytes()[:-1])
+    assert Journal(tmp_path, of_six).made == [0, 3]
+
+
 def test_rows_without_what_is_needed_of_them_do_not_count(tmp_path):
     finish(tmp_path, 0)
     finish(tmp_path, 1)

@@ -115,6 +115,16 @@ def test_what_is_hardly_trusted_is_drawn_again_then_left_out_and_named(config):
     assert {p: p.read_bytes() for p in before} == before
 
 
+def test_whole_label_maps_that_are_lost_or_cut_are_made_again(config):
+    synthesize(config)
+    lost, cut = sorted((config.out / "labels_full").iterdir())[:2]
+    before = {file: file.read_bytes() for file in (lost, cut)}
+    lost.unlink()
+    cut.write_bytes(before[cut][:-5])
+    assert synthesize(config).synthesized == 2
+    assert {file: file.read_bytes() for file in before} == before
+
+
 def test_shards_and_a_run_that_goes_on_end_as_one_that_went_through(config):
     config = replace(config, least_agreement=0.6)
     synthesize(config)
