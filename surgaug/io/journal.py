@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from surgaug.errors import DataError
+from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import atomic_write
 from surgaug.io.manifest import MANIFEST, Row, full_label, parse, part_path, part_paths, read_lines, to_line
+from surgaug.io.output_folder import differences
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -37,16 +38,19 @@ class Journal:
         required: Collection[str] = (),
         name: str = MANIFEST,
         only: Container[int] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ):
         """Reads what lies in `folder`.
 
         expected: (image, label) or (label,) of a sample, in `folder`, or () for one without files; None for an index
         that is not of this set. part: the shard that new rows belong to. required: keys without which a row does not
         count. name: of the file, `manifest.REFUSED` for samples that were refused. only: samples that are looked for,
-        so that a shard does not open the files of all others; None for all, as after `refresh`.
+        so that a shard does not open the files of all others; None for all, as after `refresh`. settings: of the run,
+        by their keys in rows. Raises UsageError for a row that says another value of one: shards of two sets were
+        copied together.
         """
         self._folder, self._expected, self._required = folder, expected, required
-        self._name = name
+        self._name, self._settings = name, settings or {}
         self._path = part_path(folder, part, name)
         self._lock = threading.Lock()
         self._handle: int | None = None
@@ -54,7 +58,7 @@ class Journal:
         self.refresh(only)
 
     def refresh(self, only: Container[int] | None = None) -> None:
-        """Read again what lies in the folder, since other shards write there too."""
+        """Read again what lies in the folder, since other shards write there too. Raises as `__init__` does."""
         self._parts = part_paths(self._folder, self._name)
         if self._path not in self._parts:
             self._parts.append(self._path)
@@ -62,11 +66,23 @@ class Journal:
         for part, path in enumerate(self._parts):
             for line in read_lines(path):
                 row = line.row
-                if row is not None and (only is None or row.get("index") in only) and self._is_complete(row):
+                if row is None or "index" not in row:
+                    continue
+                self._refuse_other_settings(row, f"{path}: line {line.number}")
+                if (only is None or row["index"] in only) and self._is_complete(row):
                     self._places[row["index"]] = part, line.offset
 
+    def _refuse_other_settings(self, row: Row, where: str) -> None:
+        if all(row.get(key, value) == value for key, value in self._settings.items()):
+            return
+        if lines := differences(_common(row, self._settings), _common(self._settings, row)):
+            raise UsageError(
+                f"{where}: a sample made with other settings ({'; '.join(lines)}); move this file elsewhere, with the "
+                "images and label maps that it names, or give another --out"
+            )
+
     def _is_complete(self, row: Row) -> bool:
-        if "index" not in row or not all(key in row for key in self._required):
+        if not all(key in row for key in self._required):
             return False
         files = tuple(str(row[key]) for key in ("image", "label") if key in row)
         if files != self._expected(row["index"]):  # compared, never followed
@@ -174,6 +190,14 @@ def is_whole(path: Path) -> bool:
             return file.read() == _PNG_END
     except OSError:
         return False
+
+
+def _common(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`one` with those keys alone that `other` has, too; so the tables within."""
+    shared = {key: (value, other[key]) for key, value in one.items() if key in other}
+    return {
+        key: _common(a, b) if isinstance(a, Mapping) and isinstance(b, Mapping) else a for key, (a, b) in shared.items()
+    }
 
 
 def _ends_with_newline(path: Path) -> bool:

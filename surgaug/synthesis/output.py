@@ -36,6 +36,8 @@ from surgaug.version import __version__
 
 PAIRS, _COLUMNS, _WIDTH = 24, 3, 1600
 _NAMED = 5
+# Settings of a run that the row of each sample tells as well.
+TOLD = ("model", "seed", "sampler", "steps", "guidance", "options", "second")
 # An image whose grey levels spread less than this shows nothing.
 FLAT = 2.0
 _DIGITS = 4

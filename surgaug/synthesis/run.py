@@ -37,7 +37,7 @@ from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.inputs import Inputs, open_inputs
 from surgaug.synthesis.judge import DRAWS, PROBES, Judging, tell_forecast, tell_unknown, with_ignore
 from surgaug.synthesis.noise import batch_noise
-from surgaug.synthesis.output import SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
+from surgaug.synthesis.output import TOLD, SyntheticImage, Writer, describe, finish, judged_row, refused_row, row_of
 from surgaug.synthesis.samples import Sample, SampleFrames, Samples
 from surgaug.synthesis.style_choice import Styles
 from surgaug.synthesis.style_tuning import tuned
@@ -104,14 +104,23 @@ def synthesize(
             make_ready([out / FULL_LABELS])
         mine = plan.take_shard(plan.arrange(samples.masks), shard).tolist()
         own = set(mine)
+        told = {key: value for key, value in description["settings"].items() if key in TOLD}
         manifest = Journal(
             out,
             lambda k: target.paths(frames[k]) if 0 <= k < config.n else None,
             part=shard.name,
             required=("classes",),
             only=own,
+            settings=told,
         )
-        refused = Journal(out, lambda k: () if 0 <= k < config.n else None, part=shard.name, name=REFUSED, only=own)
+        refused = Journal(
+            out,
+            lambda k: () if 0 <= k < config.n else None,
+            part=shard.name,
+            name=REFUSED,
+            only=own,
+            settings=told,
+        )
         todo = [k for k in mine if k not in manifest and k not in refused]
         if len(todo) < len(mine):
             for k in mine:

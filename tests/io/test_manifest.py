@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from surgaug.errors import UsageError
 from surgaug.io import journal
 from surgaug.io.atomic import write_png
 from surgaug.io.journal import Journal
@@ -74,6 +75,21 @@ def test_a_judged_sample_is_complete_with_its_whole_label_map(tmp_path):
     (tmp_path / "labels_full/m_1.png").unlink()
     (tmp_path / "labels_full/m_2.png").write_bytes((tmp_path / "labels_full/m_2.png").read_bytes()[:-1])
     assert Journal(tmp_path, of_six).made == [0, 3]
+
+
+def test_a_row_that_says_other_settings_is_refused(tmp_path):
+    settings = {"seed": 3, "options": {"eta": 0.5, "spacing": "karras"}, "second": {"steps": 8, "start": None}}
+    second = {"steps": 8, "start": None}
+    for k, more in enumerate([{}, {"seed": 3}, {"options": {"eta": 0.5}}, {"second": second}, {"compiled": True}]):
+        finish(tmp_path, k)
+        with Journal(tmp_path, of_six) as manifest:
+            manifest.append([row(k, **more)])
+    assert len(Journal(tmp_path, of_six, settings=settings)) == 5, "what rows do not say is not held against them"
+    with Journal(tmp_path, of_six, part="1-of-2") as manifest:
+        manifest.append([row(9, seed=3, options={"eta": 0.25}, second={**second, "steps": 4})])
+    said = r"manifest-1-of-2\.jsonl: line 1: .*\(options.eta: 0.25 there, 0.5 now; second.steps: 4 there, 8 now\)"
+    with pytest.raises(UsageError, match=said):
+        Journal(tmp_path, of_six, settings=settings, only={0})
 
 
 def test_rows_without_what_is_needed_of_them_do_not_count(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,21 @@ def test_another_configuration_is_refused_with_the_difference(config, change, sa
     synthesize(config)
     with pytest.raises(UsageError, match=said):
         synthesize(replace(config, **change))
+
+
+def test_shards_of_other_settings_that_are_copied_together_are_refused(config, tmp_path):
+    one, other, both = (tmp_path / name for name in ("one", "other", "both"))
+    synthesize(replace(config, out=one, shard=Shard(1, 2)))
+    synthesize(replace(config, out=other, shard=Shard(2, 2), steps=3))
+    shutil.copytree(other, both)
+    shutil.copytree(one, both, dirs_exist_ok=True)  # with its description, over that of the other one
+    for shard in (Shard(1, 2), Shard(2, 2)):
+        with pytest.raises(UsageError, match=r"manifest-2-of-2\.jsonl: line 1: .*\(steps: 3 there, 4 now\); move this"):
+            synthesize(replace(config, out=both, shard=shard))
+    assert not json.loads((both / "dataset.json").read_text())["complete"]
+    (both / "manifest-2-of-2.jsonl").unlink()
+    assert synthesize(replace(config, out=both, shard=Shard(2, 2))).complete
+    assert {row["steps"] for row in manifest(both)} == {4}
 
 
 def test_other_masks_are_refused(config, masks):
