@@ -17,7 +17,14 @@ from surgaug.datasets import layouts
 from surgaug.datasets.encoding import find_encoding, is_auto, named_spaces
 from surgaug.datasets.item import Item, check_names, fingerprint
 from surgaug.datasets.layouts import cadis
-from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS, SPLIT_FOLDERS, find_folder, items_of_labels
+from surgaug.datasets.pairing import (
+    IMAGE_FOLDERS,
+    LABEL_FOLDERS,
+    SPLIT_FOLDERS,
+    find_folder,
+    is_telling,
+    items_of_labels,
+)
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import image_size, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
@@ -177,6 +184,23 @@ def is_data_set(root: Path) -> bool:
         return False
 
 
+def would_change(root: Path, out: Path) -> bool:
+    """Whether pairs written to the folder `out` would change what `open_masks` reads in `root`, in which it lies.
+
+    False where it lies elsewhere. Raises DataError for a data set of several layouts.
+    """
+    try:
+        inner = out.resolve().relative_to(root.resolve()).parts
+    except ValueError:
+        return False
+    if not inner or not root.is_dir():
+        return False
+    if is_telling(inner[0]):
+        return True
+    layout = _layout_if_any(root)
+    return layout == "two_folders" or (layout == "cases" and len(inner) == 1)
+
+
 def items_of(root: Path) -> list[Item]:
     """The items of a data set as its layout lists them; no image and no label map is read. DataError: no data set."""
     return layouts.get(_layout_of(root)).read(root)
@@ -224,6 +248,11 @@ def _layout_of(root: Path) -> str:
     return found[0]
 
 
+def _layout_if_any(root: Path) -> str | None:
+    """The layout of a folder; None for one of label maps alone."""
+    return _layout_of(root) if any(layouts.get(name).matches(root) for name in layouts.names()) else None
+
+
 def _two_folders(root: Path, images: Path | None, labels: Path | None) -> dict[str, Path]:
     """The folders that were named, or that go by their names. Raises DataError where one is not there."""
     found = {
@@ -269,8 +298,7 @@ def _mask_items(root: Path) -> tuple[list[Item], str | None]:
         return _listed_items([root]), None
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    if any(layouts.get(name).matches(root) for name in layouts.names()):
-        layout = _layout_of(root)
+    if layout := _layout_if_any(root):
         found = layouts.get(layout).read(root)
         items = [replace(item, image=None) for item in found if item.label is not None or item.twins]
         if not items:

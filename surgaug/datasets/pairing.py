@@ -67,6 +67,13 @@ def split_of(name: str) -> str | None:
     return next((split for split, names in SPLIT_FOLDERS.items() if plain in names), None)
 
 
+def is_telling(name: str) -> bool:
+    """Whether a folder of that name is one of images, of label maps or of a split."""
+    plain, joined = _YEAR.sub("", name.lower()), re.sub(r"[\s_-]", "", name.lower())
+    kinds = (IMAGE_FOLDERS, LABEL_FOLDERS)
+    return split_of(name) is not None or any(plain in names or joined in _OTHER_NAMES[names] for names in kinds)
+
+
 def files_by_stem(
     folder: Path, accept: Callable[[Path], bool] = is_image_file, twins: Twins | None = None
 ) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.dataset import LabelMaps, would_change
 from surgaug.datasets.space_match import INSIST
 from surgaug.datasets.survey import read_as
 from surgaug.errors import UsageError
@@ -114,6 +114,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     Raises UsageError, DataError or ModelError when something does not fit.
     """
     recipe = _recipe(config, feedback)
+    _refuse_out_among_masks(config)
     device = pick_device(config.device, torchrun_group().local_rank)
     precision = pick_precision(config.precision, device)
     model_file = resolve_model(config.model, feedback)
@@ -161,6 +162,16 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
         config, model_file, model, sampling, generator, styles, device, precision, maps, pixels, ranking, judge,
         perturbations,
     )  # fmt: skip
+
+
+def _refuse_out_among_masks(config: SynthesizeConfig) -> None:
+    """Refuse an output folder that would be read as label maps, or keep them from being read, from the next run on."""
+    for source in config.masks if isinstance(config.masks, tuple) else (config.masks,):
+        if would_change(source, config.out):
+            raise UsageError(
+                f"--out {config.out}: lies within --masks {source}, which would be read otherwise with it there; give "
+                "another --out (a set begun there can be moved to it)"
+            )
 
 
 def _warn_of_size(

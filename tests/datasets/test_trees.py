@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from written_cases import write
 
-from surgaug.datasets.dataset import PairedFrames, open_masks, open_pairs
+from surgaug.datasets import layouts
+from surgaug.datasets.dataset import PairedFrames, open_masks, open_pairs, would_change
 from surgaug.datasets.survey import survey
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
@@ -107,6 +110,76 @@ def test_any_two_folders_can_be_named(
     assert len(frames) == 2 and {i.split for i in frames.items} == splits
     with pytest.raises(DataError, match=r"nowhere: no such folder; name the folder of the labels with --labels"):
         open_pairs(tmp_path, images=Path(images), labels=Path("nowhere"))
+
+
+TREES = [
+    "{}.png",  # label maps alone
+    "caseA/{}.png",
+    "labels/{}.png",
+    "images/caseA/{}.png labels/caseA/{}.png",
+    "caseA/images/{}.png caseA/labels/{}.png",
+    "val/caseA/images/{}.png val/caseA/masks/{}.png",
+    "train/images/{}.png train/labels/{}.png",
+    "images/val/{}.png labels/val/{}.png",
+    "train_img/{}.png train_label/{}.png",
+    "{}.png {}_mask.png",
+    "input/{}.png target/{}.png",
+]
+
+
+def labels_read(root: Path) -> list[Path]:
+    """Empty where nothing can be read."""
+    try:
+        return sorted(item.label for item in open_masks(root).items)
+    except DataError:
+        return []
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output as `synthesize` leaves it."""
+    root = tmp_path_factory.mktemp("outputs") / "made"
+    write(root, "folders")
+    for folder in (root / "train").iterdir():
+        folder.rename(root / folder.name)
+    write_png(root / "preview.png", np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8))
+    return root
+
+
+@pytest.mark.parametrize("out", ["made", "a/made"])
+@pytest.mark.parametrize("tree", [*TREES, *layouts.written()])
+def test_an_output_that_would_change_what_is_read_is_known_before(
+    tmp_path: Path, made: Path, tree: str, out: str
+) -> None:
+    root = tmp_path / "Dataset501_Tree"
+    if tree in TREES:
+        for i in range(4):
+            *image, label = tree.format(i, i).split()
+            plant_picture(root, image[0] if image else label, label, 9)
+    else:
+        write(root, tree)
+    before = labels_read(root)
+    refused = would_change(root, root / out)
+    shutil.copytree(made, root / out)
+    if not refused:
+        assert labels_read(root) == before
+    elif out == "made":
+        assert labels_read(root) != before, "refused without need"
+    assert would_change(root, root / "train") and would_change(root, root / "labels" / "made")
+    assert not would_change(root, root) and not would_change(root / "images", root / "made")
+
+
+def test_cases_are_none_beside_label_maps_nor_outputs_of_ours_alone(tmp_path: Path, made: Path) -> None:
+    flat, ours = tmp_path / "flat", tmp_path / "ours"
+    for i in range(3):
+        plant_picture(flat, f"caseA/images/{i}.png", f"caseA/labels/{i}.png", i + 1)
+        plant_picture(flat, f"caseA/images/{i}.png", f"{i}.png", i + 1)
+    assert [item.label.parent for item in open_masks(flat).items] == [flat] * 3
+    shutil.copytree(made, ours / "made")
+    with pytest.raises(DataError, match="no images with label maps"):
+        open_pairs(ours)
+    plant_picture(ours, "caseA/images/0.png", "caseA/labels/0.png", 1)
+    assert {item.video for item in open_pairs(ours, classes="cadis").items} >= {"caseA"}
 
 
 def plant_picture(root: Path, image: str, label: str, value: int) -> None:

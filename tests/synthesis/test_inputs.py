@@ -12,7 +12,7 @@ from heard import Heard
 from PIL import Image
 
 from surgaug.cli import run
-from surgaug.errors import ModelError
+from surgaug.errors import ModelError, UsageError
 from surgaug.models.model_files import SHIPPED
 from surgaug.models.unet import UNetConfig
 from surgaug.runtime.feedback import Silent
@@ -90,6 +90,28 @@ def test_permuted_names_are_written_in_the_models_ids(config, masks, space):
         assert row["classes"] == {str(i): int((label == i).sum()) for i in np.unique(label)}
     described = json.loads((config.out / "dataset.json").read_text())
     assert [(c["id"], c["name"]) for c in described["label_space"]["classes"]] == list(enumerate(space.names))
+
+
+def test_an_output_among_flat_label_maps_goes_on(config, masks):
+    config = replace(config, out=masks / "made")
+    synthesize(config)
+    again = synthesize(replace(config, n=6))
+    assert again.synthesized == 2 and len(open_inputs(config, Silent()).maps) == 5
+
+
+def test_an_output_that_would_be_read_as_label_maps_is_refused(config, masks, tmp_path):
+    """As a case of its own, or in place of those that lie flat."""
+    cases = tmp_path / "cases"
+    for kind in ("images", "labels"):
+        (cases / "caseA" / kind).mkdir(parents=True)
+        for path in masks.iterdir():
+            (cases / "caseA" / kind / path.name).write_bytes(path.read_bytes())
+    for source, out in ((cases, cases / "made"), (masks, masks / "labels"), ((cases,), cases / "made")):
+        with pytest.raises(UsageError) as caught:
+            synthesize(replace(config, masks=source, out=out))
+        folder = source[0] if isinstance(source, tuple) else source
+        assert f"--out {out}: lies within --masks {folder}, which" in str(caught.value)
+        assert "give another --out" in str(caught.value) and not out.exists()
 
 
 def test_bare_ids_are_refused_unless_insisted_on(config, masks, space):

@@ -17,12 +17,17 @@ from surgaug.datasets.pairing import (
     items_of_folders,
     natural,
 )
+from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError
+from surgaug.io.images import is_label_file
 
 
 def matches(root: Path) -> bool:
-    """Whether folders that are not named by a split hold an image and a label folder each."""
-    return any(True for _ in _cases(root))
+    """Whether folders that are not named by a split hold an image and a label folder each.
+
+    Outputs of ours alone are no cases: they lie beside what they were made from.
+    """
+    return any(read_description([folder]) is None for folder in {images.parent for _, _, images, _ in _cases(root)})
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
@@ -55,10 +60,12 @@ def _refuse_single_objects(items: Sequence[Item]) -> None:
 
 
 def _cases(root: Path) -> Iterator[tuple[str | None, str, Path, Path]]:
-    """Split, name, image folder and label folder of each case."""
+    """Split, name, image folder and label folder of each case; there is none where images or label maps lie beside."""
     by_split = [(split, find_folder(root, names)) for split, names in SPLIT_FOLDERS.items()]
     splits = [folder for _, folder in by_split if folder]
     for split, base in [(None, root), *by_split]:
+        if base and any(is_label_file(p) and p.is_file() for p in base.iterdir()):
+            continue
         for folder in sorted(base.iterdir() if base else (), key=lambda p: natural(p.name)):
             if not folder.is_dir() or folder.name.startswith((".", "_")) or folder in splits:
                 continue
