@@ -113,6 +113,31 @@ def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) 
     assert any("synthetic images from masks that are not in" in line for line in heard.said)
 
 
+def test_a_training_mask_of_a_video_with_validation_frames_is_told_apart(real: Path, tmp_path: Path) -> None:
+    shared, rows = tmp_path / "shared", []
+    for split, frame in (("train", 0), ("val", 10)):
+        stem = f"Video1_frame{frame:06d}"
+        for kind, to in (("Images", "images"), ("Labels", "labels")):
+            (shared / split / to).mkdir(parents=True)
+            file = real / "Video01" / kind / f"{stem}.png"
+            (shared / split / to / file.name).write_bytes(file.read_bytes())
+        copies = 1 if split == "val" else 2
+        source = str(shared / split / "labels" / f"{stem}.png")
+        rows += [{"name": f"{stem}_{k:06d}", "mask": stem, "source": source} for k in range(copies)]
+    heard, out = Heard(), tmp_path / "out"
+    synth = synthetic_set(tmp_path / "synth", rows)
+    export(ExportConfig(shared, out, (synth,), classes="cadis"), heard)
+    left_out = [line for line in heard.said if "synthetic images left out" in line]
+    assert [line.rpartition(" masks are of ")[2] for line in left_out] == [
+        "videos with validation or test frames: 2",
+        "the validation or test split: 1",
+    ]
+    assert json.loads((out / "admission.json").read_text())["reasons"] == {
+        "its mask is of a video with validation or test frames": 2,
+        "its mask is of the validation or test split": 1,
+    }
+
+
 def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_path: Path) -> None:
     """Frames of no video, whose masks were copied elsewhere under other names before they were synthesized."""
     plain = tmp_path / "plain"

@@ -50,6 +50,7 @@ class Refused:
 
 
 HELD_OUT = "its mask is of the validation or test split"
+HELD_OUT_VIDEO = "its mask is of a video with validation or test frames"
 BEYOND_RATIO = "beyond --ratio"
 NOT_CHOSEN = "dropped by --only or --without"
 
@@ -143,7 +144,8 @@ def split_items(items: Sequence[Item], share: float, seed: int) -> list[str]:
 def _allowed(
     real: PairedFrames, splits: Sequence[str], synths: Sequence[PairedFrames], feedback: Feedback
 ) -> tuple[list[Pair], list[Refused]]:
-    """The synthetic images that do not come from masks of the validation or test split, and those that do."""
+    """The synthetic images that come neither from masks of the validation or test split nor from its videos, and the
+    others."""
     by_path = {item.label.resolve(): i for i, item in enumerate(real.items) if item.label is not None}
     by_name = {item.name: i for i, item in enumerate(real.items)}
     videos = {item.video for item in real.items} - {None}
@@ -166,17 +168,16 @@ def _allowed(
             video = real.items[source].video if source is not None else origin.video or item.video
             held_out = origin.split in ("val", "test") if source is None else splits[source] != "train"
             if held_out or video in held_videos:
-                left_out.append(Refused(frames, k, video, HELD_OUT))
+                left_out.append(Refused(frames, k, video, HELD_OUT if held_out else HELD_OUT_VIDEO))
                 continue
             if source is None and video not in videos:
                 unknown.append(item.name)
             group = video or (real.items[source].name if source is not None else None)
             frame = WrittenItem(item.name, 0, "train", group, True, origin.path or str(item.label))
             allowed.append(Pair(frame, frames, k, origin))
-    if left_out:
-        feedback.info(
-            f"synthetic images left out, since their masks are of the validation or test split: {len(left_out)}"
-        )
+    told = {HELD_OUT: "the validation or test split", HELD_OUT_VIDEO: "videos with validation or test frames"}
+    for reason, number in Counter(refused.reason for refused in left_out).items():
+        feedback.info(f"synthetic images left out, since their masks are of {told[reason]}: {number}")
     if unknown:
         feedback.warn(
             f"synthetic images from masks that are not in {real.root}: {len(unknown)} ({', '.join(unknown[:_NAMED])}"
