@@ -18,7 +18,8 @@ from surgaug.io.atomic import clean_leftovers, write_text
 DATASET, PREVIEW = "dataset.json", "preview.png"  # of a folder of label maps, or of pairs
 READ_AS = "read_as"  # the setting that is a digest of the class ids of label maps; 0.1 did not write it
 IMAGES = "images"  # the setting that is a digest of the image files
-LATER = (IMAGES,)  # settings that were added since, and are not held against a description without them
+STYLE, STYLE_PICTURES = "style", "style_pictures"  # as asked for, and a digest of the pictures that were read for it
+LATER = (IMAGES, STYLE_PICTURES)  # settings that were added since; not held against a description without them
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
 
@@ -67,6 +68,8 @@ def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str)
     if old.get("format") != description["format"] or not isinstance(settings, dict) or type(samples) is not int:
         raise DataError(f"{file}: not a description of {what} of surgaug; give another --out")
     free = [READ_AS, *(key for key in LATER if key not in settings)]
+    if STYLE_PICTURES in settings and STYLE_PICTURES in description["settings"]:
+        free.append(STYLE)  # the same pictures by another path
     if lines := differences(settings, description["settings"], free=free):
         raise UsageError(
             f"{file.parent} holds {what} made with other settings ({'; '.join(lines)}); "

@@ -14,6 +14,7 @@ from surgaug.datasets.dataset import LabelMaps, would_change
 from surgaug.datasets.space_match import INSIST
 from surgaug.datasets.survey import read_as
 from surgaug.errors import UsageError
+from surgaug.io.output_folder import STYLE, STYLE_PICTURES
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.class_statistics import ClassStatistics
 from surgaug.labels.resize import fit_size, same_aspect
@@ -74,7 +75,8 @@ class Inputs:
             "sampler": self.sampling.sampler,
             "steps": self.sampling.steps,
             "guidance": self.sampling.guidance,
-            "style": config.style,
+            STYLE: config.style,
+            **({STYLE_PICTURES: self.styles.pictures} if self.styles.pictures else {}),
             "options": self.sampling.options | self.styles.options,
             **({"second": self.sampling.second.described()} if self.sampling.second else {}),
             "precision": "fp32" if self.precision is None else str(self.precision).removeprefix("torch."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 
 from surgaug.datasets.pairing import IMAGE_FOLDERS, files_below, find_folder
 from surgaug.errors import UsageError
-from surgaug.io.images import read_image
+from surgaug.io.images import file_digest, read_image
 from surgaug.labels.resize import resize_image
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
@@ -29,13 +31,15 @@ class Styles:
     """The styles to draw from: names, and codes float32 [N, 7]; of a cascade [N, 14], those of either stage's size one
     behind the other. None at all: the model's own choice. fourier: what images are given afterwards, if anything.
     tries: how often pictures are painted to find `shift` float32 [7], what is added to the first stage's codes so that
-    pictures have the look asked for (`style_tuning`)."""
+    pictures have the look asked for (`style_tuning`). pictures: a digest of the picture files that were read; ""
+    without any."""
 
     names: tuple[str, ...] = ()
     codes: np.ndarray = field(default_factory=lambda: np.empty((0, DIMENSION), np.float32))
     fourier: FourierStyle | None = None
     tries: int = 0
     shift: np.ndarray | None = None
+    pictures: str = ""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -84,7 +88,8 @@ def choose(asked: str, model: LoadedModel, file: Path, options: dict[str, Any] |
             for s in stages
         ]
         fourier = FourierStyle(images[0], settings.fourier) if settings.fourier else None
-        return Styles(tuple(pictures), np.concatenate(codes, axis=1), fourier, settings.tries)
+        found = _digest(pictures.values())
+        return Styles(tuple(pictures), np.concatenate(codes, axis=1), fourier, settings.tries, pictures=found)
     if known:
         return _styles(known, stages)
     videos = sorted({style["video"] for style in bank if style["video"]})
@@ -105,6 +110,11 @@ def _pictures(asked: str) -> dict[str, Path]:
     return dict(spread_over(list(files.items()), MOST_FRAMES))
 
 
+def _digest(files: Iterable[Path]) -> str:
+    """Of what the files hold, in their order, whatever they are called."""
+    return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()[:16]
+
+
 def _without_codes(
     asked: str, model: LoadedModel, file: Path, pictures: dict[str, Path], settings: StyleSettings, none: Styles
 ) -> Styles:
@@ -113,7 +123,7 @@ def _without_codes(
         return none
     if settings.fourier:
         (name, path), codes = next(iter(pictures.items())), np.full((1, none.codes.shape[1]), np.nan, np.float32)
-        return Styles((name,), codes, FourierStyle(read_image(path), settings.fourier))
+        return Styles((name,), codes, FourierStyle(read_image(path), settings.fourier), pictures=_digest([path]))
     if model.family not in (families.DIFFUSION, families.CASCADE):
         raise UsageError(
             f"--style {asked}: {file} is a model of kind {model.family}, which has no styles; the light of a "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,3 +73,42 @@ def test_the_style_is_shown_and_recorded(model_file, masks, tmp_path):
     others, second = made("any")
     assert all("style" not in row for row in others)
     assert (first != second).any()
+
+
+@pytest.fixture(params=["style", "light"])
+def looks(request, model, model_file, masks, tmp_path) -> SynthesizeConfig:
+    """Two pictures to draw styles from, or one whose light is put on afterwards."""
+    (tmp_path / "looks").mkdir()
+    for k in range(2):
+        picture = np.random.default_rng(k).integers(0, 256, (*model.size, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "looks" / f"{k}.png")
+    light = request.param == "light"
+    style = str(tmp_path / "looks" / "0.png") if light else str(tmp_path / "looks")
+    options = {"style.fourier": 0.05, "style.tries": 0} if light else {"style.tries": 0}
+    config = SynthesizeConfig(masks=masks, n=2, model=model_file, out=tmp_path / "out", style=style, device="cpu")
+    return replace(config, options=options)
+
+
+def test_pictures_that_changed_are_refused_and_another_path_to_them_is_not(looks, tmp_path):
+    synthesize(looks)
+    (tmp_path / "looks").rename(tmp_path / "elsewhere")
+    moved = replace(looks, style=looks.style.replace("looks", "elsewhere"))
+    assert synthesize(replace(moved, n=3)).synthesized == 1
+    picture = tmp_path / "elsewhere" / "0.png"
+    Image.fromarray(255 - np.asarray(Image.open(picture))).save(picture)
+    with pytest.raises(UsageError, match=r"other settings \(style_pictures: \w+ there, \w+ now\)"):
+        synthesize(replace(moved, n=4))
+    with pytest.raises(UsageError, match=r"style: .* there, any now"):
+        synthesize(replace(looks, n=4, style="any", options={}))
+
+
+def test_a_set_that_tells_nothing_of_its_pictures_goes_on_by_their_path(looks, tmp_path):
+    synthesize(looks)
+    described = json.loads((looks.out / "dataset.json").read_text())
+    del described["settings"]["style_pictures"]
+    (looks.out / "dataset.json").write_text(json.dumps(described))
+    (tmp_path / "looks").rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"style: .*looks.* there, .*elsewhere.* now"):
+        synthesize(replace(looks, style=looks.style.replace("looks", "elsewhere")))
+    (tmp_path / "elsewhere").rename(tmp_path / "looks")
+    assert synthesize(replace(looks, n=3)).synthesized == 1
