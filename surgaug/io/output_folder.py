@@ -16,10 +16,10 @@ from surgaug.errors import DataError, SurgaugError, UsageError
 from surgaug.io.atomic import clean_leftovers, write_text
 
 DATASET, PREVIEW = "dataset.json", "preview.png"  # of a folder of label maps, or of pairs
-READ_AS = "read_as"  # the setting that is a digest of the class ids of label maps; 0.1 did not write it
+READ_AS = "read_as"  # the setting that is a digest of the class ids of label maps
 IMAGES = "images"  # the setting that is a digest of the image files
 STYLE, STYLE_PICTURES = "style", "style_pictures"  # as asked for, and a digest of the pictures that were read for it
-LATER = (IMAGES, STYLE_PICTURES)  # settings that were added since; not held against a description without them
+LATER = (READ_AS, IMAGES, STYLE_PICTURES)  # settings added since 0.1; not held against a description without them
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
 
@@ -111,8 +111,8 @@ def write_description(file: Path, description: Mapping[str, Any]) -> None:
     old = read_description(file)
     if "surgaug" in description:
         description = {**description, "surgaug": old.get("surgaug", description["surgaug"])}
-    if isinstance(begun := old.get("settings"), dict) and READ_AS not in begun:
-        settings = {key: value for key, value in description["settings"].items() if key != READ_AS}
+    if isinstance(begun := old.get("settings"), dict):
+        settings = {k: v for k, v in description["settings"].items() if k in begun or k not in LATER}
         description = {**description, "settings": settings}
     write_text(file, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
