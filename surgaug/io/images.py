@@ -26,8 +26,9 @@ ARRAY_SUFFIXES = (".npy", ".npz")  # NumPy's, of label maps alone
 # PIL's own warning level; a file may claim any size in a few bytes (a "decompression bomb").
 MAX_PIXELS = 89_478_485
 LOSSY = "lossy (JPEG, JPEG 2000, WebP), so that its numbers need not be those that were saved; save label maps as PNG"
-# Bytes; of larger image files the two ends are digested, where any change of a PNG or JPEG shows.
+# Bytes; of larger files the two ends are digested, which any change moves where pixels are compressed.
 DIGESTED_WHOLE = 1 << 20
+COMPRESSED = (".png", ".jpg", ".jpeg", ".webp")
 # PIL stretches grey files of few bits to 0..255; the ids are got back by division.
 _STRETCH = {2: 85, 4: 17}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -184,15 +185,24 @@ def unturned(path: Path, hw: tuple[int, int]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """A digest of an image file as it is stored, 16 hexadecimal digits. OSError where it cannot be read."""
-    size, found = path.stat().st_size, hashlib.blake2b(digest_size=8)
+    """A digest of an image file as it is stored, 16 hexadecimal digits. OSError where it cannot be read.
+
+    Of the two ends; behind it, for large files of pixels that are not compressed, 16 more of the whole file.
+    """
+    size, found, whole = path.stat().st_size, hashlib.blake2b(digest_size=8), hashlib.blake2b(digest_size=8)
     with path.open("rb") as file:
         found.update(b"%d " % size)
         found.update(file.read(DIGESTED_WHOLE if size <= DIGESTED_WHOLE else DIGESTED_WHOLE // 2))
         if size > DIGESTED_WHOLE:
             file.seek(size - DIGESTED_WHOLE // 2)
             found.update(file.read())
-    return found.hexdigest()
+        ends = found.hexdigest()
+        if size <= DIGESTED_WHOLE or path.suffix.lower() in COMPRESSED:
+            return ends
+        file.seek(0)
+        while chunk := file.read(DIGESTED_WHOLE):
+            whole.update(chunk)
+    return ends + whole.hexdigest()
 
 
 def is_image_file(path: Path) -> bool:

@@ -354,3 +354,17 @@ def test_eight_bits_stretched_to_sixteen_are_the_eight_bits(tmp_path, grey):
     for read in (read_image, check_image):
         with pytest.raises(DataError, match="16 bits"):
             read(tmp_path / "b.png")
+
+
+def test_a_change_in_the_middle_of_a_large_file_shows_where_pixels_lie_open(tmp_path):
+    found = {}
+    for name in ("a.bmp", "a.png"):
+        file, content = tmp_path / name, bytearray(3 * DIGESTED_WHOLE)
+        file.write_bytes(content)
+        before = file_digest(file)
+        content[len(content) // 2] = 1
+        file.write_bytes(content)
+        found[name] = before, file_digest(file)
+    assert found["a.bmp"][0] != found["a.bmp"][1]
+    assert found["a.png"][0] == found["a.png"][1]  # of which no part can change alone
+    assert found["a.bmp"][0].startswith(found["a.png"][0])
