@@ -36,7 +36,16 @@ from surgaug.training.data import digests, label_digests, load_data, style_bank
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
 from surgaug.training.logs import Logs, StepFigures
 from surgaug.training.presets import PHANTOM, start_file
-from surgaug.training.run_folder import Checkpoints, Position, claim, find_run, read_run, refuse_other_data
+from surgaug.training.run_folder import (
+    Checkpoints,
+    Models,
+    Position,
+    claim,
+    find_run,
+    read_run,
+    refuse_other_data,
+    refuse_other_models,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,11 +84,18 @@ class TrainResult:
 
 
 def train_stage(
-    config: TrainConfig, feedback: Feedback, device: torch.device, group: ProcessGroup, resume: bool, held: ExitStack
+    config: TrainConfig,
+    models: Models,
+    feedback: Feedback,
+    device: torch.device,
+    group: ProcessGroup,
+    resume: bool,
+    held: ExitStack,
 ) -> TrainResult:
-    """Train one network (`training/run.py`); `held` takes the lock on the run's folder."""
+    """Train one network (`training/run.py`). models: of `presets.given_models`; `held` takes the lock on the run's
+    folder."""
     run = Path(config.out)
-    saved = group.from_main(lambda: _open_run(run, config, resume, held, feedback))
+    saved = group.from_main(lambda: _open_run(run, config, models, resume, held, feedback))
     position = Position(saved["step"], saved["minutes"], saved["best"]) if saved else Position()
     if saved and saved["status"] == "finished" and finished(config, position):
         feedback.info(f"{run} is trained already ({position.step} steps, {position.minutes:.1f} min)")
@@ -124,7 +140,7 @@ def train_stage(
         step=position.step, part=part, flip=flip, zoom=config.zoom, paired=method.paired,
     )  # fmt: skip
     group.from_main(lambda: None if saved else _lock_new(run, config, held, feedback))
-    group.from_main(lambda: claim(run, config, fingerprints, position, data.left_out))
+    group.from_main(lambda: claim(run, config, fingerprints, position, data.left_out, models))
     logs = Logs(run, position.step) if group.is_main else None
 
     by_time = config.steps is None
@@ -208,11 +224,12 @@ def train_stage(
 
 
 def _open_run(
-    run: Path, config: TrainConfig, resume: bool, held: ExitStack, feedback: Feedback
+    run: Path, config: TrainConfig, models: Models, resume: bool, held: ExitStack, feedback: Feedback
 ) -> dict[str, Any] | None:
     """The state of the run that lies in the folder, with the folder locked; None where there is none."""
     if not find_run(run, config, resume):
         return None
+    refuse_other_models(run, models)
     held.enter_context(folder_lock(run, feedback))
     return read_run(run)
 

@@ -16,7 +16,7 @@ from surgaug.diffusion import consistency
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
-from surgaug.models.checkpoint import read_header, stage_header
+from surgaug.models.checkpoint import model_hash, read_header, stage_header
 from surgaug.models.model_files import CONFIG, SHIPPED, STATE, model_file
 from surgaug.runtime.options import parse_toml
 from surgaug.training import methods
@@ -157,6 +157,22 @@ def _base_like(config: TrainConfig) -> tuple[int, int]:
     """The preset's size (h, w) of small pictures in the frames' proportions: two thirds of the frames' at most."""
     most = max(LEAST_BASE, min(config.size) * 2 // 3 // 8 * 8)
     return like_frames((min(BASE_SIDE[config.preset], most),) * 2, config.size)
+
+
+def given_models(config: TrainConfig) -> dict[str, dict[str, str]]:
+    """By setting, the "file" of the model that it names and the "hash" of what the training uses of that: of a cascade,
+    one stage. ModelError when there is no such model."""
+    cascade = config.cascade or Cascade()
+    named = (
+        ("--distill", config.distill, families.DIFFUSION),
+        ("cascade.first", cascade.first, families.DIFFUSION),
+        ("cascade.second", cascade.second, families.UPSAMPLER),
+    )
+    files = [(name, start_file(given), family) for name, given, family in named if given]
+    return {
+        name: {"file": str(file), "hash": stage_header(file, family).get("hash") or model_hash(file)}
+        for name, file, family in files
+    }
 
 
 def check_student(config: TrainConfig) -> None:

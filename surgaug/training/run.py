@@ -22,7 +22,7 @@ from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent, WithoutTables
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
 from surgaug.training.loop import TrainResult, train_stage
-from surgaug.training.presets import check_student, first_stage, second_stage, start_file
+from surgaug.training.presets import check_student, first_stage, given_models, second_stage, start_file
 from surgaug.training.run_folder import write_status
 
 
@@ -45,7 +45,7 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
         if config.model == families.DIFFUSION and config.cascade:
             return _train_cascade(config, config.cascade, shown, device, group, resume)
         with ExitStack() as held:
-            return train_stage(config, shown, device, group, resume, held)
+            return train_stage(config, given_models(config), shown, device, group, resume, held)
     finally:
         leave()
 
@@ -59,6 +59,7 @@ def _train_cascade(
         check(stage)
     if cascade.second:
         check_second(start_file(cascade.second), cascade_of(config)[1])
+    models = given_models(config)
     group.from_main(lambda: _refuse_others(out, resume))
     results: list[TrainResult] = []
     files: list[Path] = []
@@ -74,7 +75,7 @@ def _train_cascade(
             # --resume insists on the stage that was stopped; the one behind it may not have begun.
             begun = (Path(stage.out) / STATUS).is_file()
             told = WithoutTables(feedback) if results else feedback  # the first one's are of the same frames
-            results.append(train_stage(stage, told, device, group, resume and begun, held))
+            results.append(train_stage(stage, models, told, device, group, resume and begun, held))
         group.from_main(lambda: None)  # the others wait until the file of the stage is there
         files.append(results[-1].model)
     model = out / MODEL_FILES[0]

@@ -1,7 +1,8 @@
 """A run's folder: configuration, model files, training state, and what going on with it needs.
 
 config.json          the resolved configuration
-data.json            digests of the training frames' files, so that replaced ones are noticed; what was left out
+data.json            digests of the training frames' files and of the models that the settings name, so that replaced
+                     ones are noticed; what was left out
 last.safetensors     EMA weights of the last save      best.safetensors   of the lowest validation loss
 state.pt             raw weights, EMA, optimizers, position: what a run goes on from (read as data only)
 run.json             status: running, stopped or finished
@@ -29,6 +30,7 @@ from surgaug.io import output_folder
 from surgaug.io.atomic import atomic_write, write_text
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models.checkpoint import save_model
+from surgaug.models.description import STAGE_NAMES
 from surgaug.models.model_files import CONFIG, DATA, METRICS, MODEL_FILES, SHEETS, STATE, STATUS
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
 from surgaug.training.data import Digests
@@ -38,7 +40,11 @@ from surgaug.version import __version__
 UNTRAINED = {CONFIG, DATA, STATUS, METRICS, SHEETS, "tensorboard"}
 # Parts of the state by the names that version 0.1 gave them.
 OLD_NAMES = {"judge": "discriminator", "judge_optimizer": "discriminator_optimizer"}
+OWN_FIRST = "the run's own"  # first stage
 _LISTED = 5
+
+# By the setting that names a model: its "file" and the "hash" of what that holds.
+Models = Mapping[str, Mapping[str, str]]
 
 
 @dataclass
@@ -116,8 +122,9 @@ def find_run(run: Path, config: TrainConfig, resume: bool) -> bool:
         return False
     if not old:
         raise ModelError(f"{run / CONFIG}: damaged; delete {run} to start again")
-    now = json.loads(json.dumps(to_dict(config)))
-    if lines := output_folder.differences(completed(old, config), now, free=FREE_ON_RESUME):
+    now = _wherever_it_lies(json.loads(json.dumps(to_dict(config))))
+    old = _wherever_it_lies(completed(old, config))
+    if lines := output_folder.differences(old, now, free=FREE_ON_RESUME):
         raise UsageError(
             f"{run} holds a run with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or name another folder with --out"
@@ -150,17 +157,15 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
 
     A run of version 0.1 has no digests: it goes on.
     """
-    try:
-        old = json.loads((run / DATA).read_text(encoding="utf-8"))["frames"]
-    except FileNotFoundError:
+    old = _read_data(run).get("frames")
+    if old is None:
         return
-    except (ValueError, KeyError) as e:
-        raise ModelError(f"{run / DATA}: damaged ({e}); delete it to go on without comparing the frames") from None
     both = sorted(old.keys() & digests.keys())
     found = {
         "are gone": sorted(old.keys() - digests.keys()),
         "are new": sorted(digests.keys() - old.keys()),
-        "have another image": [n for n in both if old[n][0] != digests[n][0]],
+        # Some runs have digests of two ends of a file, with which that of the whole file begins.
+        "have another image": [n for n in both if not digests[n][0].startswith(old[n][0])],
         "have another label map": [n for n in both if old[n][1] != digests[n][1]],
         "have the same label file, which comes to other class ids: a class file, names or colours have changed": [
             n for n in both if old[n][1] == digests[n][1] and old[n][2:] and old[n][2:] != digests[n][2:]
@@ -178,11 +183,33 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
         )
 
 
-def claim(run: Path, config: TrainConfig, digests: Digests, position: Position, left_out: Sequence[str] = ()) -> None:
-    """Make the folder this run's: configuration, digests of its frames and what was left out of them, status; leftovers
-    of killed runs go."""
+def refuse_other_models(run: Path, models: Models) -> None:
+    """UsageError where a setting names another model than when the run began, if only under the same path.
+
+    A run that kept no hash of it goes on.
+    """
+    old = _read_data(run).get("models", {}) if models else {}
+    for name, model in models.items():
+        if name in old and old[name]["hash"] != model["hash"]:
+            raise UsageError(
+                f"{name} {model['file']}: holds another model than when {run} began; put that one back to go on, or "
+                "name another folder with --out"
+            )
+
+
+def claim(
+    run: Path,
+    config: TrainConfig,
+    digests: Digests,
+    position: Position,
+    left_out: Sequence[str] = (),
+    models: Models | None = None,
+) -> None:
+    """Make the folder this run's: configuration, digests of its frames and of the `models` that its settings name, what
+    was left out, status; leftovers of killed runs go."""
     output_folder.claim(run / CONFIG, to_dict(config), [run / SHEETS])
-    write_text(run / DATA, json.dumps({"frames": digests} | ({"left_out": left_out} if left_out else {})) + "\n")
+    more = {"left_out": left_out, "models": models}
+    write_text(run / DATA, json.dumps({"frames": digests} | {k: v for k, v in more.items() if v}) + "\n")
     write_status(run, status="running", step=position.step, minutes=position.minutes)
 
 
@@ -216,3 +243,26 @@ def load_state(path: Path) -> dict[str, Any]:
 def write_status(run: Path, **values: Any) -> None:
     """`run.json`: {"status": "running" | "stopped" | "finished", "step": ..., ...}."""
     output_folder.write_description(run / STATUS, values)
+
+
+def _read_data(run: Path) -> dict[str, Any]:
+    """What `claim` wrote of the run's data; {} where it is not there. ModelError when it is damaged."""
+    try:
+        found = json.loads((run / DATA).read_text(encoding="utf-8"))
+        if not isinstance(found["frames"], dict):
+            raise ValueError("frames: no table")
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as e:
+        raise ModelError(f"{run / DATA}: damaged ({e}); delete it to go on without comparing the frames") from None
+    return dict(found)
+
+
+def _wherever_it_lies(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with the first stage that was trained beside it named as such: both may have moved."""
+    cascade = settings.get("cascade")
+    if not cascade or not cascade.get("first"):
+        return settings
+    if Path(cascade["first"]).parent != Path(settings["out"]).with_name(STAGE_NAMES[0]):
+        return settings
+    return {**settings, "cascade": {**cascade, "first": OWN_FIRST}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_its_file_says_how_it_is_sampled_and_nothing_else_is_accepted(data, teac
     for wrong in ({"steps": 4}, {"sampler": "dpmpp"}, {"options": {"eta": 1.0}}, {"options": {"spacing": "karras"}}):
         with pytest.raises(UsageError, match="student"):
             sampling(**wrong)
+
+
+def test_another_teacher_under_the_same_path_is_noticed(data, teacher, tmp_path):
+    mine, run = shutil.copytree(teacher, tmp_path / "teach"), tmp_path / "student"
+    train(student(data, mine, run, steps=2))
+    train(settings(data, tmp_path / "other", steps=1))
+    other, before = tmp_path / "other" / "last.safetensors", (mine / "last.safetensors").read_bytes()
+    shutil.copy(other, mine / "last.safetensors")
+    with pytest.raises(UsageError, match=r"--distill .*teach/last\.safetensors: holds another model"):
+        train(student(data, mine, run, steps=3))
+    (mine / "last.safetensors").write_bytes(before)
+    assert train(student(data, mine, run, steps=3)).step == 3
 
 
 def test_targets_depend_on_seed_and_step_alone(data, teacher, tmp_path):

@@ -17,11 +17,18 @@ from test_loop import same, settings, weights, write_frames
 from surgaug.errors import DataError, UsageError
 from surgaug.models.checkpoint import load_model, model_hash, read_header
 from surgaug.training import denoising
-from surgaug.training.config import FREE_ON_RESUME, to_dict
+from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
 from surgaug.training.logs import Logs
 from surgaug.training.presets import from_command_line
 from surgaug.training.run import train
-from surgaug.training.run_folder import load_state, save_state
+from surgaug.training.run_folder import (
+    Position,
+    claim,
+    load_state,
+    refuse_other_data,
+    refuse_other_models,
+    save_state,
+)
 from surgaug.training.validation import Validation
 
 ARCHIVE = Path(__file__).parents[1] / "compatibility" / "files_of_0_1.tar.gz"
@@ -112,6 +119,24 @@ def test_replaced_frames_are_noticed_by_what_they_hold(data, tmp_path):
         (data / kind / "f009.png").rename(data / kind / "f005.png")
     image.write_bytes(before[1])
     assert train(settings(data, run, steps=3)).step == 3
+
+
+def test_a_digest_of_two_ends_is_the_beginning_of_that_of_the_whole_file(tmp_path):
+    digests = {"frame": ["ends", "label", "map"]}
+    claim(tmp_path, TrainConfig(), digests, Position())
+    refuse_other_data(tmp_path, {"frame": ["ends and middle", "label", "map"]})
+    with pytest.raises(UsageError, match="another image"):
+        refuse_other_data(tmp_path, {"frame": ["other ends", "label", "map"]})
+
+
+def test_a_model_that_a_setting_names_is_known_by_its_hash(tmp_path):
+    teacher = {"--distill": {"file": "teach/last.safetensors", "hash": "a"}}
+    claim(tmp_path / "old", TrainConfig(), {}, Position())
+    refuse_other_models(tmp_path / "old", teacher)
+    claim(tmp_path / "run", TrainConfig(), {}, Position(), models=teacher)
+    refuse_other_models(tmp_path / "run", {"--distill": {"file": "moved.safetensors", "hash": "a"}})
+    with pytest.raises(UsageError, match=r"--distill teach/last\.safetensors: holds another model than when"):
+        refuse_other_models(tmp_path / "run", {"--distill": teacher["--distill"] | {"hash": "b"}})
 
 
 def test_weights_are_saved_before_the_last_validation_which_is_made_up_for(data, tmp_path, monkeypatch):

@@ -131,6 +131,28 @@ def test_a_stage_may_be_given(data, run, tmp_path):
     assert model_hash(joined.model) == model_hash(run / "last.safetensors")
 
 
+@pytest.mark.parametrize(("stage", "own"), [("first", "second"), ("second", "first")])
+def test_another_stage_under_the_same_path_is_noticed(data, run, tmp_path, stage, own):
+    given = shutil.copytree(run / stage, tmp_path / "given")
+    line = data, tmp_path / "run", f"cascade.{stage}={given}", "cascade.own=0"
+    train(settings(*line, steps=2))
+    assert (tmp_path / "run" / own).is_dir()
+    train(settings(data, tmp_path / "other", steps=2, seed=1))
+    shutil.copy(tmp_path / "other" / stage / "last.safetensors", given / "last.safetensors")
+    with pytest.raises(UsageError, match=rf"cascade\.{stage} .*given/last\.safetensors: holds another model"):
+        train(settings(*line, steps=4))
+
+
+def test_it_goes_on_where_it_was_moved_to(data, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(settings(data, Path("cas"), steps=4))
+    assert train(settings(data, tmp_path / "cas", steps=6)).step == 6
+    (tmp_path / "cas").rename(tmp_path / "moved")
+    assert train(settings(data, Path("moved"), steps=8)).step == 8
+    with pytest.raises(UsageError, match=r"cascade\.first: the run's own there, .* now"):
+        train(settings(data, Path("moved"), f"cascade.first={run / 'first'}", steps=9))
+
+
 def test_a_stage_that_is_there_tells_the_size_of_the_small_pictures(data, run, tmp_path):
     for given in (f"cascade.first={run / 'first'}", f"cascade.second={run}", f"cascade.second={run / 'second'}"):
         line = {"data": str(data), "size": "256x448", "out": str(tmp_path / "x")}
