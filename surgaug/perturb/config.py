@@ -10,7 +10,7 @@ from typing import Any
 from surgaug.errors import UsageError
 from surgaug.perturb.prior.quotas import parse_balance
 from surgaug.perturb.recipe import Recipe, check_recipe, parse_recipe
-from surgaug.runtime.options import MAX_SEED
+from surgaug.runtime.options import MAX_N, MAX_SEED
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class AugmentConfig:
 def check(config: AugmentConfig) -> None:
     """Refuse what cannot be meant. UsageError names the flag and the value."""
     check_recipe(config.recipe)
-    if config.n is not None and config.n < 1:
-        raise UsageError(f"--n {config.n}: at least 1")
+    if config.n is not None and not 1 <= config.n <= MAX_N:
+        raise UsageError(f"--n {config.n}: from 1 to {MAX_N:,}")
     if config.workers is not None and config.workers < 1:
         raise UsageError(f"--workers {config.workers}: at least 1")
     if not 0 <= config.seed <= MAX_SEED:

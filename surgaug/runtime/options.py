@@ -15,9 +15,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["MAX_SEED", "did_you_mean", "nearest", "parse_size", "parse_toml"]
+__all__ = ["MAX_N", "MAX_SEED", "did_you_mean", "nearest", "parse_size", "parse_toml"]
 
 MAX_SEED = 2**63 - 1  # of `--seed`
+MAX_N = 100_000_000  # of `--n`: more would not fit into memory as numbers, nor into a folder as files
 
 _BACKSLASH = "a backslash in double quotes stands for something else: write C:/data, or 'C:\\data' in single quotes"
 

@@ -14,7 +14,7 @@ from surgaug.errors import UsageError
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.runtime import options
 from surgaug.runtime.device import COMPILE
-from surgaug.runtime.options import MAX_SEED
+from surgaug.runtime.options import MAX_N, MAX_SEED
 from surgaug.segmenter.config import TRUST
 from surgaug.synthesis.plan import ORDERS, Shard
 
@@ -85,7 +85,7 @@ def check(config: SynthesizeConfig) -> None:
         if not ok:
             raise UsageError(message)
 
-    must(config.n >= 1, f"--n {config.n}: at least 1")
+    must(1 <= config.n <= MAX_N, f"--n {config.n}: from 1 to {MAX_N:,}")
     must(config.batch is None or config.batch >= 1, f"--batch {config.batch}: at least 1")
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")

@@ -17,7 +17,9 @@ from surgaug.cli import run
         (["--masks", "m", "--set", "eta"], "--set eta: expected KEY=VALUE"),
         (["--masks", "m", "--layout", "voc"], "'voc' is not one of"),
         (["--masks", "m", "--augment", "flop"], "did you mean flip"),
-        (["--masks", "m", "--n", "0"], "--n 0: at least 1"),
+        (["--masks", "m", "--n", "0"], "--n 0: from 1 to 100,000,000"),
+        (["--masks", "m", "--n", "99999999999999999999"], "--n 99999999999999999999: from 1 to 100,000,000"),
+        (["--masks", "m", "--out", "a\nb"], "--out 'a\\nb': has line ends"),
         (["--masks", "-"], "no path came on standard input"),
     ],
 )

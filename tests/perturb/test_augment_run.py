@@ -201,7 +201,7 @@ def test_a_corrupt_file_is_named(masks, tmp_path):
         augment_masks(config(masks, tmp_path / "out"))
 
 
-@pytest.mark.parametrize("options", [{"n": 0}, {"workers": 0}, {"seed": -1}])
+@pytest.mark.parametrize("options", [{"n": 0}, {"n": 10**20}, {"workers": 0}, {"seed": -1}])
 def test_impossible_options_are_refused(masks, tmp_path, options):
     with pytest.raises(UsageError, match="--"):
         augment_masks(config(masks, tmp_path / "out", **options))
