@@ -15,13 +15,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.survey import survey, without_faults
 from surgaug.errors import DataError, ModelError
-from surgaug.io.atomic import atomic_write
+from surgaug.io.atomic import write_bytes
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.labels.resize import resize_image, resize_label_map
 from surgaug.models.foreign_weights import first_line, read_metadata, read_state
@@ -173,10 +173,13 @@ def judge_key(frames: LabelledFrames, config: SegmenterConfig) -> str:
 
 
 def fit(frames: LabelledFrames, config: SegmenterConfig, device: torch.device, feedback: Feedback) -> Judge:
-    """The judge of these frames, cross-fitted; taken from the cache where it was trained before."""
+    """The judge of these frames, cross-fitted; taken from the cache where it was trained before, and can be read."""
     path = judge_path(judge_key(frames, config))
     if path.is_file():
-        return load(path, device)
+        try:
+            return load(path, device, "judge in the cache")
+        except ModelError as reason:
+            feedback.warn(f"{reason}; it is trained anew")
     folds = folds_of(frames.groups)
     trainer = Trainer(cache_folder() / "segmenters", device)
     classes = frames.space.num_classes
@@ -205,8 +208,7 @@ def save(judge: Judge, path: Path, kind: str) -> None:
         for fold, network in enumerate(judge.networks)
         for name, value in network.state_dict().items()
     }
-    with atomic_write(path) as temporary:
-        save_file(state, temporary, {"surgaug": json.dumps(about)})
+    write_bytes(path, to_bytes(state, {"surgaug": json.dumps(about)}))
 
 
 def load(path: Path, device: torch.device, option: str = "--judge") -> Judge:

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from surgaug.io.atomic import atomic_write, clean_leftovers
+from surgaug.io.atomic import clean_leftovers, write_bytes
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
 from surgaug.labels.sides import names_sides, one_sided, other_sides
 from surgaug.models import efficientnet
@@ -129,9 +130,9 @@ class Trainer:
             network = train(training, classes, self.device, bar, start)
             self.folder.mkdir(parents=True, exist_ok=True)
             clean_leftovers(self.folder)
-            with atomic_write(path) as temporary:
-                about = describe(config.network, training.sources[0].space, classes, config.size)
-                save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary, about)
+            about = describe(config.network, training.sources[0].space, classes, config.size)
+            state = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+            write_bytes(path, to_bytes(state, about))
         return network
 
     def plan_path(self, trainings: Sequence[Training], classes: int, minutes: float) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from torch import nn
 
 from surgaug.errors import ModelError
@@ -12,7 +15,7 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames
-from surgaug.segmenter.judge import Judge, Reading, fit, load
+from surgaug.segmenter.judge import Judge, Reading, fit, load, save
 
 CPU = torch.device("cpu")
 SPACE = LabelSpace("two", (LabelClass(0, "ground"), LabelClass(3, "tool")), 255)
@@ -80,6 +83,34 @@ def frames(n=6):
     images = np.where((maps == 1)[..., None], [200, 60, 60], [60, 60, 200]).astype(np.uint8)
     names = tuple(map(str, range(n)))
     return LabelledFrames(names, images, maps, names, (None,) * n, SPACE)
+
+
+def test_one_that_was_cut_short_in_the_cache_is_trained_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path))
+    config, heard = SegmenterConfig(size=(16, 24), steps=3, batch=2), Heard()
+    first = fit(frames(), config, CPU, heard)
+    (path,) = (tmp_path / "judges").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    again = fit(frames(), config, CPU, heard)
+    assert np.array_equal(again.class_means, first.class_means) and path.read_bytes() == whole
+    assert len(heard.warnings) == 1 and str(path) in heard.warnings[0] and "trained anew" in heard.warnings[0]
+
+
+def test_a_full_disk_is_told_with_the_file_that_was_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "cache"))
+    found = fit(frames(), SegmenterConfig(size=(16, 24), steps=3, batch=2), CPU, Silent())
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        save(found, tmp_path / "mine.safetensors", "unet")
+    assert caught.value.filename == str(tmp_path / "mine.safetensors")
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "other"))
+    with pytest.raises(OSError, match="No space left on device"):
+        fit(frames(), SegmenterConfig(size=(16, 24), steps=3, batch=2), CPU, Silent())
 
 
 def test_it_is_trained_once_and_read_again_as_it_was(tmp_path, monkeypatch):
