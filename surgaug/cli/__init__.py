@@ -10,7 +10,6 @@ import importlib
 import os
 import re
 import shlex
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from surgaug.cli import defaults, help, screen
-from surgaug.errors import Interrupted, SurgaugError
+from surgaug.errors import Interrupted, SurgaugError, UsageError
 from surgaug.runtime import interrupt
 from surgaug.runtime.options import did_you_mean
 from surgaug.version import __version__
@@ -46,16 +45,17 @@ BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 def main() -> None:
     """Entry point of the `surgaug` command and of `python -m surgaug`.
 
-    Once the command's last word is said, Ctrl-C is ignored: the interpreter is on its way out and nothing is left to
-    save, so that a second one could only print a traceback.
+    Once the command's last word is said, Ctrl-C and SIGTERM are ignored: the interpreter is on its way out and nothing
+    is left to save, so that a second one could only print a traceback.
     """
     interrupt.heed()
+    screen.open_streams()
     argv = sys.argv[1:]
     try:
         code = run(argv)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupt.ignore()
     except KeyboardInterrupt:  # a second one, while the first was being answered
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupt.ignore()
         code = _interrupted(argv)
     # CPython notes a KeyboardInterrupt inside an `exec` of text (importing a dataclass does that), caught or not, and
     # then ends by SIGINT whatever the exit code is. Another `exec` takes the note back.
@@ -79,7 +79,7 @@ def run(argv: Sequence[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.drop_results()
         return BROKEN_PIPE
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(argv)
@@ -253,6 +253,9 @@ def _with_common_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*, quiet: bool, debug: bool, **options: Any) -> None:
         screen.configure(quiet=quiet or screen.quiet(), debug=debug or screen.debug())
+        out = str(options.get("out"))
+        if out != "".join(out.splitlines()):
+            raise UsageError(f"--out {out!r}: has line ends, and no list of paths could hold it; give another name")
         function(**options)
 
     signature = signature_of(function, eval_str=True)

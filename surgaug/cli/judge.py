@@ -22,7 +22,9 @@ def judge(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("judge.safetensors"),
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", callback=outcome.to_be_written, help="The file to write.")
+    ] = Path("judge.safetensors"),
     classes: Annotated[str, label_space("Label space of the labels.")] = "auto",
     leave_out_bad: Annotated[bool, without_bad("frames", "they are counted")] = False,
     segmenter: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +15,39 @@ from surgaug.cli import screen
 FORMAT = "surgaug-result-1"
 STDOUT = "-"
 
+
+def to_be_written(file: str | Path | None) -> str | Path | None:
+    """Callback of an option that names a file: OSError, naming it, where it cannot be written, before any work.
+
+    Folders that lead to it may be missing (see `make_way`). None and `STDOUT` are passed over.
+    """
+    if file is None or str(file) == STDOUT:
+        return file
+    import errno
+    import tempfile
+
+    path = Path(file).absolute()
+    try:
+        if path.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())):
+            return file
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
+
+
+def make_way(file: Path) -> Path:
+    """`file`, with the folders that lead to it made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
 JsonFile = Annotated[
     str | None,
     typer.Option(
         "--json",
         metavar="FILE",
+        callback=to_be_written,
         help="Write the result as JSON; - for standard output, in place of paths.",
         rich_help_panel="Everywhere",
     ),
@@ -45,7 +74,7 @@ def write(json_file: str | None, document: Mapping[str, Any]) -> None:
     if json_file == STDOUT:
         screen.result(text)
     else:
-        write_text(Path(json_file), f"{text}\n")
+        write_text(make_way(Path(json_file)), f"{text}\n")
         screen.result(json_file)
 
 

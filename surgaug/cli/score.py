@@ -58,7 +58,12 @@ def score(
     ] = None,
     html_file: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write the report as one page with pictures and plots."),
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            callback=outcome.to_be_written,
+            help="Write the report as one page with pictures and plots.",
+        ),
     ] = None,
     utility: Annotated[
         bool,
@@ -288,7 +293,7 @@ def score(
     if html_file is not None:
         from surgaug.scoring.report.html.page import write_page
 
-        write_page(html_file, report, scored.real, scored.train, scored.synths, feedback)
+        write_page(outcome.make_way(html_file), report, scored.real, scored.train, scored.synths, feedback)
         screen.result(html_file)
     failed = gates.failures(report.gates)
     if failed:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from surgaug.cli import encodings
@@ -49,6 +50,13 @@ def feedback() -> Feedback:
     return Lines()
 
 
+def open_streams() -> None:
+    """Give a standard stream that the shell has closed (`>&-`) the null device, in its own place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  (until the end)
+
+
 def any_encoding() -> None:
     """Let results, messages and help through, whatever characters the locale knows."""
     sys.stdout.reconfigure(errors=encodings.BYTES)  # type: ignore[union-attr]
@@ -70,8 +78,18 @@ def result(line: object) -> None:
     if _terminal is not None and _terminal.drawing and sys.stdout.isatty():
         _terminal.above(str(line))  # stdout and stderr are one screen here: the bar must make room
         return
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError as failure:
+        failure.filename = "standard output"
+        drop_results()
+        raise
+
+
+def drop_results() -> None:
+    """Let stdout take everything from here on, and keep nothing: Python writes out what is left as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def error(message: str, label: str = "error: ") -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C once: finish the piece of work at hand, save, say how to go on. Twice: stop at once. SIGTERM: as once."""
+"""Ctrl-C once: finish the piece of work at hand, save, say how to go on. Twice: stop at once. SIGTERM is the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# What asks a process to stop, and what Python does of itself.
+_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
 
 class Stop:
     """`requested` turns true when the user (or the job scheduler) asks to stop."""
@@ -14,22 +17,29 @@ class Stop:
     requested = False
 
 
-_before = Stop()  # requested by a Ctrl-C before the work that `graceful` guards
+_before = Stop()  # requested before the work that `graceful` guards
 
 
 def heed() -> None:
-    """Remember every Ctrl-C from here on, so that none is lost before `graceful` begins. For the command line.
+    """Let SIGTERM, too, raise KeyboardInterrupt, and remember both from here on. For the command line.
 
-    Python drops the KeyboardInterrupt of a Ctrl-C that arrives in a finalizer or in a callback of an import. With this,
-    the first `graceful` afterwards stops at once. A process that ignores Ctrl-C goes on ignoring it.
+    Python drops a KeyboardInterrupt that arrives in a finalizer or in a callback of an import. With this, the first
+    `graceful` afterwards stops at once. A process that ignores one of them goes on ignoring it.
     """
 
     def handle(signum: int, frame: object) -> None:
         _before.requested = True
         raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, handle)
+    for signum, usual in _USUAL.items():
+        if signal.getsignal(signum) == usual:
+            signal.signal(signum, handle)
+
+
+def ignore() -> None:
+    """Ignore both from here on."""
+    for signum in _USUAL:
+        signal.signal(signum, signal.SIG_IGN)
 
 
 @contextmanager
@@ -39,7 +49,7 @@ def graceful() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.getsignal(s) for s in _USUAL}
 
     def handle(signum: int, frame: object) -> None:
         if stop.requested:

@@ -125,3 +125,44 @@ def test_file_names_that_are_no_text_come_through(tmp_path):
     code = "from surgaug.cli import screen, run; run(['--version']); screen.result('out/\\udcff.png')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, env=ENV, timeout=60)
     assert done.stdout.endswith(b"out/\xff.png\n"), done.stderr
+
+
+def in_shell(words, cwd):
+    """`words`, which `$SURGAUG` begins, as a shell takes them."""
+    env = {**ENV, "SURGAUG": " ".join(SURGAUG)}
+    return subprocess.run(["sh", "-c", words], capture_output=True, text=True, cwd=cwd, env=env, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("$SURGAUG --version >&-", 0, ""),
+        ("$SURGAUG --version 2>&-", 0, ""),
+        ("$SURGAUG inspect . >&-", 0, "1 problem"),
+        ("$SURGAUG inspect nowhere 2>&- <&-", 1, ""),
+        ("$SURGAUG augment-masks --masks - <&-", 2, "surgaug: error: --masks -: no path came on standard input"),
+    ],
+)
+def test_a_closed_stream_is_an_empty_one(tmp_path, words, code, said):
+    done = in_shell(words, tmp_path)
+    assert (done.returncode, "NoneType" in done.stderr) == (code, False), done.stderr
+    assert (done.stderr.splitlines() or [""])[-1] == said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_standard_output_is_named(tmp_path):
+    done = in_shell("$SURGAUG --version > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (1, "surgaug: error: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("signum", ["SIGINT", "SIGTERM"])
+def test_a_command_that_is_asked_to_stop_says_how_to_go_on(tmp_path, signum):
+    code = f"""if True:
+        import signal, sys, surgaug.cli.browse
+        surgaug.cli.browse.refuse_missing = lambda *given: signal.raise_signal(signal.{signum})
+        surgaug.cli.main()
+    """
+    line = [sys.executable, "-c", code, "browse", "my pairs"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=ENV, timeout=60)
+    assert done.stderr == "surgaug: interrupted; to go on, type: surgaug browse 'my pairs'\n"
+    assert (done.returncode, done.stdout) == (130, "")

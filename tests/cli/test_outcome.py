@@ -53,3 +53,23 @@ def test_always_valid_json(capsys):
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
         "format": outcome.FORMAT, "command": "train", "model": "a/b", "val_loss": None, "all": [1, None],
     }  # fmt: skip
+
+
+def test_a_file_in_a_missing_folder_gets_its_folder(frames, capfd):
+    assert run(["export", "--data", "frames", "--classes", "cadis", "--json", "new/deep/done.json", "-q"]) == 0
+    assert json.loads(Path("new/deep/done.json").read_text())["command"] == "export"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["export", "--data", "frames", "--json", "frames"], "frames: Is a directory"),
+        (["score", "--real", "frames", "--synth", "frames", "--html", "file/a.html"], "file/a.html: Not a directory"),
+        (["judge", "--data", "frames", "--out", "file/a.safetensors"], "file/a.safetensors: Not a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_any_work(frames, capfd, argv, said):
+    Path("file").write_text("")
+    assert run(argv) == 1
+    assert capfd.readouterr().err == f"surgaug: error: {said}\n"
+    assert {path.name for path in Path().iterdir()} == {"frames", "file"}

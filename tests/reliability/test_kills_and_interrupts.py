@@ -59,6 +59,16 @@ def test_score_killed_leaves_the_old_report_or_the_new(lines, tmp_path):
         assert found == {"old": True} or "rows" in found
 
 
+def test_sigterm_in_the_demo_says_how_to_go_on(tmp_path):
+    out = tmp_path / "out"
+    process = start(["demo", "--out", str(out)])
+    wait_for(process, lambda: (out / "phantom").exists())
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.endswith(f"surgaug: interrupted; to go on, type: surgaug demo --out {out}\n")
+
+
 @pytest.mark.parametrize("name, more", [("train", ["--steps", "100000"]), ("synthesize", ["--n", "100000"]),
                                         ("augment-masks", ["--n", "100000"]),
                                         ("augment-masks", ["--n", "100000", "--workers", "2"])])  # fmt: skip
