@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -194,6 +195,9 @@ def train(
     refuse_missing("--val", val)
     refuse_missing("--config", config)
 
+    from surgaug.models.description import STAGE_NAMES
+    from surgaug.models.families import UPSAMPLER
+    from surgaug.models.model_files import SHEETS
     from surgaug.training.presets import from_command_line
     from surgaug.training.run import train as run
 
@@ -225,6 +229,14 @@ def train(
     settings = from_command_line(preset, given, config, set_ or [])
     done = run(settings, feedback, resume=resume)
     feedback.info(f"{done.step} steps in {done.minutes:.1f} min; validation loss {done.val_loss:.4f}")
+    run_folder = done.model.parent
+    sheets = [str(f) for f in (run_folder / SHEETS, *(run_folder / s / SHEETS for s in STAGE_NAMES)) if f.is_dir()]
+    if sheets:
+        feedback.info(f"what it makes of validation frames: {', '.join(sheets)}")
+    if settings.model != UPSAMPLER:
+        masks = Path(settings.data) / (settings.labels or "")
+        line = ["surgaug", "synthesize", "--masks", str(masks), "--model", str(run_folder)]
+        feedback.info(f"to synthesize, type: {shlex.join(line)}")
     if torchrun_group().is_main:
         if json_file != outcome.STDOUT:
             screen.result(done.model)

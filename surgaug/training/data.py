@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.dataset import PairedFrames, open_pairs, usual_size
 from surgaug.datasets.item import Item
 from surgaug.datasets.pairing import natural
 from surgaug.datasets.space_match import INSIST, Reference, bring, of_model, open_own, statistics_of
 from surgaug.datasets.splits import group_of, hold_out
 from surgaug.datasets.survey import Survey, survey, warn_of_one_class, without_faults
-from surgaug.errors import DataError
+from surgaug.errors import DataError, SurgaugError
 from surgaug.labels import class_statistics
 from surgaug.labels.class_statistics import ClassStatistics, touching_classes
 from surgaug.labels.label_space import LabelSpace
@@ -71,7 +71,6 @@ def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | Non
     seen = survey(train, feedback, need_images=True)
     for title, columns, rows in seen.tables():
         feedback.table(title, columns, rows)
-    _warn_of_crops(config.size, seen, feedback)
     warn_of_one_class(seen, feedback)
     if config.val:
         survey(val, feedback, need_images=True)
@@ -127,9 +126,13 @@ def _open_val(root: Path, config: TrainConfig, paired: PairedFrames, feedback: F
     return bring(val, data, feedback)
 
 
-def _warn_of_crops(size: tuple[int, int], seen: Survey, feedback: Feedback) -> None:
-    """Say so where the training size cuts much off each frame."""
-    (height, width), _ = seen.sizes.most_common(1)[0]
+def warn_of_crops(config: TrainConfig, feedback: Feedback) -> None:
+    """Say so where the size of the images cuts much off each frame; nothing of data that cannot be read."""
+    size = config.size
+    try:
+        height, width = usual_size(Path(config.data), *(Path(f) if f else None for f in (config.images, config.labels)))
+    except SurgaugError:
+        return
     aspect, frames = size[1] / size[0], width / height
     shown = min(aspect, frames) / max(aspect, frames)
     if shown < MOSTLY_SHOWN:

@@ -57,7 +57,16 @@ def choose(
     """The scale of guidance. seen: images that the network was trained on. sampling: the model's defaults, whose scale
     is the usual one."""
     pictures, usual = how_many(seen), float(sampling["guidance"])
-    if not pictures or len(frames) < LEAST_FRAMES or min(frames.size) < MIN_SIZE:
+    if missing := [
+        f"{given}, and {least:,} are needed"
+        for number, least, given in (
+            (seen, LEAST * A_PICTURE, f"{seen:,} images trained on"),
+            (len(frames), LEAST_FRAMES, f"{len(frames)} validation frames"),
+            (min(frames.size), MIN_SIZE, f"{min(frames.size)} pixels a side"),
+        )
+        if number < least
+    ]:
+        feedback.info(f"guidance {usual:g} is kept, no other is tried: {'; '.join(missing)}")
         return usual
     views = [frames.view(i) for i in spread(len(frames), pictures)]
     images, index_maps = (np.stack(column) for column in zip(*views, strict=True))

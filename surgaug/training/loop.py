@@ -121,9 +121,10 @@ def train_stage(
         f"{len(data.frames)} frames at "
         f"{config.size[0]}x{config.size[1]}, {space.num_classes} classes; {device}, {str(dtype or torch.float32)[6:]}"
     )
-    begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
+    begun = time.monotonic()
     method.prepare(data.frames, feedback)
     if saved:
+        begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
         for name, owner in parts.items():
             owner.load_state_dict(saved[name])
         feedback.info(f"going on at step {position.step} ({position.minutes:.1f} min trained)")

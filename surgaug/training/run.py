@@ -21,6 +21,7 @@ from surgaug.runtime.device import pick_device
 from surgaug.runtime.distributed import ProcessGroup, join, leave
 from surgaug.runtime.feedback import Feedback, Silent, WithoutTables
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
+from surgaug.training.data import warn_of_crops
 from surgaug.training.loop import TrainResult, train_stage
 from surgaug.training.presets import check_student, first_stage, given_models, second_stage, start_file
 from surgaug.training.run_folder import write_status
@@ -42,6 +43,7 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
         if config.device in ("auto", "cuda"):
             device = pick_device(config.device, group.local_rank)
         shown = feedback if feedback and group.is_main else Silent()
+        warn_of_crops(config, shown)
         if config.model == families.DIFFUSION and config.cascade:
             return _train_cascade(config, config.cascade, shown, device, group, resume)
         with ExitStack() as held:

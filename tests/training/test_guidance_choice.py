@@ -120,8 +120,13 @@ def test_nearer_is_a_tenth_nearer_in_most_resamples():
 
 def test_too_few_frames_or_too_short_a_training_choose_nothing(monkeypatch):
     calls = pictures(monkeypatch, lambda scale: 40 * abs(scale - 1))
-    assert choose(Seen(guidance.LEAST_FRAMES - 1)) == SAMPLING["guidance"]
-    assert choose(Seen(20), seen=ENOUGH - 1) == SAMPLING["guidance"]
+    told = Told()
+    assert choose(Seen(guidance.LEAST_FRAMES - 1), told=told) == SAMPLING["guidance"]
+    assert choose(Seen(20), seen=ENOUGH - 1, told=told) == SAMPLING["guidance"]
+    assert told.lines == [
+        "guidance 2 is kept, no other is tried: 15 validation frames, and 16 are needed",
+        "guidance 2 is kept, no other is tried: 9,599 images trained on, and 9,600 are needed",
+    ]
     assert not calls
     assert guidance.how_many(10**9) == guidance.PICTURES
 

@@ -18,6 +18,7 @@ from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.compilers import nop
 
 import surgaug
+from surgaug.cli import run as run_cli
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
 from surgaug.models.checkpoint import load_model, read_weights
@@ -228,6 +229,24 @@ def test_bad_data_is_refused_before_training(data, tmp_path):
 
 def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "surgaug", *args]
+
+
+def test_its_last_words_are_where_to_look_and_what_to_type_next(data, tmp_path, capsys):
+    out = tmp_path / "my run"
+    line = ["--data", str(data), "--out", str(out), "--size", "16x16", "--batch", "4", "--steps", "1"]
+    assert run_cli(["train", *line, *(x for s in TINY for x in ("--set", s))]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2:] == [
+        f"what it makes of validation frames: {out / 'samples'}",
+        f"to synthesize, type: surgaug synthesize --masks {data} --model '{out}'",
+    ]
+
+
+def test_what_comes_before_training_takes_its_time_once(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(denoising.Denoising, "prepare", lambda *given: time.sleep(3))
+    begun = train(settings(data, tmp_path / "run", steps=1)).minutes
+    assert begun > 3 / 60
+    assert train(settings(data, tmp_path / "run", steps=2)).minutes - begun < 2 / 60
 
 
 @pytest.mark.slow

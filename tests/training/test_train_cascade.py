@@ -87,6 +87,14 @@ def test_the_frames_are_told_once(data, run, tmp_path):
     ]  # fmt: skip
 
 
+def test_what_a_size_cuts_off_is_told_once_of_the_size_that_was_given(data, tmp_path):
+    heard = Heard()
+    train(settings(data, tmp_path / "run", "cascade.base=12x12", size="24x24", steps=2), heard)
+    assert [w for w in heard.warnings if "--size" in w] == [
+        "--size 24x24 shows 75 % of a frame of 24x32 at a time; --size 24x32 shows all of it"
+    ]
+
+
 def test_few_minutes_are_not_spent_on_own_pictures(data, run):
     config = second_stage(settings(data, run), run / "first" / "last.safetensors")
     frames, file = load_data(config, Silent()).frames, run / "first" / "last.safetensors"

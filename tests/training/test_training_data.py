@@ -10,7 +10,7 @@ from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
 from surgaug.runtime.feedback import Silent
 from surgaug.training.config import TrainConfig
-from surgaug.training.data import load_data
+from surgaug.training.data import load_data, warn_of_crops
 
 
 def pairs(root: Path, ids: list[int]) -> str:
@@ -57,7 +57,7 @@ def test_a_size_that_cuts_much_off_the_frames_warns(tmp_path: Path) -> None:
         write_png(tmp_path / kind / "a.png", np.ones(shape, np.uint8))
     for size, warned in (((64, 64), True), ((64, 112), False), ((64, 104), False)):
         heard = Heard()
-        load_data(TrainConfig(data=str(tmp_path), size=size), heard)
+        warn_of_crops(TrainConfig(data=str(tmp_path), size=size), heard)
         about = [message for message in heard.warnings if "--size" in message]
         assert len(about) == warned
         if warned:

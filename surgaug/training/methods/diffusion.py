@@ -82,7 +82,12 @@ class Method(Denoising):
     def conclude(self, average: nn.Module, frames: Frames, held_out: Frames, seen: int, feedback: Feedback) -> None:
         """Chooses the scale of guidance; what was published stays, and a student needs none."""
         config, defaults = self.config, self.sampling["defaults"]
-        if config.preset in PUBLISHED_SAMPLING or self.teacher or not config.drop_map or held_out is frames:
+        if config.preset in PUBLISHED_SAMPLING or self.teacher or not config.drop_map:
+            return
+        if held_out is frames:
+            feedback.info(
+                f"guidance {defaults['guidance']:g} is kept, no other is tried: no frames are held out (--val)"
+            )
             return
         assert isinstance(average, SemanticUNet)
         defaults["guidance"] = guidance_choice.choose(
