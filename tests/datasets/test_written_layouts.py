@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -48,6 +49,17 @@ def test_read_again_pixel_for_pixel(tmp_path: Path, layout: str, space: LabelSpa
         bits, colour_type = (root / made.target.paths(made.frames[0])[1]).read_bytes()[24:26]
         assert bits == (8 if space is CADIS or layout in ("nnunet", "mmseg", "hf", "fiftyone") else 16)
         assert colour_type == 0  # grey
+
+
+def test_palettes_are_read_again_where_a_class_is_black_as_well_as_what_has_no_label(tmp_path: Path) -> None:
+    black = replace(CADIS, classes=(replace(CADIS.classes[0], color=(0, 0, 0)), *CADIS.classes[1:]))
+    made = write(tmp_path, "folders", black, palette=True)
+    made.target.description_file.unlink()
+    found = open_pairs(tmp_path, classes=black)
+    by_label = {item.label: i for i, item in enumerate(found.items)}
+    for frame, label_map in zip(made.frames, made.maps, strict=True):
+        i = by_label[tmp_path / made.target.paths(frame)[1]]
+        np.testing.assert_array_equal(found.load_label(i), label_map)
 
 
 @pytest.mark.parametrize("layout", ["folders", "cadis", "mmseg", "hf", "yolo"])
