@@ -45,13 +45,15 @@ def load(command: str, params: Sequence[Any], commands: Sequence[str]) -> dict[s
     return flags(command, tables.get(command, {}), params)
 
 
-def template(data: Sequence[Path], val: Path | None, size: tuple[int, int] | None) -> str:
+def template(data: Sequence[Path], val: Path | None, size: tuple[int, int] | None, splits: bool = False) -> str:
     """A commented file for a folder. data: the data sets there; unless it is one, none is set. val: the folder of its
-    validation frames. size: (H, W) of its frames."""
+    validation frames. size: (H, W) of its frames. splits: whether it has training frames beside others."""
     sets = [_quoted(path) for path in data] or [_quoted("DIR")]
     off = "" if len(data) == 1 else "# "
     said = "" if off == "" else "# which one is meant? Remove its #\n" if data else "# where the frames are\n"
     real = _quoted(val or (data[0] if len(data) == 1 else "DIR"))
+    split = '\nsplit = "train"  # what is made from frames of val and test must not train' if splits else ""
+    of_data = f'\n# split = "train"  # with masks = {sets[0]}' if splits else ""
     shown = f"; the frames are {size[0]}x{size[1]}" if size else ""
     return f"""\
 # The flags of each command, for the folder that surgaug is started in. A flag on the line wins; relative paths start
@@ -65,12 +67,12 @@ def template(data: Sequence[Path], val: Path | None, size: tuple[int, int] | Non
 # minutes = 60
 
 [augment-masks]
-{said}{_lines(off, "masks", sets)}
+{said}{_lines(off, "masks", sets)}{split}
 # n = 5000  # else one new label map for each
 # balance = 0.05  # show rare classes more often
 
 [synthesize]
-# masks = "augmented"  # else what augment-masks wrote, or else the data
+# masks = "augmented"  # else what augment-masks wrote, or else the data{of_data}
 # n = 5000
 # model = "runs/NAME"  # else the newest finished run
 

@@ -35,14 +35,16 @@ def init(
 
         raise DataError(f"{file}: is there already; edit it, or remove it first")
 
-    from surgaug.datasets.dataset import usual_size
+    from surgaug.datasets.dataset import items_of, usual_size
+    from surgaug.datasets.splits import trains_apart
     from surgaug.datasets.usual_places import data_sets, validation_frames
     from surgaug.io.atomic import write_text
 
     found = [data] if data else [place.path for place in data_sets()]
     only = found[0] if len(found) == 1 else None
     size = usual_size(only) if only else None
-    write_text(file, defaults.template(found, validation_frames(only) if only else None, size))
+    splits = only is not None and trains_apart(items_of(only))
+    write_text(file, defaults.template(found, validation_frames(only) if only else None, size, splits))
     feedback = screen.feedback()
     if only:
         feedback.info(f"data: {only}; next: surgaug inspect {only}, then surgaug train")

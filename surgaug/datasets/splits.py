@@ -37,6 +37,12 @@ def numbers_of(split: str | None, splits: Sequence[str | None], none: str) -> li
     return chosen
 
 
+def trains_apart(items: Iterable[Item]) -> bool:
+    """Whether these are training frames and others that are held out."""
+    there = {item.split for item in items}
+    return SPLITS[0] in there and not there.isdisjoint(HELD_OUT)
+
+
 def group_of(item: Item | WrittenItem) -> str:
     """What must stay on one side of a split: the video, or the frame itself where no video is known."""
     return item.video or item.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +21,12 @@ _FOLDER = Path(__file__).with_name("spaces")
 def builtin_spaces() -> list[str]:
     """Names of the label spaces that ship, sorted."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def spaces_with(ids: Collection[int]) -> list[str]:
+    """Names of the label spaces that ship and have all of `ids`, at least half of theirs being among these, sorted."""
+    spaces = map(_builtin, builtin_spaces())
+    return [s.name for s in spaces if set(ids) <= set(s.ids) and 2 * len(ids) >= s.num_classes]
 
 
 def load_space(spec: str | Path) -> LabelSpace:

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.errors import DataError
-from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, published_statistics, remap_of
+from surgaug.labels.builtin_spaces import (
+    builtin_spaces,
+    known_kinds,
+    load_space,
+    published_statistics,
+    remap_of,
+    spaces_with,
+)
 from surgaug.labels.class_file import class_file_in, distinct_color, read_class_file
 from surgaug.labels.codec_detection import color_table, has_distinct_colors, union
 from surgaug.labels.id_agreement import FAR, share_distance
@@ -137,7 +144,8 @@ def detect_space(scans: Sequence[Scan], named: LabelSpace | None, looks_like_cad
     ids = sorted(values - {void})
     if len(ids) > MAX_CLASSES:
         raise DataError(f"{good[0].path.parent}: the maps hold {len(ids)} ids; at most {MAX_CLASSES} are possible")
-    notes = [f"{len(ids)} ids found in the label maps ({_ranges(ids)}); name them with --classes FILE"]
+    builtin = f", or --classes {' or '.join(alike)} if they are its ids" if (alike := spaces_with(ids)) else ""
+    notes = [f"{len(ids)} ids found in the label maps ({_ranges(ids)}); name them with --classes FILE{builtin}"]
     if void is not None:
         notes.append(f"{void} taken as ignore")
     doubts += [*_stray_values(good, drawn, void), *_instances(good, ids)]

@@ -18,8 +18,11 @@ from surgaug.io import output_folder
 from surgaug.io.atomic import write_png
 from surgaug.io.journal import Journal
 from surgaug.io.output_folder import DATASET, PREVIEW
+from surgaug.labels.builtin_spaces import spaces_with
+from surgaug.labels.class_roles import roles
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.space_match import is_named
 from surgaug.perturb.worker import LABELS
 from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.spread import spread
@@ -28,6 +31,20 @@ FORMAT = "surgaug-masks-1"
 TRIPLES, _COLUMNS, _WIDTH, _GAP = 12, 2, 1800, 3
 _CHANGED = (255, 0, 200)
 _NAMED = 5  # maps that were given up, in the warning
+
+
+def found_kinds(space: LabelSpace) -> str | None:
+    """Which classes move, and how to say otherwise, where nobody has named them; None for spaces with names."""
+    if is_named(space):
+        return None
+    found = sorted(roles(space).movable)
+    what = (
+        f"{', '.join(map(str, found))} taken for instruments, by how they lie in the maps: these move"
+        if found
+        else "no id is taken for an instrument by how it lies in the maps: what moves is found by its shape in each map"
+    )
+    spaces = " or ".join(["FILE", *spaces_with(space.ids)])
+    return f"{what}; to say otherwise, name the classes and their kinds: --classes {spaces}"
 
 
 def claim(out: Path, description: Mapping[str, Any]) -> None:

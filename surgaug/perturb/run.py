@@ -19,7 +19,7 @@ from surgaug.io.lock import folder_lock
 from surgaug.io.output_folder import DATASET, PREVIEW, digest, write_description
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
-from surgaug.perturb.output import FORMAT, Tally, claim, class_counts, draw_preview, report
+from surgaug.perturb.output import FORMAT, Tally, claim, class_counts, draw_preview, found_kinds, report
 from surgaug.perturb.worker import LABELS, Chunk, Done, Job, do, label_name
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.interrupt import graceful
@@ -71,6 +71,8 @@ def augment_masks(
     for title, columns, table in found.tables()[:1]:
         feedback.table(title, columns, table)
     _refuse_single_classes(config, found)
+    if said := found_kinds(maps.space):
+        feedback.info(said)
     maps = replace(maps, scans={})
     targets = targets_of(config.recipe, maps.space, maps, found.presence_by_item)
     workers = config.workers or cores()

@@ -87,13 +87,21 @@ def test_init_writes_what_lies_here(here, monkeypatch, capfd):
     text = (here / "surgaug.toml").read_text()
     written = parse_toml(text.encode())
     assert written == {
-        "train": {"data": "frames"}, "augment-masks": {"masks": "frames"}, "synthesize": {}, "score": {},
+        "train": {"data": "frames"}, "augment-masks": {"masks": "frames", "split": "train"}, "synthesize": {},
+        "score": {},
     }  # fmt: skip
+    assert parse_toml(all_flags(text).encode())["synthesize"]["split"] == "train"
     assert parse_toml(all_flags(text).encode())["train"]["size"] == "32x32"
     assert '# val = "frames/val"' in text
     assert '# real = "frames/val"' in text
     assert typed(monkeypatch, "init") == 1
     assert (here / "surgaug.toml").read_text() == text
+
+
+def test_init_takes_no_split_of_data_that_has_none(here, monkeypatch):
+    data(here / "frames")
+    assert typed(monkeypatch, "init") == 0
+    assert "split =" not in (here / "surgaug.toml").read_text()
 
 
 def test_init_leaves_the_choice_among_several(here, monkeypatch, capfd):
@@ -108,7 +116,7 @@ def test_init_leaves_the_choice_among_several(here, monkeypatch, capfd):
 
 def test_every_suggestion_of_init_is_a_flag(monkeypatch):
     group = typer.main.get_command(root)
-    tables = parse_toml(all_flags(defaults.template([Path('a "b"')], None, (540, 960))).encode())
+    tables = parse_toml(all_flags(defaults.template([Path('a "b"')], None, (540, 960), True)).encode())
     assert tables["train"]["size"] == "256x448"
     for name, table in tables.items():
         with group.make_context("surgaug", ["--help"], resilient_parsing=True) as context:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surgaug.errors import DataError
-from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, remap_of
+from surgaug.labels.builtin_spaces import builtin_spaces, known_kinds, load_space, remap_of, spaces_with
 from surgaug.labels.class_file import distinct_color, read_class_file
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.labels.space_detection import class_file_space
@@ -158,6 +158,11 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load_space("cadis2")
     with pytest.raises(DataError, match=r"none\.json: cannot be read"):
         load_space("none.json")
+
+
+def test_the_spaces_whose_ids_bare_ids_may_be() -> None:
+    assert spaces_with(range(36)) == ["cadis"] and spaces_with(range(100)) == []
+    assert spaces_with([*range(12), 20, 24]) == ["cadis-task3"], "of cadis it would be less than half"
 
 
 def test_generated_colours_differ() -> None:

@@ -18,8 +18,10 @@ from PIL import Image
 from surgaug import cli
 from surgaug.errors import DataError, UsageError
 from surgaug.io.atomic import write_png
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
+from surgaug.perturb.output import found_kinds
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
 
@@ -89,6 +91,23 @@ def test_maps_manifest_description_and_preview(masks, tmp_path):
     }
     assert description["counts"]["maps"] == 30
     assert np.asarray(Image.open(tmp_path / "out" / "preview.png")).shape[2] == 3
+
+
+def test_bare_ids_taken_for_instruments_are_told_and_written_down(masks, tmp_path):
+    heard, named = Heard(), Heard()
+    augment_masks(config(masks, tmp_path / "out", classes="auto"), heard)
+    written = json.loads((tmp_path / "out" / "dataset.json").read_text())["label_space"]["classes"]
+    found = [c["id"] for c in written if c["kind"] == "instrument"]
+    (said,) = (line for line in heard.infos if "instruments" in line)
+    assert found and said.startswith(f"{', '.join(map(str, found))} taken for instruments, by how they lie in the maps")
+    assert said.endswith("name the classes and their kinds: --classes FILE")
+    augment_masks(config(masks, tmp_path / "named"), named)
+    assert not [line for line in named.infos if "instruments" in line]
+
+
+def test_bare_ids_none_of_which_lies_as_an_instrument_does_move_by_their_shapes():
+    space = LabelSpace("auto", (LabelClass(0, "class 0"), LabelClass(1, "class 1")))
+    assert "no id is taken for an instrument" in found_kinds(space)
 
 
 def test_the_same_maps_whatever_the_number_of_workers(masks, tmp_path):
