@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shlex
@@ -15,6 +16,8 @@ import pytest
 import typer
 
 from surgaug.cli import COMMANDS, root
+from surgaug.training.config import Cascade
+from surgaug.training.presets import preset
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN_AT_BUILD = {ROOT / "docs" / "commands.md"}
@@ -98,6 +101,38 @@ def test_pictures_are_small_and_shown():
     for picture in sorted((ROOT / "docs" / "pictures").iterdir()):
         assert picture.stat().st_size < 150_000, picture.name
         assert picture.name in shown
+
+
+def test_the_table_of_training_settings_is_the_programs():
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Settings of `train`$(.*?)^## ", page, flags=re.MULTILINE | re.DOTALL)
+    told = {}
+    for keys, values in re.findall(r"^\| (`[^|]+`) \| (`[^|]+`) \|", section, flags=re.MULTILINE):
+        names, shown = re.findall(r"`([^`]+)`", keys), re.findall(r"`([^`]+)`", values)
+        told |= dict(zip(names, shown if len(shown) > 1 else shown * len(names), strict=True))
+    tiny = dataclasses.replace(preset("tiny", minutes=1.0), cascade=Cascade())
+    with typer.main.get_command(root).make_context("surgaug", ["--help"], resilient_parsing=True) as context:
+        own_flags = {parameter.name.rstrip("_") for parameter in context.command.get_command(context, "train").params}
+    settings = {key: value for key, value in flat(tiny).items() if key not in own_flags | {"adversary"}}
+    assert told == {key: written(value) for key, value in settings.items()}
+
+
+def flat(config, prefix=""):
+    """The settings of a configuration by dotted key."""
+    found = {}
+    for field in dataclasses.fields(config):
+        value, key = getattr(config, field.name), prefix + field.name
+        found |= flat(value, f"{key}.") if dataclasses.is_dataclass(value) else {key: value}
+    return found
+
+
+def written(value):
+    """A setting's value as `--set` takes it."""
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(written, value))
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @pytest.mark.slow

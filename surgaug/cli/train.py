@@ -188,7 +188,7 @@ def train(
     Examples:
     surgaug train --data frames/train --val frames/val --size 64x112 --minutes 60
     surgaug train --data cadis --classes cadis --preset small --minutes 600 --out runs/cadis
-    surgaug train --data frames/train --distill runs/frames --minutes 30 --out runs/fast
+    surgaug train --data frames/train --distill runs/frames-train-tiny-64x112 --minutes 30 --out runs/fast
     """
     (data,) = defaults.fill(("--data", data, "data set"))
     refuse_missing("--data", data)
