@@ -103,10 +103,10 @@ def inspect(
             from surgaug.inspect.sheet import draw_sheet
 
             write_png(sheet, draw_sheet(report.frames))
-        elif curves := report.details.get("curves"):
-            from surgaug.inspect.sheet import draw_run
+        elif logs := [log for log in report.logs if log.curves or log.samples]:
+            from surgaug.inspect.sheet import draw_runs
 
-            write_png(sheet, draw_run(curves, str(report.path), report.samples))
+            write_png(sheet, draw_runs(logs))
         else:
             raise UsageError(f"--sheet: for data sets, label maps and runs that can be read; {path} is a {report.kind}")
         screen.result(sheet)

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from surgaug.inspect.report import Report, Table, sparkline
+from surgaug.inspect.report import Report, RunLog, Table, sparkline
 from surgaug.models.description import STAGE_NAMES, describe
 from surgaug.models.model_files import CONFIG, METRICS, MODEL_FILES, SHEETS, STATUS
 
@@ -36,11 +36,10 @@ def inspect_cascade(folder: Path) -> Report:
     if not model.is_file():
         report.notes.append("no model of both stages yet: the same `surgaug train` line goes on with it")
     report.tables.insert(0, _runs(runs, report, "Stages"))
-    for run in runs:
-        report.details[run.name] = {"config": _json(run / CONFIG, report), "curves": curves(run / METRICS)}
-    sheets = [sorted((run / SHEETS).glob("*.png")) for run in reversed(runs)]
-    report.samples = next((found[-1] for found in sheets if found), None)
-    report.add("newest samples", report.samples)
+    report.logs = [_log(run) for run in runs]
+    for log in report.logs:
+        report.details[log.folder.name] = {"config": _json(log.folder / CONFIG, report), "curves": log.curves}
+    report.add("newest samples", next((log.samples for log in reversed(report.logs) if log.samples), None))
     return report
 
 
@@ -54,14 +53,13 @@ def inspect_run(run: Path) -> Report:
     if status.get("status") != "finished":
         report.notes.append(f"status {status.get('status')}: the same `surgaug train` line goes on with it")
     report.add("files", ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in files))
-    sheets = sorted((run / SHEETS).glob("*.png"))
-    report.samples = sheets[-1] if sheets else None
-    report.add("newest samples", report.samples)
+    report.logs = [log := _log(run)]
+    report.add("newest samples", log.samples)
     report.details["config"] = _json(run / CONFIG, report)
-    report.details["curves"] = curves(run / METRICS)
+    report.details["curves"] = log.curves
     rows = [
         [name, f"{c['y'][0]:.4g}", f"{min(c['y']):.4g}", f"{c['y'][-1]:.4g}", sparkline(c["y"])]
-        for name, c in report.details["curves"].items()
+        for name, c in log.curves.items()
     ]
     if rows:
         report.tables.append(("Curves over the steps", ["", "first", "lowest", "last", ""], rows))
@@ -109,6 +107,10 @@ def inspect_model(path: Path) -> Report:
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Report(path, "model", problems=[f"{path}: not a readable model file ({type(error).__name__}: {error})"])
     return report
+
+
+def _log(run: Path) -> RunLog:
+    return RunLog(run, curves(run / METRICS), max((run / SHEETS).glob("*.png"), default=None))
 
 
 def curves(path: Path) -> dict[str, dict[str, list[float]]]:

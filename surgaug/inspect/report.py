@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from surgaug.datasets.dataset import LabelMaps
@@ -16,14 +17,22 @@ Table = tuple[str, list[str], list[list[Any]]]
 BARS = "▁▂▃▄▅▆▇█"
 
 
+class RunLog(NamedTuple):
+    """The folder of a run, its curves as `inspect.model.curves` reads them, and its newest sheet of samples."""
+
+    folder: Path
+    curves: Mapping[str, Mapping[str, Sequence[float]]]
+    samples: Path | None
+
+
 @dataclass
 class Report:
     """kind: "data set", "label maps", "model", "run", "image", "label map", "manifest" or "class file".
 
     problems: what keeps it from being used, a line each. notes: what is worth knowing.
     doubts: what may be wrong with its labels though they were read. details: more, for programs.
-    frames: those of a data set. audit: what its labels look like to a segmenter, if that was asked. samples: the newest
-    sheet of samples of a run.
+    frames: those of a data set. audit: what its labels look like to a segmenter, if that was asked. logs: what a run,
+    or each stage of one, left to be drawn.
     """
 
     path: Path
@@ -36,7 +45,7 @@ class Report:
     details: dict[str, Any] = field(default_factory=dict)
     frames: LabelMaps | None = field(default=None, repr=False)
     audit: Audit | None = field(default=None, repr=False)
-    samples: Path | None = None
+    logs: list[RunLog] = field(default_factory=list, repr=False)
 
     def add(self, name: str, value: object) -> None:
         """One more fact, unless there is nothing to say."""

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from surgaug.datasets.dataset import LabelMaps, PairedFrames
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.errors import DataError
+from surgaug.inspect.report import RunLog
 from surgaug.io.images import read_image
 from surgaug.labels.contact_sheet import BACKGROUND as PAPER
 from surgaug.labels.contact_sheet import ContactSheet
@@ -23,6 +24,8 @@ OPACITY = 0.45
 RUN_WIDTH, _PANEL, _PANELS, _MARGIN = 1200, 300, 2, 24  # of a run's sheet: panels are so high, so many in a row
 _INK, _FAINT, _LINE = (30, 30, 30), (215, 215, 215), (20, 100, 180)
 _LEFT, _HEAD, _FOOT = 74, 30, 26  # of a panel, around its plot
+SAMPLES = "newest samples; from above: label map, real frame, synthetic image"
+_SAID = 22  # the height of that line
 LOGARITHMIC = ("loss", "val_loss")  # they fall over decades
 DOUBTED = (255, 40, 40)  # the outline of labels that an audit does not trust
 
@@ -64,6 +67,11 @@ def overlay(image: np.ndarray, label_map: np.ndarray, space: LabelSpace) -> np.n
     return np.where((edges & labelled[..., 0])[..., None], colors, mixed).round().astype(np.uint8)
 
 
+def draw_runs(logs: Sequence[RunLog]) -> np.ndarray:
+    """uint8 [height, RUN_WIDTH, 3]: a run, or the stages of one, below each other."""
+    return np.concatenate([draw_run(log.curves, str(log.folder), log.samples) for log in logs])
+
+
 def draw_run(curves: Mapping[str, Mapping[str, Sequence[float]]], title: str, samples: Path | None) -> np.ndarray:
     """uint8 [height, RUN_WIDTH, 3]. curves: as `inspect.model.curves` reads them. samples: an image file, put below."""
     rows = -(-len(curves) // _PANELS)
@@ -71,7 +79,7 @@ def draw_run(curves: Mapping[str, Mapping[str, Sequence[float]]], title: str, sa
     if below is not None:
         width = RUN_WIDTH - 2 * _MARGIN
         below = below.resize((width, round(below.height * width / below.width)), Image.Resampling.LANCZOS)
-    height = _MARGIN + 24 + rows * (_PANEL + _MARGIN) + (below.height + _MARGIN if below else 0)
+    height = _MARGIN + 24 + rows * (_PANEL + _MARGIN) + (_SAID + below.height + _MARGIN if below else 0)
     page = Image.new("RGB", (RUN_WIDTH, height), PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((_MARGIN, 12), title, fill=_INK, font=ImageFont.load_default(16))
@@ -80,7 +88,9 @@ def draw_run(curves: Mapping[str, Mapping[str, Sequence[float]]], title: str, sa
         corner = _MARGIN + (i % _PANELS) * (width + _MARGIN), _MARGIN + 24 + (i // _PANELS) * (_PANEL + _MARGIN)
         _panel(draw, corner, width, name, curve["x"], curve["y"])
     if below is not None:
-        page.paste(below, (_MARGIN, height - below.height - _MARGIN))
+        top = height - below.height - _MARGIN
+        draw.text((_MARGIN, top - _SAID), SAMPLES, fill=_INK, font=ImageFont.load_default(13))
+        page.paste(below, (_MARGIN, top))
     return np.asarray(page)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from surgaug import cli
 from surgaug.errors import DataError
 from surgaug.inspect.model import curves
 from surgaug.inspect.report import BARS, shortened, sparkline
@@ -141,6 +142,23 @@ def test_a_run_drawn(tmp_path: Path) -> None:
     drawn = (plain == (20, 100, 180)).all(-1)
     assert drawn[:, :600].sum() > 400 and drawn[:, 600:].any(), "both curves, the single point among them"
     np.testing.assert_array_equal(np.unique(page[-200:-100, 100:200]), [7])
+
+
+def test_both_stages_of_a_run_are_drawn(tmp_path: Path) -> None:
+    for name, value in (("first", 9), ("second", 7)):
+        stage = tmp_path / "run" / name
+        (stage / "samples").mkdir(parents=True)
+        write_text(stage / "config.json", "{}")
+        write_text(stage / "run.json", json.dumps({"status": "finished", "step": 20}))
+        write_text(stage / "metrics.csv", "step,loss\n10,0.5\n20,0.25\n")
+        write_png(stage / "samples" / "step_0000020.png", np.full((40, 90, 3), value, np.uint8))
+    report = inspect(tmp_path / "run")
+    assert report.kind == "cascade" and dict(report.facts)["newest samples"].endswith("second/samples/step_0000020.png")
+    assert cli.run(["inspect", str(tmp_path / "run"), "--sheet", str(tmp_path / "run.png")]) == 0
+    page = np.asarray(Image.open(tmp_path / "run.png"))
+    assert page.shape[1] == 1200
+    first, second = ((page[:, 600] == value).all(-1).nonzero()[0].mean() for value in (9, 7))
+    assert first < page.shape[0] / 2 < second
 
 
 def test_folders_of_runs_and_parts_of_something(tmp_path: Path) -> None:
