@@ -209,8 +209,10 @@ def draw_audit(found: Audit, root: Path) -> np.ndarray:
         label_map = frames.space.to_ids(frames.maps[i])
         shown = overlay(frames.images[i], label_map, frames.space)
         outlined = np.where(_outline(found.doubts[i])[..., None], np.array(DOUBTED, np.uint8), shown)
-        sheet.add(f"{frames.names[i]}   {found.suspicion[i]:.2f}", [frames.images[i], outlined], [label_map])
-    return sheet.draw(f"{root}   the {len(sheet)} of {len(frames)} frames whose labels surprise most")
+        caption = f"{frames.names[i]}   suspicion {found.suspicion[i]:.2f}"
+        sheet.add(caption, [frames.images[i], outlined], [label_map])
+    title = f"{root}   the {len(sheet)} of {len(frames)} frames whose labels surprise most   each: frame, its labels"
+    return sheet.draw(title, [("outline of what is doubted", DOUBTED)])
 
 
 def _told(region: Region, space: LabelSpace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,17 +35,17 @@ class ContactSheet:
     def add(self, caption: str, panels: Sequence[np.ndarray], label_maps: Sequence[np.ndarray] = ()) -> None:
         """A tile of `panels` side by side, uint8 [H, W, 3] of one size; `label_maps`: ids [H, W] that it shows.
 
-        Small panels are enlarged by whole pixels, large ones made smaller, to fit a square of their share of the width.
+        They are made larger or smaller to fit a square of their share of the width; pixels made larger stay squares.
         """
         self._tiles.append((caption, _side_by_side(panels, self._cell, self._gap)))
         for label_map in label_maps:
             self._pixels += np.bincount(self._space.to_index(label_map).ravel(), minlength=256)
 
-    def draw(self, title: str) -> np.ndarray:
-        """uint8 [height, width, 3]. At least one tile must be there."""
+    def draw(self, title: str, more: Sequence[tuple[str, tuple[int, ...]]] = ()) -> np.ndarray:
+        """uint8 [height, width, 3]. At least one tile must be there. more: (name, colour) of what else is shown."""
         tile_height = max(tile.height for _, tile in self._tiles) + _CAPTION + _MARGIN
         rows = -(-len(self._tiles) // self._columns)
-        legend = _legend(self._classes(), self._width - 2 * _MARGIN)
+        legend = _legend([*self._classes(), *more], self._width - 2 * _MARGIN)
         page = Image.new("RGB", (self._width, _HEAD + rows * tile_height + legend.height + _MARGIN), BACKGROUND)
         draw = ImageDraw.Draw(page)
         draw.text((_MARGIN, 8), title, fill=_INK, font=_font(16))
@@ -58,9 +59,9 @@ class ContactSheet:
         return np.asarray(page)
 
     def _classes(self) -> list[tuple[str, tuple[int, ...]]]:
-        """(name, colour) of every class that is shown, the most frequent first; pixels without label last."""
+        """(name, colour) of every class that is shown, by id; pixels without label last."""
         space, counts = self._space, self._pixels
-        order = [i for i in np.argsort(-counts[: space.num_classes], kind="stable") if counts[i]]
+        order = [i for i in np.argsort(space.ids) if counts[i]]
         entries = [(f"{space.ids[i]}  {space.names[i]}", tuple(int(c) for c in space.palette[i])) for i in order]
         return entries + ([("no label", (0, 0, 0))] if counts[space.num_classes :].any() else [])
 
@@ -69,12 +70,12 @@ def _side_by_side(panels: Sequence[np.ndarray], width: int, gap: int) -> Image.I
     box = (width - (len(panels) - 1) * gap) // len(panels)
     height, source = panels[0].shape[:2]
     fit = box / max(height, source)
-    factor = int(fit) or fit
-    size = max(1, round(source * factor)), max(1, round(height * factor))
-    how = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX
+    size = max(1, round(source * fit)), max(1, round(height * fit))
+    whole = max(1, math.ceil(fit))  # enlarged by whole pixels first, so that none gets wider than another
     tile = Image.new("RGB", (len(panels) * (size[0] + gap) - gap, size[1]), BACKGROUND)
     for i, panel in enumerate(panels):
-        tile.paste(Image.fromarray(panel).resize(size, how), (i * (size[0] + gap), 0))
+        enlarged = Image.fromarray(panel.repeat(whole, 0).repeat(whole, 1))
+        tile.paste(enlarged.resize(size, Image.Resampling.BOX), (i * (size[0] + gap), 0))
     return tile
 
 

@@ -29,7 +29,7 @@ from surgaug.runtime.spread import spread
 
 FORMAT = "surgaug-masks-1"
 TRIPLES, _COLUMNS, _WIDTH, _GAP = 12, 2, 1800, 3
-_CHANGED = (255, 0, 200)
+_CHANGED = (20, 20, 20)  # all else in a difference is pale
 _NAMED = 5  # maps that were given up, in the warning
 
 
@@ -71,21 +71,24 @@ def draw_preview(out: Path, manifest: Journal, maps: LabelMaps, plan: Sequence[i
             after = np.asarray(image).astype(np.uint8 if image.mode == "L" else np.uint16)
         before = maps.load(int(plan[row["index"]]))
         panels = [maps.space.colorize(before), maps.space.colorize(after), difference(before, after, maps.space)]
-        sheet.add(f"{Path(row['label']).stem}   {_said(row['perturbations'])}", panels, [before, after])
+        sheet.add(f"{Path(row['label']).stem}   {said(row['perturbations'])}", panels, [before, after])
     title = f"{len(chosen)} of {len(made)} new label maps   seed {seed}   each: before, after, difference"
-    write_png(out / PREVIEW, sheet.draw(title))
+    write_png(out / PREVIEW, sheet.draw(title, [("changed, in the difference", _CHANGED)]))
 
 
 def difference(before: np.ndarray, after: np.ndarray, space: LabelSpace) -> np.ndarray:
-    """uint8 [H, W, 3]: the new map [H, W] in pale colours, and strongly coloured where it differs from `before`."""
+    """uint8 [H, W, 3]: the new map [H, W] in pale colours, and dark where it differs from `before`."""
     pale = 190 + space.colorize(after) // 4
     pale[before != after] = _CHANGED
     return pale
 
 
-def _said(records: Sequence[Mapping[str, Any]]) -> str:
+def said(records: Sequence[Mapping[str, Any]]) -> str:
+    """The operations of a manifest row, with their angles: "shift, rotate 8°"."""
     turned = ((record["op"], record.get("degrees")) for record in records)
-    return ", ".join(op + (f" {degrees:.0f}°" if isinstance(degrees, (int, float)) else "") for op, degrees in turned)
+    return ", ".join(
+        op + (f" {round(degrees)}°" if isinstance(degrees, (int, float)) else "") for op, degrees in turned
+    )
 
 
 @dataclass

@@ -29,3 +29,20 @@ def test_pairs_stand_side_by_side_above_a_legend(hw, count):
     gray = np.argwhere((sheet == 90).all(-1))
     red = np.argwhere((sheet == (255, 0, 0)).all(-1))
     assert gray[:, 1].min() > red[:, 1].min(), "the image is to the right of its label map"
+
+
+@pytest.mark.parametrize("side", [30, 100, 700])
+def test_panels_of_any_size_fill_their_share_of_the_width(side):
+    drawing = ContactSheet(SPACE, 1, 420, 0)
+    drawing.add("", [np.full((side, side, 3), 90, np.uint8)] * 2)
+    assert (drawing.draw("") == 90).all(-1).sum() == 200 * 400
+
+
+def test_the_legend_goes_by_id_and_ends_with_what_else_is_shown():
+    drawing = ContactSheet(SPACE, 1, 400)
+    label = np.full((4, 4), 7, np.uint8)
+    label[0, 0] = 0
+    drawing.add("", [SPACE.colorize(label)], [label])
+    legend = drawing.draw("", [("changed", (20, 40, 90))])[-30:]
+    places = [np.argwhere((legend == color).all(-1))[:, 1].min() for color in ((255, 0, 0), (0, 200, 50), (20, 40, 90))]
+    assert places == sorted(places), "not the most frequent class first"

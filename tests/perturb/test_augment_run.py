@@ -21,7 +21,7 @@ from surgaug.io.atomic import write_png
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb.config import AugmentConfig
 from surgaug.perturb.engine import assign_masks
-from surgaug.perturb.output import found_kinds
+from surgaug.perturb.output import found_kinds, said
 from surgaug.perturb.recipe import parse_recipe
 from surgaug.perturb.run import augment_masks
 
@@ -108,6 +108,12 @@ def test_bare_ids_taken_for_instruments_are_told_and_written_down(masks, tmp_pat
 def test_bare_ids_none_of_which_lies_as_an_instrument_does_move_by_their_shapes():
     space = LabelSpace("auto", (LabelClass(0, "class 0"), LabelClass(1, "class 1")))
     assert "no id is taken for an instrument" in found_kinds(space)
+
+
+def test_what_was_done_is_said_in_whole_degrees():
+    assert said([{"op": "rotate", "degrees": -0.3}, {"op": "flip"}, {"op": "tilt", "degrees": 8.6}]) == (
+        "rotate 0°, flip, tilt 9°"
+    )
 
 
 def test_the_same_maps_whatever_the_number_of_workers(masks, tmp_path):
