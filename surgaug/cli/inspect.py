@@ -93,7 +93,10 @@ def inspect(
         feedback.warn(problem)
     problems, doubts = len(report.problems), len(report.doubts)
     counted = [f"{n} {what}{'s' * (n > 1)}" for n, what in ((problems, "problem"), (doubts, "doubt")) if n]
-    feedback.info(" and ".join(counted) or "nothing wrong with it")
+    sound = (
+        "nothing wrong with it" if report.audit is None else "nothing wrong with its files; for its labels see above"
+    )
+    feedback.info(" and ".join(counted) or sound)
     if sheet is not None:
         if report.audit is not None:
             from surgaug.inspect.audit import draw_audit

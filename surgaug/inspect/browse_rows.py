@@ -13,6 +13,7 @@ from surgaug.datasets.dataset import LabelMaps, items_of
 from surgaug.datasets.item import Item
 from surgaug.datasets.provenance import Origin, Provenance
 from surgaug.errors import DataError
+from surgaug.inspect.report import named_check
 from surgaug.io.manifest import Row, is_there, row_of, rows_by_file
 from surgaug.runtime.feedback import Feedback
 
@@ -98,7 +99,7 @@ def shown(frames: LabelMaps, i: int, files: Files, real: str, sources: Sources, 
         split=item.split or row.get("split"),
         mask=origin.stem if origin else row.get("mask"),
         operations=tuple(record["op"] for record in row.get("perturbations", [])),
-        failed=tuple(check for check, passed in row.get("checks", {}).items() if not passed),
+        failed=tuple(named_check(check) for check, passed in row.get("checks", {}).items() if not passed),
         agreement=round(agreement, 4) if isinstance(agreement, (int, float)) else None,
         style=row.get("style"),
         seed=row.get("seed"),

@@ -11,7 +11,7 @@ from PIL import Image
 from surgaug.datasets.dataset import open_masks
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
-from surgaug.inspect.report import Report
+from surgaug.inspect.report import Report, named_check
 from surgaug.io.images import image_size
 from surgaug.io.manifest import is_there, read_lines
 from surgaug.labels.class_file import read_class_file
@@ -85,7 +85,7 @@ def inspect_manifest(path: Path) -> Report:
     if applied:
         report.tables.append(("Perturbations", ["operation", "rows"], [[op, n] for op, n in applied.most_common()]))
     report.problems += damaged + missing
-    report.notes += [f"samples that did not pass the check {check}: {n:,}" for check, n in failed.items()]
+    report.notes += [f"samples that did not pass the check {named_check(check)}: {n:,}" for check, n in failed.items()]
     return report
 
 

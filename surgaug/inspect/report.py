@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Table = tuple[str, list[str], list[list[Any]]]
 BARS = "▁▂▃▄▅▆▇█"
+# What the checks of a synthetic image ask, by their names in the manifest.
+CHECKS = {
+    "not_flat": "the image is not all of one colour",
+    "classes_kept": "no class of the label map was lost when it was resized",
+}
 
 
 class RunLog(NamedTuple):
@@ -71,6 +76,11 @@ class Report:
         }
 
 
+def named_check(check: str) -> str:
+    """A check of a manifest's row, and what it asks."""
+    return f"{check} ({CHECKS[check]})" if check in CHECKS else check
+
+
 def shortened(problems: list[str], most: int = 10) -> list[str]:
     """For people: of each kind of problem (what stands before its colon) the first `most`, and how many more."""
     kinds = Counter(problem.partition(": ")[0] for problem in problems)
@@ -86,7 +96,7 @@ def shortened(problems: list[str], most: int = 10) -> list[str]:
     return lines
 
 
-def sparkline(values: list[float], width: int = 60) -> str:
+def sparkline(values: Sequence[float], width: int = 60) -> str:
     """A curve in one line of text: means over `width` equal parts, from the lowest value to the highest."""
     if not values:
         return ""

@@ -56,7 +56,11 @@ def _audit(report: Report, feedback: Feedback, steps: int | None, device: str) -
     report.audit = audit.audit(report.frames, feedback, steps, device)
     report.tables += audit.tables(report.audit)
     report.details["audit"] = audit.details(report.audit)
-    report.notes.append("audit: these labels surprise a segmenter of the other frames; look at them, it is no proof")
+    doubted = int(report.audit.doubts.any((1, 2)).sum())
+    report.notes.append(
+        f"audit: pixels of {doubted} of {len(report.audit.frames)} frames surprise a segmenter of the other frames. "
+        "The tables have the most suspicious first: look at them, it is no proof"
+    )
 
 
 def _inspect(

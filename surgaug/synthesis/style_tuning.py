@@ -56,10 +56,7 @@ def tuned(
             return (np.concatenate(codes).mean(axis=0) - asked) / spread
 
         found = search(lacking, DIMENSION, styles.tries)
-    feedback.info(
-        f"style: pictures were off by {found.before:.1f} standard deviations of the training frames, and now by "
-        f"{found.after:.1f}"
-    )
+    feedback.info(told(found))
     if found.after > POOR:
         feedback.warn(
             "the model cannot take over this look whole: nothing like it was in its training frames; "
@@ -75,6 +72,16 @@ class Found:
     shift: np.ndarray
     before: float
     after: float
+
+
+def told(found: Found) -> str:
+    """How far pictures are from the look that was asked for, and what that means."""
+    before, after = f"{found.before:.1f}", f"{found.after:.1f}"
+    gained = (
+        "asking more strongly brought no gain" if after == before else f"{before} before it was asked more strongly"
+    )
+    taken = "; that is near: training frames differ from each other by 1" if found.after <= POOR else ""
+    return f"style: pictures are off by {after} standard deviations of the training frames ({gained}){taken}"
 
 
 def search(lacking: Callable[[np.ndarray], np.ndarray], dimension: int, tries: int) -> Found:

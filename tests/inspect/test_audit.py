@@ -76,7 +76,9 @@ def test_wrong_labels_come_first(frames, tmp_path, monkeypatch, capsys):
     assert {frame["name"] for frame in found["frames"][:2]} == {"f05", "f17"}
     assert len(found["frames"]) == 24
     assert {region["frame"] for region in found["regions"][:2]} <= {"f05", "f17"}
-    assert "Most suspicious labels" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Most suspicious labels" in said and re.search(r"audit: pixels of \d+ of 24 frames surprise", said)
+    assert "nothing wrong with its files; for its labels see above" in said, "the files alone are called sound"
     assert Image.open(sheet).width == 1600
     rows = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])["rows"]
     told = {row["name"]: row for row in rows}

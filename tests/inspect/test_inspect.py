@@ -252,7 +252,7 @@ def test_a_manifest_and_a_class_file(tmp_path: Path) -> None:
     assert dict(report.facts)["rows"] == "1" and report.tables[0][2] == [["flip", 1]]
     missing = f"named in the manifest, and not there: {tmp_path / 'labels/a.png'}"
     assert report.problems == [f"{tmp_path / 'manifest.jsonl'}: line 2 is not a row", missing]
-    assert report.notes == ["samples that did not pass the check not_flat: 1"]
+    assert report.notes == ["samples that did not pass the check not_flat (the image is not all of one colour): 1"]
     write_text(tmp_path / "classes.json", '{"a": 0, "b": 4}')
     assert inspect(tmp_path / "classes.json").tables[0][2][1][:3] == [4, "b", "other"]
     write_text(tmp_path / "bad.json", "[]")

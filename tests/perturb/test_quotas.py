@@ -49,6 +49,7 @@ def test_shares_from_a_file(tmp_path, name, content):
     ("content", "said"),
     [
         ('"Primary Knive" = 0.5', "did you mean Primary Knife"),
+        ("zzz = 0.5", "no class of the label space 'cadis'. It has Pupil, Surgical Tape, Hand"),
         ("Pupil = 1.5", "from 0 to 1"),
         ("Pupil = true", "from 0 to 1"),
         ("", "expected a threshold"),

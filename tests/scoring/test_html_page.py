@@ -30,6 +30,7 @@ from surgaug.scoring.report.model import (
     Separation,
     Spread,
     Utility,
+    span,
 )
 from surgaug.scoring.report.tables import tables
 from surgaug.scoring.report.verdicts import rounded_up, verdicts, with_verdicts
@@ -157,6 +158,11 @@ def test_other_videos_have_a_column_and_are_named():
     for part in ("other real videos", "10 to 45.6", "Distance (features) (%)", f"{EVIL} (9 frames)"):
         assert part in known
     assert "other real videos" not in text()
+
+
+def test_a_single_other_video_is_one_figure():
+    assert span([0.69], "{:.2f}".format, " .. ") == span([0.69, 0.694], "{:.2f}".format, " .. ") == "0.69"
+    assert span([3.0, 1.0, 2.0], "{:.0f}".format, " to ") == "1 to 3"
 
 
 def test_a_figure_that_is_missing_is_a_dash_with_its_reason():

@@ -18,7 +18,7 @@ from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
 from surgaug.synthesis.style_choice import choose
-from surgaug.synthesis.style_tuning import FARTHEST, NEAR, search
+from surgaug.synthesis.style_tuning import FARTHEST, NEAR, Found, search, told
 
 
 def test_a_network_that_heeds_half_is_asked_for_twice_as_much():
@@ -64,6 +64,16 @@ def frames(tmp_path) -> Path:
         picture = np.random.default_rng(i).integers(150 + 10 * i, 200 + 10 * i, (24, 32, 3), dtype=np.uint8)
         Image.fromarray(picture).save(folder / f"{i}.png")
     return folder.parent
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [(0.71, 0.69, "no gain); that is near"), (2.0, 0.3, "2.0 before it"), (3.0, 1.5, "strongly)")],
+)
+def test_how_near_the_pictures_came_is_said(before, after, said):
+    line = told(Found(np.zeros(1), before, after))
+    assert said in line and line.startswith(f"style: pictures are off by {after:.1f} ")
+    assert ("near" in line) == (after < 1)
 
 
 def test_of_a_folder_each_frame_is_drawn(model_file, frames):

@@ -93,7 +93,7 @@ def target_shares(balance: Balance, space: LabelSpace, real: Mapping[int, float]
     found = {}
     for name, share in balance.shares:
         if name.lower() not in by_name:
-            hint = did_you_mean(name, space.names)
+            hint = f"{did_you_mean(name, space.names) or '.'} It has {', '.join(space.names)}"
             raise UsageError(f"--balance: {name} is no class of the label space '{space.name}'{hint}")
         found[by_name[name.lower()]] = share
     return found

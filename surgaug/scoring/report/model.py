@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -473,6 +474,11 @@ def copied(row: Row) -> bool:
 def figure(value: float | None) -> str:
     """Four significant digits, '-' for None."""
     return "-" if value is None else f"{value:.4g}"
+
+
+def span(values: Collection[float], text: Callable[[float], str], between: str) -> str:
+    """The least and the greatest of the values as text; one of the two where they read the same."""
+    return between.join(dict.fromkeys((text(min(values)), text(max(values)))))
 
 
 def _finite(value: Any) -> Any:

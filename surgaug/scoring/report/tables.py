@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from surgaug.scoring.report.model import (
     best_rows,
     compared,
     figure,
+    span,
 )
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]], str]
@@ -85,13 +86,13 @@ def _yardsticks(report: Report) -> list[Table]:
         if found.others:
             own = found.baseline and Spread(100 * found.baseline.mean, 100 * found.baseline.sd, 0, 0)
             cells = [_percent(row.separations[key].value) for row in report.rows]
-            others, together = _range(found.others, _percent), _percent(found.together)
+            others, together = span(found.others.values(), _percent, " .. "), _percent(found.together)
             lines.append([f"distance ({found.title}), % ↓", _spread(own), others, together, *cells])
     for key, definition in report.definitions.items():
         measure = first.measures[key]
         if measure.others:
             cells = [figure(compared(row.measures[key], definition)) for row in report.rows]
-            others, together = _range(measure.others, figure), figure(measure.together)
+            others, together = span(measure.others.values(), figure, " .. "), figure(measure.together)
             lines.append([titled(definition), _spread(measure.baseline), others, together, *cells])
     if not lines:
         return []
@@ -104,10 +105,6 @@ def _yardsticks(report: Report) -> list[Table]:
 
 def _percent(distance: float | None) -> str:
     return "-" if distance is None else f"{100 * max(0.0, distance):.0f}"
-
-
-def _range(others: dict[str, float], text: Callable[[float], str]) -> str:
-    return f"{text(min(others.values()))} .. {text(max(others.values()))}"
 
 
 def _side_by_side(title: str, names: Sequence[str], columns: Sequence[Sequence[str]], caption: str) -> list[Table]:

@@ -36,6 +36,7 @@ from surgaug.scoring.report.model import (
     Utility,
     Verdict,
     copied,
+    span,
 )
 
 NEW = "Are they new?"
@@ -230,7 +231,7 @@ def _by_others(found: Separation | Measure, bound: float, far: float, row: Row) 
 def _other_videos(found: Separation | Measure, factor: float) -> str:
     """How far they lie, in words; `found` has them."""
     assert found.others
-    each = f"other videos {factor * min(found.others.values()):.0f} to {factor * max(found.others.values()):.0f}"
+    each = f"other videos {span(found.others.values(), lambda value: f'{factor * value:.0f}', ' to ')}"
     return each if found.together is None else f"{each}, together {factor * max(0.0, found.together):.0f}"
 
 

@@ -35,6 +35,7 @@ from surgaug.scoring.report.model import (
     best_rows,
     compared,
     figure,
+    span,
 )
 from surgaug.scoring.report.notes import report_notes
 from surgaug.scoring.report.verdicts import NEW
@@ -217,7 +218,7 @@ def _other_videos(measure: Measure, definition: Definition) -> str:
     """The nearest and the farthest of the other real videos; beside the set's own figure of as many images."""
     if not measure.others:
         return ""
-    ends = f"{_short(min(measure.others.values()))} to {_short(max(measure.others.values()))}"
+    ends = span(measure.others.values(), _short, " to ")
     ends += "" if measure.together is None else f", together {_short(measure.together)}"
     value = compared(measure, definition)
     return f"{ends} (set: {_short(value)})" if definition.biased and value is not None else ends
