@@ -54,8 +54,9 @@ def surgaug(files: Path, *words: str) -> str:
 
 
 def contents(*folders: Path) -> dict[str, str]:
-    """Hash by path of every file that is not hidden."""
-    files = [p for folder in folders for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    """Hash by path of every file that is not hidden; previews aside, which each version draws in its own way."""
+    found = (p for folder in folders for p in folder.rglob("*") if p.is_file())
+    files = [p for p in found if not p.name.startswith(".") and p.name != "preview.png"]
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
