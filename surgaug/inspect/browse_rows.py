@@ -13,8 +13,7 @@ from surgaug.datasets.dataset import LabelMaps, items_of
 from surgaug.datasets.item import Item
 from surgaug.datasets.provenance import Origin, Provenance
 from surgaug.errors import DataError
-from surgaug.inspect.report import named_check
-from surgaug.io.manifest import Row, is_there, row_of, rows_by_file
+from surgaug.io.manifest import Row, is_there, named_check, row_of, rows_by_file
 from surgaug.runtime.feedback import Feedback
 
 _UP = 3  # folders around that of a label map that may be the data set it belongs to

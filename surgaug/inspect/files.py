@@ -11,9 +11,9 @@ from PIL import Image
 from surgaug.datasets.dataset import open_masks
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
-from surgaug.inspect.report import Report, named_check
+from surgaug.inspect.report import Report
 from surgaug.io.images import image_size
-from surgaug.io.manifest import is_there, read_lines
+from surgaug.io.manifest import is_there, named_check, read_lines
 from surgaug.labels.class_file import read_class_file
 from surgaug.labels.codecs.coco import objects_of, read_coco
 from surgaug.labels.scan import Scan, scan_raster

@@ -10,9 +10,10 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from surgaug.inspect.report import Report, RunLog, Table, sparkline
+from surgaug.inspect.report import Report, Table, sparkline
+from surgaug.inspect.run_log import curves, read_log
 from surgaug.models.description import STAGE_NAMES, describe
-from surgaug.models.model_files import CONFIG, METRICS, MODEL_FILES, SHEETS, STATUS
+from surgaug.models.model_files import CONFIG, METRICS, MODEL_FILES, STATUS
 
 _FORMAT = "surgaug-model-"
 
@@ -36,7 +37,7 @@ def inspect_cascade(folder: Path) -> Report:
     if not model.is_file():
         report.notes.append("no model of both stages yet: the same `surgaug train` line goes on with it")
     report.tables.insert(0, _runs(runs, report, "Stages"))
-    report.logs = [_log(run) for run in runs]
+    report.logs = [read_log(run) for run in runs]
     for log in report.logs:
         report.details[log.folder.name] = {"config": _json(log.folder / CONFIG, report), "curves": log.curves}
     report.add("newest samples", next((log.samples for log in reversed(report.logs) if log.samples), None))
@@ -53,7 +54,7 @@ def inspect_run(run: Path) -> Report:
     if status.get("status") != "finished":
         report.notes.append(f"status {status.get('status')}: the same `surgaug train` line goes on with it")
     report.add("files", ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in files))
-    report.logs = [log := _log(run)]
+    report.logs = [log := read_log(run)]
     report.add("newest samples", log.samples)
     report.details["config"] = _json(run / CONFIG, report)
     report.details["curves"] = log.curves
@@ -107,29 +108,6 @@ def inspect_model(path: Path) -> Report:
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return Report(path, "model", problems=[f"{path}: not a readable model file ({type(error).__name__}: {error})"])
     return report
-
-
-def _log(run: Path) -> RunLog:
-    return RunLog(run, curves(run / METRICS), max((run / SHEETS).glob("*.png"), default=None))
-
-
-def curves(path: Path) -> dict[str, dict[str, list[float]]]:
-    """{"loss": {"x": steps, "y": values}, ...}, of some columns of metrics.csv; empty where none can be read."""
-    if not path.is_file():
-        return {}
-    import pandas as pd
-
-    try:
-        read = pd.read_csv(path, dtype=str, on_bad_lines="skip", encoding_errors="replace")
-    except ValueError:  # nothing in it that could be a table
-        return {}
-    rows = read.apply(pd.to_numeric, errors="coerce")
-    found = {}
-    for name in (n for n in ("loss", "val_loss", "lr", "images_per_s") if n in rows and "step" in rows):
-        points = rows[["step", name]].replace([math.inf, -math.inf], math.nan).dropna()
-        if len(points):
-            found[name] = {"x": points["step"].astype(float).tolist(), "y": points[name].tolist()}
-    return found
 
 
 def _json(path: Path, report: Report) -> dict[str, Any]:

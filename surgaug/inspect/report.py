@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from surgaug.inspect.run_log import RunLog
 
 if TYPE_CHECKING:
     from surgaug.datasets.dataset import LabelMaps
@@ -15,19 +17,6 @@ if TYPE_CHECKING:
 
 Table = tuple[str, list[str], list[list[Any]]]
 BARS = "▁▂▃▄▅▆▇█"
-# What the checks of a synthetic image ask, by their names in the manifest.
-CHECKS = {
-    "not_flat": "the image is not all of one colour",
-    "classes_kept": "no class of the label map was lost when it was resized",
-}
-
-
-class RunLog(NamedTuple):
-    """The folder of a run, its curves as `inspect.model.curves` reads them, and its newest sheet of samples."""
-
-    folder: Path
-    curves: Mapping[str, Mapping[str, Sequence[float]]]
-    samples: Path | None
 
 
 @dataclass
@@ -74,11 +63,6 @@ class Report:
             "problems": self.problems,
             **self.details,
         }
-
-
-def named_check(check: str) -> str:
-    """A check of a manifest's row, and what it asks."""
-    return f"{check} ({CHECKS[check]})" if check in CHECKS else check
 
 
 def shortened(problems: list[str], most: int = 10) -> list[str]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from surgaug.datasets.dataset import LabelMaps, PairedFrames
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.errors import DataError
-from surgaug.inspect.report import RunLog
+from surgaug.inspect.run_log import RunLog
 from surgaug.io.images import read_image
 from surgaug.labels.contact_sheet import BACKGROUND as PAPER
 from surgaug.labels.contact_sheet import ContactSheet
@@ -73,7 +73,7 @@ def draw_runs(logs: Sequence[RunLog]) -> np.ndarray:
 
 
 def draw_run(curves: Mapping[str, Mapping[str, Sequence[float]]], title: str, samples: Path | None) -> np.ndarray:
-    """uint8 [height, RUN_WIDTH, 3]. curves: as `inspect.model.curves` reads them. samples: an image file, put below."""
+    """uint8 [height, RUN_WIDTH, 3]. curves: as `run_log.curves` reads them. samples: an image file, put below."""
     rows = -(-len(curves) // _PANELS)
     below = Image.fromarray(read_image(samples)) if samples else None
     if below is not None:

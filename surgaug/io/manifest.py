@@ -21,6 +21,11 @@ REFUSED = "refused.jsonl"
 FULL_LABELS = "labels_full"  # folder of whole label maps, where a judge took labels away in `labels`
 _PART = r"\d+-of-\d+(_\d+-of-\d+)?"  # a shard, and which process of it
 VERSION = 2  # of `Row`; rows of surgaug 0.1 have no version
+# What the `checks` of a synthetic image ask.
+CHECKS = {
+    "not_flat": "the image is not all of one colour",
+    "classes_kept": "no class of the label map was lost when it was resized",
+}
 
 
 class Origin(TypedDict, total=False):
@@ -90,6 +95,11 @@ class Line:
     number: int
     offset: int
     row: Row | None
+
+
+def named_check(check: str) -> str:
+    """A check of a row by its name, and what it asks."""
+    return f"{check} ({CHECKS[check]})" if check in CHECKS else check
 
 
 def part_path(folder: Path, part: str = "", name: str = MANIFEST) -> Path:

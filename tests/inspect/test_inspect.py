@@ -13,9 +13,9 @@ from PIL import Image
 
 from surgaug import cli
 from surgaug.errors import DataError
-from surgaug.inspect.model import curves
 from surgaug.inspect.report import BARS, shortened, sparkline
 from surgaug.inspect.run import inspect
+from surgaug.inspect.run_log import curves
 from surgaug.inspect.sheet import draw_run, draw_sheet, overlay
 from surgaug.io.atomic import write_png, write_text
 from surgaug.labels.builtin_spaces import load_space
