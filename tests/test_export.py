@@ -269,7 +269,7 @@ def test_a_description_that_tells_nothing_of_images_goes_on(real: Path, synth: P
     del described["settings"]["images"]
     write_text(config.out / "dataset.json", json.dumps(described))
     export(config)
-    assert "images" not in json.loads((config.out / "dataset.json").read_text())["settings"], "of which nothing is known"
+    assert "images" not in json.loads((config.out / "dataset.json").read_text())["settings"], "of which nothing is said"
 
 
 @pytest.mark.parametrize("kind", ["image", "label"])
