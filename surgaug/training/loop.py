@@ -123,6 +123,9 @@ def train_stage(
     )
     begun = time.monotonic()
     method.prepare(data.frames, feedback)
+    ready = (time.monotonic() - begun) / 60
+    if not saved and config.minutes and ready > config.minutes / 2:
+        feedback.warn(f"{ready:.2g} of {config.minutes:.2g} min went by before the first step; give more --minutes")
     if saved:
         begun = time.monotonic() - 60 * position.minutes  # as if it had been trained in one go
         for name, owner in parts.items():

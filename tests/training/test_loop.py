@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from heard import Heard
 from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.compilers import nop
 
@@ -244,9 +245,11 @@ def test_its_last_words_are_where_to_look_and_what_to_type_next(data, tmp_path, 
 
 def test_what_comes_before_training_takes_its_time_once(data, tmp_path, monkeypatch):
     monkeypatch.setattr(denoising.Denoising, "prepare", lambda *given: time.sleep(3))
-    begun = train(settings(data, tmp_path / "run", steps=1)).minutes
+    heard = Heard()
+    begun = train(settings(data, tmp_path / "run", steps=1, minutes=0.08), heard).minutes
     assert begun > 3 / 60
-    assert train(settings(data, tmp_path / "run", steps=2)).minutes - begun < 2 / 60
+    assert any("0.08 min went by before the first step" in warning for warning in heard.warnings)
+    assert train(settings(data, tmp_path / "run", steps=2, minutes=9.0)).minutes - begun < 2 / 60
 
 
 @pytest.mark.slow
