@@ -32,8 +32,9 @@ def numbers_of(split: str | None, splits: Sequence[str | None], none: str) -> li
     """Where `splits` is `split`; with None everywhere. Raises DataError beginning with `none` where that is nowhere."""
     chosen = [i for i, name in enumerate(splits) if split in (None, name)]
     if not chosen:
-        there = sorted({name for name in splits if name}) or ["none"]
-        raise DataError(f"{none} of the split '{split}'; there is {', '.join(there)}")
+        there = sorted({name for name in splits if name})
+        cure = f"there is {', '.join(there)}" if there else "there are no splits: leave --split out (of surgaug.toml, too)"
+        raise DataError(f"{none} of the split '{split}'; {cure}")
     return chosen
 
 
