@@ -33,7 +33,7 @@ def numbers_of(split: str | None, splits: Sequence[str | None], none: str) -> li
     chosen = [i for i, name in enumerate(splits) if split in (None, name)]
     if not chosen:
         there = sorted({name for name in splits if name})
-        cure = f"there is {', '.join(there)}" if there else "there are no splits: leave --split out (of surgaug.toml, too)"
+        cure = f"there is {', '.join(there)}" if there else "it has no splits: leave --split out (also of surgaug.toml)"
         raise DataError(f"{none} of the split '{split}'; {cure}")
     return chosen
 
