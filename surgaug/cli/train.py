@@ -228,7 +228,7 @@ def train(
     feedback = screen.feedback()
     settings = from_command_line(preset, given, config, set_ or [])
     done = run(settings, feedback, resume=resume)
-    feedback.info(f"{done.step} steps in {done.minutes:.1f} min; validation loss {done.val_loss:.4f}")
+    feedback.info(f"{done.step} steps in {done.minutes:.1f} min; lowest validation loss {done.val_loss:.4f}")
     run_folder = done.model.parent
     sheets = [str(f) for f in (run_folder / SHEETS, *(run_folder / s / SHEETS for s in STAGE_NAMES)) if f.is_dir()]
     if sheets:

@@ -24,7 +24,7 @@ from surgaug.labels.sides import one_sided
 from surgaug.models import families
 from surgaug.models.checkpoint import read_header, transfer
 from surgaug.models.compiled import Compiler
-from surgaug.models.model_files import METRICS, SHEETS
+from surgaug.models.model_files import METRICS, MODEL_FILES, SHEETS
 from surgaug.runtime.device import is_out_of_memory, pick_precision
 from surgaug.runtime.distributed import ProcessGroup
 from surgaug.runtime.feedback import Feedback, Silent, Task
@@ -51,12 +51,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOG_SECONDS = 5.0
+RISEN = 1.5  # times its lowest: a validation loss to be warned of at the end
 LOOK_EVERY = 50  # steps after which a device that computes on its own is waited for, to see whether all is well
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the model lies and how far it was trained."""
+    """Where the model lies and how far it was trained. val_loss: the lowest."""
 
     model: Path
     step: int
@@ -210,8 +211,8 @@ def train_stage(
             if logs and due and first_spoilt(figures, dtype) is None:
                 better = False
                 if now - validated_at > 60 * config.sample_minutes:
-                    better = validate(validation, average, config.batch, run, logs, position, Silent().task("", None))
-                    validated_at = time.monotonic()
+                    loss = validate(validation, average, config.batch, run, logs, position, Silent().task("", None))
+                    better, validated_at = loss <= position.best, time.monotonic()
                 checkpoints.save(position, "running", best=better, compiled=compiler.compiled)
                 saved_at = time.monotonic()
         refuse_spoilt()
@@ -220,9 +221,14 @@ def train_stage(
         # The weights first: what comes now may take minutes, too.
         checkpoints.save(position, "running", compiled=compiler.compiled)
         with feedback.task("validating", validation.work, "frames") as bar:
-            better = validate(validation, average, config.batch, run, logs, position, bar)
+            loss = validate(validation, average, config.batch, run, logs, position, bar)
+        if loss > RISEN * position.best:
+            feedback.warn(
+                f"the validation loss has risen to {loss:.4g}, from {position.best:.4g} at its lowest: look at "
+                f"{run / SHEETS} before the model is used; {run / MODEL_FILES[1]} is of the lowest"
+            )
         method.conclude(average, data.frames, data.val, position.step * config.batch, feedback)
-        checkpoints.save(position, "finished", best=better, compiled=compiler.compiled)
+        checkpoints.save(position, "finished", best=loss <= position.best, compiled=compiler.compiled)
         logs.close()
     return _result(run, position)
 
@@ -321,20 +327,20 @@ def update_within_memory(
 
 def validate(
     validation: Any, average: nn.Module, batch: int, run: Path, logs: Logs, position: Position, bar: Task
-) -> bool:
+) -> float:
     """Log the validation loss of the averaged weights, and write their sheet of samples.
 
-    Lowers `position.best` and returns True when the loss is the lowest so far.
+    Returns the loss, and lowers `position.best` to it where it is the lowest so far.
     """
     by_level = validation.losses(average, batch, bar)
     value = float(np.mean(by_level))
-    better, position.best = value < position.best, min(position.best, value)
+    position.best = min(position.best, value)
     shown = " ".join(f"{v:.4f}" for v in by_level)
     logs.row(step=position.step, minutes=position.minutes, val_loss=value, val_by_level=shown)
     sheet = validation.sheet(average, bar)
     write_png(run / SHEETS / f"step_{position.step:07d}.png", sheet)
     logs.image("samples", sheet, position.step)
-    return better
+    return value
 
 
 def _result(run: Path, position: Position) -> TrainResult:

@@ -28,6 +28,7 @@ from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import NetWithLabels
 from surgaug.training.presets import from_command_line
 from surgaug.training.run import train
+from surgaug.training.validation import Validation
 
 TINY = [
     "network.channels=16,32", "network.encoder_blocks=1,1", "network.decoder_blocks=1,1",
@@ -212,6 +213,17 @@ def test_it_learns(data, tmp_path):
     start = train(settings(data, tmp_path / "a", steps=1, lr=1e-9)).val_loss
     end = train(settings(data, tmp_path / "b", "drop_map=0", steps=200, lr=2e-3)).val_loss
     assert end < 0.5 * start
+
+
+def test_a_validation_loss_that_has_risen_is_warned_of(data, tmp_path, monkeypatch):
+    """Weights of the best step lie there as well; the last ones may draw nothing but stripes."""
+    losses = iter([0.1, 0.12, 0.16])
+    monkeypatch.setattr(Validation, "losses", lambda self, net, batch, bar: [next(losses)])
+    for steps, said in ((2, False), (4, False), (6, True)):
+        heard = Heard()
+        assert train(settings(data, tmp_path / "run", steps=steps), heard).val_loss == 0.1
+        assert any("has risen to 0.16, from 0.1" in line for line in heard.said) == said
+    assert load_model(tmp_path / "run" / "best.safetensors").meta["step"] == 2
 
 
 def test_a_model_never_trained_without_label_maps_takes_no_guidance(data, tmp_path):
