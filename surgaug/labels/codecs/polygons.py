@@ -161,22 +161,17 @@ def titles_in(paths: Sequence[Path]) -> list[str]:
 def space_of_titles(titles: Sequence[str], listed: bool = False) -> LabelSpace:
     """The built-in space (with a background) that has all titles; otherwise one of these titles, background 0.
 
-    A title that is another one with a number at its end is that one, unless the titles are `listed` somewhere as
-    classes: then each is one. The eye's parts get their natural depth, everything else lies above them.
+    A title that is another one with a number at its end is that one; of titles that are `listed` somewhere as classes
+    only in a built-in space. The eye's parts get their natural depth, everything else lies above them.
     """
-
-    def known(title: str, names: Sequence[str]) -> bool:
-        if listed:
-            return title.strip().lower() in (name.lower() for name in names)
-        return match_title(title, names) is not None
-
     named = [title for title in titles if title.lower() not in (IGNORED, *_BACKGROUND)]
     for space in map(load_space, sorted(builtin_spaces(), key=lambda name: name != _POLYGONS)):
-        if "background" in space.names and named and all(known(t, space.names) for t in named):
+        if "background" in space.names and named and all(match_title(t, space.names) for t in named):
             return replace(space, ignore=IGNORE_INDEX) if IGNORED in titles else space
     names: list[str] = []
     for title in sorted(titles, key=lambda t: (len(t), t)):
-        if title.lower() not in ("", IGNORED, *_BACKGROUND) and not known(title, names):
+        same = title.strip().lower() in (name.lower() for name in names) if listed else match_title(title, names)
+        if title.lower() not in ("", IGNORED, *_BACKGROUND) and not same:
             names.append(title)
     names.sort(key=lambda n: (_depth(n), n.lower()))
     kinds = known_kinds()
