@@ -110,8 +110,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Network calls that the student needs an image: up to 2 by consistency tuning, more by progressive "
-            "distillation. [default: 4]",
+            help="Network calls that the student needs an image, by progressive distillation. [default: 4]",
             rich_help_panel=MODEL,
             show_default=False,
         ),

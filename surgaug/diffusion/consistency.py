@@ -18,7 +18,6 @@ from surgaug.diffusion.spacing import SIGMA_MAX, SIGMA_MIN, alpha_bar_at
 
 # How a student is sampled.
 SAMPLER, SPACING = "consistency", "geometric"
-MOST_STEPS = 2  # for more, progressive distillation has the better targets
 # The paper's of ImageNet 64x64: the levels' log-normal distribution, and the mapping n(t) = 1 + K sigmoid(-B t).
 LOG_MEAN, LOG_STD = -0.8, 1.6
 K, B = 8.0, 1.0

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.datasets.dataset import usual_size
-from surgaug.diffusion import consistency
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.models import families
@@ -33,13 +32,6 @@ SPLIT_NAMES = {"train", "training", "images", "data"}
 
 # What differs when a student is trained: it starts from good weights, and its targets are good at every noise level.
 STUDENT: dict[str, Any] = {"lr": 3e-4, "muon_lr": None, "min_snr_gamma": None, "min_snr_floor": 0.0}
-
-
-def student_of(steps: int) -> dict[str, Any]:
-    """How a student of so many steps is trained."""
-    if steps > consistency.MOST_STEPS:
-        return {"student": "progressive"}
-    return {"student": "consistency", "loss": "huber"}
 
 
 def preset(name: str, model: str = families.DIFFUSION, **given: Any) -> TrainConfig:
@@ -224,10 +216,8 @@ def from_command_line(
             config = override(config, key, value)
     if config.distill:
         config = dataclasses.replace(config, distill=teacher)
-        if not any("student" in source for source in (settings, given, table)):
-            recipe = student_of(config.student_steps)
-            given_loss = any("loss" in source for source in (settings, given, table))
-            config = dataclasses.replace(config, **recipe | ({"loss": config.loss} if given_loss else {}))
+        if config.student == "consistency" and not any("loss" in source for source in (settings, given, table)):
+            config = dataclasses.replace(config, loss="huber")
     sized = bool(taken_over) or any("size" in source for source in (table, given, settings))
     fitted = config if sized else dataclasses.replace(config, size=size_like_frames(config))
     plain, fitted = _with_out(config, preset_name), _with_out(fitted, preset_name)

@@ -125,8 +125,9 @@ def test_guidance_is_distilled_along(data, teacher):
 
 
 def test_a_student_of_two_calls_comes_nearer_to_where_its_teacher_arrives(data, teacher, tmp_path):
-    first = train(student(data, teacher, tmp_path / "short", steps=1, student_steps=2))
-    long = train(student(data, teacher, tmp_path / "long", steps=80, student_steps=2))
+    how = {"student_steps": 2}
+    first = train(student(data, teacher, tmp_path / "short", "student=consistency", steps=1, **how))
+    long = train(student(data, teacher, tmp_path / "long", "student=consistency", steps=80, **how))
     assert long.val_loss < 0.8 * first.val_loss
     model = load_model(tmp_path / "long" / "last.safetensors")
     assert model.defaults == {
@@ -149,7 +150,9 @@ def consistency_batch(config, estimate, part=slice(0, 8), progress=0.9):
 
 
 def test_two_neighbouring_points_of_one_path_with_the_teachers_guidance(data, teacher):
-    config = student(data, teacher, Path("unused"), "teacher_guidance=3", batch=8, student_steps=2)
+    config = student(
+        data, teacher, Path("unused"), "teacher_guidance=3", "student=consistency", batch=8, student_steps=2
+    )
     seen = []
 
     def estimate(x_r, alpha_bar, condition):
@@ -173,7 +176,7 @@ def test_two_neighbouring_points_of_one_path_with_the_teachers_guidance(data, te
 
 
 def test_both_passes_have_the_same_dropout(data, teacher):
-    config = student(data, teacher, Path("unused"), batch=8, student_steps=2)
+    config = student(data, teacher, Path("unused"), "student=consistency", batch=8, student_steps=2)
     drawn = []
 
     def estimate(x_r, alpha_bar, condition):
@@ -185,10 +188,13 @@ def test_both_passes_have_the_same_dropout(data, teacher):
     assert torch.equal(torch.rand(3), drawn[0])
 
 
-def test_how_few_calls_make_which_student(data, teacher):
-    kinds = {n: student(data, teacher, Path("x"), student_steps=n) for n in (1, 2, 3, 4)}
-    assert [kinds[n].student for n in kinds] == ["consistency"] * 2 + ["progressive"] * 2
-    assert student(data, teacher, Path("x"), "student=progressive", student_steps=2).student == "progressive"
+def test_students_are_progressive_unless_asked_for_otherwise(data, teacher):
+    for steps in (1, 2, 4):
+        config = student(data, teacher, Path("x"), student_steps=steps)
+        assert (config.student, config.loss) == ("progressive", "l2")
+    tuned = student(data, teacher, Path("x"), "student=consistency", student_steps=2)
+    assert (tuned.student, tuned.loss) == ("consistency", "huber")
+    assert student(data, teacher, Path("x"), "student=consistency", "loss=l2", student_steps=2).loss == "l2"
     with pytest.raises(UsageError, match="--distill"):
         from_command_line("tiny", {"data": str(data), "student_steps": 2}, None, [])
 
