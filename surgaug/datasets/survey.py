@@ -76,10 +76,6 @@ class Survey:
         """Frames that show each class, int64 [K]."""
         return self.presence_by_item.sum(axis=0)
 
-    def read_as(self) -> str:
-        """A digest of what the frames' label maps came to (`read_as`)."""
-        return read_as(self.space, self.pixels_by_item)
-
     def tables(self) -> list[tuple[str, list[str], list[list[Any]]]]:
         """(title, columns, rows) of the frames and of the classes."""
         sizes = ", ".join(f"{h}x{w}" + (f" ({n})" if len(self.sizes) > 1 else "") for (h, w), n in self._common_sizes())

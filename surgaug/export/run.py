@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +28,7 @@ from surgaug.io.images import file_digest, stored_size
 from surgaug.io.journal import is_whole
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import Row, part_path, row_of, rows_by_file, to_line
-from surgaug.io.output_folder import IMAGES, write_description
+from surgaug.io.output_folder import IMAGES, READ_AS, write_description
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.parallel import in_threads
@@ -170,7 +170,7 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
     files = [pair.frames.items[pair.number].files[0] for pair in pairs]
     for found in in_threads(file_digest, files, feedback=feedback, title="digests of images"):
         images.update(found.encode())
-    pixels = {id(frames): count(frames).pixels_by_item for frames in {id(p.frames): p.frames for p in pairs}.values()}
+    pixels = _pixels(pair.frames for pair in pairs)
     for pair in pairs:
         digest.update(f"{pair.frame.name} {pair.frame.split} {pair.frames.fingerprint(pair.number)}\n".encode())
     held = np.array([pixels[id(pair.frames)][pair.number] for pair in pairs])
@@ -182,7 +182,7 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
         "sources": {"real": str(config.data), "synthetic": [str(folder) for folder in config.synth]},
         "settings": {"layout": config.layout, "frames": digest.hexdigest()[:16], "seed": config.seed}
         | {IMAGES: images.hexdigest()[:16]}
-        | {"read_as": read_as(target.space, held), "ratio": config.ratio, "hold_out": config.hold_out}
+        | {READ_AS: read_as(target.space, held), "ratio": config.ratio, "hold_out": config.hold_out}
         | ({"palette": True} if config.palette else {}),
         **target.description(),
     }
@@ -193,7 +193,7 @@ def _admission(
 ) -> Admission:
     """What became of the synthetic images. Their pixels without label are not counted."""
     out = Admission(target.space)
-    pixels = {id(frames): count(frames).pixels_by_item for frames in synths}
+    pixels = _pixels(synths)
 
     def row(frames: PairedFrames, number: int, video: str | None) -> Row:
         counts = zip(frames.space.ids, pixels[id(frames)][number].tolist(), strict=True)
@@ -205,6 +205,11 @@ def _admission(
     for other in refused:
         out.refuse(row(other.frames, other.number, other.video), other.reason)
     return out
+
+
+def _pixels(sets: Iterable[PairedFrames]) -> dict[int, np.ndarray]:
+    """Pixels of each class in each frame, int64 [N, K], by the `id` of their set."""
+    return {key: count(frames).pixels_by_item for key, frames in {id(frames): frames for frames in sets}.items()}
 
 
 def _write_pair(target: DatasetWriter, pair: Pair) -> None:

@@ -26,11 +26,11 @@ def other_sides(space: LabelSpace) -> np.ndarray:
 
 def exchanged(label_map: np.ndarray, space: LabelSpace) -> np.ndarray:
     """Ids [H, W] with those of left and right classes exchanged."""
-    ids, sides = np.array(space.ids), other_sides(space)[: space.num_classes]
-    if (sides == np.arange(len(ids))).all():
+    if not has_sides(space):
         return label_map
+    ids = np.array(space.ids)
     table = np.arange(np.iinfo(label_map.dtype).max + 1, dtype=label_map.dtype)
-    table[ids] = ids[sides]
+    table[ids] = ids[other_sides(space)[: len(ids)]]
     return table[label_map]
 
 
@@ -40,9 +40,9 @@ def one_sided(space: LabelSpace) -> tuple[str, ...]:
     return tuple(name for name in space.names if _turned(name) not in names)
 
 
-def names_sides(name: str) -> bool:
-    """Whether a class's name says on which side it is."""
-    return _SIDE.search(name) is not None
+def has_sides(space: LabelSpace) -> bool:
+    """Whether the name of a class says on which side it is."""
+    return any(map(_SIDE.search, space.names))
 
 
 def _turned(name: str) -> str:

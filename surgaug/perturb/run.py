@@ -12,11 +12,11 @@ import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
 from surgaug.datasets.splits import of_split
-from surgaug.datasets.survey import Survey, survey, without_faults
+from surgaug.datasets.survey import Survey, read_as, survey, without_faults
 from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
-from surgaug.io.output_folder import DATASET, PREVIEW, digest, write_description
+from surgaug.io.output_folder import DATASET, PREVIEW, READ_AS, digest, write_description
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
 from surgaug.perturb.output import FORMAT, Tally, claim, class_counts, draw_preview, found_kinds, report
@@ -84,7 +84,7 @@ def augment_masks(
             return (originals[-1 - index],) if -1 - index in originals else None
         return (label_name(maps.items[plan[index]].name, index),) if index < n else None
 
-    description = _describe(config, maps, n, found.read_as())
+    description = _describe(config, maps, n, found)
     config.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(config.out, feedback):
         claim(config.out, description)
@@ -142,10 +142,10 @@ def _original_names(maps: LabelMaps) -> dict[int, str]:
     }
 
 
-def _describe(config: AugmentConfig, maps: LabelMaps, n: int, read_as: str) -> dict[str, Any]:
+def _describe(config: AugmentConfig, maps: LabelMaps, n: int, found: Survey) -> dict[str, Any]:
     settings = {
         "masks": digest((item.name, maps.fingerprint(i)) for i, item in enumerate(maps.items)),
-        "read_as": read_as,
+        READ_AS: read_as(found.space, found.pixels_by_item),
         "classes": maps.space.name,
         **config.recipe.to_dict(),
         "seed": config.seed,

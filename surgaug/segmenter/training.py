@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from surgaug.io.atomic import clean_leftovers, write_bytes
 from surgaug.labels.label_space import IGNORE_INDEX, LabelSpace
-from surgaug.labels.sides import names_sides, one_sided, other_sides
+from surgaug.labels.sides import has_sides, one_sided, other_sides
 from surgaug.models import efficientnet
 from surgaug.models.checkpoint import file_hash
 from surgaug.models.muon import Muon, rest
@@ -163,7 +163,7 @@ def content_key(training: Training, classes: int) -> str:
     how: list[Any] = [RECIPE, classes, settings]
     if _tuned(config):
         how.append(TUNING)
-    if any(map(names_sides, training.sources[0].space.names)):
+    if has_sides(training.sources[0].space):
         how.append("sides")
     if training.shares or training.after:
         how += [training.shares, training.after and training.after.key(classes)]
@@ -280,7 +280,8 @@ def _augment(images: Tensor, maps: Tensor, rng: np.random.Generator, space: Labe
     grid = F.affine_grid(theta, [n, 3, height, width], align_corners=False)
     # Beyond the frame its mirror image goes on, in image and map alike.
     moved = F.grid_sample(maps.float()[:, None], grid, "nearest", "reflection", align_corners=False)[:, 0]
-    moved[mirror < 0] = torch.from_numpy(other_sides(space).astype(np.float32))[moved[mirror < 0].long()]
+    if has_sides(space):
+        moved[mirror < 0] = torch.from_numpy(other_sides(space).astype(np.float32))[moved[mirror < 0].long()]
     images = F.grid_sample(images, grid, "bilinear", "reflection", align_corners=False)
     contrast, offset, gain = (
         torch.from_numpy(span * rng.uniform(-1, 1, (n, channels, 1, 1))).float()

@@ -14,7 +14,7 @@ from surgaug.datasets.dataset import LabelMaps, would_change
 from surgaug.datasets.space_match import INSIST
 from surgaug.datasets.survey import read_as
 from surgaug.errors import UsageError
-from surgaug.io.output_folder import STYLE, STYLE_PICTURES
+from surgaug.io.output_folder import READ_AS, STYLE, STYLE_PICTURES
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.class_statistics import ClassStatistics
 from surgaug.labels.resize import fit_size, same_aspect
@@ -65,7 +65,7 @@ class Inputs:
         return {
             "model": self.model.hash,
             "masks": digest([item.label for item in self.maps.items if item.label]),
-            "read_as": read_as(self.maps.space, self.pixels),
+            READ_AS: read_as(self.maps.space, self.pixels),
             "classes": self._classes(),
             "seed": config.seed,
             "order": config.order,
