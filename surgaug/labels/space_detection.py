@@ -228,9 +228,9 @@ def _soft(scans: Sequence[Scan], drawn: Texture) -> DataError:
 
 
 def _stray_values(scans: Sequence[Scan], drawn: Texture, void: int | None) -> list[str]:
-    """A warning of values that fill no area and hold few pixels: they may be no classes."""
+    """A warning of values that fill no area and hold few pixels, or any where edges are few: they may be no classes."""
     total = sum(drawn.pixels.values())
-    strays = [v for v in drawn.edges if v != void and drawn.pixels[v] <= DOUBT * total]
+    strays = [v for v in drawn.edges if v != void and (drawn.too_few_edges or drawn.pixels[v] <= DOUBT * total)]
     if not strays or not drawn.areas or sum(drawn.flat.values()) < total / 2:
         return []
     most, _ = file_with_most(scans, strays)

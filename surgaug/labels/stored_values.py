@@ -141,7 +141,12 @@ class Texture:
     def ramp_share(self) -> float:
         """Of pixels at edges, the share with a value between those beside them; 0 where there are too few to tell."""
         enough = sum(self.flat.values()) >= _LEAST_FLAT * sum(self.pixels.values())
-        return self.ramps / self.steps if enough and self.steps >= _FEWEST_STEPS else 0.0
+        return self.ramps / self.steps if enough and not self.too_few_edges else 0.0
+
+    @property
+    def too_few_edges(self) -> bool:
+        """Whether hardly any pixels lie at edges, so that it cannot be told whether these are soft."""
+        return self.steps < _FEWEST_STEPS
 
     @property
     def is_soft(self) -> bool:

@@ -129,6 +129,15 @@ def test_soft_masks_of_two_classes_are_snapped(tmp_path: Path, factor: int) -> N
         assert maps.codec.encoding == "two-class" and _same(maps, soft >= 128)
 
 
+def test_greys_of_a_dot_that_shrank_are_doubted(tmp_path: Path) -> None:
+    sharp = np.zeros((48, 48), np.uint8)
+    sharp[9:12, 20:23] = 255
+    soft = cv2.resize(sharp, (20, 20), interpolation=cv2.INTER_AREA)
+    assert 255 not in soft  # nothing is left of the other class, and too few edges to call them soft
+    doubts = open_masks(_write(tmp_path, soft)).doubts
+    assert any("in no area of 3x3 pixels" in doubt for doubt in doubts)
+
+
 @pytest.mark.parametrize("values", [(0, 127, 255), (0, 85, 170, 255), (0, 200)])
 def test_soft_masks_of_other_classes_are_refused(tmp_path: Path, values: tuple[int, ...]) -> None:
     soft = cv2.resize(_disc(values, 192).astype(np.uint8), (48, 48), interpolation=cv2.INTER_AREA)
