@@ -14,8 +14,8 @@
 # screen. The same line goes on where it was stopped. By environment: INCEPTION (weights for FID, left out without; see
 # surgaug score --help) and VGG (torchvision's vgg19, for the perceptual loss of SPADE, pix2pixHD and CLADE, left out
 # without), MODELS (of pix2pix pix2pixhd cyclegan spade clade sdm diffusion), SIZE, TRAIN, SUBSET, VAL and TEST (frames at
-# most), MINUTES (of training, each method) or UPDATES (optimizer steps), THESIS, SDM and BASELINES (presets), BATCH, STEPS,
-# METHODS_STEPS, N (pictures), CLASSES. The defaults want a GPU for days; a try on a CPU:
+# most), MINUTES (of training, each method) or UPDATES (optimizer steps), SEED (0), THESIS, SDM and BASELINES (presets),
+# BATCH, STEPS, METHODS_STEPS, N (pictures), CLASSES. The defaults want a GPU for days; a try on a CPU:
 #
 #   SIZE=64x112 MINUTES=10 THESIS=thesis-tiny BASELINES=tiny STEPS="100 20 4" METHODS_STEPS=20 N=40 \
 #       examples/reproduce_thesis.sh
@@ -35,7 +35,7 @@ python "$here/../benchmarks/frames.py" "$data" "$out/data" --train "${TRAIN:-349
 test=$out/data/test
 [[ -d $test ]] || test=$out/data/val # of a data set without test frames
 count() { find "$1/labels" -name '*.png' | wc -l; }
-train=(--val "$out/data/val" --classes "$out/data/classes.json" --size "$size")
+train=(--val "$out/data/val" --classes "$out/data/classes.json" --size "$size" --seed "${SEED:-0}")
 synthesis=(--masks "$test" --classes "$out/data/classes.json" --n "${N:-$(count "$test")}")
 score=(--real "$test" --classes "$out/data/classes.json")
 if [[ -n ${INCEPTION:-} ]]; then
