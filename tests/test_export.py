@@ -103,6 +103,23 @@ def test_masks_are_followed_through_augment_masks_even_without_names(real: Path,
     assert any("validation or test split: 1" in line for line in heard.said)
 
 
+def test_images_with_instruments_of_held_out_masks_are_left_out(real: Path, tmp_path: Path) -> None:
+    """As `augment-masks` notes them, and as 0.1 did, with the name alone."""
+    rows = []
+    for k, donor in enumerate(("Video1_frame000010", "Video3_frame000000", "Video5_frame000010", "Video2_frame000000")):
+        folder = real / f"Video{donor[5:7].rstrip('_').zfill(2)}" / "Labels"
+        note = {"op": "insert", "from": donor, "donors": [{"mask": donor, "file": str(folder / f"{donor}.png")}]}
+        if k % 2:
+            del note["donors"]
+        source = real / "Video01" / "Labels" / "Video1_frame000000.png"
+        rows.append({"name": f"s{k}", "mask": source.stem, "source": str(source), "perturbations": [note]})
+    heard, out = Heard(), tmp_path / "Dataset001_x"
+    synth = synthetic_set(tmp_path / "synth", rows)
+    result = export(ExportConfig(real, out, (synth,)), heard)
+    assert result.counts["train", True] == 2
+    assert "synthetic images left out, since instruments in them were cut from such masks: 2" in heard.said
+
+
 def test_masks_of_elsewhere_train_and_are_warned_of(real: Path, tmp_path: Path) -> None:
     rows = [{"name": "a", "mask": "m", "source": "elsewhere/m.png"}]
     rows.append({"name": "b", "mask": "v", "source": "elsewhere/v.png", "split": "val"})

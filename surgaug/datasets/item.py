@@ -46,6 +46,7 @@ class WrittenItem:
 
     index: its number in the data set, from 0. split: "train", "val", "test"; None where the layout has no splits.
     video: of a synthetic image, that of the mask it was synthesized from. source: the label map that it comes from.
+    lenders: further frames' groups (`splits.group_of`) of which there are instruments in it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class WrittenItem:
     video: str | None = None
     synthetic: bool = False
     source: str = ""
+    lenders: frozenset[str] = frozenset()
 
 
 def check_names(items: Iterable[Item]) -> None:

@@ -1,4 +1,4 @@
-"""Which real label map a synthetic image, or a perturbed label map, comes from.
+"""Which real label map a synthetic image, or a perturbed label map, comes from; and which others lent it instruments.
 
 Manifests are followed back, however many lie on the way. Rows of today hold the answer (`origin`); those of surgaug 0.1
 name the label map they were made from, and the manifest above that map tells where it came from in its turn.
@@ -7,11 +7,11 @@ name the label map they were made from, and the manifest above that map tells wh
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from surgaug.datasets.item import Item
 from surgaug.errors import DataError
@@ -29,6 +29,7 @@ class Origin:
     """mask: the real label map's name. path: its file, as noted ("" where that is not known).
 
     video, split: of that map, as far as a manifest on the way knows. changed: whether it was perturbed on the way.
+    donors: other real label maps, of which instruments were put into it; they have no donors of their own.
     """
 
     mask: str
@@ -36,6 +37,7 @@ class Origin:
     video: str | None = None
     split: str | None = None
     changed: bool = False
+    donors: tuple[Origin, ...] = ()
 
     @property
     def key(self) -> str:
@@ -54,7 +56,13 @@ class Origin:
             row["video"] = self.video
         if self.split:
             row["split"] = self.split
+        if self.donors:
+            row["donors"] = [donor.to_row() for donor in self.donors]
         return row
+
+    def all(self) -> tuple[Origin, ...]:
+        """Every real label map that is to be seen in it."""
+        return (replace(self, donors=()), *self.donors)
 
 
 def read_origins(root: Path, of: Kind = "image") -> dict[str, Origin]:
@@ -98,6 +106,12 @@ def origin_of(label: Path) -> Origin | None:
     return None if step is None else before.first(step)
 
 
+def shown_by(item: Item) -> tuple[Origin, ...]:
+    """Every real label map that is to be seen in this item's: itself, or what it was made from."""
+    assert item.label is not None, item.name
+    return (origin_of(item.label) or Origin(item.name, str(item.label), item.video, item.split)).all()
+
+
 @dataclass(frozen=True)
 class Step:
     """What one row says: the label map that its sample was made from.
@@ -136,7 +150,8 @@ class Provenance:
                 earlier = Step(origin)  # the set that it was copied from is gone; its source may still be there
             nearer = earlier.origin
             video, split = nearer.video or origin.video, nearer.split or origin.split
-            joined = Origin(nearer.mask, nearer.path, video, split, nearer.changed or origin.changed)
+            changed, donors = nearer.changed or origin.changed, _once([*nearer.donors, *origin.donors])
+            joined = Origin(nearer.mask, nearer.path, video, split, changed, donors)
             step = Step(joined, earlier.copied, earlier.last)
         return step.origin
 
@@ -177,16 +192,36 @@ def _is_made(row: Row) -> bool:
 
 
 def _step(row: Row) -> Step:
-    changed = bool(row.get("perturbations"))
+    changed, donors = bool(row.get("perturbations")), _donors(row.get("perturbations", []))
     if found := row.get("origin"):
-        path = found.get("file", "")
-        changed = changed or found.get("changed", False)
-        origin = Origin(found.get("mask") or _stem(path), path, found.get("video"), found.get("split"), changed)
-        return Step(origin, last=True)
+        origin = _read(found)
+        donors = _once([*origin.donors, *donors])
+        return Step(replace(origin, changed=changed or origin.changed, donors=donors), last=True)
     path = row.get("source", "")
-    origin = Origin(row.get("mask") or _stem(path), path, row.get("video"), row.get("split"), changed)
+    origin = Origin(row.get("mask") or _stem(path), path, row.get("video"), row.get("split"), changed, donors)
     copied = row.get("image_source", "") if row.get("synthetic") else ""
     return Step(origin, copied, last=row.get("version", 1) >= 2 and not copied)
+
+
+def _read(row: manifest.Origin) -> Origin:
+    path = row.get("file", "")
+    of = row.get("mask") or _stem(path), path, row.get("video"), row.get("split"), row.get("changed", False)
+    return Origin(*of, _once(map(_read, row.get("donors", []))))
+
+
+def _donors(perturbations: Iterable[dict[str, Any]]) -> tuple[Origin, ...]:
+    """Of the instruments that were put in. Rows of 0.1 have but the name of the map that one was cut from."""
+    found: list[Origin] = []
+    for record in perturbations:
+        if "donors" in record:
+            found += map(_read, record["donors"])
+        elif isinstance(name := record.get("from"), str):
+            found.append(Origin(name, ""))
+    return _once(found)
+
+
+def _once(origins: Iterable[Origin]) -> tuple[Origin, ...]:
+    return tuple({origin.key: origin for origin in origins}.values())
 
 
 @lru_cache(maxsize=16)

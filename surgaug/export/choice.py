@@ -1,9 +1,9 @@
 """Which real frames and synthetic images make a data set, and in which split each is. Validation and test stay real.
 `--only` and `--without` list names, one a line, as `surgaug browse` saves them.
 
-A synthetic image shows what its mask shows: those whose mask is of a validation or test frame, or of the same video,
-are left out. Where a mask came from is followed through manifests (`datasets.provenance`); a copy of one is known by
-what it holds.
+A synthetic image shows what its mask shows, and the masks of which instruments were put into that: those with one of a
+validation or test frame, or of the same video, are left out. Where a mask came from is followed through manifests
+(`datasets.provenance`); a copy of one is known by what it holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.item import Item, WrittenItem, fingerprint
 from surgaug.datasets.provenance import Origin, read_origins
-from surgaug.datasets.splits import group_of, hold_out
+from surgaug.datasets.splits import HELD_OUT, group_of, hold_out
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import SUFFIXES
 from surgaug.io.manifest import is_there, read_rows
@@ -49,8 +49,14 @@ class Refused:
     reason: str
 
 
-HELD_OUT = "its mask is of the validation or test split"
-HELD_OUT_VIDEO = "its mask is of a video with validation or test frames"
+MASK_HELD_OUT = "its mask is of the validation or test split"
+VIDEO_HELD_OUT = "its mask is of a video with validation or test frames"
+LENDER_HELD_OUT = "an instrument in it was cut from a mask of the validation or test split, or of its videos"
+_REASONS = {
+    MASK_HELD_OUT: "their masks are of the validation or test split",
+    VIDEO_HELD_OUT: "their masks are of videos with validation or test frames",
+    LENDER_HELD_OUT: "instruments in them were cut from such masks",
+}
 BEYOND_RATIO = "beyond --ratio"
 NOT_CHOSEN = "dropped by --only or --without"
 
@@ -146,12 +152,7 @@ def _allowed(
 ) -> tuple[list[Pair], list[Refused]]:
     """The synthetic images that come neither from masks of the validation or test split nor from its videos, and the
     others."""
-    by_path = {item.label.resolve(): i for i, item in enumerate(real.items) if item.label is not None}
-    by_name = {item.name: i for i, item in enumerate(real.items)}
-    videos = {item.video for item in real.items} - {None}
-    held_videos = {item.video for item, split in zip(real.items, splits, strict=True) if split != "train"} - {None}
-    held_maps = {real.fingerprint(i): i for i, split in enumerate(splits) if split != "train"}
-    hashes: dict[str, str] = {}
+    find = _Sources(real, splits)
     allowed: list[Pair] = []
     left_out: list[Refused] = []
     unknown: list[str] = []
@@ -159,31 +160,68 @@ def _allowed(
         origins = read_origins(frames.root)
         for k, item in enumerate(frames.items):
             origin = origins.get(item.files[0].name, Origin(item.name, "", item.video, None))
-            source = by_path.get(Path(origin.path).resolve()) if origin.path else None
-            if source is None and origin.path:  # a copy of a held-out one? Names may be the same by chance.
-                if origin.path not in hashes:
-                    hashes[origin.path] = fingerprint(Path(origin.path)) if is_there(origin.path) else ""
-                source = held_maps.get(hashes[origin.path])
-            source = by_name.get(origin.mask) if source is None else source
-            video = real.items[source].video if source is not None else origin.video or item.video
-            held_out = origin.split in ("val", "test") if source is None else splits[source] != "train"
-            if held_out or video in held_videos:
-                left_out.append(Refused(frames, k, video, HELD_OUT if held_out else HELD_OUT_VIDEO))
+            source, *lenders = map(find.of, replace(origin, video=origin.video or item.video).all())
+            reason = source.reason or (LENDER_HELD_OUT if any(lender.reason for lender in lenders) else "")
+            if reason:
+                left_out.append(Refused(frames, k, source.video, reason))
                 continue
-            if source is None and video not in videos:
+            if not all(one.known for one in (source, *lenders)):
                 unknown.append(item.name)
-            group = video or (real.items[source].name if source is not None else None)
-            frame = WrittenItem(item.name, 0, "train", group, True, origin.path or str(item.label))
+            lent = frozenset(lender.group for lender in lenders if lender.group)
+            frame = WrittenItem(item.name, 0, "train", source.group, True, origin.path or str(item.label), lent)
             allowed.append(Pair(frame, frames, k, origin))
-    told = {HELD_OUT: "the validation or test split", HELD_OUT_VIDEO: "videos with validation or test frames"}
     for reason, number in Counter(refused.reason for refused in left_out).items():
-        feedback.info(f"synthetic images left out, since their masks are of {told[reason]}: {number}")
+        feedback.info(f"synthetic images left out, since {_REASONS[reason]}: {number}")
     if unknown:
         feedback.warn(
             f"synthetic images from masks that are not in {real.root}: {len(unknown)} ({', '.join(unknown[:_NAMED])}"
             f"{', ...' if len(unknown) > _NAMED else ''}); see to it that they show nothing of its validation frames"
         )
     return allowed, left_out
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the real data says of a label map: its video, its group (`splits.group_of`), why it must not train ("" where
+    it may), and whether it, or its video, is of that data."""
+
+    video: str | None
+    group: str | None
+    reason: str
+    known: bool
+
+
+class _Sources:
+    """The label maps of `real`, found by what a manifest says of one."""
+
+    def __init__(self, real: PairedFrames, splits: Sequence[str]):
+        self._real, self._splits = real, splits
+        self._by_path = {item.label.resolve(): i for i, item in enumerate(real.items) if item.label is not None}
+        self._by_name = {item.name: i for i, item in enumerate(real.items)}
+        self._videos = {item.video for item in real.items} - {None}
+        held = [i for i, split in enumerate(splits) if split != "train"]
+        self._held_videos = {real.items[i].video for i in held} - {None}
+        self._held_maps = {real.fingerprint(i): i for i in held}
+        self._found: dict[Origin, _Source] = {}
+
+    def of(self, origin: Origin) -> _Source:
+        """What is known of a label map, its donors left aside."""
+        if origin not in self._found:
+            number = self._number(origin)
+            item = None if number is None else self._real.items[number]
+            video = item.video if item else origin.video
+            held_out = origin.split in HELD_OUT if number is None else self._splits[number] != "train"
+            reason = MASK_HELD_OUT if held_out else VIDEO_HELD_OUT if video in self._held_videos else ""
+            group, known = (group_of(item), True) if item else (video, video in self._videos)
+            self._found[origin] = _Source(video, group, reason, known)
+        return self._found[origin]
+
+    def _number(self, origin: Origin) -> int | None:
+        number = self._by_path.get(Path(origin.path).resolve()) if origin.path else None
+        if number is None and origin.path and is_there(origin.path):
+            # a copy of a held-out one? Names may be the same by chance.
+            number = self._held_maps.get(fingerprint(Path(origin.path)))
+        return self._by_name.get(origin.mask) if number is None else number
 
 
 def kept_items(sets: Sequence[PairedFrames], only: Path | None, without: Path | None) -> list[frozenset[int]] | None:

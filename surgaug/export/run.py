@@ -28,7 +28,7 @@ from surgaug.io.images import file_digest, stored_size
 from surgaug.io.journal import is_whole
 from surgaug.io.lock import folder_lock
 from surgaug.io.manifest import Row, part_path, row_of, rows_by_file, to_line
-from surgaug.io.output_folder import IMAGES, READ_AS, write_description
+from surgaug.io.output_folder import IMAGES, MEANING, READ_AS, write_description
 from surgaug.labels.label_space import LabelSpace
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.parallel import in_threads
@@ -182,7 +182,8 @@ def _describe(config: ExportConfig, target: DatasetWriter, pairs: Sequence[Pair]
         "sources": {"real": str(config.data), "synthetic": [str(folder) for folder in config.synth]},
         "settings": {"layout": config.layout, "frames": digest.hexdigest()[:16], "seed": config.seed}
         | {IMAGES: images.hexdigest()[:16]}
-        | {READ_AS: read_as(target.space, held), "ratio": config.ratio, "hold_out": config.hold_out}
+        | {READ_AS: read_as(target.space, held), MEANING: target.space.digest(colors=True)}
+        | {"ratio": config.ratio, "hold_out": config.hold_out}
         | ({"palette": True} if config.palette else {}),
         **target.description(),
     }

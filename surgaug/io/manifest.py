@@ -29,13 +29,15 @@ CHECKS = {
 
 
 class Origin(TypedDict, total=False):
-    """The real label map behind a source that was itself made: see `datasets.provenance`."""
+    """The real label map behind a source that was itself made, and those that instruments in it were cut from
+    (`donors`): see `datasets.provenance`."""
 
     mask: str
     file: str
     video: str
     split: str
     changed: bool
+    donors: list[Origin]
 
 
 class Row(TypedDict, total=False):
@@ -242,7 +244,11 @@ def _shares(value: Any) -> bool:
 
 def _perturbations(value: Any) -> bool:
     return isinstance(value, list) and all(
-        _object(record) and _text(record.get("op")) and _integer(record.get("tries", 0)) for record in value
+        _object(record)
+        and _text(record.get("op"))
+        and _integer(record.get("tries", 0))
+        and _donors(record.get("donors", []))
+        for record in value
     )
 
 
@@ -254,9 +260,14 @@ def _origin(value: Any) -> bool:
     return _object(value) and _fits(value, _ORIGIN_CHECKS)
 
 
+def _donors(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_origin, value))
+
+
 _ORIGIN_CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("mask", "file", "video", "split"), _text),
     "changed": _flag,
+    "donors": _donors,
 }
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("image", "label", "mask", "source", "video", "split", "sampler", "style", "model"), _text),

@@ -17,9 +17,15 @@ from surgaug.io.atomic import clean_leftovers, write_text
 
 DATASET, PREVIEW = "dataset.json", "preview.png"  # of a folder of label maps, or of pairs
 READ_AS = "read_as"  # the setting that is a digest of the class ids of label maps
+MEANING = "meaning"  # a digest of what the classes are: their names, kinds and so on
 IMAGES = "images"  # the setting that is a digest of the image files
 STYLE, STYLE_PICTURES = "style", "style_pictures"  # as asked for, and a digest of the pictures that were read for it
-LATER = (READ_AS, IMAGES, STYLE_PICTURES)  # settings added since 0.1; not held against a description without them
+LATER = (READ_AS, MEANING, IMAGES, STYLE_PICTURES)  # settings added since 0.1; not held against a description without them
+# Digests, which tell nothing by themselves: what else was, where they differ.
+_SINCE = {
+    READ_AS: "the same label files came to other class ids",
+    MEANING: "its classes were others (a name, a kind, a depth, a group or a colour)",
+}
 _LONGEST = 200  # characters of a value; more is cut; paths fit
 
 
@@ -67,7 +73,7 @@ def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str)
     settings, samples = old.get("settings"), old.get("samples")
     if old.get("format") != description["format"] or not isinstance(settings, dict) or type(samples) is not int:
         raise DataError(f"{file}: not a description of {what} of surgaug; give another --out")
-    free = [READ_AS, *(key for key in LATER if key not in settings)]
+    free = [*_SINCE, *(key for key in LATER if key not in settings)]
     if STYLE_PICTURES in settings and STYLE_PICTURES in description["settings"]:
         free.append(STYLE)  # the same pictures by another path
     if lines := differences(settings, description["settings"], free=free):
@@ -75,12 +81,12 @@ def refuse_other_settings(file: Path, description: Mapping[str, Any], what: str)
             f"{file.parent} holds {what} made with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or give another --out"
         )
-    if settings.get(READ_AS) not in (None, description["settings"].get(READ_AS)):
-        raise UsageError(
-            f"{file.parent} holds {what} made when the same label files came to other class ids: a class file has "
-            "changed since, or --classes, or the names or colours beside the label maps; put it back as it was, or "
-            "give another --out"
-        )
+    for key, since in _SINCE.items():
+        if settings.get(key) not in (None, description["settings"].get(key)):
+            raise UsageError(
+                f"{file.parent} holds {what} made when {since}: a class file has changed since, or --classes, or the "
+                "names or colours beside the label maps; put it back as it was, or give another --out"
+            )
     if samples > description["samples"]:
         raise UsageError(
             f"{file.parent} was begun with --n {samples}, and --n {description['samples']} would leave some out; "

@@ -5,8 +5,10 @@ A label map on disk and in memory holds **ids**; the network sees **indices** (0
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -114,6 +116,12 @@ class LabelSpace:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, as stored in checkpoints and `dataset.json`."""
         return {"name": self.name, "ignore": self.ignore, "classes": [asdict(c) for c in self.classes]}
+
+    def digest(self, *, colors: bool) -> str:
+        """16 hexadecimal digits of what the classes are, their colours among it or not; not of the space's name."""
+        found = self.to_dict()
+        classes = [c if colors else {**c, "color": None} for c in found["classes"]]
+        return sha256(json.dumps([classes, found["ignore"]]).encode()).hexdigest()[:16]
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> LabelSpace:

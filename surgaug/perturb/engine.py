@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps
+from surgaug.datasets.provenance import shown_by
+from surgaug.datasets.splits import HELD_OUT
 from surgaug.labels.class_roles import roles
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.sides import one_sided
@@ -115,14 +117,16 @@ def targets_of(recipe: Recipe, space: LabelSpace, maps: LabelMaps, presence: np.
 def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Feedback) -> Engine:
     """`engine` with bank, statistics and rates from the masks `maps`; the same whatever the number of workers.
 
-    Says which quotas cannot be reached.
+    The bank is of training masks, where there are any, so that no held-out instrument comes to be trained on. Says which quotas cannot be reached.
     """
     recipe, space = engine.recipe, engine.space
     chosen = spread(len(maps), _OBSERVED)
     found = _over(_observe, (maps, engine), chosen, workers, feedback, "learning from the masks")
     mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops) and not one_sided(space)
     facts = {i: facts for i, (_, facts) in zip(chosen, found, strict=True)}
-    engine = replace(engine, bank=collect(seen for seen, _ in found), real=real_maps(facts, space, mirrors))
+    lenders = [i for i in chosen if maps.items[i].split not in HELD_OUT] or chosen
+    bank = collect(seen for i, (seen, _) in zip(chosen, found, strict=True) if i in lenders)
+    engine = replace(engine, bank=bank, real=real_maps(facts, space, mirrors))
     return _balanced(engine, maps, seed, workers, feedback) if engine.targets else engine
 
 
@@ -173,7 +177,8 @@ def _over(
 def _observe(shared: tuple[LabelMaps, Engine], mask: int) -> tuple[Observation, Facts]:
     maps, engine = shared
     label_map = maps.load(mask)
-    return observe(engine.scene(label_map), maps.items[mask].name), describe(label_map, engine.space)
+    item = maps.items[mask]
+    return observe(engine.scene(label_map), item.name, shown_by(item)), describe(label_map, engine.space)
 
 
 def _try(

@@ -16,7 +16,7 @@ from surgaug.datasets.survey import Survey, read_as, survey, without_faults
 from surgaug.errors import DataError, Interrupted
 from surgaug.io.journal import Journal
 from surgaug.io.lock import folder_lock
-from surgaug.io.output_folder import DATASET, PREVIEW, READ_AS, digest, write_description
+from surgaug.io.output_folder import DATASET, MEANING, PREVIEW, READ_AS, digest, write_description
 from surgaug.perturb.config import AugmentConfig, check
 from surgaug.perturb.engine import WORTH_A_WORKER, Engine, assign_masks, build, targets_of
 from surgaug.perturb.output import FORMAT, Tally, claim, class_counts, draw_preview, found_kinds, report
@@ -146,6 +146,7 @@ def _describe(config: AugmentConfig, maps: LabelMaps, n: int, found: Survey) -> 
     settings = {
         "masks": digest((item.name, maps.fingerprint(i)) for i, item in enumerate(maps.items)),
         READ_AS: read_as(found.space, found.pixels_by_item),
+        MEANING: maps.space.digest(colors=False),
         "classes": maps.space.name,
         **config.recipe.to_dict(),
         "seed": config.seed,

@@ -46,12 +46,14 @@ def test_nnunet_folds_keep_videos_and_synthetic_frames_where_they_belong() -> No
     synthetic = [
         WrittenItem(f"v{v}_{i}_p", 100 + 10 * v + i, "train", f"v{v}", True) for v in range(7) for i in range(2)
     ]
-    folds = nnunet.folds([*real, *synthetic])
+    lent = WrittenItem("lent", 200, "train", "v0", True, lenders=frozenset({"v1"}))
+    folds = nnunet.folds([*real, *synthetic, lent])
     assert len(folds) == nnunet.FOLDS
     assert sorted(name for fold in folds for name in fold["val"]) == sorted(f.name for f in real)
     for fold in folds:
         held = {name.split("_")[0] for name in fold["val"]}
         assert fold["train"] and not held & {name.split("_")[0] for name in fold["train"]}
+        assert ("lent" in fold["train"]) == held.isdisjoint({"v0", "v1"})
     assert nnunet.folds(synthetic) == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.provenance import Origin, origin_of, read_origins, source_row
+from surgaug.datasets.provenance import Origin, origin_of, read_origins, shown_by, source_row
 from surgaug.errors import DataError
 
 
@@ -60,6 +60,23 @@ def test_rows_of_today_need_no_folder_but_their_own(tmp_path: Path) -> None:
     out = write(tmp_path / "out", {"version": 2, "image": "images/s.png", "perturbations": [], **row})
     assert read_origins(out)["s.png"] == Origin("real", "frames/real.png", "v1", None, True)
     assert "origin" not in source_row(Item("real", None, Path("frames/real.png")))
+
+
+def test_lenders_of_instruments_are_followed(tmp_path: Path) -> None:
+    """Of a map with an instrument of one that has an instrument itself; and of 0.1, which noted the name alone."""
+    lent = {"op": "insert", "from": "m", "donors": [{"mask": "m", "file": "real/m.png", "video": "v2", "split": "val"}]}
+    first = write(tmp_path / "first", {**made("a", "real/a.png"), "version": 2, "perturbations": [lent]})
+    twice = made("b", first / "labels" / "a.png", "shift") | {"version": 1}
+    second = write(tmp_path / "second", {**twice, "perturbations": [{"op": "insert", "from": "old"}]})
+    row = source_row(Item("b", None, second / "labels" / "b.png"))
+    out = write(tmp_path / "out", {"version": 2, "image": "images/s.png", **row})
+    origin = read_origins(out)["s.png"]
+    lenders = (Origin("m", "real/m.png", "v2", "val"), Origin("old", ""))
+    assert origin == Origin("a", "real/a.png", changed=True, donors=lenders)
+    assert shown_by(Item("b", None, second / "labels" / "b.png")) == origin.all()
+    assert shown_by(Item("a", None, tmp_path / "real.png", "v9", "test"))[0].video == "v9"
+    swapped = {"op": "swap", "from": [3], "to": [4]}
+    assert read_origins(write(tmp_path / "c", made("c", "real/c.png") | {"perturbations": [swapped]}))["c.png"].donors == ()
 
 
 def test_copies_by_export_are_followed_and_real_frames_have_no_origin(tmp_path: Path) -> None:

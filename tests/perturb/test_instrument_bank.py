@@ -25,7 +25,7 @@ def maps():
 
 
 def known(*label_maps):
-    return collect(observe(Scene(m, CADIS), f"map {i}") for i, m in enumerate(label_maps))
+    return collect(observe(Scene(m, CADIS), f"map {i}", ()) for i, m in enumerate(label_maps))
 
 
 def bare():
@@ -43,7 +43,7 @@ def test_what_is_learnt():
 
 def test_a_bank_item_comes_back_as_it_was():
     obj = Scene(eye(), CADIS).objects[0]
-    item = BankItem.of("a", obj, Eye((1, 2), 3))
+    item = BankItem.of("a", (), obj, Eye((1, 2), 3))
     again = item.unpacked()
     assert np.array_equal(again.ids, obj.ids) and np.array_equal(again.mask, obj.mask)
     assert (again.box, again.entries, again.kind, again.ids.dtype) == (obj.box, obj.entries, obj.kind, np.uint8)

@@ -111,6 +111,21 @@ def test_quotas_are_reached_by_insertion_and_removal(masks, tmp_path):
     assert 2 not in {i for i, (_, _, wanted) in found.items() if wanted}
 
 
+def test_no_instrument_of_a_held_out_mask_is_lent(masks, tmp_path):
+    for split, pattern in (("val", "knife.png"), ("train", "*.png")):
+        for mask in sorted(masks.glob(pattern)):
+            for kind in ("images", "labels"):
+                (tmp_path / "data" / split / kind).mkdir(parents=True, exist_ok=True)
+            write_png(tmp_path / "data" / split / "images" / mask.name, np.zeros((68, 120, 3), np.uint8))
+            mask.rename(tmp_path / "data" / split / "labels" / mask.name)
+    recipe = parse_recipe("remove:1,insert:1")
+    augment_masks(AugmentConfig(tmp_path / "data", tmp_path / "out", recipe, n=20, classes="cadis", workers=1))
+    rows = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
+    lent = [r for row in rows for r in row["perturbations"] if r["op"] == "insert"]
+    assert lent and {donor["split"] for record in lent for donor in record["donors"]} == {"train"}
+    assert not [row for row in rows if row["mask"] != "knife" and str(KNIFE) in row["classes"]]
+
+
 def test_what_cannot_be_reached_is_said(masks, tmp_path):
     heard, recipe = Heard(), Recipe(balance=Balance(shares=(("Skin", 0.1), ("Hand", 0.9))))
     augment_masks(AugmentConfig(masks, tmp_path / "out", recipe, n=2, classes="cadis", workers=1), heard)

@@ -34,12 +34,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def refused(data: Path, line) -> None:
+def refused(data: Path, line, changed: str = RIGHT, because: str = "other class ids") -> None:
     """`line` is refused once the class file is corrected, and goes on once that is as it was."""
     line(0)
     line(0)
-    write_text(data / "classes.csv", RIGHT)
-    with pytest.raises(UsageError, match="other class ids"):
+    write_text(data / "classes.csv", changed)
+    with pytest.raises(UsageError, match=because):
         line(1)
     write_text(data / "classes.csv", WRONG)
     line(1)
@@ -51,6 +51,26 @@ def test_export(data: Path, tmp_path: Path) -> None:
 
 def test_augment_masks(data: Path, tmp_path: Path) -> None:
     refused(data, lambda k: augment_masks(data, out=tmp_path / "out", n=4 + k, ops="flip:1"))
+
+
+@pytest.mark.parametrize("changed", [WRONG.replace("Skin", "Hand"), WRONG.replace("instrument", "anatomy")])
+def test_names_and_kinds(data: Path, tmp_path: Path, changed: str) -> None:
+    """The ids are the same, and the classes are not: what is drawn, and what an index file names, would be."""
+    for name, line in (
+        ("maps", lambda k: augment_masks(data, out=tmp_path / "maps", n=4 + k, ops="flip:1")),
+        ("set", lambda k: export(ExportConfig(data, tmp_path / "Dataset001_set", layout="nnunet"))),
+    ):
+        write_text(data / "classes.csv", WRONG)
+        refused(data, line, changed, because="its classes were others")
+
+
+def test_exchanged_colors_where_the_layout_stores_colors(data: Path, tmp_path: Path) -> None:
+    """The label maps are ids here; CVAT's are written in the colours of the class file."""
+    for i in range(6):
+        index = np.zeros((32, 48), np.uint8)
+        index[: 8 + i], index[20:26, :30] = 1, 2
+        write_png(data / f"labels/f{i}.png", index)
+    refused(data, lambda k: export(ExportConfig(data, tmp_path / "out", layout="cvat")), RIGHT, "its classes were others")
 
 
 def test_synthesize(data: Path, tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def folds(frames: Sequence[WrittenItem], seed: int = 0) -> list[dict[str, list[s
 
 def _fold(frames: Sequence[WrittenItem], held_out: set[str]) -> dict[str, list[str]]:
     groups = {group_of(frame) for frame in frames if frame.name in held_out}
-    train = [frame.name for frame in frames if frame.name not in held_out and group_of(frame) not in groups]
+    free = [f for f in frames if f.name not in held_out and groups.isdisjoint({group_of(f), *f.lenders})]
+    train = [frame.name for frame in free]
     return {"train": train, "val": sorted(held_out)}
 
 

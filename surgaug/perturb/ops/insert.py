@@ -50,7 +50,8 @@ def perturb(
     obj = item.unpacked()
     sprite = cut(obj, BEYOND * float(np.hypot(*obj.frame)))
     label_map = insert(scene, obj, sprite, matrix, bank)
-    record = {"classes": list(kind), "from": item.source, "degrees": round(degrees, 2)}
+    record: dict[str, Any] = {"classes": list(kind), "from": item.source, "degrees": round(degrees, 2)}
+    record["donors"] = [donor.to_row() for donor in item.donors]
     return label_map, {**record, "dy": round(dy, 1), "dx": round(dx, 1)}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgaug.datasets.provenance import Origin
 from surgaug.labels.label_space import LabelSpace
 from surgaug.perturb.scene.eye_discs import Eye
 from surgaug.perturb.scene.objects import SceneObject
@@ -30,9 +31,13 @@ _FEW = 8  # tips from which a class's own reach is told; with fewer, that of all
 
 @dataclass(frozen=True)
 class BankItem:
-    """An instrument cut from a map. `packed`: its ids plus one, 0 where it is not, uint32, compressed."""
+    """An instrument cut from a map. `packed`: its ids plus one, 0 where it is not, uint32, compressed.
+
+    source: the map's name. donors: the real label maps to be seen in it.
+    """
 
     source: str
+    donors: tuple[Origin, ...]
     class_ids: tuple[int, ...]
     tip: tuple[float, float]
     obj: SceneObject
@@ -40,11 +45,11 @@ class BankItem:
     eye: Eye | None
 
     @classmethod
-    def of(cls, source: str, obj: SceneObject, eye: Eye | None) -> BankItem:
+    def of(cls, source: str, donors: tuple[Origin, ...], obj: SceneObject, eye: Eye | None) -> BankItem:
         ids = np.where(obj.mask, obj.ids.astype(np.uint32) + 1, 0).astype(np.uint32)
         nothing = np.zeros((0, 0), obj.ids.dtype)
         bare = replace(obj, ids=nothing, mask=nothing.astype(bool))
-        return cls(source, obj.class_ids, obj.tip, bare, zlib.compress(ids.tobytes(), 1), eye)
+        return cls(source, donors, obj.class_ids, obj.tip, bare, zlib.compress(ids.tobytes(), 1), eye)
 
     def unpacked(self) -> SceneObject:
         """The object as it was found."""
@@ -93,15 +98,15 @@ def tips_of(obj: SceneObject, handles: Mapping[int, int]) -> tuple[int, ...]:
     return tuple(sorted({handles.get(i, i) for i in obj.class_ids}))
 
 
-def observe(scene: Scene, name: str) -> Observation:
-    """The instruments of one map; `name` says in the manifest where one of them came from."""
+def observe(scene: Scene, name: str, donors: tuple[Origin, ...]) -> Observation:
+    """The instruments of one map; `name` and `donors` say in the manifest where one of them came from."""
     objects = scene.objects
     reaches = [
         scene.discs[-1].nearness(obj.tip) if scene.discs and obj.entries and obj.kind == "instrument" else None
         for obj in objects
     ]
     return Observation(
-        tuple(BankItem.of(name, scene.whole(i), scene.eye) for i in range(len(objects))),
+        tuple(BankItem.of(name, donors, scene.whole(i), scene.eye) for i in range(len(objects))),
         tuple(tips_of(obj, scene.roles.handles) for obj in objects),
         tuple(reaches),
     )
