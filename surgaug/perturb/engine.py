@@ -74,8 +74,11 @@ class Engine:
             tries += outcome.tries
             refused += outcome.refused
             outcome = replace(outcome, tries=tries, refused=refused)
-            if not outcome.records or np.array_equal(outcome.label_map, scene.label_map):
-                return replace(outcome, records=[])
+            if not outcome.records:
+                return outcome
+            if np.array_equal(outcome.label_map, scene.label_map):
+                refused["map: nothing changed"] += 1
+                continue
             reason = map_is_sound(scene, outcome.label_map, outcome.counts)
             if reason is None and self.real is not None:
                 facts = describe(outcome.label_map, self.space)

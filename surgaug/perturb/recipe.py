@@ -19,7 +19,7 @@ from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.operation import OLD_SETTINGS, Op
+from surgaug.perturb.operation import FACTOR, OLD_SETTINGS, Op
 from surgaug.perturb.prior.quotas import Balance, balance_of
 from surgaug.runtime.options import did_you_mean, parse_toml
 
@@ -30,6 +30,7 @@ _NAMES = {float: "number", int: "whole number", bool: "true or false", str: "tex
 TRIES = 20
 _MOST_TRIES = 1000
 MAX_STRENGTH = 3.0
+_MOST = 1000  # of a setting: degrees, cells, objects, shares of the diagonal
 
 
 def parse_ops(text: str | Iterable[str]) -> tuple[Op, ...]:
@@ -74,6 +75,11 @@ def settings_of(name: str) -> dict[str, Any]:
     """What can be set for an operation, with the defaults."""
     params = registry.get(name).Params
     return {f.name: f.default for f in fields(params)}
+
+
+def _factors_of(name: str) -> set[str]:
+    """The settings of an operation that are factors."""
+    return {f.name for f in fields(registry.get(name).Params) if FACTOR.items() <= f.metadata.items()}
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,24 @@ def _op(path: Path, name: str, given: Any) -> Op:
                 f"{where}.{key}: no such setting{did_you_mean(key, known)} (there are {', '.join(known) or 'none'})"
             )
         _typed(f"{where}.{key}", value, type(known[name]), f", as in {key} = {known[name]!r}")
+        _ranged(f"{where}.{key}", value, known[name], name in _factors_of(op.name))
+    chosen = known | {OLD_SETTINGS.get(key, key): value for key, value in settings.items()}
+    if switches := [key for key, value in known.items() if isinstance(value, bool)]:
+        if not any(chosen[key] for key in switches):
+            raise UsageError(f"{where}: one of {', '.join(switches)} must be true; leave {op.name} out otherwise")
     return op
+
+
+def _ranged(where: str, value: float, default: float, is_factor: bool) -> None:
+    """UsageError for a setting that no operation can use. `default` tells whether a count may be 0."""
+    if isinstance(value, bool):
+        return
+    if isinstance(default, int):
+        low, high = min(default, 1), _MOST
+    else:
+        low, high = (1 / _MOST, _MOST) if is_factor else (0, _MOST)
+    if not low <= value <= high:  # nor is it where the value is nan
+        raise UsageError(f"{where} = {value!r}: from {low:g} to {high:g}")
 
 
 def _typed(where: str, value: Any, expected: type, example: str = "") -> None:

@@ -13,6 +13,7 @@ from perturb_cases import CADIS, MANY, SPACES, dtype_of, eye, label_maps
 
 from surgaug import cli
 from surgaug.datasets.dataset import open_masks
+from surgaug.datasets.item import Item
 from surgaug.errors import DataError, SurgaugError
 from surgaug.io.atomic import write_png
 from surgaug.labels.class_roles import roles
@@ -34,7 +35,7 @@ class Given:
 
     def __init__(self, maps, space):
         self.maps, self.space = maps, space
-        self.items = [type("Item", (), {"name": f"map {i}"}) for i in range(len(maps))]
+        self.items = [Item(f"map {i}", None, Path(f"map {i}.png")) for i in range(len(maps))]
 
     def __len__(self):
         return len(self.maps)
@@ -102,6 +103,15 @@ def test_implausible_maps_are_drawn_again_or_given_up_with_the_reason():
         assert not outcome.records or outcome.plausibility >= 0.85
         refused += outcome.refused
     assert any(reason.startswith("map: implausible (") for reason in refused)
+
+
+def test_a_draw_that_changes_nothing_is_drawn_again():
+    """A pan along horizontal bands: one that moves along the bands alone leaves them as they are."""
+    bands = np.repeat(np.arange(4, dtype=np.uint8), 2)[:, None].repeat(60, 1)
+    engine = learnt([bands], CADIS, Recipe(parse_recipe("pan").ops))
+    made = [engine.make(engine.scene(bands), 0, sample_rng(0, k)) for k in range(30)]
+    assert all(outcome.records for outcome in made)
+    assert sum(outcome.refused["map: nothing changed"] for outcome in made) > 0
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda s: f"{s.name}-{s.ignore}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb import NotApplicable, Rejected, ops
 from surgaug.perturb.mixer import mix
 from surgaug.perturb.recipe import parse_ops
+from surgaug.perturb.scene.class_tables import tables
 from surgaug.perturb.scene.scene import Scene
 
 EVERY = ",".join(ops.names())
@@ -157,6 +159,24 @@ def test_swap_changes_tip_and_handle_together_and_nothing_else():
         pairs[tuple(record["to"])] += 1
     assert (15, 18) in pairs, "the I/A handpiece has a handle, so it can replace the phaco handpiece with its"
     assert all(len(to) == 2 and CADIS.by_id(to[1]).handle_of == to[0] for to in pairs if to[0] == 15)
+
+
+def test_no_swap_of_a_tip_whose_handle_lies_behind_a_hand():
+    label_map = eye()
+    label_map[label_map == 17] = 6
+    label_map[215:250] = 2
+    label_map[250:][label_map[250:] == 13] = 21
+    tip, handle = (next(o for o in Scene(label_map, CADIS).objects if o.class_ids == (i,)) for i in (13, 21))
+    assert tip is not handle
+    with pytest.raises(NotApplicable):
+        draw("swap", Scene(label_map, CADIS), np.random.default_rng(0))
+
+
+def test_depths_count_by_their_order_alone():
+    deep = LabelSpace(CADIS.name, tuple(replace(c, depth=min(65535, c.depth * 7000)) for c in CADIS.classes))
+    found = [tables(space, np.dtype(np.uint8)) for space in (CADIS, deep)]
+    for name in ("instruments", "depths", "sources", "covers", "stiff"):
+        assert np.array_equal(*(getattr(t, name) for t in found)), name
 
 
 def test_flip_is_its_own_inverse_and_leaves_ignored_pixels():

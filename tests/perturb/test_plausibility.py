@@ -31,6 +31,12 @@ def test_facts_of_a_rectangle():
     assert outline == pytest.approx(np.log(160 / np.sqrt(1200)), abs=0.01)
 
 
+def test_of_a_map_without_labels_something_is_said():
+    space = LabelSpace("x", (LabelClass(0, "a"), LabelClass(1, "b")), ignore=255)
+    real = real_maps({0: describe(np.zeros((60, 90), np.uint8), space)}, space, False)
+    assert "hardly anything" in real.strangest(describe(np.full((60, 90), 255, np.uint8), space), 0)
+
+
 def test_a_mirrored_map_has_the_mirrored_facts():
     label_map = eye((90, 160))
     mirrored = describe(np.ascontiguousarray(label_map[:, ::-1]), CADIS)

@@ -38,6 +38,7 @@ def test_a_threshold_sets_targets_of_rare_classes_by_their_repeat_factor():
         ("c.toml", '[balance]\n"primary knife" = 0.5\n13 = 0\n'),
         ("b.json", '{"Primary Knife": 0.5, "13": 0}'),
         ("b.csv", "class,share\nPrimary Knife,0.5\n13,0\n"),
+        ("c.csv", "Primary Knife,0.5\n13,0\n"),
     ],
 )
 def test_shares_from_a_file(tmp_path, name, content):

@@ -45,6 +45,8 @@ def _options(scene: Scene, obj: SceneObject, context: Context) -> list[dict[int,
         return []
     tip = tips[0]
     worn = [i for i in obj.class_ids if i in handles]
+    if _is_apart(scene, obj, tip):
+        return []
     others = {i for other in scene.objects if other is not obj for i in tips_of(other, handles)}
     found = []
     for new in _group(space, space.by_id(tip).group):
@@ -59,6 +61,12 @@ def _options(scene: Scene, obj: SceneObject, context: Context) -> list[dict[int,
     if request is None:
         return found
     return [o for o in found if request.add in o.values() and not request.protected & o.keys()]
+
+
+def _is_apart(scene: Scene, obj: SceneObject, tip: int) -> bool:
+    """Whether a handle of the tip is another object, behind a hand: it would keep the class that the tip gives up."""
+    handles = scene.roles.handles
+    return any(handles.get(i) == tip for other in scene.objects if other is not obj for i in other.class_ids)
 
 
 def _shown(context: Context, class_id: int) -> bool:

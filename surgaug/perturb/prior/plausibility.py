@@ -97,6 +97,8 @@ class RealMaps:
     def strangest(self, facts: Facts, source: int) -> str:
         """The most surprising thing about a map, in words."""
         found, names = self.surprise(facts, source), self.space.names
+        if not len(found.classes):
+            return "hardly anything is labelled"
         if found.looks.max() >= found.pairs.max():
             return f"place, size or shape of {names[found.classes[found.looks.argmax()]]}"
         a, b = (names[found.classes[i]] for i in np.unravel_index(found.pairs.argmax(), found.pairs.shape))

@@ -72,11 +72,21 @@ def _read(path: Path) -> Any:
         raise UsageError(f"{path}: cannot be read ({error})") from None
     try:
         if path.suffix.lower() == ".csv":
-            return {row[0].strip(): float(row[1]) for row in csv.reader(content.splitlines()[1:]) if row}
+            rows = [row for row in csv.reader(content.splitlines()) if row]
+            return {row[0].strip(): float(row[1]) for row in rows[1 if _is_header(rows) else 0 :]}
         data = json.loads(content) if path.suffix.lower() == ".json" else parse_toml(content.encode())
     except (ValueError, IndexError) as error:  # JSON's and TOML's errors are ValueErrors
         raise UsageError(f"{path}: not a TOML, JSON or CSV (class,share) file of shares ({error})") from None
     return data["balance"] if isinstance(data, dict) and list(data) == ["balance"] else data
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first row of a table names its columns: its share is no number."""
+    try:
+        float(rows[0][1])
+    except ValueError:
+        return True
+    return False
 
 
 def target_shares(balance: Balance, space: LabelSpace, real: Mapping[int, float]) -> dict[int, float]:

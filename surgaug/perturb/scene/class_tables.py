@@ -18,8 +18,8 @@ NOTHING_ABOVE = 1 << 14
 class Tables:
     """By id, of every id that the maps' type can hold.
 
-    instruments: bool, fastened ones as well, and whatever else can be moved. depths: int16, what has more lies above;
-    ignored pixels above everything. sources: bool, classes that may spread into a hole, which are neither objects nor
+    instruments: bool, fastened ones as well, and whatever else can be moved. depths: int16, what has more lies above
+    (the ranks of the label space's depths); ignored pixels above everything. sources: bool, classes that may spread into a hole, which are neither objects nor
     ignored. covers: bool, what can lie above the eye's discs, or is not known. stiff: bool, what does not yield when
     the anatomy is deformed: instruments, and what lies above them, such as a hand.
     """
@@ -38,14 +38,15 @@ def tables(space: LabelSpace, dtype: np.dtype, objects: frozenset[int] = frozens
     instruments, sources, covers = (np.zeros(size, bool) for _ in range(3))
     instruments[sorted(known.instruments | objects)] = True
     depths = np.zeros(size, np.int16)
-    depths[list(space.ids)] = [c.depth for c in space.classes]
+    ranks = {depth: rank for rank, depth in enumerate(sorted({c.depth for c in space.classes}))}
+    depths[list(space.ids)] = [ranks[c.depth] for c in space.classes]
     discs = {i for level in known.discs for i in level}
-    deepest = max((space.by_id(i).depth for i in discs), default=0)
-    covers[[c.id for c in space.classes if c.id not in discs and c.depth > deepest]] = True
+    deepest = max((depths[i] for i in discs), default=ranks.get(0, -1))
+    covers[[i for i in space.ids if i not in discs and depths[i] > deepest]] = True
     covers[sorted(known.instruments)] = True
     sources[list(space.ids)] = True
     sources &= ~instruments
-    stiff = instruments | (depths > min((space.by_id(i).depth for i in known.movable), default=NOTHING_ABOVE))
+    stiff = instruments | (depths > min((depths[i] for i in known.movable), default=NOTHING_ABOVE))
     if space.ignore is not None:
         depths[space.ignore] = NOTHING_ABOVE
         sources[space.ignore] = stiff[space.ignore] = False
