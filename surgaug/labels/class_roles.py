@@ -194,7 +194,12 @@ def shape_of(mask: np.ndarray, at_border: int) -> str:
     """
     length, width = axis_lengths(mask)
     thin = length >= _THIN * max(width, 1.0)
-    return "instrument" if thin and 0 < at_border <= _BY_ITS_END * length else "blob"
+    return "instrument" if thin and at_border and not lies_along(mask, at_border) else "blob"
+
+
+def lies_along(mask: np.ndarray, at_border: int) -> bool:
+    """Whether an object lies along the frame's border by more than its end; arguments as of `shape_of`."""
+    return at_border > _BY_ITS_END * axis_lengths(mask)[0]
 
 
 def axis_lengths(mask: np.ndarray) -> tuple[float, float]:

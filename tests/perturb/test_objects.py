@@ -43,6 +43,25 @@ def test_hooks_rings_marks_and_retractors_stay():
         assert objects(label_map, CADIS) == ()
 
 
+def test_a_blade_that_frames_the_picture_stays_and_goes_on_beyond_the_frame():
+    """As in laryngoscopy: along the upper border and round a corner of it, not in by its end."""
+    space = LabelSpace("larynx", (LabelClass(0, "tissue", "anatomy"), LabelClass(1, "blade", "instrument", depth=2)))
+    label_map = np.zeros((120, 160), np.uint8)
+    label_map[:30], label_map[:70, 130:] = 1, 1
+    cv2.line(label_map, (0, 100), (60, 80), 1, 6)
+    thin, *more = find_objects(label_map, roles(space), None)
+    assert not more and thin.box[0] > 70 and thin.box[1] == 0
+    after = view(Scene(label_map, space), shift_matrix(20, -15))
+    assert (after[:20] == 1).all() and (after[:80, -15:] == 1).all()
+
+
+def test_an_instrument_before_a_hand_stays_before_it_beyond_the_frame():
+    label_map = eye()
+    label_map[150:230, :30] = np.where(label_map[150:230, :30] == 17, 17, 2)
+    after = view(Scene(label_map, CADIS), shift_matrix(0, 40))
+    assert (label_map[:, 0] == 17).any() and (after[:, 0] == 17).any() and (after[:, 0] == 2).any()
+
+
 def test_kinds_from_names_where_the_space_states_none():
     space = LabelSpace("mine", (LabelClass(0, "background"), LabelClass(1, "Lens"), LabelClass(2, "Lens Injector")))
     assert roles(space).movable == {2} and roles(space).discs == ((1,),)

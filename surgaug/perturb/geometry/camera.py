@@ -55,13 +55,10 @@ def _continue_object(scene: Scene, index: int, matrix: np.ndarray, beyond: np.nd
         if placed is not None:
             lay_on(beyond, placed, scene.tables.depths)
         return
-    height = _height(scene, index)
-    above = holds(scene.tables.depths > height, beyond)
-    covered = beyond[above]
+    # Seen where it crosses the border, it stays seen: what lies above others of its class, such as a hand, does not hide it.
     for class_id, polygon in reversed(continued(scene.whole(index), BEYOND * scene.diagonal)):
         moved = polygon @ matrix[:, :2].T + matrix[:, 2]
         cv2.fillConvexPoly(beyond, fixed_point(moved), class_id, shift=SHIFT)
-    beyond[above] = covered
 
 
 def _inside(matrix: np.ndarray, frame: tuple[int, int]) -> np.ndarray:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from surgaug.labels.class_roles import Roles, movable_in, shape_of
+from surgaug.labels.class_roles import Roles, lies_along, movable_in, shape_of
 from surgaug.perturb.scene.class_tables import looked_up
 from surgaug.perturb.scene.objects import MIN_PIXELS, Entry, SceneObject, long_axis
 
 _GAP = 0.03  # of the frame's diagonal: parts of one class that lie nearer to each other are one object
+_WIDE = 0.12  # of the frame's diagonal: the border along which an object may lie and still be one that came in
 _COARSE = 4
 _SAMPLED = 1000  # pixels from which a direction is told
 
@@ -19,7 +20,7 @@ _SAMPLED = 1000  # pixels from which a direction is told
 def find_objects(label_map: np.ndarray, roles: Roles, ignore: int | None) -> tuple[SceneObject, ...]:
     """The movable objects of a label map [H, W], the same order for the same map."""
     if roles.known:
-        return tuple(_of_classes(label_map, sorted(roles.movable), roles.handles, None))
+        return tuple(_of_classes(label_map, sorted(roles.movable), roles.handles, _known_kind))
     class_ids, any_shape = movable_in(label_map, ignore)
     found = _of_classes(label_map, class_ids, {}, _shape_of)
     return tuple(found if any_shape else (obj for obj in found if obj.kind == "instrument"))
@@ -41,7 +42,7 @@ def find_again(
     near = [obj.box for obj in objects if _meet(obj.box, changed)] + [(y, x, y + h, x + w)]
     y0, x0 = np.min(near, 0)[:2].tolist()
     y1, x1 = np.max(near, 0)[2:].tolist()
-    found = _of_classes(label_map, sorted(roles.movable), roles.handles, None, (y0, x0, y1, x1), far)
+    found = _of_classes(label_map, sorted(roles.movable), roles.handles, _known_kind, (y0, x0, y1, x1), far)
     return tuple(sorted([*far, *found], key=lambda obj: (roles.handles.get(i := obj.class_ids[0], i), obj.box)))
 
 
@@ -53,11 +54,19 @@ def _shape_of(obj: SceneObject) -> str:
     return shape_of(obj.mask, sum(entry.length for entry in obj.entries))
 
 
+def _known_kind(obj: SceneObject) -> str | None:
+    """Of what is known to be an instrument; None for one that lies along the frame's border and frames the picture, as
+    a laryngoscope's blade: nobody knows its shape beyond, so that it stays where it is, and is no object."""
+    at_border = sum(entry.length for entry in obj.entries)
+    wide = at_border > _WIDE * np.hypot(*obj.frame)
+    return None if wide and lies_along(obj.mask, at_border) else "instrument"
+
+
 def _of_classes(
     label_map: np.ndarray,
     class_ids: list[int],
     handles: dict[int, int],
-    kind_of: Callable[[SceneObject], str] | None,
+    kind_of: Callable[[SceneObject], str | None],
     box: tuple[int, int, int, int] | None = None,
     known: Sequence[SceneObject] = (),
 ) -> list[SceneObject]:
@@ -90,7 +99,7 @@ def _split(
     mask: np.ndarray,
     offset: tuple[int, int],
     label_map: np.ndarray,
-    kind_of: Callable[[SceneObject], str] | None,
+    kind_of: Callable[[SceneObject], str | None],
 ) -> list[SceneObject]:
     """The objects in a mask of one class (and its handle's): connected parts, joined where they lie near each other."""
     frame = label_map.shape
@@ -115,9 +124,8 @@ def _split(
         box = (y0, x0, y0 + gh, x0 + gw)
         ids = np.where(own, label_map[y0 : y0 + gh, x0 : x0 + gw], 0)
         obj = SceneObject(frame, box, ids, own, "instrument", _entries(own, box, frame))
-        if kind_of is not None and kind_of(obj) != obj.kind:
-            obj = SceneObject(frame, box, ids, own, kind_of(obj), obj.entries)
-        found.append(obj)
+        if kind := kind_of(obj):
+            found.append(obj if kind == obj.kind else SceneObject(frame, box, ids, own, kind, obj.entries))
     return found
 
 
