@@ -186,12 +186,9 @@ def _ranged(where: str, value: float, default: float, is_factor: bool) -> None:
     """UsageError for a setting that no operation can use. `default` tells whether a count may be 0."""
     if isinstance(value, bool):
         return
-    if isinstance(default, int):
-        low, high = min(default, 1), _MOST
-    else:
-        low, high = (1 / _MOST, _MOST) if is_factor else (0, _MOST)
-    if not low <= value <= high:  # nor is it where the value is nan
-        raise UsageError(f"{where} = {value!r}: from {low:g} to {high:g}")
+    low = min(default, 1) if isinstance(default, int) else 1 / _MOST if is_factor else 0.0
+    if not low <= value <= _MOST:  # nor is it where the value is nan
+        raise UsageError(f"{where} = {value!r}: from {low:g} to {_MOST}")
 
 
 def _typed(where: str, value: Any, expected: type, example: str = "") -> None:
