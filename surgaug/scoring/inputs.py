@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -64,16 +64,23 @@ class Folder:
         return [self.origins[name].key if name in self.origins else name for name in self.names]
 
     def source_videos(self) -> set[str]:
-        """The videos that the images come from, as far as manifests, names or the layout say."""
+        """The videos that the images come from, by manifests, names or layout; empty unless that of each is known."""
         of_frames = zip(self.names, self.videos(), strict=True)
-        known = {self.origins[name].video if name in self.origins else video for name, video in of_frames}
-        return {video for video in known if video}
+        found = [self.origins[name].video if name in self.origins else video for name, video in of_frames]
+        known = {video for video in found if video}
+        return known if all(found) else set()
 
     def videos(self) -> list[str | None]:
         """The video of each frame; None where it is not known."""
         if self.frames is None:
             return [None] * len(self)
         return [self.frames.items[i].video for i in self.positions]
+
+    def splits(self) -> list[str | None]:
+        """The split of each frame; None where it has none."""
+        if self.frames is None:
+            return [None] * len(self)
+        return [self.frames.items[i].split for i in self.positions]
 
 
 @dataclass(frozen=True)
@@ -147,8 +154,7 @@ def of_chosen_split(folder: Folder, split: str | None, feedback: Feedback) -> Fo
 
     DataError where there is none of that split.
     """
-    items = () if folder.frames is None else tuple(folder.frames.items[i] for i in folder.positions)
-    splits = [item.split for item in items] or [None] * len(folder)
+    splits = folder.splits()
     if split is None:
         trained = splits.count("train")
         if 0 < trained < sum(map(bool, splits)):
@@ -158,6 +164,18 @@ def of_chosen_split(folder: Folder, split: str | None, feedback: Feedback) -> Fo
             )
         return folder
     return _only(folder, numbers_of(split, splits, f"{folder.root}: no frame"))
+
+
+def that_train(splits: Sequence[str | None]) -> list[int]:
+    """The numbers of the frames that a model may have learnt from: with splits those of the training split alone."""
+    own = [i for i, split in enumerate(splits) if split == "train"]
+    return own or list(range(len(splits)))
+
+
+def of_training(folder: Folder) -> Folder:
+    """The frames of a folder of training frames that a model may have learnt from."""
+    keep = that_train(folder.splits())
+    return folder if len(keep) == len(folder) else _only(folder, keep)
 
 
 def _only(folder: Folder, keep: Sequence[int]) -> Folder:
@@ -185,24 +203,43 @@ def pair(synth: Folder, real: Folder) -> Pairing:
     Images of a mask that was changed on the way show another scene than the frame: they are left out (and counted). So
     are those whose mask only shares its name with the frame's (`0.png` of another split), where both files are at hand.
     """
-    by_name = {name: i for i, name in enumerate(real.names)}
-    by_stem = {
-        **_unique(label.stem if label else None for label in real.labels),
-        **_unique(path.stem for path in real.images),
-    }
+    frame_of = _frame_finder(real)
     partner = np.full(len(synth), -1, np.int64)
     told_by: set[str] = set()
     changed = 0
     for i, name in enumerate(synth.names):
         origin = synth.origins.get(name)
-        keys, by = ((origin.stem, origin.mask), "source in the manifest") if origin else ((name,), "name")
-        match = next((found[key] for key in keys for found in (by_name, by_stem) if key in found), -1)
+        match = frame_of(origin or Origin(name, ""))
         if match >= 0 and origin and origin.changed:
             changed += 1
-        elif match >= 0 and not (origin and _another_mask(origin.path, real.labels[match])):
+        elif match >= 0:
             partner[i] = match
-            told_by.add(by)
+            told_by.add("source in the manifest" if origin else "name")
     return Pairing(partner, " and ".join(sorted(told_by)), changed)
+
+
+def shown_frames(synth: Folder, real: Folder) -> list[set[str]]:
+    """By synthetic image, the names of the real frames whose label maps are to be seen in its own, however changed: the
+    one that it was made from, and those that lent it instruments."""
+    frame_of = _frame_finder(real)
+    origins = [synth.origins.get(name, Origin(name, "")) for name in synth.names]
+    return [{real.names[i] for mask in origin.all() if (i := frame_of(mask)) >= 0} for origin in origins]
+
+
+def _frame_finder(real: Folder) -> Callable[[Origin], int]:
+    """Finds the position of the real frame that has a label map, -1 where there is none."""
+    by_name = {name: i for i, name in enumerate(real.names)}
+    by_stem = {
+        **_unique(label.stem if label else None for label in real.labels),
+        **_unique(path.stem for path in real.images),
+    }
+
+    def frame_of(origin: Origin) -> int:
+        keys = (origin.stem, origin.mask)
+        match = next((found[key] for key in keys for found in (by_name, by_stem) if key in found), -1)
+        return -1 if match >= 0 and _another_mask(origin.path, real.labels[match]) else match
+
+    return frame_of
 
 
 def read_settings(root: Path) -> dict[str, str | int | float]:

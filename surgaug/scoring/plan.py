@@ -144,7 +144,13 @@ def _measures_of(name: str, extractors: dict[str, ModuleType], weights: Weights)
     if metric.needs == "repeats":
         return _of_repeats(metric, extractors, weights)
     definition = Definition(
-        metric.title, metric.better, metric.unit, metric.convention, metric.group, ranked=metric.ranked
+        metric.title,
+        metric.better,
+        metric.unit,
+        metric.convention,
+        metric.group,
+        ranked=metric.ranked,
+        biased=metric.biased,
     )
     return {name: PlannedMeasure(definition, metric, name)}
 

@@ -17,7 +17,7 @@ from surgaug.scoring.compute.cache import FeatureCache
 from surgaug.scoring.compute.scorer import Scorer
 from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.features import inception
-from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, admitted, of_chosen_split, open_folder
+from surgaug.scoring.inputs import IMAGE_FOLDERS, Folder, admitted, of_chosen_split, of_training, open_folder
 from surgaug.scoring.plan import MIOU, gate_names, plan_default, plan_measures
 from surgaug.scoring.report import gates
 from surgaug.scoring.report.model import Definition, Report
@@ -87,6 +87,7 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
     train = open_folder(config.train, classes, feedback, bad) if config.train else None
     if classes == "auto":
         real, folders, train = _in_one_space(real, folders, train, feedback)
+    learnt = of_training(train) if train else None
     # What nobody asked for by name is left out where it cannot be had.
     optional = by_default and not trainings and not any(g.measure in evaluated for g in conditions)
     if (evaluated or trainings) and train is not None:
@@ -96,13 +97,16 @@ def score_folders(config: ScoreConfig, feedback: Feedback | None = None) -> Scor
             evaluated = _without(evaluated, reason, optional, feedback)
     cache = FeatureCache(cache_folder() if config.cache else None, feedback)
     scorer = Scorer(
-        measures, config.weights, real, train, device, config.workers, config.draws, config.seed, cache, feedback
+        measures, config.weights, real, learnt, device, config.workers, config.draws, config.seed, cache, feedback
     )
     rows = [
         replace(row, judged=found, measures={**row.measures, **{key: judged.measure(found) for key in trusted}})
         for row, found in zip(map(scorer.row, folders, names), trusts, strict=True)
     ]
     cache.close()
+    if train and learnt and len(learnt) < len(train):
+        note = f"of the {len(train)} frames of --train the {len(learnt)} of its training split alone count as such"
+        rows = [replace(row, notes=(*row.notes, note)) for row in rows]
     facts = None
     if (evaluated or trainings) and train is not None:
         inputs = Inputs(train, real, folders, [row.size for row in rows])

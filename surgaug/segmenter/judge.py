@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -29,14 +30,7 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.runtime.parallel import cores
 from surgaug.runtime.paths import cache_folder
 from surgaug.segmenter.config import TRUST, SegmenterConfig
-from surgaug.segmenter.cross_fitting import (
-    FOLDS,
-    class_means,
-    cross_entropy,
-    cross_fit,
-    folds_of,
-    held_out_cross_entropy,
-)
+from surgaug.segmenter.cross_fitting import class_means, cross_entropy, cross_fit, folds_of, held_out_cross_entropy
 from surgaug.segmenter.frames import LabelledFrames, read_frames
 from surgaug.segmenter.network import build
 from surgaug.segmenter.training import Trainer, Training, content_key
@@ -168,8 +162,10 @@ def read_real(frames: PairedFrames, size: tuple[int, int], named: str, feedback:
 
 
 def judge_key(frames: LabelledFrames, config: SegmenterConfig) -> str:
-    """A name for the judge that `fit` gives for these frames and settings."""
-    return content_key(Training((frames,), config), frames.space.num_classes) + f"-{FOLDS}"
+    """A name for the judge that `fit` gives for these frames, cut into folds by their videos, classes and settings."""
+    content = content_key(Training((frames,), config), frames.space.num_classes)
+    cut = sha256(folds_of(frames.groups).tobytes()).hexdigest()[:16]
+    return f"{content}-{cut}-{frames.space.digest(colors=False)}"
 
 
 def fit(frames: LabelledFrames, config: SegmenterConfig, device: torch.device, feedback: Feedback) -> Judge:
@@ -177,7 +173,8 @@ def fit(frames: LabelledFrames, config: SegmenterConfig, device: torch.device, f
     path = judge_path(judge_key(frames, config))
     if path.is_file():
         try:
-            return load(path, device, "judge in the cache")
+            # Its classes are these but for their colours, which are no part of the key.
+            return replace(load(path, device, "judge in the cache"), space=frames.space)
         except ModelError as reason:
             feedback.warn(f"{reason}; it is trained anew")
     folds = folds_of(frames.groups)

@@ -157,14 +157,17 @@ class Trainer:
 
 
 def content_key(training: Training, classes: int) -> str:
-    """A name for what a training depends on: pixels and labels of all frames, their order, and the settings."""
-    config = training.config
+    """A name for what a trained file depends on: pixels and labels of all frames, their order, the settings, and of the
+    classes those ids that are no indices and what becomes of left and right in a mirror."""
+    config, space = training.config, training.sources[0].space
     settings = asdict(config) | {"init": file_hash(Path(config.init)) if config.init else None}
     how: list[Any] = [RECIPE, classes, settings]
     if _tuned(config):
         how.append(TUNING)
-    if has_sides(training.sources[0].space):
-        how.append("sides")
+    if has_sides(space):
+        how.append(["sides", other_sides(space).tolist(), bool(one_sided(space))])
+    if (ids := space.ids[:classes]) != tuple(range(classes)):
+        how.append(["ids", ids])
     if training.shares or training.after:
         how += [training.shares, training.after and training.after.key(classes)]
     digest = hashlib.sha256(json.dumps(how).encode())

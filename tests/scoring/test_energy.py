@@ -81,6 +81,17 @@ def test_the_interval_is_symmetric_in_the_root():
     assert interval(0.0, 0.0) == (0, 0)
 
 
+def test_real_frames_of_which_many_are_the_same_have_a_distance():
+    rng = np.random.default_rng(0)
+    synth, frames, none = rng.normal(size=(20, 3)), rng.normal(size=(3, 3)), np.full(20, -1)
+    found = separation("x", synth, frames[[0, 0, 0, 0, 0, 0, 1, 2]], range(20), none, 0)
+    assert found.low <= max(found.value, 0) <= found.high < np.inf
+    assert found.baseline is None or abs(found.baseline.mean) < 10  # no half of frames that are all the same in it
+    assert found.baseline is None or found.baseline.draws < 10
+    but_one = separation("x", synth, frames[[0, 0, 0, 0, 0, 0, 0, 1]], range(20), none, 0)
+    assert but_one.value is None and "all the same, but for one" in but_one.reason
+
+
 def test_too_few_images_have_a_reason_and_many_are_thinned(monkeypatch):
     rng = np.random.default_rng(0)
     none = np.full(40, -1)

@@ -86,6 +86,35 @@ def test_the_interval_holds_the_value_and_shrinks_with_images():
     assert widths[1] == pytest.approx(widths[0] / 10**0.5, rel=0.4)
 
 
+def test_a_class_of_one_group_has_no_interval():
+    """Every resample that shows it has the same images, as if there were no chance in it."""
+    label = maps([0, 0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 2, 2, 2, 2])
+    guess = maps([0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 2, 2, 1])
+    side = Agreement(compare_maps(guess, label, 4), ("a", "b", "c"))
+    both = Agreement(compare_maps(guess[[0, 0, 1, 2]], label[[0, 0, 1, 2]], 4), ("a", "b", "b", "c"))
+    found = faithfulness(side, both, np.ones(4, bool), FOUR, 0)
+    ground, first, second = found.classes
+    assert ground.iou.low is not None and found.miou.low is not None
+    for figure in (first.iou, first.boundary_f, second.iou, second.real_iou):
+        assert figure.value is not None and figure.low is figure.high is None
+    assert first.real_iou.low is not None  # two groups show it
+
+
+def test_three_videos_hold_the_truth_as_often_as_they_say():
+    """Percentiles of the resamples would hold it in three of four."""
+    rng = np.random.default_rng(0)
+    two = LabelSpace("two", FOUR.classes[:2])
+    hits = 0
+    for _ in range(40):
+        counts = np.zeros((6, 7, 2), np.int64)
+        share = np.repeat(rng.normal(0.6, 0.04, 3), 2)[:, None]
+        counts[:, :3] = np.stack([10_000 * 2 * share / (1 + share), *np.full((2, 6, 1), 10_000.0)], 1)
+        side = Agreement(counts, ("a", "a", "b", "b", "c", "c"))
+        found = faithfulness(side, side, np.ones(2, bool), two, 0).real_miou
+        hits += found.low <= 0.6 <= found.high
+    assert hits / 40 >= 0.88
+
+
 @pytest.mark.parametrize("repeats", [[1] * 6, [5, 5], [3, 1, 2, 1], [40, 40, 1, 1]], ids=str)
 def test_chance_is_told_by_other_maps_however_often_they_repeat(repeats):
     kinds = np.random.default_rng(1).permutation(np.repeat(np.arange(len(repeats)), repeats))

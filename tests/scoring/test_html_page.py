@@ -30,10 +30,12 @@ from surgaug.scoring.report.model import (
     Separation,
     Spread,
     Utility,
+    best_rows,
     span,
 )
 from surgaug.scoring.report.tables import tables
 from surgaug.scoring.report.verdicts import rounded_up, verdicts, with_verdicts
+from surgaug.scoring.segmenter.evaluation import BOUNDARY, DEFINITIONS, MIOU, RARE, Evaluation
 
 EVIL = '<script>alert("x")</script> & co'
 PIXEL = "data:image/webp;base64,UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
@@ -218,7 +220,17 @@ def test_verdict_on_use(gain, half, seeds, tone):
 def test_a_gain_by_test_masks_is_only_perhaps_one():
     verdict = answers(utility=replace(usefulness(), of_test_masks=7))[1][1]
     assert (verdict.answer, verdict.tone) == ("Perhaps", "mixed")
-    assert "7 of 40 images have the label maps of test frames" in verdict.text
+    assert "7 of 40 images have the label maps of test frames, or parts of them" in verdict.text
+
+
+@pytest.mark.parametrize(("classes", "best"), [(3, {MIOU, RARE, BOUNDARY}), (2, {RARE})])
+def test_means_over_other_classes_are_not_ranked(classes, best):
+    """A set that lacks the hard class would have the better mean of the others."""
+    first, second = reading(synth=0.5, classes=3), reading(synth=0.55, classes=classes)
+    rows = [Evaluation(found, None, None, ()).added_to(row(str(i))) for i, found in enumerate((first, second))]
+    found = replace(report(*rows), definitions={key: DEFINITIONS[key] for key in (MIOU, RARE, BOUNDARY)})
+    assert best_rows(found) == dict.fromkeys(best, 1)
+    assert (rows[0].measures[MIOU].classes, rows[0].measures[RARE].classes) == ((0, 1, 2), (0,))
 
 
 def test_tables_of_classes_for_the_terminal():

@@ -10,15 +10,27 @@ import pytest
 
 from surgaug.errors import UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.scoring import metrics
 from surgaug.scoring.compute import colour_texture, regions
 from surgaug.scoring.compute.intervals import set_measures
 from surgaug.scoring.compute.regions import compare
 from surgaug.scoring.config import ScoreConfig, Weights
-from surgaug.scoring.metrics import brightness, class_frechet, cmmd, frechet, frechet_infinity, hue, sharpness
+from surgaug.scoring.metrics import (
+    brightness,
+    chroma,
+    class_frechet,
+    cmmd,
+    frechet,
+    frechet_infinity,
+    hue,
+    kid,
+    sharpness,
+)
 from surgaug.scoring.metrics.diversity import pairs_of_one_map
 from surgaug.scoring.plan import ALL, known_metrics, plan_measures
-from surgaug.scoring.report.model import Measure, best_rows
+from surgaug.scoring.report.model import Definition, Measure, Report, Row, Spread, best_rows
 from surgaug.scoring.report.tables import tables
+from surgaug.scoring.report.verdicts import verdicts
 from surgaug.scoring.run import run_score
 
 
@@ -191,6 +203,81 @@ def test_brightness_and_hue_of_known_colours():
     assert 90 < hue.compute(flat(200, 40, 40), flat(40, 40, 200)) < 180
     with pytest.raises(ValueError, match="no hue"):
         hue.compute(flat(90, 90, 90), flat(200, 40, 40))
+    with pytest.raises(ValueError, match=hue.DECOLOURED):
+        hue.compute(flat(200, 40, 40), flat(90, 90, 90))
+
+
+def faded(image, share):
+    """With so much of its chroma."""
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(float)
+    lab[..., 1:] = 128 + share * (lab[..., 1:] - 128)
+    return cv2.cvtColor(lab.round().astype(np.uint8), cv2.COLOR_LAB2RGB)
+
+
+def test_chroma_is_the_distance_from_grey():
+    image, _ = scene(0)
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(float) - (0, 128, 128)
+    assert chroma.chroma(features([image]))[0] == pytest.approx(np.square(lab[..., 1:]).sum(-1).mean() ** 0.5, rel=1e-4)
+    half = chroma.compute(features([image]), features([faded(image, 0.5)]))
+    assert half == pytest.approx(chroma.chroma(features([image]))[0] / 2, rel=0.02)
+
+
+COLOURS = {"ground": (150, 110, 100), "reddish": (180, 60, 50)}
+
+
+@pytest.mark.parametrize(
+    ("share", "answer", "said"),
+    [(1.0, "Yes", "chroma differs by"), (0.25, "No", "chroma differs by"), (0.0, "No", "hue is lost")],
+)
+def test_faded_and_lost_colours_are_at_fault(share, answer, said):
+    """A set without colour has no hue, and was right by its brightness alone."""
+
+    def coloured(seeds):
+        return [scene(seed, COLOURS["reddish"], COLOURS["ground"])[0] for seed in seeds]
+
+    sides = features(coloured(range(60))), features([faded(image, share) for image in coloured(range(100, 160))])
+    measures = {m: set_measures(metrics.get(m), *sides, 10, 0)[0] for m in ("hue", "chroma", "brightness")}
+    row = Row("s", "s", 60, (40, 48), 0, "", measures, None, None, ())
+    found = next(v for v in verdicts(Report("r", 60, {}, {}, (row,), {}, {}, 0, 10), row) if "colour" in v.question)
+    assert found.answer == answer and said in found.text
+
+
+def test_a_faint_hue_that_is_lost_is_at_fault():
+    """Real frames that are hardly coloured lose less chroma than the bound allows, and all of their hue."""
+    ground = Measure(3.0, 60, 2.5, 3.5)
+    measures = {"hue": Measure(None, 60, reason=hue.DECOLOURED), "chroma": ground, "brightness": ground}
+    row = Row("s", "s", 60, (40, 48), 0, "", measures, None, None, ())
+    found = next(v for v in verdicts(Report("r", 60, {}, {}, (row,), {}, {}, 0, 10), row) if "colour" in v.question)
+    assert found.answer == "Not quite" and "hue is lost" in found.text
+
+
+def measured(value, size, classes=None):
+    return Measure(value, 2 * size, matched=Spread(value, 0.1, size, 10), classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("definition", "first", "second", "best"),
+    [
+        # 600 images that are 15 % off, and 60 that are faithful: few images make a Fréchet distance large.
+        (frechet.METRIC, Measure(28.3, 600, matched=Spread(62.0, 1, 150, 10)), measured(101.8, 30), None),
+        (frechet.METRIC, Measure(28.3, 60, matched=Spread(62.0, 1, 30, 10)), measured(51.8, 30), 1),
+        (kid.METRIC, measured(0.1, 150), measured(0.2, 30), 0),
+        (class_frechet.METRIC, measured(0.1, 30, (0, 1)), measured(0.2, 30, (0, 1)), 0),
+        (class_frechet.METRIC, measured(0.1, 30, (0,)), measured(0.2, 30, (0, 1)), None),
+        (class_frechet.METRIC, measured(0.1, 90, (0, 1)), measured(0.2, 30, (0, 1)), None),
+    ],
+)
+def test_only_like_figures_are_ranked(definition, first, second, best):
+    definition = Definition("F", "lower", "", "", biased=definition.biased)
+    rows = tuple(Row(str(i), "", 9, (8, 8), 0, "", {"f": m}, None, None, ()) for i, m in enumerate((first, second)))
+    report = Report("r", 60, {}, {"f": definition}, rows, {}, {}, 0, 10)
+    assert best_rows(report).get("f") == best
+
+
+def test_a_mean_over_classes_names_them(sets):
+    measures = run(sets, "good", metrics=("class_frechet", "brightness")).rows[0].measures
+    assert (measures["class_frechet"].classes, measures["brightness"].classes) == ((0, 1), None)
+    assert run(sets, "good", metrics=("class_frechet",)).definitions["class_frechet"].biased
 
 
 def normal(n, d, seed, shift=0.0):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from surgaug.scoring.compute.leakage import DEFINITIONS, THUMBNAIL, find_leakage, fingerprint
+from surgaug.scoring.compute.leakage import DEFINITIONS, auc_interval, find_leakage, fingerprint
 from surgaug.scoring.compute.neighbours import nearest
 from surgaug.scoring.metrics import prdc
 
@@ -127,4 +127,32 @@ def test_repeats_and_real_frames_that_are_not_held_out():
 def test_a_picture_of_one_colour_has_a_fingerprint():
     vector = fingerprint(np.full((20, 30, 3), 80, np.uint8))
     assert np.isfinite(vector).all()
-    assert not vector[THUMBNAIL].any()
+    assert not vector[:768].any()
+
+
+def flat(*colours):
+    return np.stack([fingerprint(np.full((20, 30, 3), colour, np.uint8)) for colour in colours])
+
+
+def test_pictures_of_one_colour_are_copies_of_pictures_of_that_colour_alone():
+    train = np.concatenate([prints(range(5)), flat((0, 0, 0))])
+    found = leak(flat((200, 200, 200), (90, 90, 90), (180, 90, 90), (90, 45, 45)), prints(range(100, 110)), train)
+    assert found.measures["copies"].value == found.measures["repeats"].value == 0
+    assert {p.kind for p in found.closest} == {"other"}
+    same = leak(flat((0, 0, 0), (2, 2, 2), (200, 200, 200), (201, 200, 200)), prints(range(100, 110)), train)
+    assert same.measures["copies"].value == 50 and same.measures["repeats"].value == 100
+    assert [p.kind for p in same.closest[:2]] == ["exact", "near"]
+
+
+@pytest.mark.parametrize("videos", [2, 3])
+def test_the_interval_of_leakage_holds_the_truth_with_few_real_videos(videos):
+    """Percentiles of the resamples would hold it half of the time, or in three of four."""
+    rng = np.random.default_rng(videos)
+    hits = 0
+    for _ in range(100):
+        real = np.repeat(rng.normal(0, 1, videos), 8) + rng.normal(0, 0.3, 8 * videos)
+        groups = np.arange(40), np.repeat(np.arange(videos), 8)
+        low, high = auc_interval(rng.normal(0, 1.04, 40), real, groups, rng, 60)
+        hits += low <= 0.5 <= high
+    assert hits / 100 >= 0.9
+    assert auc_interval(real, real, (np.zeros(len(real)), np.arange(len(real))), rng) == (None, None)

@@ -77,7 +77,7 @@ def write_video(root, number, tint, frames=12, size=(32, 48)):
         cv2.imwrite(str(root / f"Video{number:02d}" / "Labels" / name), label_map)
 
 
-TINTS = {1: (30, 0, -20), 2: (-25, 0, 25), 3: (0, 30, 0), 4: (25, 20, -20)}
+TINTS = {1: (30, 0, -20), 3: (-25, 0, 25), 4: (0, 30, 0), 8: (25, 20, -20)}  # all of CaDIS's training split
 METRICS = ("frechet", "kid", "brightness", "hue", "sharpness")
 
 

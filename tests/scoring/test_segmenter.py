@@ -20,7 +20,18 @@ from surgaug.segmenter import training
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import joint_space
 from surgaug.segmenter.network import UNet, build, known
-from surgaug.segmenter.training import Trainer, Training, _batch, _numbers, class_weights, default_steps, predict, train
+from surgaug.segmenter.training import (
+    Trainer,
+    Training,
+    _batch,
+    _numbers,
+    class_weights,
+    content_key,
+    default_steps,
+    predict,
+    train,
+)
+from surgaug.segmenter.weights import load
 
 CPU = torch.device("cpu")
 BAR = Silent().task("", None)
@@ -227,6 +238,29 @@ def test_what_was_trained_is_not_trained_again(tmp_path, monkeypatch):
     assert torch.equal(first.head.weight, third.head.weight)
 
 
+def named(*classes):
+    frames = labelled(4)
+    return replace(frames, space=LabelSpace("own", tuple(LabelClass(i, name) for i, name in classes)))
+
+
+def test_what_a_mirror_does_to_the_classes_makes_another_network():
+    config = SegmenterConfig(size=(32, 48), steps=1)
+    both_sides, one_side, others, none = (
+        content_key(Training((named(*enumerate(names)),), config), 3)
+        for names in (("left eye", "right eye", "c"), ("left eye", "skin", "c"), ("left eye", "c", "right eye"), "abc")
+    )
+    assert len({both_sides, one_side, others, none}) == 4
+    assert none == content_key(Training((named(*enumerate("xyz")),), config), 3)
+
+
+def test_a_file_has_the_ids_of_its_own_frames(tmp_path):
+    config, trainer = SegmenterConfig(size=(32, 48), steps=1), Trainer(tmp_path, CPU)
+    for ids in ((0, 1), (1, 2)):
+        training_of_ids = Training((named(*zip(ids, "ab", strict=True)),), config)
+        trainer.get(training_of_ids, 2, BAR)
+        assert load(trainer.path(training_of_ids, 2)).ids == ids
+
+
 def test_a_training_goes_on_with_what_came_before(tmp_path, monkeypatch):
     trained = []
     monkeypatch.setattr(training, "train", lambda *a: trained.append(a[0]) or train(*a))
@@ -290,6 +324,14 @@ def test_a_data_sets_own_split_is_kept():
     own = replace(frames, splits=("train",) * 8 + ("val",) * 4)
     sides = split(own, own)
     assert (sides.train.tolist(), sides.test.tolist()) == (list(range(8)), [8, 9, 10, 11])
+
+
+def test_held_out_frames_of_the_training_folder_never_train():
+    """Where all real frames are of the training split, some of them are held out, and none of another split let in."""
+    frames = labelled(24, seed=1)
+    own = replace(frames, splits=("train",) * 16 + ("val",) * 8)
+    sides = split(own, own.take(np.arange(16)))
+    assert set(sides.train) | set(sides.test) == set(range(16)) and set(sides.train).isdisjoint(sides.test)
 
 
 def test_videos_on_both_sides_are_said():

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from segmenter_data import labelled, write_set
 
 from surgaug.cli import run
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.config import Budget
 from surgaug.scoring.report.html.charts import sweep_chart
+from surgaug.scoring.report.model import Figure, SweepPoint
 from surgaug.scoring.report.verdicts import _how_many
 from surgaug.scoring.segmenter import sweep
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.scoring.segmenter.arms import Bench, Pairs
 from surgaug.scoring.segmenter.halving import COARSE, JUDGED, TIMES, Trial, grid, grid_trainings
-from surgaug.scoring.segmenter.sweep import Trained, chosen, measure_sweep, sweep_of, training_of
+from surgaug.scoring.segmenter.sweep import Trained, advice_in_words, chosen, measure_sweep, sweep_of, training_of
+from surgaug.scoring.segmenter.utility import Readings, over_classes
 from surgaug.segmenter import training
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.training import Trainer, train
@@ -127,6 +131,42 @@ def test_minutes_end_the_search_after_its_first_rung(bench, short, monkeypatch):
     found = measure_sweep(bench, Pairs(labelled(8, 3)), Budget(seeds=3, minutes=1))
     assert found.cut_short
     assert {p.ratio for p in found.points if p.seeds} == set(COARSE)
+
+
+def test_trainings_that_the_cache_holds_take_none_of_the_minutes(bench, short, monkeypatch):
+    """A first rung that only had to be loaded ended the search: its time was held against no step of training."""
+
+    def searched(minutes, seconds):
+        clock = iter(range(0, 10_000_000, seconds))
+        monkeypatch.setattr(sweep, "monotonic", lambda: next(clock))
+        return measure_sweep(bench, Pairs(labelled(8, 3)), Budget(seeds=3, minutes=minutes))
+
+    assert searched(1, 600).cut_short
+    short.clear()
+    found = searched(30, 10)
+    assert not found.cut_short and short
+    assert found.trainings > 2 * len(COARSE) + len(TIMES)
+
+
+def test_without_an_interval_none_is_told_of():
+    point = SweepPoint(2.0, "joint", "raw", 100, 1, 0.6, Figure(0.05, 0.04, 0.06))
+    told = advice_in_words(point, True, Figure(0.05), 50)
+    assert "interval holds 0" not in told and "too few test frames for an interval" in told
+    assert "interval holds 0" in advice_in_words(point, True, Figure(0.05, -0.01, 0.11), 50)
+    assert advice_in_words(point, True, Figure(0.05, 0.01, 0.09), 50).endswith("95 % interval +0.010 to +0.090.")
+
+
+def test_the_interval_knows_that_few_videos_scatter_too_little(bench):
+    """Resamples of four videos have but 3/4 of the variance that other videos would bring."""
+    of_videos = replace(bench, test=replace(TEST, groups=tuple(f"video {i % 4}" for i in range(40))))
+    mixture = grid(judged=False)[0]
+    counts = stand_in(bench, lambda m: 0.1, [Trial(mixture, 0), Trial(None, 0)])
+    fit = SimpleNamespace(gain=[0.1], error=[0.0], times=1)
+    found = sweep._gain(Trained(counts), mixture, fit, 0, of_videos)
+    readings = Readings({str(t.mixture): [c] for t, c in counts.items()}, of_videos.test.groups, CONFIG.seed)
+    draws = over_classes(readings.draws[str(mixture)] - readings.draws["None"])[0]
+    half = stats.t.ppf(0.975, 3) * (draws.var(ddof=1) * 4 / 3) ** 0.5
+    assert found.high - found.value == pytest.approx(half, rel=1e-6)
 
 
 def test_the_command_line(tmp_path, monkeypatch, capsys):

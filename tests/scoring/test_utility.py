@@ -46,8 +46,9 @@ def test_both_sources_of_chance_add_up():
     by_seed, frames = np.array([0.0, 0.02, 0.04]), rng.normal(0, 0.01, 5000)
     alone = difference(by_seed, np.zeros((3, 5000)), 100, 0.05)
     together = difference(by_seed, by_seed[:, None] + frames, 100, 0.05)
-    variance = by_seed.var(ddof=1) / 3 + frames.var(ddof=1)
-    freedom = variance**2 / ((by_seed.var(ddof=1) / 3) ** 2 / 2 + frames.var(ddof=1) ** 2 / 99)
+    of_seeds, of_frames = by_seed.var(ddof=1) / 3, frames.var(ddof=1) * 100 / 99
+    variance = of_seeds + of_frames
+    freedom = variance**2 / (of_seeds**2 / 2 + of_frames**2 / 99)
     assert together.high - together.value == pytest.approx(stats.t.ppf(0.975, freedom) * variance**0.5)
     assert alone.value == together.value == pytest.approx(0.02)
 
@@ -88,6 +89,42 @@ def test_a_single_video_says_nothing_of_chance():
     found = utility.utility(counts, ("video",) * 40, SPACE, CONFIG, TrainedOn(10, 20))
     assert found.both_gain.low is None
     assert "single video" in found.verdict
+
+
+def counts_of(*shares):
+    """Counts [20, 7, 3] of four frames each of five videos: the first two classes in all of them, and the third, where
+    there are `shares` for it, in the first frames of as many videos; each found in that share of its pixels."""
+    found = np.zeros((20, 7, 3), np.int64)
+    every = np.arange(20)
+    for k in (0, 1):
+        found[:, :3, k] = np.stack([800 + 10 * ((7 * every + 3 * k) % 5), np.full(20, 1000), np.full(20, 1000)], 1)
+    for video, share in enumerate(shares):
+        found[4 * video, :3, 2] = round(1000 * share), 1000, 1000
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "interval", "sure"),
+    [
+        ([0.5], [0.9], False, False),
+        ([0.5, 0.55], [0.9, 0.6], True, False),
+        ([0.5] * 5, [0.9, 0.91, 0.9, 0.92, 0.9], True, True),
+    ],
+    ids=["one video", "two that disagree", "five"],
+)
+def test_a_class_of_a_single_video_is_not_surely_better(before, after, interval, sure):
+    """Every resample of videos that shows it has the same frame, as if there were no chance in it."""
+    space = LabelSpace("three", tuple(LabelClass(i, name) for i, name in enumerate("abc")))
+    by_seed = [np.array(before) + error for error in (0, 0.005, -0.005)]
+    counts = {arm: [counts_of(*shares) for shares in by_seed] for arm in (REAL, SYNTHETIC)}
+    counts[BOTH] = [counts_of(*(shares - before + after)) for shares in by_seed]
+    groups = [f"video{i // 4}" for i in range(20)]
+    found = utility.utility(counts, groups, space, CONFIG, TrainedOn(50, 50, np.array([50, 50, 5])))
+    third = found.classes[2]
+    assert third.both_gain.value > 0.1
+    assert (third.both_gain.low is not None) is interval
+    assert third.sure is ("surely better: c" in found.verdict) is sure
+    assert found.classes[0].both_gain.low is not None and found.both_gain.low is not None
 
 
 def test_a_class_that_no_test_frame_shows_has_no_gain():

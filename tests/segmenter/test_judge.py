@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,6 +112,32 @@ def test_a_full_disk_is_told_with_the_file_that_was_named(tmp_path, monkeypatch)
     monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path / "other"))
     with pytest.raises(OSError, match="No space left on device"):
         fit(frames(), SegmenterConfig(size=(16, 24), steps=3, batch=2), CPU, Silent())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"space": replace(SPACE, classes=tuple(replace(c, id=c.id + 1) for c in SPACE.classes))},
+        {"space": replace(SPACE, classes=tuple(replace(c, name=f"{c.name} 2") for c in SPACE.classes))},
+        {"groups": ("one video",) * 6},
+    ],
+    ids=["ids", "names", "videos"],
+)
+def test_one_of_other_classes_or_folds_is_another(tmp_path, monkeypatch, change):
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path))
+    config = SegmenterConfig(size=(16, 24), steps=1, batch=2)
+    first, other = (fit(of, config, CPU, Silent()) for of in (frames(), replace(frames(), **change)))
+    assert first.key != other.key and first.space == SPACE
+    assert other.space == change.get("space", SPACE)
+
+
+def test_one_of_the_cache_has_the_colours_of_today(tmp_path, monkeypatch):
+    monkeypatch.setenv("SURGAUG_CACHE", str(tmp_path))
+    config = SegmenterConfig(size=(16, 24), steps=1, batch=2)
+    fit(frames(), config, CPU, Silent())
+    space = replace(SPACE, classes=tuple(replace(c, color=(1, 2, 3)) for c in SPACE.classes))
+    monkeypatch.setattr("surgaug.segmenter.judge.cross_fit", None)
+    assert fit(replace(frames(), space=space), config, CPU, Silent()).space == space
 
 
 def test_it_is_trained_once_and_read_again_as_it_was(tmp_path, monkeypatch):

@@ -1,18 +1,30 @@
 """The cluster bootstrap: what chance in the choice of videos, masks or frames does to a figure. Pure.
 
 Items of one cluster (frames of a video, images of one mask) are not independent, so whole clusters are drawn with
-replacement, as many as there are (Davison and Hinkley 1997, section 3.8). Every interval of `score` that resamples is
-made of these functions.
+replacement, as many as there are (Davison and Hinkley 1997, section 3.8). The resamples give a variance, and the
+interval is Student's: percentiles of resamples of two videos hold the true figure half of the time. Every interval of
+`score` that resamples is made of these functions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t as student
 
 RESAMPLES, LEVEL = 1000, 0.95
 Z95 = 1.959964  # standard errors to either side that hold 95 % of a normal distribution
+ANY = (-math.inf, math.inf)
+
+
+class Chance(NamedTuple):
+    """The variance of a figure by one source of chance, and the degrees of freedom with which it is known."""
+
+    variance: float
+    freedom: float
 
 
 def cluster_weights(
@@ -49,24 +61,58 @@ def cluster_sums(
     return sums.reshape(resamples, *values.shape[1:])
 
 
+def clusters_showing(shown: np.ndarray, clusters: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Which clusters show which classes, bool [clusters, K], from which items do, bool [n, K]."""
+    index, size = _numbered(clusters)
+    found = np.zeros((size, shown.shape[1]), bool)
+    np.logical_or.at(found, index, shown)
+    return found
+
+
+def chance_of_clusters(draws: np.ndarray | Sequence[float], clusters: int) -> Chance:
+    """What the choice of `clusters` clusters, two or more, does to a figure, from its values under resamples [n].
+
+    Resamples scatter around the mean of the clusters at hand, and so by the factor of 1 - 1 / clusters too little.
+
+    draws: NaN, where a resample lacks what is measured, does not count. clusters: those that show it at all.
+    """
+    return Chance(float(np.nanvar(draws, ddof=1)) * clusters / (clusters - 1), clusters - 1)
+
+
+def student_interval(
+    value: float, chances: Sequence[Chance], level: float = LEVEL, within: tuple[float, float] = ANY
+) -> tuple[float, float]:
+    """The interval of a figure that independent sources of chance act upon, by Student's distribution.
+
+    Its degrees of freedom are those of Welch (1947) and Satterthwaite (1946). within: the least and the greatest that
+    the figure can be.
+    """
+    variance = sum(chance.variance for chance in chances)
+    if variance == 0:
+        return value, value
+    freedom = variance**2 / sum(chance.variance**2 / chance.freedom for chance in chances)
+    half = float(student.ppf((1 + level) / 2, freedom)) * variance**0.5
+    return max(value - half, within[0]), min(value + half, within[1])
+
+
 def mean_interval(
     values: np.ndarray,
     clusters: Sequence[str] | np.ndarray,
     rng: np.random.Generator,
     resamples: int = 2 * RESAMPLES,
     level: float = LEVEL,
+    within: tuple[float, float] = ANY,
 ) -> tuple[float, float] | tuple[None, None]:
-    """Percentile interval of the mean of `values` [n]; (None, None) where a single cluster leaves nothing to draw."""
-    if _numbered(clusters)[1] < 2:
+    """Interval of the mean of `values` [n]; (None, None) where a single cluster leaves nothing to draw.
+
+    within: the least and the greatest that the mean can be.
+    """
+    size = _numbered(clusters)[1]
+    if size < 2:
         return None, None
     sums = cluster_sums(np.stack([values, np.ones(len(values))], 1), clusters, rng, resamples)
-    return percentile_interval(sums[:, 0] / sums[:, 1], level)
-
-
-def percentile_interval(draws: np.ndarray | Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """The middle `level` of a statistic's values [resamples]."""
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    chance = chance_of_clusters(sums[:, 0] / sums[:, 1], size)
+    return student_interval(float(values.mean()), [chance], level, within)
 
 
 def _numbered(clusters: Sequence[str] | np.ndarray) -> tuple[np.ndarray, int]:

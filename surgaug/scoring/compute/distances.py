@@ -105,6 +105,13 @@ def random_halves(n: int, size: int, draws: int, rng: np.random.Generator) -> li
     return [(order[:size], order[size : 2 * size]) for order in orders]
 
 
+def random_halves_of_groups(groups: np.ndarray, draws: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Positions of the items of a random half of the groups (of [n], rounded down), `draws` times."""
+    names, index = np.unique(groups, return_inverse=True)
+    halves = random_halves(len(names), len(names) // 2, draws, rng)
+    return [np.flatnonzero(np.isin(index, chosen)) for chosen, _ in halves]
+
+
 def membership(n: int, subsets: list[np.ndarray]) -> np.ndarray:
     """Index arrays to a 0/1 matrix [n, len(subsets)], as `kernel_distance` wants them."""
     weights = np.zeros((n, len(subsets)))

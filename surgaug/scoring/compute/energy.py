@@ -102,7 +102,7 @@ def energy_of_distances(
         partner: int [n], the real frame of the same label map, -1 for none; they make no pair either.
 
     Raises:
-        ValueError: fewer than `FEWEST` groups or real frames, or real frames that are all the same.
+        ValueError: fewer than `FEWEST` groups or real frames, or real frames that are all the same or all but one.
     """
     n, m = across.shape
     of_image = np.arange(n) if groups is None else np.asarray(groups)
@@ -121,8 +121,8 @@ def energy_of_distances(
     sums, pairs = by_group(across * counted, 0), by_group(counted, 0)
     synth_mean, synth_without = _pair_means(by_group(by_group(within, 0), 1), sizes)
     real_mean, real_without = _pair_means(real, np.ones(m))
-    if real_mean <= 0:
-        raise ValueError("the real frames are all the same")
+    if min(real_mean, real_without.min()) <= 0:
+        raise ValueError("the real frames are all the same" + (", but for one" if real_mean > 0 else ""))
     value = (2 * sums.sum() / pairs.sum() - synth_mean - real_mean) / real_mean
     without_group = 2 * (sums.sum() - sums.sum(1)) / (pairs.sum() - pairs.sum(1))
     without_frame = 2 * (sums.sum() - sums.sum(0)) / (pairs.sum() - pairs.sum(0))
@@ -134,10 +134,12 @@ def energy_of_distances(
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Euclidean distances, float64 [n, m], of the rows of [n, d] and [m, d]."""
+    """Euclidean distances, float64 [n, m], of the rows of [n, d] and [m, d]; 0 for what is below the rounding error."""
     centre = np.asarray(y, np.float64).mean(0)  # distances do not change, rounding errors shrink
     x, y = x - centre, y - centre
-    return np.sqrt((np.square(x).sum(1)[:, None] + np.square(y).sum(1) - 2 * x @ y.T).clip(0))
+    total = np.square(x).sum(1)[:, None] + np.square(y).sum(1)
+    squared = total - 2 * x @ y.T
+    return np.sqrt(np.where(squared > total * (np.finfo(np.float64).eps * x.shape[1]), squared, 0.0))
 
 
 def _distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -145,13 +147,20 @@ def _distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _of_halves(real: np.ndarray, draws: int, rng: np.random.Generator) -> Spread | None:
-    """D of random halves of the real frames to each other, from distances [m, m]; None where halves are too small."""
+    """D of random halves of the real frames to each other, from distances [m, m]; None where halves are too small.
+
+    Halves whose frames are all the same have no D, and do not count.
+    """
     size = len(real) // 2
     if size < FEWEST:
         return None
-    halves = random_halves(len(real), size, draws, rng)
-    found = [energy_of_distances(real[np.ix_(a, b)], real[np.ix_(a, a)], real[np.ix_(b, b)])[0] for a, b in halves]
-    return Spread(float(np.mean(found)), float(np.std(found, ddof=1)), size, draws)
+    found = []
+    for a, b in random_halves(len(real), size, draws, rng):
+        try:
+            found.append(energy_of_distances(real[np.ix_(a, b)], real[np.ix_(a, a)], real[np.ix_(b, b)])[0])
+        except ValueError:
+            continue
+    return Spread(float(np.mean(found)), float(np.std(found, ddof=1)), size, len(found)) if len(found) > 1 else None
 
 
 def _pair_means(blocks: np.ndarray, sizes: np.ndarray) -> tuple[float, np.ndarray]:

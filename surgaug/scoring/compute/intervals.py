@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from surgaug.scoring.compute.bootstrap import Z95, mean_interval
-from surgaug.scoring.compute.distances import random_halves
+from surgaug.scoring.compute.bootstrap import Chance, mean_interval, student_interval
+from surgaug.scoring.compute.distances import random_halves, random_halves_of_groups
+from surgaug.scoring.compute.energy import FEWEST, Groups
 from surgaug.scoring.compute.other_videos import TOGETHER, Sides, by_video
 from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import Measure, Spread
@@ -30,19 +32,26 @@ def pair_measure(values: np.ndarray, sources: np.ndarray, rng: np.random.Generat
 
 
 def set_measures(
-    metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int, videos: Sides | None = None
+    metric: Metric,
+    real: np.ndarray,
+    synth: np.ndarray,
+    draws: int,
+    seed: int,
+    videos: Sides | None = None,
+    groups: Groups | None = None,
 ) -> list[Measure]:
     """What a metric says of two sets of features [n, d], [m, d], a measure for each of its figures; see `Measure`.
 
-    The interval is value ± 1.96 standard errors; the standard error is the standard deviation of the distance over
-    random halves of both sets (delete-half jackknife, Shao and Wu 1989: for half-samples without replacement the
-    spread equals that of the full sample to first order, and no image occurs twice, which would spoil a covariance).
-    For sets that are nearly alike it errs on the wide side, by less than a factor of 2. It is the uncertainty of the
-    figure at this number of images, bias included; `matched` and `baseline` are what to compare.
+    The standard error is the standard deviation of the distance over random halves of both sets (delete-half jackknife,
+    Shao and Wu 1989: for half-samples without replacement the spread equals that of the full sample to first order, and
+    no image occurs twice, which would spoil a covariance). For sets that are nearly alike it errs on the wide side, by
+    less than a factor of 2. It is the uncertainty of the figure at this number of images, bias included; `matched` and
+    `baseline` are what to compare. Without an interval where fewer than `FEWEST` masks or real frames are at hand.
 
-    videos: features of other real videos, for the second yardstick (see `other_videos.sides`).
+    videos: features of other real videos, for the second yardstick (see `other_videos.sides`). groups: what each
+    synthetic image comes from, [m]; images of one mask are not independent, and are left out together.
     """
-    measures = _against_halves(metric, real, synth, draws, seed)
+    measures = _against_halves(metric, real, synth, draws, seed, np.arange(len(synth)) if groups is None else groups)
     others = _other_videos(metric, videos or {}, measures[0].matched, seed)
     columns = [{video: float(row[i]) for video, row in others.items()} for i in range(len(measures))]
     together = [column.pop(TOGETHER, None) for column in columns]
@@ -52,7 +61,9 @@ def set_measures(
     ]
 
 
-def _against_halves(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int) -> list[Measure]:
+def _against_halves(
+    metric: Metric, real: np.ndarray, synth: np.ndarray, draws: int, seed: int, groups: Groups
+) -> list[Measure]:
     smaller = min(len(real), len(synth))
     if smaller < metric.fewest:
         counts = f"there are {len(real)} and {len(synth)}"
@@ -66,30 +77,49 @@ def _against_halves(metric: Metric, real: np.ndarray, synth: np.ndarray, draws: 
     if size < metric.fewest or draws < 2:
         return [Measure(float(v), len(synth)) for v in value]
     rng = np.random.default_rng(seed)
-    halves_real = random_halves(len(real), len(real) // 2, draws, rng)
-    halves_synth = random_halves(len(synth), len(synth) // 2, draws, rng)
+    halves_real = [half for half, _ in random_halves(len(real), len(real) // 2, draws, rng)]
+    halves_synth = random_halves_of_groups(np.asarray(groups), draws, rng)
     equal = random_halves(len(real), size, draws, np.random.default_rng(seed))
     parts = [rng.permutation(len(synth))[:size] for _ in range(draws)]
     try:
-        spread = _many(metric, real, synth, [(r[0], s[0]) for r, s in zip(halves_real, halves_synth, strict=True)])
         matched = _many(metric, real, synth, [(r[0], part) for r, part in zip(equal, parts, strict=True)])
         baseline = _many(metric, real, real, equal)
     except ValueError:  # enough images for the figure, too few in its halves
         return [Measure(float(v), len(synth)) for v in value]
-    error = Z95 * spread.std(0, ddof=1)
-    low, high = np.maximum(value - error, metric.minimum), np.minimum(value + error, metric.maximum)
+    independent = min(len(real), len(np.unique(np.asarray(groups))))
+    intervals = _intervals(metric, real, synth, value, list(zip(halves_real, halves_synth, strict=True)), independent)
     mean = baseline.mean(0)
     return [
         Measure(
             float(value[i]),
             len(synth),
-            float(low[i]),
-            float(high[i]),
+            low,
+            high,
             _spread(matched[:, i], size),
             _spread(baseline[:, i], size),
             float(matched[:, i].mean() / mean[i]) if metric.has_ratio and mean[i] > 0 else None,
         )
-        for i in range(len(value))
+        for i, (low, high) in enumerate(intervals)
+    ]
+
+
+def _intervals(
+    metric: Metric, real: np.ndarray, synth: np.ndarray, value: np.ndarray, halves: list, independent: int
+) -> Sequence[tuple[float | None, float | None]]:
+    """Of each figure, from the metric of `halves` of both sets. independent: masks or frames of the smaller set."""
+    none = [(None, None)] * len(value)
+    if independent < FEWEST:
+        return none
+    try:
+        spread = _many(metric, real, synth, halves)
+    except ValueError:  # halves of the masks may have few images
+        return none
+    # Its own variance makes a variance uncertain: of so many independent images, known from so many halves.
+    freedom = 1 / (1 / (independent - 1) + 1 / (len(halves) - 1))
+    ends = np.broadcast_to(metric.minimum, value.shape), np.broadcast_to(metric.maximum, value.shape)
+    return [
+        student_interval(float(v), [Chance(float(variance), freedom)], within=(float(least), float(most)))
+        for v, variance, least, most in zip(value, spread.var(0, ddof=1), *ends, strict=True)
     ]
 
 
@@ -102,13 +132,14 @@ def mean_measure(measures: list[Measure], n: int) -> Measure:
     if len(baselines) < len(measures):
         return Measure(value, n)
     # Classes share images: their errors are taken as going together, which errs on the wide side.
-    error = float(np.mean([m.high - m.value for m in measures if m.high is not None and m.value is not None]))
+    errors = [m.high - m.value for m in measures if m.high is not None and m.value is not None]
+    error = float(np.mean(errors)) if len(errors) == len(measures) else None
     ratios = [m.ratio for m in measures if m.ratio is not None]
     return Measure(
         value,
         n,
-        max(value - error, 0.0),
-        value + error,
+        None if error is None else max(value - error, 0.0),
+        None if error is None else value + error,
         _mean_spread(matched),
         _mean_spread(baselines),
         float(np.mean(ratios)) if len(ratios) == len(measures) else None,

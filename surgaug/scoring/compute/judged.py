@@ -36,7 +36,7 @@ def judged(folder: Folder, least: float | None, seed: int) -> Judged | None:
     values = np.array([folder.trusts[name].agreement for name in names])
     sources = dict(zip(folder.names, folder.sources(), strict=True))
     rng = np.random.default_rng([seed, 14])
-    interval = mean_interval(values, [sources[name] for name in names], rng)
+    interval = mean_interval(values, [sources[name] for name in names], rng, within=(0.0, 1.0))
     lowest = sorted(zip(names, values.tolist(), strict=True), key=lambda pair: pair[1])[:LISTED]
     space = folder.frames.space if folder.frames else None
     return Judged(

@@ -3,8 +3,11 @@
 An image's fingerprint is what tells it from others, whatever small changes were made to it:
 
 - 0-767: the image averaged to 16x16 RGB, less its mean, scaled to length 1: the squared distance of two is
-  2 (1 - correlation), and brightness and contrast do not matter;
-- 768-831: the 64 bits of a perceptual hash: whether each of 8x8 low frequencies (1 to 8 either way) of the luminance at
+  2 (1 - correlation), and brightness and contrast do not matter. 0 for an image of one colour;
+- 768-770: of an image of one colour, that colour, for nothing else tells it from others; 0 of any other image. With the
+  thumbnail they make one vector: images of one colour are near each other where their colours are nearly the same, and
+  far from all images that show something;
+- 771-834: the 64 bits of a perceptual hash: whether each of 8x8 low frequencies (1 to 8 either way) of the luminance at
   32x32 is above their median (pHash; Zauner 2010).
 """
 
@@ -17,19 +20,22 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from surgaug.scoring.compute.bootstrap import cluster_weights, percentile_interval
+from surgaug.scoring.compute.bootstrap import RESAMPLES, chance_of_clusters, cluster_weights, student_interval
 from surgaug.scoring.compute.neighbours import nearest
 from surgaug.scoring.report.model import ClosePair, Definition, Measure
 
-DIMENSION, VERSION = 832, 1  # of fingerprints
-THUMBNAIL, HASH = slice(0, 768), slice(768, 832)
+DIMENSION, VERSION = 835, 2  # of fingerprints
+THUMBNAIL, HASH = slice(0, 771), slice(771, 835)
 _EDGE, _HASH_EDGE, _LOW = 16, 32, 8
+_FLAT = 1.0  # length of a thumbnail less its mean colour, 0.04 grey levels a number, up to which it shows nothing
+_NEARLY = 5  # grey levels between colours, up to which images of one colour are near
 LEAKAGE, COPIES, REPEATS = "leakage", "copies", "repeats"
 EXACT = 1e-5  # distance of thumbnails of length 1, below which they are equal to rounding
 NEAR_BITS, NEAR_DISTANCE = 10, 0.2  # of 64 bits; a distance of 0.2 is a correlation of 0.98
 LISTED = 24
 _NEAR = (
-    f"at most {NEAR_BITS} of 64 bits of the perceptual hash differ, and 16x16 thumbnails correlate with 0.98 or more"
+    f"at most {NEAR_BITS} of 64 bits of the perceptual hash differ, and 16x16 thumbnails correlate with 0.98 or more "
+    f"(images of one colour: their colours lie {_NEARLY} grey levels apart at most)"
 )
 DEFINITIONS = {
     LEAKAGE: Definition(
@@ -39,7 +45,7 @@ DEFINITIONS = {
         "how often a synthetic image is nearer to its nearest training frame than a held-out real frame is to its own, "
         "by 16x16 thumbnails without brightness and contrast; 0.5: as far as new real frames; above: nearer, 1 for "
         "copies; below: unlike real frames (noise gives 0); neither side is better; interval by "
-        "bootstrap over masks and real frames",
+        "bootstrap over masks and videos of real frames (frames where those are not known)",
         "hygiene",
         ranked=False,  # copies are near, noise is far: neither is best
     ),
@@ -62,15 +68,17 @@ class Leakage:
 
 
 def fingerprint(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] to float32 [832] (see the top of this file); an image of one colour has a thumbnail of zeros."""
+    """uint8 [H, W, 3] to float32 [835] (see the top of this file)."""
     thumbnail = cv2.resize(image.astype(np.float32), (_EDGE, _EDGE), interpolation=cv2.INTER_AREA)
+    if np.linalg.norm(thumbnail - thumbnail.mean((0, 1))) <= _FLAT:
+        colour = image.mean((0, 1)) * NEAR_DISTANCE / _NEARLY
+        return np.concatenate([np.zeros(thumbnail.size), colour, np.zeros(_LOW**2)]).astype(np.float32)
     thumbnail -= thumbnail.mean()
-    length = np.linalg.norm(thumbnail)
-    unit = thumbnail.ravel() / (length if length > 1e-3 else np.inf)
+    unit = thumbnail.ravel() / np.linalg.norm(thumbnail)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     small = cv2.resize(grey, (_HASH_EDGE, _HASH_EDGE), interpolation=cv2.INTER_AREA)
     low = cv2.dct(small)[1 : _LOW + 1, 1 : _LOW + 1].ravel()
-    return np.concatenate([unit, low > np.median(low)]).astype(np.float32)
+    return np.concatenate([unit, np.zeros(3), low > np.median(low)]).astype(np.float32)
 
 
 def find_leakage(
@@ -82,20 +90,14 @@ def find_leakage(
     groups: tuple[np.ndarray, np.ndarray],
     seed: int,
 ) -> Leakage:
-    """From fingerprints [n, 832] of synthetic, held-out real and training images. Pure.
+    """From fingerprints [n, 835] of synthetic, held-out real and training images. Pure.
 
     groups: int [n] and [m], images of one mask and frames of one video, which the bootstrap draws together.
     """
     distance, bits, index = _to_nearest(synth, train)
     real_distance, real_bits, _ = _to_nearest(real, train)
     near, real_near = _near(distance, bits), _near(real_distance, real_bits)
-    rng = np.random.default_rng(seed)
-    low: float | None = None
-    high: float | None = None
-    if min(len(np.unique(side)) for side in groups) > 1:
-        # Both sides draw from one stream, in turns.
-        drawn = zip(*(cluster_weights(side, rng) for side in groups), strict=True)
-        low, high = percentile_interval([_auc(distance, real_distance, *weights) for weights in drawn])
+    low, high = auc_interval(distance, real_distance, groups, np.random.default_rng(seed))
     order = np.lexsort((bits, distance))[:LISTED]
     closest = tuple(
         ClosePair(
@@ -117,7 +119,7 @@ def find_leakage(
     if same := int((real_distance < EXACT).sum()):
         notes.append(f"{same} of {len(real)} real frames are in --train as well: they are not held out")
     measures = {
-        LEAKAGE: Measure(_auc(distance, real_distance), len(synth), low, high),
+        LEAKAGE: Measure(auc(distance, real_distance), len(synth), low, high),
         COPIES: Measure(100 * float(near.mean()), len(synth)),
         REPEATS: _repeats(synth),
     }
@@ -149,7 +151,27 @@ def _kind(distance: float, near: bool) -> Literal["exact", "near", "other"]:
     return "exact" if distance < EXACT else "near" if near else "other"
 
 
-def _auc(
+def auc_interval(
+    synth: np.ndarray,
+    real: np.ndarray,
+    groups: tuple[np.ndarray, np.ndarray],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float] | tuple[None, None]:
+    """Interval of `auc` of distances [n] and [m]; (None, None) where a single group on a side leaves nothing to draw.
+
+    groups: of either side. The smaller number of them decides how well the chance is known.
+    """
+    fewest = min(len(np.unique(side)) for side in groups)
+    if fewest < 2:
+        return None, None
+    # Both sides draw from one stream, in turns.
+    drawn = zip(*(cluster_weights(side, rng, resamples) for side in groups), strict=True)
+    chance = chance_of_clusters([auc(synth, real, *weights) for weights in drawn], fewest)
+    return student_interval(auc(synth, real), [chance], within=(0.0, 1.0))
+
+
+def auc(
     synth: np.ndarray, real: np.ndarray, synth_weights: np.ndarray | None = None, real_weights: np.ndarray | None = None
 ) -> float:
     """P(synthetic distance < real distance) + P(equal) / 2 (Mann and Whitney 1947), each counted so many times."""

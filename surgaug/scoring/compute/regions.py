@@ -17,6 +17,7 @@ import numpy as np
 
 from surgaug.labels.label_space import LabelSpace
 from surgaug.scoring.compute.colour_texture import BINS, pattern_bins
+from surgaug.scoring.compute.energy import Groups
 from surgaug.scoring.compute.intervals import mean_measure, set_measures
 from surgaug.scoring.metrics import Metric
 from surgaug.scoring.report.model import ClassMeasure, Measure
@@ -52,15 +53,19 @@ def compare(
     spaces: tuple[LabelSpace, LabelSpace],
     draws: int,
     seed: int,
+    groups: Groups | None = None,
 ) -> tuple[Measure, tuple[ClassMeasure, ...]]:
     """The mean of a metric over classes, and each class's (None with a reason for those with too few regions).
 
     Args:
         real, synth: [regions, 1 + 22] of each image, see `extract`.
         spaces: of the labels of either.
+        groups: what each synthetic image comes from; None where each is independent.
     """
     names = {c.id: c.name for space in reversed(spaces) for c in space.classes}
     sides = [np.concatenate(side) if side else np.empty((0, 23), np.float32) for side in (real, synth)]
+    of_image = np.arange(len(synth)) if groups is None else np.asarray(groups)
+    of_region = np.repeat(of_image, np.array([len(rows) for rows in synth], int))
     classes = []
     for class_id in sorted(names):
         regions = [side[side[:, 0] == class_id, 1:] for side in sides]
@@ -71,7 +76,8 @@ def compare(
             reason = f"{counts[0]} real and {counts[1]} synthetic regions; needs {FEWEST_REGIONS} of each"
             measure = Measure(None, counts[1], reason=reason)
         else:
-            measure = set_measures(metric, regions[0], regions[1], draws, seed)[0]
+            of_class = of_region[sides[1][:, 0] == class_id]
+            measure = set_measures(metric, regions[0], regions[1], draws, seed, groups=of_class)[0]
         classes.append(ClassMeasure(class_id, names[class_id], counts[0], counts[1], measure))
     measured = [c.measure for c in classes if c.measure.value is not None]
     if not measured:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from surgaug.scoring.features import Feature
 from surgaug.scoring.inputs import Folder, Pairing, pair
 from surgaug.scoring.metrics.diversity import diversity_measure, pairs_of_one_map
 from surgaug.scoring.plan import PlannedMeasure
-from surgaug.scoring.report.model import ClassShare, Measure, Row, Separation
+from surgaug.scoring.report.model import ClassMeasure, ClassShare, Measure, Row, Separation
 from surgaug.scoring.report.notes import folder_notes, size_text
 
 NO_REPEATS = "no label map has two images: let synthesize make more images than there are masks"
@@ -95,11 +96,11 @@ class Scorer:
         by_class = self._region_measures(folder, real, seen)
         leaks = self._leakage(folder, size, seen, real)
         videos = self._sides(size, real)
-        sets = self._set_measures(real, seen, videos)
+        sets = self._set_measures(folder, real, seen, videos)
         measure_of: dict[str, Callable[[PlannedMeasure], Measure]] = {
             "pair": lambda m: self._pair_measure(m, seen, pairing),
             "features": lambda m: sets[m.name, m.feature][m.figure],
-            "regions": lambda m: by_class[m.name][0] if m.name in by_class else self._without_labels(folder),
+            "regions": lambda m: _over_classes(*by_class[m.name]) if by_class else self._without_labels(folder),
             "labels": lambda m: _label_measure(m, shares, len(folder), no_shares),
             "repeats": lambda m: self._diversity(m, folder, seen, real),
         }
@@ -186,10 +187,11 @@ class Scorer:
         return self._video_sides[size]
 
     def _set_measures(
-        self, real: Pass, seen: Pass, videos: dict[str, Sides]
+        self, folder: Folder, real: Pass, seen: Pass, videos: dict[str, Sides]
     ) -> dict[tuple[str, str | None], list[Measure]]:
         """Each metric of features once on each extractor, however many figures it gives."""
         planned = [m for m in self._measures.values() if m.metric.needs == "features" and not m.missing]
+        groups = folder.sources()
         return {
             (name, feature): set_measures(
                 metrics.get(name),
@@ -198,6 +200,7 @@ class Scorer:
                 self._draws,
                 self._seed,
                 videos[feature],
+                groups,
             )
             for name, feature in dict.fromkeys((m.name, m.feature) for m in planned)
             if feature is not None
@@ -222,7 +225,9 @@ class Scorer:
             return {}
         spaces = self.real.frames.space, folder.frames.space
         return {
-            m.name: regions.compare(m.metric, real.regions, seen.regions, spaces, self._draws, self._seed)
+            m.name: regions.compare(
+                m.metric, real.regions, seen.regions, spaces, self._draws, self._seed, folder.sources()
+            )
             for m in self._measures.values()
             if m.metric.needs == "regions"
         }
@@ -330,6 +335,11 @@ def _class_shares(real: Survey, synth: Survey) -> tuple[ClassShare, ...]:
         if of_real[0] or of_synth[0]:
             shares.append(ClassShare(i, name or other_name, of_real[0], of_synth[0], of_real[1], of_synth[1]))
     return tuple(shares)
+
+
+def _over_classes(mean: Measure, classes: tuple[ClassMeasure, ...]) -> Measure:
+    """A mean over classes, with the classes that it is made of."""
+    return replace(mean, classes=tuple(c.id for c in classes if c.measure.value is not None))
 
 
 def _label_measure(

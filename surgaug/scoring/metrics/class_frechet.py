@@ -22,4 +22,5 @@ METRIC = Metric(
     "at the synthetic size), mean over the classes with 16 or more regions in either set",
     compute=compute,
     default=True,
+    biased=True,
 )

@@ -37,7 +37,8 @@ class Measure:
     as close as real frames are to each other). `others` is the second yardstick: real frames of other videos against
     the real frames, by video, at the size of `matched` where the metric depends on the number of images; `together` is
     that of all of them as one set, which lies nearer than each. `identical`
-    counts pairs without any difference (their PSNR is infinite and is not in the mean).
+    counts pairs without any difference (their PSNR is infinite and is not in the mean). `classes`: ids of those that a
+    mean over classes is made of.
     """
 
     value: float | None
@@ -51,6 +52,7 @@ class Measure:
     reason: str | None = None
     others: dict[str, float] | None = None
     together: float | None = None
+    classes: tuple[int, ...] | None = None
 
     @property
     def rank_value(self) -> float | None:
@@ -227,8 +229,8 @@ class Utility:
     synthetic_gain: differences of mIoU to it. arms: every way of training by name (see `segmenter/arms.py`); empty in
     reports of 0.1, where real, synthetic and both took equally many steps. smallest: the smallest gain that could have
     been seen with so many frames and seeds. verdict: what follows, in one sentence. of_test_masks: how many synthetic
-    images have the label maps of test frames. judged: whether `synthetic` and `both` were trained with the labels that
-    a judge trusts.
+    images show the label maps of test frames, changed or not, or instruments of these. judged: whether `synthetic` and
+    `both` were trained with the labels that a judge trusts.
     """
 
     seeds: int
@@ -444,24 +446,31 @@ class Report:
 def best_rows(report: Report) -> dict[str, int]:
     """The row with the best value of each measure that is ranked, where there is one that is best alone.
 
-    Copies of training frames are real frames: a row of them is best in nothing.
+    Only like figures are ranked: of as many images where that matters, and over the same classes. Copies of training
+    frames are real frames: a row of them is best in nothing.
     """
     best = {}
     rivals = [(row, i) for i, row in enumerate(report.rows) if not copied(row)]
     for key, definition in report.definitions.items():
-        values = [(row.measures[key].rank_value, i) for row, i in rivals]
-        values = sorted(pair for pair in values if pair[0] is not None)
+        known = [(row.measures[key], i) for row, i in rivals if compared(row.measures[key], definition) is not None]
+        alike = len({_made_of(measure, definition) for measure, _ in known}) == 1
+        values = sorted((compared(measure, definition), i) for measure, i in known)
         if definition.better == "higher":
             values.reverse()
-        if definition.ranked and len(values) > 1 and values[0][0] != values[1][0]:
+        if definition.ranked and alike and len(values) > 1 and values[0][0] != values[1][0]:
             best[key] = values[0][1]
     return best
 
 
+def _made_of(measure: Measure, definition: Definition) -> tuple[int | None, tuple[int, ...] | None]:
+    """What figures must have in common to be ranked: the number of images, where that matters, and the classes."""
+    return measure.matched.size if definition.biased and measure.matched else None, measure.classes
+
+
 def compared(measure: Measure, definition: Definition) -> float | None:
-    """The figure of a measure that those of other videos (`Measure.others`) are compared with."""
+    """The figure of a measure that those of other folders, or of other videos (`Measure.others`), are compared with."""
     if not definition.biased:
-        return measure.value
+        return measure.rank_value
     return None if measure.matched is None else measure.matched.mean
 
 

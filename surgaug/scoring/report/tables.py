@@ -67,7 +67,7 @@ def _comparison(report: Report) -> list[Table]:
         "comparison",
         _folders(report),
         [*facts, *columns],
-        "± half of the 95 % interval; * best of its column, copies of training frames apart; c+t: colour+texture",
+        "± half of the 95 % interval; * best of its column, of like figures, copies apart; c+t: colour+texture",
     )
 
 

@@ -24,6 +24,7 @@ from scipy.special import betaincinv
 
 from surgaug.scoring.compute.leakage import COPIES, LEAKAGE
 from surgaug.scoring.compute.other_videos import FEWEST_VIDEOS
+from surgaug.scoring.metrics.hue import DECOLOURED
 from surgaug.scoring.report.model import (
     COPIED,
     Faithfulness,
@@ -47,15 +48,17 @@ UNKNOWN, AS_OTHERS = "Cannot be told", "As other videos"
 MOST_KEEP = 3 / 4  # the share of other videos that sets the bounds of the second yardstick
 
 SEPARATED, FAR_APART = 0.1, 3.0  # of what real frames differ among themselves; that many times it is plain to see
-DRIFTS = {"hue": 5.0, "brightness": 5.0, "sharpness": 25.0}  # degrees, L*, %
+DRIFTS = {"hue": 5.0, "chroma": 5.0, "brightness": 5.0, "sharpness": 25.0}  # degrees, a*b*, L*, %
 PLAIN = 2.0  # times these drifts
 DRIFT_QUESTIONS = {
     "Are colour and light right?": {
         "hue": "hue is turned by {:.0f}°",
+        "chroma": "chroma differs by {:.0f} (0 is grey)",
         "brightness": "brightness differs by {:.0f} of 100",
     },
     "Are they as sharp?": {"sharpness": "fine detail differs by {:.0f} % (blur takes it away, noise adds it)"},
 }
+HUE_LOST = "hue is lost (the real frames have one, the synthetic images are grey)"
 BLIND = 0.1  # the segmenter must beat unrelated labels on real frames by this much mIoU to be believed
 FOLLOWS, HALF, LOST = 0.8, 0.5, 0.25  # share of the way from unrelated labels to real frames
 CLOSE = 0.6  # probability of being closer to training than real frames are
@@ -203,6 +206,9 @@ def _drifts(report: Report, row: Row, question: str) -> list[Bounded]:
     found = []
     for name, words in DRIFT_QUESTIONS[question].items():
         measure, bound = row.measures.get(name, Measure(None, 0)), DRIFTS[name]
+        if measure.reason == DECOLOURED:
+            # At fault by either yardstick; how plainly is told by the drift of chroma.
+            found.append(Bounded(PLAIN, PLAIN, PLAIN, PLAIN, row.images, HUE_LOST, ""))
         if measure.value is None:
             continue
         # Without an interval there were too few images for one.
@@ -320,8 +326,8 @@ def _use(row: Row, found: Utility) -> Verdict:
     gain, text = found.both_gain, f"{found.verdict} Synthetic images alone: {found.synthetic.value:.3f}."
     if found.of_test_masks:
         text += (
-            f" {found.of_test_masks} of {row.images} images have the label maps of test frames: training has seen the "
-            "answers, and the gain may be overstated."
+            f" {found.of_test_masks} of {row.images} images have the label maps of test frames, or parts of them: "
+            "training has seen the answers, and the gain may be overstated."
         )
     if found.seeds < 2 or gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
         return Verdict(question, UNKNOWN, text, "open")

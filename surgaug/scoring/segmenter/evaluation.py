@@ -18,7 +18,7 @@ from surgaug.runtime import options
 from surgaug.runtime.feedback import Feedback, Silent
 from surgaug.runtime.paths import cache_folder
 from surgaug.scoring.config import EvaluationConfig
-from surgaug.scoring.inputs import Folder, pair
+from surgaug.scoring.inputs import Folder, shown_frames
 from surgaug.scoring.plan import MIOU
 from surgaug.scoring.report.model import Definition, Faithfulness, Figure, Measure, Row, Sweep, Utility
 from surgaug.scoring.segmenter.agreement import BOUNDARY_CONVENTION, IOU_CONVENTION
@@ -74,13 +74,13 @@ class Evaluation:
         if found := self.faithfulness:
             nothing = None if found.counted else "no class that training, held-out and synthetic frames all show"
             few = None if found.rarest else "fewer than four classes that training, held-out and synthetic frames show"
-            for name, value, real, reason in (
-                (MIOU, found.miou, found.real_miou, nothing),
-                (RARE, found.rare_miou, found.real_rare_miou, few),
-                (BOUNDARY, found.boundary_f, found.real_boundary_f, nothing),
+            for name, value, real, classes, reason in (
+                (MIOU, found.miou, found.real_miou, found.counted, nothing),
+                (RARE, found.rare_miou, found.real_rare_miou, found.rarest, few),
+                (BOUNDARY, found.boundary_f, found.real_boundary_f, found.counted, nothing),
             ):
                 ratio = value.value / real.value if value.value is not None and real.value else None
-                out[name] = _measure(value, found.images, ratio, reason)
+                out[name] = replace(_measure(value, found.images, ratio, reason), classes=classes)
         if self.utility:
             out[UTILITY] = _measure(self.utility.both_gain, self.utility.test_images, None, None)
         return out
@@ -190,7 +190,9 @@ def evaluate(
         sets, notes = _pairs(bench, inputs, synths, read)
         if config.utility:
             found = measure_utility(bench, sets, config.utility)
-            masks = [pair(folder, inputs.real).count for folder in inputs.synths]
+            tested = set(test.names)
+            shown = [shown_frames(folder, inputs.real) for folder in inputs.synths]
+            masks = [sum(not tested.isdisjoint(of_image) for of_image in of_set) for of_set in shown]
             useful = [replace(utility, of_test_masks=n) for utility, n in zip(found, masks, strict=True)]
         if config.sweep:
             mixed = [measure_sweep(bench, pairs, config.sweep) for pairs in sets]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from surgaug.labels.label_space import LabelSpace
-from surgaug.scoring.compute.bootstrap import cluster_sums, percentile_interval
+from surgaug.scoring.compute.bootstrap import chance_of_clusters, cluster_sums, clusters_showing, student_interval
 from surgaug.scoring.report.model import NOTHING, ClassReading, Faithfulness, Figure
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
 from surgaug.segmenter.frames import LabelledFrames
@@ -84,11 +84,11 @@ def faithfulness(
     counted = (train_frames > 0) & (images > 0) & (real_images > 0)
     rarest = rarest_quarter(train_frames, counted)
     rng = np.random.default_rng([seed, 11])
-    sums, real_sums = (_resampled_sums(side, rng) for side in (synth, real))
-    ious, mean_iou = _figures(iou, sums, counted)
-    real_ious, real_mean_iou = _figures(iou, real_sums, counted)
-    edges, mean_edge = _figures(boundary_f, sums, counted)
-    real_edges, real_mean_edge = _figures(boundary_f, real_sums, counted)
+    of_synth, of_real = (_Resampled.of(side, rng) for side in (synth, real))
+    ious, mean_iou = _figures(iou, of_synth, counted)
+    real_ious, real_mean_iou = _figures(iou, of_real, counted)
+    edges, mean_edge = _figures(boundary_f, of_synth, counted)
+    real_edges, real_mean_edge = _figures(boundary_f, of_real, counted)
     classes = []
     for k, label in enumerate(space.classes):
         if not images[k] and not real_images[k]:
@@ -115,8 +115,8 @@ def faithfulness(
         rarest=tuple(c.id for c, yes in zip(space.classes, rarest, strict=True) if yes),
         miou=mean_iou,
         real_miou=real_mean_iou,
-        rare_miou=_figures(iou, sums, rarest)[1],
-        real_rare_miou=_figures(iou, real_sums, rarest)[1],
+        rare_miou=_figures(iou, of_synth, rarest)[1],
+        real_rare_miou=_figures(iou, of_real, rarest)[1],
         boundary_f=mean_edge,
         real_boundary_f=real_mean_edge,
         floor=floor,
@@ -137,24 +137,33 @@ def _counts(network: nn.Module, frames: LabelledFrames, device: torch.device) ->
     return compare_maps(predicted, frames.maps, frames.space.num_classes), predicted
 
 
-def _resampled_sums(side: Agreement, rng: np.random.Generator) -> np.ndarray:
-    """Summed counts float64 [1 + resamples, 7, K]: of the set itself first. A single group has no resamples."""
-    total = side.counts.sum(0, dtype=np.float64)[None]
-    if len(set(side.groups)) < 2:
-        return total
-    return np.concatenate([total, cluster_sums(side.counts, side.groups, rng)])
+@dataclass(frozen=True, eq=False)
+class _Resampled:
+    """Summed counts float64 [1 + resamples, 7, K]: of the set itself first; and which groups show each class, bool
+    [groups, K]."""
+
+    sums: np.ndarray
+    shown: np.ndarray
+
+    @classmethod
+    def of(cls, side: Agreement, rng: np.random.Generator) -> _Resampled:
+        total = side.counts.sum(0, dtype=np.float64)[None]
+        drawn = cluster_sums(side.counts, side.groups, rng)
+        return cls(np.concatenate([total, drawn]), clusters_showing(side.counts[:, LABELLED] > 0, side.groups))
 
 
 def _figures(
-    measure: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, counted: np.ndarray
+    measure: Callable[[np.ndarray], np.ndarray], of: _Resampled, counted: np.ndarray
 ) -> tuple[list[Figure], Figure]:
-    """`measure` of each class, and its mean over the classes `counted` (bool [K]), with percentile intervals."""
-    values = measure(sums)
-    each = [_figure(column[0], column[1:]) for column in values.T]
+    """`measure` of each class, and its mean over the classes `counted` (bool [K]), with their intervals.
+
+    Each by the groups that show it: what lies in one group alone is the same in every resample, whatever chance does.
+    """
+    values = measure(of.sums)
+    each = [_figure(column, int(showing.sum())) for column, showing in zip(values.T, of.shown.T, strict=True)]
     if not np.isfinite(values[0, counted]).any():
         return each, NOTHING
-    means = _row_means(values[:, counted])
-    return each, _figure(means[0], means[1:])
+    return each, _figure(_row_means(values[:, counted]), int(of.shown[:, counted].any(1).sum()))
 
 
 def _row_means(values: np.ndarray) -> np.ndarray:
@@ -162,8 +171,11 @@ def _row_means(values: np.ndarray) -> np.ndarray:
     return np.where(known, values, 0).sum(1)[known.any(1)] / known.sum(1)[known.any(1)]
 
 
-def _figure(value: float, draws: np.ndarray) -> Figure:
+def _figure(values: np.ndarray, groups: int) -> Figure:
+    """Of values [1 + resamples], the set's own first; without an interval where fewer than two groups show it."""
+    value = float(values[0])
     if not np.isfinite(value):
         return NOTHING
-    draws = draws[np.isfinite(draws)]
-    return Figure(float(value), *percentile_interval(draws)) if len(draws) else Figure(float(value))
+    if groups < 2:
+        return Figure(value)
+    return Figure(value, *student_interval(value, [chance_of_clusters(values[1:], groups)], within=(0.0, 1.0)))

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 import numpy as np
-from scipy.stats import t as student
 
+from surgaug.scoring.compute.bootstrap import Chance, chance_of_clusters, student_interval
 from surgaug.scoring.config import Budget
 from surgaug.scoring.report.model import Figure, Sweep, SweepPoint
 from surgaug.scoring.segmenter import halving
 from surgaug.scoring.segmenter.agreement import LABELLED, iou
 from surgaug.scoring.segmenter.arms import Bench, Pairs, clusters_of, jointly, one_after_the_other, total_steps
 from surgaug.scoring.segmenter.halving import Kriging, Mixture, Trial
-from surgaug.scoring.segmenter.utility import LEVEL, Readings, over_classes, planned_steps
+from surgaug.scoring.segmenter.utility import Readings, over_classes, planned_steps
 from surgaug.segmenter.config import SegmenterConfig
 from surgaug.segmenter.frames import LabelledFrames
 from surgaug.segmenter.training import Training
@@ -43,7 +43,7 @@ def measure_sweep(bench: Bench, pairs: Pairs, budget: Budget) -> Sweep:
     """The curve and the advice for one synthetic set. Trainings that the cache holds are not repeated.
 
     A budget of minutes shortens the trainings until all that are planned fit; where that was misjudged, it ends the
-    search after the first rung.
+    search after the first rung. It bounds the trainings of this run: what the cache holds takes none of it.
     """
     mixtures, seeds = halving.grid(pairs.raw is not None), max(FEWEST_SEEDS, budget.seeds)
     config = replace(bench.config, steps=_steps(bench, pairs, mixtures, seeds, budget))
@@ -116,8 +116,11 @@ def advice_in_words(point: SweepPoint, advise: bool, gain: Figure, real: int) ->
     if not advise:
         why = "they do better alone" if (gain.value or 0) < 0 else "no more than chance"
         return f"No synthetic images: the best mixture, {mixture}, brings {figure}: {why}."
-    sure = "" if gain.low is not None and gain.low > 0 else " The interval holds 0: it probably helps, no more."
-    return f"Take {mixture}: {figure}.{sure}"
+    if gain.low is None:
+        doubt = " There are too few test frames for an interval: whether it is more than chance cannot be told."
+    else:
+        doubt = "" if gain.low > 0 else " The interval holds 0: it probably helps, no more."
+    return f"Take {mixture}: {figure}.{doubt}"
 
 
 def miou(counts: np.ndarray) -> float:
@@ -129,20 +132,21 @@ def _search(
     bench: Bench, pairs: Pairs, mixtures: Sequence[Mixture], seeds: int, config: SegmenterConfig, minutes: float | None
 ) -> Trained:
     counts: dict[Trial, np.ndarray] = {}
-    start, worked = monotonic(), 0
+    worked, spent = 0, 0.0  # steps that were trained here, and the seconds that they took
     planned = round(_units(mixtures, seeds) * config.steps)
     with bench.feedback.task("training mixtures of real and synthetic", planned, "steps") as bar:
         for number, rung in enumerate(halving.rungs(mixtures, seeds)):
             for trial in rung(Trained(counts).miou()):
                 training = training_of(trial, bench.real, pairs, config)
                 ahead = bench.trainer.ahead([training], bench.classes)
-                spent = monotonic() - start
-                if number and ahead and minutes and spent + ahead * spent / max(1, worked) > 60 * minutes:
+                if number and ahead and minutes and worked and spent + ahead * spent / worked > 60 * minutes:
                     bench.feedback.info(f"sweep: {minutes:g} minutes are over after {len(counts)} trainings")
                     return Trained(counts, cut_short=True)
                 bar.advance(total_steps([training], bench.classes) - ahead)
+                start = monotonic()
                 counts[trial] = bench.counts(training, bar)
-                worked += ahead
+                if ahead:
+                    worked, spent = worked + ahead, spent + monotonic() - start
     return Trained(counts)
 
 
@@ -164,8 +168,7 @@ def _gain(trained: Trained, mixture: Mixture, fit: Kriging, i: int, bench: Bench
     """Of a mixture over real frames alone: the chance in training as kriging has it, that in test frames besides."""
     value = float(fit.gain[i])
     clusters, _ = clusters_of(bench.test)
-    groups = len(set(clusters))
-    if groups < 2:
+    if len(set(clusters)) < 2:
         return Figure(value)
     seeds = [
         t.seed for t in trained.counts if t.mixture == mixture and Trial(None, t.seed, fit.times) in trained.counts
@@ -176,12 +179,11 @@ def _gain(trained: Trained, mixture: Mixture, fit: Kriging, i: int, bench: Bench
     }
     readings = Readings(arms, clusters, bench.config.seed)
     draws = over_classes(readings.draws["mixture"] - readings.draws["real"]).mean(0)
-    of_frames, of_training = float(np.nanvar(draws, ddof=1)), float(fit.error[i]) ** 2
-    freedom = (of_frames + of_training) ** 2 / max(
-        of_frames**2 / (groups - 1) + of_training**2 / max(1, len(trained.counts) - 3), 1e-30
-    )
-    half = float(student.ppf(1 - LEVEL / 2, freedom)) * (of_frames + of_training) ** 0.5
-    return Figure(value, value - half, value + half)
+    groups = readings.groups(over_classes)
+    if groups < 2:
+        return Figure(value)
+    of_training = Chance(float(fit.error[i]) ** 2, max(1, len(trained.counts) - 3))
+    return Figure(value, *student_interval(value, [chance_of_clusters(draws, groups), of_training]))
 
 
 def _units(mixtures: Sequence[Mixture], seeds: int) -> float:

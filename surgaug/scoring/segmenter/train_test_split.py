@@ -9,6 +9,7 @@ import numpy as np
 
 from surgaug.datasets.splits import hold_out
 from surgaug.errors import DataError
+from surgaug.scoring.inputs import that_train
 from surgaug.segmenter.frames import LabelledFrames
 
 FEWEST = 4  # frames, on either side
@@ -39,11 +40,9 @@ def split(train: LabelledFrames, real: LabelledFrames) -> Split:
         NotEvaluated: too few frames for two sides.
     """
     digests_train, digests_real = np.array(train.digests()), np.array(real.digests())
-    trained, tested = np.arange(len(train)), np.arange(len(real))
+    trained, tested = np.array(that_train(train.splits), int), np.arange(len(real))
     notes = []
-    own = np.array([split == "train" for split in train.splits])
-    if own.any() and not own.all():
-        trained = np.flatnonzero(own)
+    if len(trained) < len(train):
         notes.append(f"segmenter: trained on the {len(trained)} frames of the data set's own training split")
     shared = np.isin(digests_real, digests_train[trained])
     if shared.any() and (~shared).sum() >= FEWEST:
@@ -58,7 +57,7 @@ def split(train: LabelledFrames, real: LabelledFrames) -> Split:
             order = sorted(set(real.groups), key=lambda name: hashlib.blake2b(name.encode()).digest())
             held = hold_out(real.groups, order, TEST_SHARE * len(real))
             tested = np.array([i for i, group in enumerate(real.groups) if group in held], int)
-            trained = np.flatnonzero(~np.isin(digests_train, digests_real[tested]))
+            trained = trained[~np.isin(digests_train[trained], digests_real[tested])]
             trained = np.array([i for i in trained if train.groups[i] not in held], int)
             notes.append(
                 f"segmenter: --train and --real hold the same frames; {len(tested)} of them, chosen by name, test it "

@@ -14,11 +14,16 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
-from scipy.stats import t as student
 
 from surgaug.io.atomic import write_text
 from surgaug.labels.label_space import LabelSpace
-from surgaug.scoring.compute.bootstrap import cluster_sums
+from surgaug.scoring.compute.bootstrap import (
+    Chance,
+    chance_of_clusters,
+    cluster_sums,
+    clusters_showing,
+    student_interval,
+)
 from surgaug.scoring.config import Budget
 from surgaug.scoring.report.model import NOTHING, Arm, ClassGain, Figure, Utility
 from surgaug.scoring.segmenter.agreement import LABELLED, iou
@@ -193,15 +198,17 @@ class Readings:
     """IoU by arm, as measured and under resampled test frames: what all figures are made of.
 
     counts: by arm, for each seed, the counts [N, 7, K] on the same test frames. groups: of those. images: int [K], how
-    many test frames show each class; shown: bool [K]. values: by arm, float [seeds, shown classes].
+    many test frames show each class; shown: bool [K]. values: by arm, float [seeds, shown classes]. by_group: float
+    [groups, shown classes], 1 where a group of test frames shows a class, otherwise NaN.
     """
 
     def __init__(self, counts: dict[str, list[np.ndarray]], groups: Sequence[str], seed: int) -> None:
         first = next(iter(counts.values()))
         self.seeds = len(first)
-        self.images = (first[0][:, LABELLED] > 0).sum(0)
+        labelled = first[0][:, LABELLED] > 0
+        self.images = labelled.sum(0)
         self.shown = self.images > 0
-        self.size = len(set(groups))
+        self.by_group = np.where(clusters_showing(labelled, groups), 1.0, np.nan)[:, self.shown]
         # Of [N, arms * seeds, 7, K]: the same resamples for all.
         every = np.stack([c for of_seeds in counts.values() for c in of_seeds], 1)
         sums = cluster_sums(every, groups, np.random.default_rng([seed, 12])).swapaxes(0, 1)
@@ -214,13 +221,21 @@ class Readings:
 
     def mean(self, arm: str, pick: Callable[[np.ndarray], np.ndarray]) -> Figure:
         """`pick` of the classes' IoU of an arm."""
-        return difference(pick(self.values[arm]), pick(self.draws[arm]), self.size, LEVEL)
+        return difference(pick(self.values[arm]), pick(self.draws[arm]), self.groups(pick), LEVEL)
 
     def gain(self, arm: str, reference: str, pick: Callable[[np.ndarray], np.ndarray], level: float = LEVEL) -> Figure:
         """`pick` of the differences between an arm and another, by class; the seeds that both have are paired."""
         n = min(len(self.values[arm]), len(self.values[reference]))
         values = self.values[arm][:n] - self.values[reference][:n]
-        return difference(pick(values), pick(self.draws[arm][:n] - self.draws[reference][:n]), self.size, level)
+        draws = self.draws[arm][:n] - self.draws[reference][:n]
+        return difference(pick(values), pick(draws), self.groups(pick), level)
+
+    def groups(self, pick: Callable[[np.ndarray], np.ndarray]) -> int:
+        """How many groups of test frames show a class of those that `pick` takes.
+
+        What lies in one group alone is the same in every resample of groups, and looks as if no chance were in it.
+        """
+        return int(np.isfinite(pick(self.by_group)).sum())
 
 
 def over_classes(a: np.ndarray) -> np.ndarray:
@@ -233,24 +248,18 @@ def over_classes(a: np.ndarray) -> np.ndarray:
 def difference(by_seed: np.ndarray, draws: np.ndarray, groups: int, level: float) -> Figure:
     """A mean difference with its interval, from two independent sources of chance: seeds and test frames.
 
-    Variance = (variance between seeds) / S + variance over resampled test frames; the quantile is Student's, with the
-    degrees of freedom of Welch (1947) and Satterthwaite (1946).
+    Variance = (variance between seeds) / S + variance by the choice of test frames; see `student_interval`.
 
     by_seed: float [S]. draws: float [S, R], the same under resampled test frames, NaN where undefined. groups: how
-    many independent groups of test frames there are.
+    many independent groups of test frames show what is measured; of one, its chance cannot be known, nor an interval.
     """
-    seeds = len(by_seed)
-    of_frames = float(np.nanvar(draws.mean(0), ddof=1)) if groups > 1 else 0.0
-    of_seeds = float(by_seed.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    variance = of_frames + of_seeds
-    value = float(by_seed.mean())
+    seeds, value = len(by_seed), float(by_seed.mean())
     if groups < 2:
         return Figure(value)
-    if variance == 0:
-        return Figure(value, value, value)
-    freedom = variance**2 / (of_frames**2 / (groups - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0))
-    half = float(student.ppf(1 - level / 2, freedom)) * variance**0.5
-    return Figure(value, value - half, value + half)
+    chances = [chance_of_clusters(draws.mean(0), groups)]
+    if seeds > 1:
+        chances.append(Chance(float(by_seed.var(ddof=1)) / seeds, seeds - 1))
+    return Figure(value, *student_interval(value, chances, 1 - level))
 
 
 def verdict(found: Utility) -> str:
