@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -280,15 +281,58 @@ def test_the_gpu_script_in_its_reduced_form(benchmark, tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["gpu.py", str(tmp_path), "--device", "cpu", "--reduced"])
     gpu.main()
     found = json.loads((tmp_path / "gpu.json").read_text())
-    assert [row["pass"] for row in found["passes"]] == ["train", "sample"] and not found["left out"]
+    assert [row["pass"] for row in found["passes"]] == ["train", "sample"]
+    assert not found["left out"] and not found["failed"]
     assert all(row["images/s"] > 0 and row["GFLOP an image"] > 0.01 for row in found["passes"])
     assert found["loop"]["images/s"] > 0 and found["synthesize"]["images"] == 2
     assert (tmp_path / "gpu.md").read_text() in capsys.readouterr().out
 
 
-def test_the_gpu_script_lists_what_does_not_fit(benchmark):
-    clock = benchmark("gpu").Clock(1.0)
-    assert clock.has(30, "short") and not clock.has(90, "long") and clock.left_out == ["long"]
+def test_the_gpu_script_keeps_what_it_found_whatever_fails_and_lists_what_does_not_fit(benchmark, tmp_path):
+    gpu = benchmark("gpu")
+    about = {"device": "a GPU", "torch": "2", "precision": "bfloat16"}
+    report = gpu.Report(tmp_path, 1.0, about)
+    row = {"pass": "train", "network": "tiny", "size": [8, 8], "batch": 2, "mode": "default", "images/s": 3.0,
+           "seconds to compile": 9.0}  # fmt: skip
+
+    def failing(error):
+        raise error
+
+    report.part("loop", "loop", 30, dict)
+    report.part("compiled", "tiny, compiled", 30, lambda: [row])
+    report.part("compiled", "small, compiled", 30, failing, gpu.Unfinished("no kernel", [row]))
+    report.part("passes", "train", 30, failing, torch.OutOfMemoryError("CUDA out of memory"))
+    report.part("frames", "frames", 30, failing, SystemExit("others lie there"))
+    report.part("synthesize", "synthesize", 90, dict)
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert found["compiled"] == [row, row] and found["left out"] == ["synthesize"] and found["loop"] == {}
+    assert list(found["failed"]) == ["small, compiled", "train", "frames"]
+    said = (tmp_path / "gpu.md").read_text()
+    assert "failed: train: OutOfMemoryError: CUDA out of memory" in said and "left out: synthesize" in said
+
+
+def test_the_gpu_script_ends_what_takes_too_long_and_keeps_what_it_said(benchmark, tmp_path):
+    gpu = benchmark("gpu")
+    code = """import subprocess, sys, time
+print("begun")
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+time.sleep(600)"""
+    begun = time.monotonic()
+    said, why = gpu.limited([sys.executable, "-c", code], 3.0)
+    assert said == "begun\n" and why == "not done within 3 s" and time.monotonic() - begun < 60
+    assert gpu.limited([sys.executable, "-c", "print(1)"], 60.0) == ("1\n", None)
+    assert gpu.limited([sys.executable, "-c", "raise SystemExit('no GPU')"], 60.0)[1] == "exit code 1: no GPU"
+
+
+def test_the_gpu_script_tells_tests_that_did_not_end(benchmark, monkeypatch):
+    gpu = benchmark("gpu")
+    said = """tests/gpu/test_on_cuda.py::test_a[off-fp32] PASSED [ 25%]
+tests/gpu/test_on_cuda.py::test_a[off-bf16] FAILED [ 50%]
+tests/gpu/test_on_cuda.py::test_b SKIPPED (only CUDA tells of waits) [ 75%]
+tests/gpu/test_on_cuda.py::test_a[on-fp32] """
+    monkeypatch.setattr(gpu, "limited", lambda *_, **__: (said, "not done within 9 s"))
+    expected = {"ended": "not done within 9 s", "passed": 1, "skipped": 1, "failed": ["test_a[off-bf16]"], "error": []}
+    assert gpu.run_tests("cuda", 9.0) == expected
 
 
 def test_scale_in_its_reduced_form(benchmark, tmp_path, monkeypatch, capsys):

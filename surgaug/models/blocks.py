@@ -126,12 +126,17 @@ def doubled(h: Tensor) -> Tensor:
     return F.interpolate(h, scale_factor=2, mode="nearest")
 
 
+def heads_for(channels: int, head_dim: int) -> int:
+    """How many heads of about `head_dim` channels attention has. They must divide `channels`."""
+    return max(1, channels // head_dim)
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention over the positions of a feature map; x [B, C, h, w] to the same shape."""
 
     def __init__(self, channels: int, head_dim: int):
         super().__init__()
-        self.heads = max(1, channels // head_dim)
+        self.heads = heads_for(channels, head_dim)
         self.norm = nn.GroupNorm(groups_for(channels), channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero_init(nn.Conv2d(channels, channels, 1))

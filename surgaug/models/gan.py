@@ -1,7 +1,10 @@
-"""What the adversarial models share: padding, layers, dropout by given noise, first weights, and the patch
-discriminators."""
+"""What the adversarial models share: padding, layers, dropout by given noise, first weights, the patch discriminators,
+buffers that stay on the CPU."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +43,19 @@ def glorot_init(net: nn.Module, gain: float = 0.02) -> None:
             nn.init.xavier_normal_(module.get_parameter(name), gain)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+class HostBuffers(nn.Module):
+    """A module whose buffers named in `on_host` stay where they are, on the CPU, whatever device it goes to: to look at
+    one of them in a step makes nobody wait for the device."""
+
+    on_host: ClassVar[tuple[str, ...]] = ()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        kept = {name: self._buffers[name] for name in self.on_host}
+        super()._apply(fn, recurse)
+        self._buffers.update(kept)
+        return self
 
 
 class Residual(nn.Module):

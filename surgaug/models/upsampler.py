@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from surgaug.models.blocks import zero_init
 from surgaug.models.unet import Conditioning, SemanticUNet, UNetConfig
-from surgaug.runtime.device import to_device
+from surgaug.runtime.device import to_device, without_autocast
 
 PLACE = 2  # numbers that tell where a pixel lies: down and across
 LEVEL_FREQUENCIES = 16
@@ -152,12 +152,15 @@ def level_features(level: Tensor) -> Tensor:
 def enlarge(small: Tensor, windows: Sequence[Window]) -> Tensor:
     """Windows (all of one size) of small pictures [B, 3, h, w] enlarged bicubically to their frames: [B, 3, H, W].
 
-    Equal to `F.interpolate(small, frame, mode="bicubic")` cut to the windows, without making the rest.
+    Equal to `F.interpolate(small, frame, mode="bicubic")` cut to the windows, without making the rest. Also within
+    autocast it is computed in the dtype of `small`: it is part of the output itself, where bf16 would show as bands.
     """
     rows = torch.stack([_weights(w.frame[0], small.shape[-2], w.top, w.size[0]) for w in windows])
     columns = torch.stack([_weights(w.frame[1], small.shape[-1], w.left, w.size[1]) for w in windows])
     rows, columns = (to_device(weights.to(small.dtype), small.device) for weights in (rows, columns))
-    return (rows[:, None] @ small @ columns[:, None].mT).contiguous(memory_format=torch.channels_last)
+    with without_autocast(small.device):
+        enlarged = rows[:, None] @ small @ columns[:, None].mT
+    return enlarged.contiguous(memory_format=torch.channels_last)
 
 
 def _weights(total: int, given: int, start: int, count: int) -> Tensor:

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from surgaug.errors import SurgaugError, UsageError
 from surgaug.runtime.feedback import Feedback, Silent
+
+if TYPE_CHECKING:
+    import torch
 
 # Seconds in which all processes must have come: torchrun's are on their way; other variables may be left over.
 PATIENCE, PATIENCE_WITH_TORCHRUN = 20.0, 300.0
@@ -23,11 +26,13 @@ _CURE = "start it by torchrun, or unset RANK and WORLD_SIZE for one process"
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """Process number `rank` of `size`, from 0, and number `local_rank` on its machine."""
+    """Process number `rank` of `size`, from 0, and number `local_rank` of `local_size` on its machine (of so many at
+    least, where the launcher does not tell)."""
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -85,11 +90,15 @@ def torchrun_group() -> ProcessGroup:
     told = ", ".join(f"{name}={value}" for name, value in found.items())
     if not all(value.isdecimal() for value in found.values()) or int(found["RANK"]) >= int(found["WORLD_SIZE"]):
         raise UsageError(f"the environment says {told}, which is no place among processes; {_CURE}")
-    return ProcessGroup(*map(int, found.values()))
+    rank, size, local_rank = map(int, found.values())
+    local_size = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return ProcessGroup(rank, size, local_rank, int(local_size) if local_size.isdecimal() else local_rank + 1)
 
 
-def join(device_type: str, feedback: Feedback | None = None) -> ProcessGroup:
+def join(device: torch.device, feedback: Feedback | None = None) -> ProcessGroup:
     """Join torchrun's group, so that its processes can talk to each other; one process alone where there is none.
+
+    device: this process's own (`pick_device`).
 
     Waits for the others at most `PATIENCE` seconds, longer under torchrun. UsageError when they do not come: the
     variables may be left over from another launcher.
@@ -100,10 +109,10 @@ def join(device_type: str, feedback: Feedback | None = None) -> ProcessGroup:
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            if device_type == "cuda":
-                torch.cuda.set_device(group.local_rank)  # NCCL refuses two processes on one device
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
             # What processes tell each other beside gradients does not go by the device, which would be waited for.
-            backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
+            backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
             store = _meet(group, feedback or Silent())
             dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.size)
     return group

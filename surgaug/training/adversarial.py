@@ -92,7 +92,7 @@ class Adversarial:
         """Images [b, 3, H, W] of the maps, with noise from torch's generator."""
         shapes = self.net.noise_shapes(tuple(index_map.shape[-2:]))
         # Drawn on the CPU: the same numbers on any device.
-        noise = [torch.randn(len(index_map), *shape).to(self.device) for shape in shapes]
+        noise = [to_device(torch.randn(len(index_map), *shape), self.device) for shape in shapes]
         return self.net(index_map, noise).float()
 
     def autocast(self) -> Any:

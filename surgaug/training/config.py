@@ -14,6 +14,7 @@ from surgaug.diffusion.loss import NORMS
 from surgaug.diffusion.schedules import Schedule
 from surgaug.errors import UsageError
 from surgaug.models import families
+from surgaug.models.blocks import heads_for
 from surgaug.models.unet import UNetConfig
 from surgaug.runtime.device import COMPILE
 from surgaug.runtime.options import nearest
@@ -121,6 +122,7 @@ class TrainConfig:
     validate_frames: int = 32
 
 
+MAX_SEED = 10**13  # times the 1,000,003 that keep the seeds of steps apart, it is the most that torch takes
 STUDENTS = ("progressive", "consistency")
 LR_DECAYS = ("cosine", "constant")
 
@@ -203,6 +205,7 @@ def check(config: TrainConfig) -> None:
     must(config.accumulate >= 1, f"accumulate {config.accumulate}: at least 1")
     must(config.batch % config.accumulate == 0, f"--batch {config.batch} is not a multiple of accumulate")
     must(config.lr > 0, f"--lr {config.lr}: must be above 0")
+    must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")
     must(bool(config.steps or config.minutes), "give --steps or --minutes")
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
     must(config.minutes is None or config.minutes > 0, f"--minutes {config.minutes}: must be above 0")
@@ -236,6 +239,7 @@ def check(config: TrainConfig) -> None:
     detail, most = config.network.label_detail, 1 if config.model == families.UPSAMPLER else 8
     must(1 <= detail <= most, f"network.label_detail {detail}: from 1 to {most}")
     _check_skips(config.network, must)
+    _check_heads(config.network, must)
     parameterisation.check(config.prediction, config.schedule)
     if config.distill:
         must(config.student_steps >= 1, f"student_steps {config.student_steps}: at least 1")
@@ -254,6 +258,18 @@ def _check_skips(network: UNetConfig, must: Callable[[bool, str], None]) -> None
     for name, value in (("join", "concat"), ("decoder_blocks", tuple(n + 1 for n in network.encoder_blocks))):
         shown = value if isinstance(value, str) else ",".join(map(str, value))
         must(getattr(network, name) == value, f"network.{name}: with network.skips=block it is {shown}")
+
+
+def _check_heads(network: UNetConfig, must: Callable[[bool, str], None]) -> None:
+    must(network.head_dim >= 1, f"network.head_dim {network.head_dim}: at least 1")
+    attended = [*network.attention[:-1], network.attention[-1] or network.middle_attention]
+    for channels, attends in zip(network.channels, attended, strict=True):
+        heads = heads_for(channels, network.head_dim)
+        must(
+            not attends or channels % heads == 0,
+            f"network.head_dim {network.head_dim}: of {channels} channels it makes {heads} heads of attention, which "
+            "do not divide them",
+        )
 
 
 def _check_cascade(config: TrainConfig, cascade: Cascade, must: Callable[[bool, str], None]) -> None:

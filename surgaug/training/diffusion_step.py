@@ -199,16 +199,17 @@ def apply(
 ) -> Tensor:
     """Clip the gradient, step, and clear it. Returns its norm, on the device.
 
-    Where the norm is not finite, no weight changes. To look at it would mean waiting for any device but the CPU: there
-    the loop sees it later, and ends the run before anything is saved.
+    Where the norm is not finite, no weight changes. To look at it means waiting for any device but the CPU. In fp16
+    that is done, since overflows are usual there: the scaler would keep from its step only the optimizer whose gradient
+    overflowed, though clipping has spoilt those of all. Otherwise the loop sees it later, and ends the run before
+    anything is saved.
     """
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
     norm = nn.utils.clip_grad_norm_(net.parameters(), clip)
-    # The scaler itself skips a step that overflowed.
-    if not norm.is_cpu or scaler.is_enabled() or bool(norm.isfinite()):
+    if not (norm.is_cpu or scaler.is_enabled()) or bool(norm.isfinite()):
         for optimizer in optimizers:
             scaler.step(optimizer)
-        scaler.update()
+    scaler.update()  # by what `unscale_` found, with a step or without
     net.zero_grad(set_to_none=True)
     return norm

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def teacher_of(config: TrainConfig, device: torch.device, dtype: torch.dtype | N
     """The teacher of a student of the configured kind."""
     kind = ConsistencyTeacher if config.student == "consistency" else Teacher
     return kind(config, device, dtype)
+
+
+def draws_again(device: torch.device) -> AbstractContextManager[None]:
+    """The context after which random numbers on the device, and on the CPU, are those that were drawn within."""
+    if device.type not in ("cuda", "mps"):
+        return torch.random.fork_rng([])
+    return torch.random.fork_rng([device.index or 0], device_type=device.type)
 
 
 class Teacher:
@@ -111,8 +119,7 @@ class ConsistencyTeacher(Teacher):
         alpha_bar = alpha_bar_at(sigma)
         x_t = add_noise(drawn.x_0, drawn.eps, alpha_bar)
         x_r = consistency.along(x_t, self.estimate(x_t, alpha_bar, drawn.condition), sigma, there)
-        devices = [x_t.device] if x_t.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
+        with draws_again(x_t.device):
             x_0 = estimate(x_r, alpha_bar_at(there), drawn.condition).clamp(-1, 1)
         arrived = to_device(there == 0, self.device)[:, None, None, None]
         target = from_x0(self.config.prediction, torch.where(arrived, x_r, x_0), x_t, alpha_bar)

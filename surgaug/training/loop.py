@@ -310,6 +310,7 @@ def update_within_memory(
             return method.update(frames, step, part)
         except RuntimeError as error:
             if compiler.gave_up(error):
+                method.net.zero_grad(set_to_none=True)  # of the pieces before the one that failed
                 continue
             if not is_out_of_memory(error):
                 raise

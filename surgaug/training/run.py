@@ -18,7 +18,7 @@ from surgaug.models.checkpoint import check_second, save_cascade
 from surgaug.models.description import STAGE_NAMES
 from surgaug.models.model_files import CONFIG, MODEL_FILES, STATUS
 from surgaug.runtime.device import pick_device
-from surgaug.runtime.distributed import ProcessGroup, join, leave
+from surgaug.runtime.distributed import ProcessGroup, join, leave, torchrun_group
 from surgaug.runtime.feedback import Feedback, Silent, WithoutTables
 from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
 from surgaug.training.data import warn_of_crops
@@ -35,13 +35,12 @@ def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool
     """
     check(config)
     check_student(config)
-    device = pick_device(config.device)
-    group = join(device.type, feedback)
+    place = torchrun_group()
+    device = pick_device(config.device, place.local_rank, place.local_size)
+    group = join(device, feedback)
     try:
         if group.size > 1 and config.model not in families.STAGES:
             raise UsageError(f"--model {config.model} trains in one process, not in {group.size} under torchrun")
-        if config.device in ("auto", "cuda"):
-            device = pick_device(config.device, group.local_rank)
         shown = feedback if feedback and group.is_main else Silent()
         warn_of_crops(config, shown)
         if config.model == families.DIFFUSION and config.cascade:

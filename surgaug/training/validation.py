@@ -90,8 +90,8 @@ class Validation:
             for k, level in enumerate(self.levels):
                 level = level.expand(len(x_0))
                 x_t = add_noise(x_0, eps, level)
-                out = network(x_t, level.sqrt().to(self.device, torch.float32))
-                totals[k] += loss(out, target_at(k, x_t)).double().sum().cpu()
+                out = network(x_t, to_device(level.sqrt().to(torch.float32), self.device))
+                totals[k] += loss(out, target_at(k, x_t)).cpu().double().sum()  # MPS has no float64
             bar.advance(len(x_0))
         return (totals / len(self.images)).tolist()
 

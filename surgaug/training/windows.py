@@ -195,7 +195,7 @@ def condition_of(
     number.
     """
     device = net.detail.device
-    noise = torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator).to(device)
+    noise = to_device(torch.randn((len(windows), 3, *windows[0].small.shape[:2]), generator=generator), device)
     level = noise.new_full((len(windows),), picture_noise)
     codes = to_device(np.stack([window.style for window in windows]), device)
     codes[:, -1] += sharper

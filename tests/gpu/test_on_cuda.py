@@ -18,6 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 
+from test_devices import config_of, frames
 from test_loop import same, settings, weights, write_frames
 
 from surgaug.errors import Interrupted
@@ -33,24 +34,26 @@ from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.generators import BatchLimit
 from surgaug.synthesis.run import synthesize
 from surgaug.training import diffusion_step, loop, methods
-from surgaug.training.frames import FrameBatch
 from surgaug.training.run import train
 
 DEVICE = os.environ.get("SURGAUG_GPU_TESTS", "cuda")
+KIND = torch.device(DEVICE).type
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="no CUDA device here"),
+    pytest.mark.skipif(KIND == "cuda" and not torch.cuda.is_available(), reason="no CUDA device here"),
 ]
-PRECISIONS = ["fp32", "bf16"] + (["fp16"] if DEVICE == "cuda" else [])
+PRECISIONS = ["fp32", "bf16"] + (["fp16"] if KIND == "cuda" else [])
 # Grey levels by which a picture may differ from the CPU's on average.
 TOLERANCE = {"fp32": 0.1, "bf16": 3.0, "fp16": 1.0}
 
 
 @pytest.fixture(autouse=True)
-def exact_products(monkeypatch):
-    """No TF32: it would hide behind rounding what is wrong."""
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def exact_products():
+    """No TF32: it would hide behind rounding what is wrong. (pytest's `monkeypatch` cannot undo such attributes.)"""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +62,11 @@ def data(tmp_path_factory) -> Path:
 
 
 def method(precision: str, model: str = families.DIFFUSION, device: str = DEVICE):
-    config = settings(Path("x"), Path("y"), "network.dropout=0", model=model)
+    config = config_of(model, "network.dropout=0")
     torch.manual_seed(0)
-    net = families.get(model).build(config.network, 2).to(pick_device(device))
+    net = families.get(model).build(config.network, 3).to(pick_device(device))
     dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    return methods.get(model).Method(config, net, 2, pick_device(device), dtype, ProcessGroup())
-
-
-def frames() -> FrameBatch:
-    rng = np.random.default_rng(0)
-    return FrameBatch(rng.integers(0, 256, (4, 16, 16, 3), np.uint8), rng.integers(0, 2, (4, 16, 16), np.uint8))
+    return methods.get(model).Method(config, net, 3, pick_device(device), dtype, ProcessGroup())
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -84,7 +82,8 @@ def test_steps_of_training_are_the_cpus(precision, monkeypatch):
         of_steps = []
         for step in range(10):
             trained.set_rate(step, 0.0)
-            of_steps.append(float(trained.update(frames(), step, slice(0, 4))["loss"]))
+            given = frames(families.DIFFUSION)
+            of_steps.append(float(trained.update(given, step, slice(0, 4))["loss"]))
         losses.append(of_steps)
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3 if precision == "fp32" else 0.1)
 
@@ -99,16 +98,17 @@ def test_noise_of_a_part_is_that_of_the_whole_batch():
     assert not torch.equal(whole[0], whole[1])
 
 
-@pytest.mark.skipif(DEVICE != "cuda", reason="only CUDA tells of waits")
+@pytest.mark.skipif(KIND != "cuda", reason="only CUDA tells of waits")
+@pytest.mark.parametrize("model", families.names())
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_step_waits_for_nothing(precision):
-    trained = method(precision)
+def test_a_step_waits_for_nothing(precision, model):
+    trained = method(precision, model)
     for step in range(3):
-        trained.set_rate(step, 0.0)
+        trained.set_rate(step, step / 2)  # of pix2pixHD the fine generator joins
         if step == 2:  # what is set up once may wait
             torch.cuda.set_sync_debug_mode("error")
         try:
-            trained.update(frames(), step, slice(0, 4))
+            trained.update(frames(model), step, slice(0, 4))
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
@@ -128,10 +128,16 @@ def test_training_goes_on_where_it_stopped(data, tmp_path, monkeypatch, precisio
     (tmp_path / "part" / "run.json").write_text('{"status": "running"}')
     train(replace(settings(data, tmp_path / "part"), **given))
     whole, part = weights(tmp_path / "whole"), weights(tmp_path / "part")
-    if precision == "fp32" and compile_ == "off" and DEVICE == "cpu":
+    if precision == "fp32" and compile_ == "off" and KIND == "cpu":
         assert same(whole, part)
     worst = max(float((whole[k].float() - part[k].float()).abs().max()) for k in whole)
     assert worst < (1e-3 if precision == "fp32" else 0.05)
+
+
+def images(masks: Path, out: Path, **given) -> np.ndarray:
+    config = SynthesizeConfig(masks / "labels", 4, SHIPPED, out, classes="cadis", size="base", steps=6, **given)
+    synthesize(config, Silent())
+    return np.stack([read_image(path) for path in sorted((out / "images").iterdir())]).astype(float)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -139,13 +145,17 @@ def test_training_goes_on_where_it_stopped(data, tmp_path, monkeypatch, precisio
 def test_images_are_the_cpus(data, tmp_path, monkeypatch, precision, compile_):
     monkeypatch.setattr(compiled, "OFTEN", 2)
 
-    def images(out: Path, **given) -> np.ndarray:
-        config = SynthesizeConfig(data / "labels", 4, SHIPPED, out, size="base", steps=6, batch=2, **given)
-        synthesize(config, Silent())
-        return np.stack([read_image(path) for path in sorted((out / "images").iterdir())]).astype(float)
+    ours = images(data, tmp_path / "device", batch=2, device=DEVICE, precision=precision, compile=compile_)
+    of_cpu = images(data, tmp_path / "cpu", batch=2, device="cpu", precision="fp32")
+    assert np.abs(ours - of_cpu).mean() < TOLERANCE[precision]
 
-    ours = images(tmp_path / "device", device=DEVICE, precision=precision, compile=compile_)
-    assert np.abs(ours - images(tmp_path / "cpu", device="cpu", precision="fp32")).mean() < TOLERANCE[precision]
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_batch_changes_pixels_by_a_grey_level_at_most(data, tmp_path, precision):
+    alone, *others = (
+        images(data, tmp_path / str(batch), batch=batch, device=DEVICE, precision=precision) for batch in (1, 3, 4)
+    )
+    assert max(np.abs(other - alone).max() for other in others) <= 1
 
 
 def test_scores_are_the_cpus(data):
@@ -174,13 +184,14 @@ def test_out_of_memory_makes_smaller_pieces(monkeypatch):
     monkeypatch.setattr("surgaug.training.denoising.gradient", full_at_first)
     trained.set_rate(0, 0.0)
     compiler = compiled.Compiler("off", trained.net, pick_device(DEVICE), Silent())
-    values = loop.update_within_memory(trained, frames(), 0, slice(0, 4), compiler, trained.config, Silent())
+    given = frames(families.DIFFUSION)
+    values = loop.update_within_memory(trained, given, 0, slice(0, 4), compiler, trained.config, Silent())
     assert calls == [1, 2] and np.isfinite(float(values["loss"]))
 
 
 def test_batches_of_sampling_fill_the_device():
     limit = BatchLimit(None, pick_device(DEVICE))
-    assert limit((64, 112)) == min(256, BatchLimit.PIXELS[DEVICE] // (64 * 112))
+    assert limit((64, 112)) == min(256, BatchLimit.PIXELS[KIND] // (64 * 112))
 
 
 def test_stopped_on_the_device(data, tmp_path, monkeypatch):

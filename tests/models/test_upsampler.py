@@ -62,6 +62,15 @@ def test_a_window_is_cut_from_bicubic_enlargement(data):
     torch.testing.assert_close(enlarge(picture, [window]), whole[:, :, rows, columns], rtol=0, atol=2e-6)
 
 
+def test_within_autocast_the_picture_is_enlarged_as_without():
+    """It is part of the output: in bf16 a flat picture would get bands."""
+    small, window = torch.full((1, 3, 96, 168), 0.8), [Window.whole((256, 448))]
+    with torch.autocast("cpu", torch.bfloat16):
+        enlarged = enlarge(small, window)
+        assert torch.mm(small[0, 0], small[0, 0].T).dtype == torch.bfloat16
+    assert torch.equal(enlarged, enlarge(small, window)) and enlarged.dtype == torch.float32
+
+
 def test_places_are_those_of_the_frame():
     net = network()
     whole = net.places([Window.whole((64, 96))])

@@ -171,6 +171,13 @@ def test_the_buffer_passes_on_new_and_old_pictures_alike():
     assert sorted([*out, *buffer.kept.flatten().tolist()]) == list(range(405))  # none lost, none twice
 
 
+def test_what_the_host_looks_at_stays_on_the_cpu_whatever_the_device():
+    buffer = cyclegan.Buffer(5, (1,))
+    buffer.exchange(torch.zeros(3, 1))
+    torch.nn.ModuleList([buffer]).to("meta")
+    assert buffer.kept.is_meta and buffer.count == 3 and list(buffer.state_dict()) == ["kept", "count"]
+
+
 def test_losses_by_hand():
     answer = torch.tensor([-2.0, 0.5]).view(1, 1, 1, 2)
     assert hinge(answer, True).item() == pytest.approx((3 + 0.5) / 2)

@@ -8,7 +8,8 @@ import pytest
 from surgaug.errors import UsageError
 from surgaug.io.atomic import write_png
 from surgaug.io.output_folder import differences
-from surgaug.training.config import FREE_ON_RESUME, check, override, to_dict
+from surgaug.training.config import FREE_ON_RESUME, MAX_SEED, check, override, to_dict
+from surgaug.training.diffusion_step import generator_of
 from surgaug.training.presets import from_command_line, preset
 
 
@@ -58,7 +59,7 @@ def test_unknown_preset():
     [
         {"batch": 0}, {"lr": 0.0}, {"minutes": -1.0}, {"flip": "x"}, {"zoom": 1.0}, {"drop_map": 1.0}, {"loss": "l3"},
         {"batch": 6, "accumulate": 4}, {"network": {"channels": (8, 8)}}, {"size": (4, 64)},
-        {"prediction": "eps"},
+        {"prediction": "eps"}, {"seed": -1}, {"seed": 10**13 + 1},
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(change):
@@ -67,6 +68,25 @@ def test_what_cannot_be_meant_is_refused(change):
         config = override(config, k, v)
     with pytest.raises(UsageError):
         check(config)
+
+
+def test_the_highest_seed_is_one_to_torch_at_any_step():
+    config = preset("tiny", seed=MAX_SEED)
+    check(config)
+    assert generator_of(config, 10**9).initial_seed() >= 0
+
+
+@pytest.mark.parametrize("change", [{"attention": (False, False, True)}, {"middle_attention": True}])
+def test_channels_that_heads_do_not_divide_are_refused_with_the_setting(change):
+    network = {"channels": (32, 64, 100), "attention": (False, False, False), "middle_attention": False}
+    config = preset("tiny")
+    check(override(config, "network", network))
+    wrong = override(config, "network", {**network, **change})
+    with pytest.raises(UsageError, match=r"network\.head_dim 32: of 100 channels it makes 3 heads"):
+        check(wrong)
+    check(override(wrong, "network.head_dim", 25))
+    with pytest.raises(UsageError, match=r"network\.head_dim 0"):
+        check(override(wrong, "network.head_dim", 0))
 
 
 def test_eps_is_trained_without_the_floor_that_would_paint_noise():

@@ -18,9 +18,13 @@ from surgaug.diffusion.schedules import Schedule
 from surgaug.models import families
 from surgaug.models.upsampler import Window
 from surgaug.runtime.distributed import ProcessGroup
+from surgaug.runtime.feedback import Silent
 from surgaug.training import methods
+from surgaug.training.config import TrainConfig
 from surgaug.training.frames import FrameBatch
 from surgaug.training.logs import StepFigures
+from surgaug.training.presets import from_command_line
+from surgaug.training.validation import LEVELS, Validation
 from surgaug.training.windows import FrameWindow
 
 META = torch.device("meta")
@@ -38,6 +42,16 @@ class NoDoubles(TorchDispatchMode):
         return out
 
 
+class Readable(NoDoubles):
+    """The same; but what is brought to the CPU can be looked at, as zeros."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        moved = (kwargs or {}).get("device") == torch.device("cpu") and [t for t in args if isinstance(t, torch.Tensor)]
+        if moved and moved[0].is_meta:
+            return torch.zeros(moved[0].shape, dtype=kwargs.get("dtype") or moved[0].dtype)
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
 def frames(model: str) -> FrameBatch:
     rng = np.random.default_rng(0)
     windows = ()
@@ -50,26 +64,42 @@ def frames(model: str) -> FrameBatch:
     )
 
 
-def method(model: str):
-    more = ["init=none"] if model in families.STAGES else []
-    size = "32x32"
+def config_of(model: str, *more: str) -> TrainConfig:
+    if model not in families.STAGES:
+        return from_command_line("tiny", {"model": model, "size": "32x32", "batch": 4}, None, [*more])
+    more, size = (*more, "init=none"), "32x32"
     if model == families.UPSAMPLER:
-        more, size = ["cascade.base=24x24", "cascade.window=32x32", "network.channels=8,8", *more], "96x96"
-    config = settings(Path("x"), Path("y"), *more, model=model, size=size)
+        more, size = ("cascade.base=24x24", "cascade.window=32x32", "network.channels=8,8", *more), "96x96"
+    return settings(Path("x"), Path("y"), *more, model=model, size=size)
+
+
+def method(model: str):
+    config = config_of(model)
     net = families.get(model).build(config.network, 3).to(META)
     return methods.get(model).Method(config, net, 3, META, None, ProcessGroup())
 
 
-@pytest.mark.parametrize("model", [*families.STAGES])
+@pytest.mark.parametrize("model", families.names())
 def test_a_step_of_training_waits_for_nothing_and_needs_no_doubles(model):
     trained = method(model)
-    trained.set_rate(0, 0.0)
     figures = StepFigures()
     with NoDoubles():
         for step in range(2):
+            trained.set_rate(step, float(step))  # of pix2pixHD the fine generator joins
             figures.add(step, trained.update(frames(model), step, slice(0, 4)))
     with pytest.raises(RuntimeError, match="meta"):
         figures.look()  # only this waits
+
+
+def test_validation_needs_no_doubles():
+    trained = method(families.DIFFUSION)
+    given = frames(families.DIFFUSION)
+    palette = np.zeros((256, 3), np.uint8)
+    validation = Validation(given.images, given.index_maps, palette, Schedule(), "x0", META, None)
+    with Readable():
+        losses = validation.losses(trained.net, 2, Silent().task("", None))
+        sheet = validation.sheet(trained.net, Silent().task("", None))
+    assert len(losses) == LEVELS and sheet.shape == (96, 128, 3)
 
 
 @pytest.mark.parametrize("sampler", names())

@@ -81,6 +81,26 @@ def test_a_step_without_a_finite_gradient_changes_nothing():
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_in_fp16_an_overflow_in_one_optimizers_gradient_keeps_all_from_their_step(bad):
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    optimizers = [torch.optim.AdamW(net[0].parameters(), 1e-2), torch.optim.SGD(net[1].parameters(), 1e-2)]
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+
+    def step(spoil: bool) -> torch.Tensor:
+        scaler.scale(net(torch.ones(1, 2)).square().sum()).backward()
+        if spoil:
+            net[1].weight.grad[0, 0] = bad
+        return apply(net, optimizers, scaler, 1.0)
+
+    step(False)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    assert not step(True).isfinite()
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items()) and scaler.get_scale() == 2
+    assert step(False).isfinite() and scaler.get_scale() == 2
+    assert not any(torch.equal(before[k], v) or v.isnan().any() for k, v in net.state_dict().items())
+
+
 def test_label_dropout_rates_and_what_stays():
     maps = torch.randint(0, 3, (4000, 4, 4), dtype=torch.uint8)
     maps[:, 0, 0] = 255

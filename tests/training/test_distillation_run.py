@@ -18,7 +18,7 @@ from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.inputs import open_inputs
 from surgaug.training import presets
 from surgaug.training.diffusion_step import draw, generator_of
-from surgaug.training.distillation import ConsistencyTeacher, Teacher
+from surgaug.training.distillation import ConsistencyTeacher, Teacher, draws_again
 from surgaug.training.frames import FrameBatch
 from surgaug.training.presets import from_command_line
 from surgaug.training.run import train
@@ -186,6 +186,18 @@ def test_both_passes_have_the_same_dropout(data, teacher):
     torch.manual_seed(5)
     consistency_batch(config, estimate)
     assert torch.equal(torch.rand(3), drawn[0])
+
+
+def test_draws_on_mps_are_drawn_again_too(monkeypatch):
+    """A machine without MPS: its generator's state is a counter here."""
+    state = [torch.tensor([5], dtype=torch.uint8)]
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda device="mps": state[0].clone())
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda new, device="mps": state.__setitem__(0, new))
+    torch.manual_seed(5)
+    with draws_again(torch.device("mps", 0)):
+        state[0] += 1
+        drawn = torch.rand(3)
+    assert state[0] == 5 and torch.equal(torch.rand(3), drawn)
 
 
 def test_students_are_progressive_unless_asked_for_otherwise(data, teacher):

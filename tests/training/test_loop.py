@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from surgaug.cli import run as run_cli
 from surgaug.errors import DataError, ModelError, UsageError
 from surgaug.models import compiled
 from surgaug.models.checkpoint import load_model, read_weights
+from surgaug.runtime.feedback import Silent
 from surgaug.training import denoising, guidance_choice, loop
 from surgaug.training.config import TrainConfig
 from surgaug.training.diffusion_step import NetWithLabels
@@ -339,6 +341,26 @@ def test_gradients_that_cannot_be_compiled_are_computed_without(data, whole, tmp
     train(settings(data, tmp_path / "plain", "network.dropout=0", steps=3))
     for name, value in weights(tmp_path / "plain").items():
         torch.testing.assert_close(weights(tmp_path / "run")[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_that_is_repeated_without_compiling_counts_no_gradient_twice():
+    """The compiled backward pass fails in the second of two pieces."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    seen = []
+
+    def update(frames, step, part):
+        for piece in range(2):
+            weight(torch.ones(1, 1)).sum().backward()
+            if not seen and piece == 0:
+                seen.append(None)
+                raise RuntimeError("no kernel for it")
+        seen.append(weight.weight.grad.item())
+        return {}
+
+    method = SimpleNamespace(update=update, net=weight)
+    compiler = SimpleNamespace(gave_up=lambda error: True)
+    loop.update_within_memory(method, None, 0, slice(0, 1), compiler, None, Silent())
+    assert seen == [None, 2.0]
 
 
 def test_out_of_memory_cuts_the_batch_into_pieces_and_goes_on(data, tmp_path, monkeypatch):

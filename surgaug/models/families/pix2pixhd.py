@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surgaug.models.gan import Residual, conv_norm, half, normal_init, pad_to
+from surgaug.models.gan import HostBuffers, Residual, conv_norm, half, normal_init, pad_to
 from surgaug.models.spade import class_shares
 
 
@@ -47,12 +47,13 @@ PRESETS = {
 }
 
 
-class Generator(nn.Module):
+class Generator(HostBuffers):
     """One-hot label map in, image out; see `models.families`.
 
     `grown`: whether the fine generator takes part; before, images are the coarse one's, enlarged.
     """
 
+    on_host = ("grown",)
     grown: Tensor
 
     def __init__(self, config: Config, num_classes: int):

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surgaug.models.gan import PatchDiscriminator, pad_to
+from surgaug.models.gan import HostBuffers, PatchDiscriminator, pad_to
 from surgaug.training.adversarial import JITTER, Adversarial, frozen, least_squares
 from surgaug.training.frames import FrameBatch
 
@@ -42,9 +42,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 RECIPES = {name: {"lr": 2e-4, "ema_power": None, "zoom": JITTER, **recipe} for name, recipe in RECIPES.items()}
 
 
-class Buffer(nn.Module):
+class Buffer(HostBuffers):
     """The last synthetic images (Shrivastava 2017): half of the new ones are exchanged for old ones."""
 
+    on_host = ("count",)
     kept: Tensor
     count: Tensor
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from surgaug.runtime.device import to_device
 from surgaug.training.multiscale import GeneratorBatch, MultiScale, MultiScaleAdversary, spade_recipes
 
 
@@ -38,7 +39,7 @@ class Method(MultiScale):
             return super().generated(index_map, real)
         mean, log_variance = (t.float() for t in self.net.encoder(real))
         # Drawn on the CPU: the same numbers on any device.
-        z = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape).to(self.device)
+        z = mean + (0.5 * log_variance).exp() * to_device(torch.randn(mean.shape), self.device)
         penalty = self.config.adversary.divergence * divergence(mean, log_variance)
         return GeneratorBatch(self.one_hot(index_map), real, self.net(index_map, [z]).float(), penalty)
 

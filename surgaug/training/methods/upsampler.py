@@ -14,6 +14,7 @@ from torch import nn
 
 from surgaug.models.model_files import model_file
 from surgaug.models.upsampler import Upsampler
+from surgaug.runtime.device import to_device
 from surgaug.runtime.feedback import Feedback
 from surgaug.training.config import cascade_of
 from surgaug.training.denoising import Denoising
@@ -63,7 +64,8 @@ class Method(Denoising):
         drawn = draw(self.config, frames, self.num_classes, part, self.device, generator, codes)
         level = (torch.rand(self.config.batch, generator=generator) * cascade.picture_noise)[part]
         noise = torch.randn((self.config.batch, 3, *base), generator=generator)[part]
-        more = picture_condition(self.net, frames.windows, level.to(self.device), noise.to(self.device))
+        level, noise = to_device(level, self.device), to_device(noise, self.device)
+        more = picture_condition(self.net, frames.windows, level, noise)
         return Drawn(drawn.x_0, drawn.eps, drawn.alpha_bar, (*drawn.condition, *more))
 
     def batch(self, drawn: Drawn) -> Batch:
