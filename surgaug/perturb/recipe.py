@@ -176,9 +176,9 @@ def _op(path: Path, name: str, given: Any) -> Op:
         _typed(f"{where}.{key}", value, type(known[name]), f", as in {key} = {known[name]!r}")
         _ranged(f"{where}.{key}", value, known[name], name in _factors_of(op.name))
     chosen = known | {OLD_SETTINGS.get(key, key): value for key, value in settings.items()}
-    if switches := [key for key, value in known.items() if isinstance(value, bool)]:
-        if not any(chosen[key] for key in switches):
-            raise UsageError(f"{where}: one of {', '.join(switches)} must be true; leave {op.name} out otherwise")
+    switches = [key for key, value in known.items() if isinstance(value, bool)]
+    if switches and not any(chosen[key] for key in switches):
+        raise UsageError(f"{where}: one of {', '.join(switches)} must be true; leave {op.name} out otherwise")
     return op
 
 

@@ -76,7 +76,10 @@ def test_lenders_of_instruments_are_followed(tmp_path: Path) -> None:
     assert shown_by(Item("b", None, second / "labels" / "b.png")) == origin.all()
     assert shown_by(Item("a", None, tmp_path / "real.png", "v9", "test"))[0].video == "v9"
     swapped = {"op": "swap", "from": [3], "to": [4]}
-    assert read_origins(write(tmp_path / "c", made("c", "real/c.png") | {"perturbations": [swapped]}))["c.png"].donors == ()
+    assert (
+        read_origins(write(tmp_path / "c", made("c", "real/c.png") | {"perturbations": [swapped]}))["c.png"].donors
+        == ()
+    )
 
 
 def test_copies_by_export_are_followed_and_real_frames_have_no_origin(tmp_path: Path) -> None:

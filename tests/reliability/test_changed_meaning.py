@@ -56,9 +56,9 @@ def test_augment_masks(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", [WRONG.replace("Skin", "Hand"), WRONG.replace("instrument", "anatomy")])
 def test_names_and_kinds(data: Path, tmp_path: Path, changed: str) -> None:
     """The ids are the same, and the classes are not: what is drawn, and what an index file names, would be."""
-    for name, line in (
-        ("maps", lambda k: augment_masks(data, out=tmp_path / "maps", n=4 + k, ops="flip:1")),
-        ("set", lambda k: export(ExportConfig(data, tmp_path / "Dataset001_set", layout="nnunet"))),
+    for line in (
+        lambda k: augment_masks(data, out=tmp_path / "maps", n=4 + k, ops="flip:1"),
+        lambda k: export(ExportConfig(data, tmp_path / "Dataset001_set", layout="nnunet")),
     ):
         write_text(data / "classes.csv", WRONG)
         refused(data, line, changed, because="its classes were others")
@@ -70,7 +70,8 @@ def test_exchanged_colors_where_the_layout_stores_colors(data: Path, tmp_path: P
         index = np.zeros((32, 48), np.uint8)
         index[: 8 + i], index[20:26, :30] = 1, 2
         write_png(data / f"labels/f{i}.png", index)
-    refused(data, lambda k: export(ExportConfig(data, tmp_path / "out", layout="cvat")), RIGHT, "its classes were others")
+    config = ExportConfig(data, tmp_path / "out", layout="cvat")
+    refused(data, lambda k: export(config), RIGHT, "its classes were others")
 
 
 def test_synthesize(data: Path, tmp_path: Path) -> None:

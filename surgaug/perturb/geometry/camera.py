@@ -55,7 +55,7 @@ def _continue_object(scene: Scene, index: int, matrix: np.ndarray, beyond: np.nd
         if placed is not None:
             lay_on(beyond, placed, scene.tables.depths)
         return
-    # Seen where it crosses the border, it stays seen: what lies above others of its class, such as a hand, does not hide it.
+    # Seen where it crosses the border, it stays seen: what has a greater depth, such as a hand, does not hide it.
     for class_id, polygon in reversed(continued(scene.whole(index), BEYOND * scene.diagonal)):
         moved = polygon @ matrix[:, :2].T + matrix[:, 2]
         cv2.fillConvexPoly(beyond, fixed_point(moved), class_id, shift=SHIFT)

@@ -19,9 +19,10 @@ class Tables:
     """By id, of every id that the maps' type can hold.
 
     instruments: bool, fastened ones as well, and whatever else can be moved. depths: int16, what has more lies above
-    (the ranks of the label space's depths); ignored pixels above everything. sources: bool, classes that may spread into a hole, which are neither objects nor
-    ignored. covers: bool, what can lie above the eye's discs, or is not known. stiff: bool, what does not yield when
-    the anatomy is deformed: instruments, and what lies above them, such as a hand.
+    (the ranks of the label space's depths); ignored pixels above everything. sources: bool, classes that may spread
+    into a hole, which are neither objects nor ignored. covers: bool, what can lie above the eye's discs, or is not
+    known. stiff: bool, what does not yield when the anatomy is deformed: instruments, and what lies above them, such as
+    a hand.
     """
 
     instruments: np.ndarray
