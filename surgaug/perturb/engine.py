@@ -120,8 +120,8 @@ def targets_of(recipe: Recipe, space: LabelSpace, maps: LabelMaps, presence: np.
 def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Feedback) -> Engine:
     """`engine` with bank, statistics and rates from the masks `maps`; the same whatever the number of workers.
 
-    The bank is of training masks, where there are any, so that no held-out instrument comes to be trained on. Says which
-    quotas cannot be reached.
+    The bank is of training masks, where there are any, so that no held-out instrument comes to be trained on. Says
+    which quotas cannot be reached.
     """
     recipe, space = engine.recipe, engine.space
     chosen = spread(len(maps), _OBSERVED)
