@@ -90,7 +90,7 @@ def test_interrupted_in_training_it_says_how_to_go_on(tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 900
         steps = tmp_path / "d" / "run" / "first" / "metrics.csv"
         while not (steps.is_file() and len(steps.read_text().splitlines()) > 1) and time.monotonic() < deadline:
             time.sleep(0.2)
