@@ -20,12 +20,8 @@ READ_AS = "read_as"  # the setting that is a digest of the class ids of label ma
 MEANING = "meaning"  # a digest of what the classes are: their names, kinds and so on
 IMAGES = "images"  # the setting that is a digest of the image files
 STYLE, STYLE_PICTURES = "style", "style_pictures"  # as asked for, and a digest of the pictures that were read for it
-LATER = (
-    READ_AS,
-    MEANING,
-    IMAGES,
-    STYLE_PICTURES,
-)  # settings added since 0.1; not held against a description without them
+# Settings added since 0.1; not held against a description without them.
+LATER = (READ_AS, MEANING, IMAGES, STYLE_PICTURES)
 # Digests, which tell nothing by themselves: what else was, where they differ.
 _SINCE = {
     READ_AS: "the same label files came to other class ids",

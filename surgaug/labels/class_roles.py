@@ -194,12 +194,12 @@ def shape_of(mask: np.ndarray, at_border: int) -> str:
     """
     length, width = axis_lengths(mask)
     thin = length >= _THIN * max(width, 1.0)
-    return "instrument" if thin and at_border and not lies_along(mask, at_border) else "blob"
+    return "instrument" if thin and at_border and not lies_along(length, at_border) else "blob"
 
 
-def lies_along(mask: np.ndarray, at_border: int) -> bool:
-    """Whether an object lies along the frame's border by more than its end; arguments as of `shape_of`."""
-    return at_border > _BY_ITS_END * axis_lengths(mask)[0]
+def lies_along(length: float, at_border: int) -> bool:
+    """Whether an object of that length (see `axis_lengths`) lies along the frame's border by more than its end."""
+    return at_border > _BY_ITS_END * length
 
 
 def axis_lengths(mask: np.ndarray) -> tuple[float, float]:

@@ -128,8 +128,8 @@ def build(engine: Engine, maps: LabelMaps, seed: int, workers: int, feedback: Fe
     found = _over(_observe, (maps, engine), chosen, workers, feedback, "learning from the masks")
     mirrors = any(op.name == "flip" and op.params().left_right for op in recipe.ops) and not one_sided(space)
     facts = {i: facts for i, (_, facts) in zip(chosen, found, strict=True)}
-    lenders = [i for i in chosen if maps.items[i].split not in HELD_OUT] or chosen
-    bank = collect(seen for i, (seen, _) in zip(chosen, found, strict=True) if i in lenders)
+    lent = [seen for i, (seen, _) in zip(chosen, found, strict=True) if maps.items[i].split not in HELD_OUT]
+    bank = collect(lent or (seen for seen, _ in found))
     engine = replace(engine, bank=bank, real=real_maps(facts, space, mirrors))
     return _balanced(engine, maps, seed, workers, feedback) if engine.targets else engine
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
 from surgaug.perturb import ops as registry
@@ -48,9 +48,14 @@ class Op:
         return strengthened(registry.get(self.name).Params(**settings), self.strength)
 
 
+def is_factor(setting: Field) -> bool:
+    """Whether a field of an operation's `Params` is a factor."""
+    return bool(setting.metadata.get("factor", False))
+
+
 def strengthened(params: Any, strength: float) -> Any:
     """An operation's `Params`, `strength` times as strong. Whole numbers and switches stay."""
-    values = {f.name: (getattr(params, f.name), f.metadata.get("factor", False)) for f in fields(params)}
+    values = {f.name: (getattr(params, f.name), is_factor(f)) for f in fields(params)}
     changed = {
         name: value**strength if factor else value * strength
         for name, (value, factor) in values.items()

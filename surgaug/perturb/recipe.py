@@ -19,7 +19,7 @@ from typing import Any
 
 from surgaug.errors import UsageError
 from surgaug.perturb import ops as registry
-from surgaug.perturb.operation import FACTOR, OLD_SETTINGS, Op
+from surgaug.perturb.operation import OLD_SETTINGS, Op, is_factor
 from surgaug.perturb.prior.quotas import Balance, balance_of
 from surgaug.runtime.options import did_you_mean, parse_toml
 
@@ -79,7 +79,7 @@ def settings_of(name: str) -> dict[str, Any]:
 
 def _factors_of(name: str) -> set[str]:
     """The settings of an operation that are factors."""
-    return {f.name for f in fields(registry.get(name).Params) if FACTOR.items() <= f.metadata.items()}
+    return {f.name for f in fields(registry.get(name).Params) if is_factor(f)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from surgaug.labels.class_roles import Roles, lies_along, movable_in, shape_of
+from surgaug.labels.class_roles import Roles, axis_lengths, lies_along, movable_in, shape_of
 from surgaug.perturb.scene.class_tables import looked_up
 from surgaug.perturb.scene.objects import MIN_PIXELS, Entry, SceneObject, long_axis
 
@@ -51,15 +51,14 @@ def _meet(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
 
 
 def _shape_of(obj: SceneObject) -> str:
-    return shape_of(obj.mask, sum(entry.length for entry in obj.entries))
+    return shape_of(obj.mask, obj.at_border)
 
 
 def _known_kind(obj: SceneObject) -> str | None:
     """Of what is known to be an instrument; None for one that lies along the frame's border and frames the picture, as
     a laryngoscope's blade: nobody knows its shape beyond, so that it stays where it is, and is no object."""
-    at_border = sum(entry.length for entry in obj.entries)
-    wide = at_border > _WIDE * np.hypot(*obj.frame)
-    return None if wide and lies_along(obj.mask, at_border) else "instrument"
+    wide = obj.at_border > _WIDE * np.hypot(*obj.frame)
+    return None if wide and lies_along(axis_lengths(obj.mask)[0], obj.at_border) else "instrument"
 
 
 def _of_classes(

@@ -47,6 +47,11 @@ class SceneObject:
     def class_ids(self) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unique(self.ids[self.mask]))
 
+    @property
+    def at_border(self) -> int:
+        """How many of its pixels lie on the frame's border."""
+        return sum(entry.length for entry in self.entries)
+
     @cached_property
     def area(self) -> int:
         return int(np.count_nonzero(self.mask))

@@ -55,7 +55,16 @@ def extract(image: np.ndarray) -> np.ndarray:
 
 def mean_lab(features: np.ndarray) -> np.ndarray:
     """Mean L* (0 to 100), a* and b* of each image; features [n, 130] to float64 [n, 3]."""
-    return features[:, GROUPS["moments"]][:, :3].astype(np.float64) * (100 / SCALE)
+    return _lab_moments(features)[:, :3]
+
+
+def spread_lab(features: np.ndarray) -> np.ndarray:
+    """Standard deviation of L* (0 to 100), a* and b* over each image's pixels; [n, 130] to float64 [n, 3]."""
+    return _lab_moments(features)[:, 3:6]
+
+
+def _lab_moments(features: np.ndarray) -> np.ndarray:
+    return features[:, GROUPS["moments"]].astype(np.float64) * (100 / SCALE)
 
 
 def finest_details(features: np.ndarray) -> np.ndarray:

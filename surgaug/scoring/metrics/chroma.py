@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surgaug.scoring.compute.colour_texture import GROUPS, SCALE
+from surgaug.scoring.compute.colour_texture import mean_lab, spread_lab
 from surgaug.scoring.metrics import Metric
 
 
@@ -16,9 +16,7 @@ def compute(real: np.ndarray, synthetic: np.ndarray) -> float:
 
 def chroma(features: np.ndarray) -> np.ndarray:
     """Root mean square of the distance of each image's pixels from grey, in the a*b* plane; float64 [n]."""
-    moments = features[:, GROUPS["moments"]].astype(np.float64) * (100 / SCALE)
-    a_and_b, spread = moments[:, 1:3], moments[:, 4:6]
-    return np.sqrt((a_and_b**2 + spread**2).sum(1))
+    return np.sqrt((mean_lab(features)[:, 1:] ** 2 + spread_lab(features)[:, 1:] ** 2).sum(1))
 
 
 METRIC = Metric(
