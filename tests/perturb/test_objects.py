@@ -55,6 +55,23 @@ def test_a_blade_that_frames_the_picture_stays_and_goes_on_beyond_the_frame():
     assert (after[:20] == 1).all() and (after[:80, -15:] == 1).all()
 
 
+def test_objects_stay_objects_and_what_frames_the_picture_does_not_become_one():
+    """A thin tool moved beside the blade, and one turned until it lies along the border."""
+    space = LabelSpace("larynx", (LabelClass(0, "tissue", "anatomy"), LabelClass(1, "blade", "instrument", depth=2)))
+    label_map = np.zeros((120, 160), np.uint8)
+    label_map[:20] = 1
+    cv2.line(label_map, (0, 100), (60, 80), 1, 6)
+    scene = Scene(label_map, space)
+    after = scene.with_objects(move(scene, 0, shift_matrix(-40, 0), 200))
+    (tool,) = after.objects
+    assert tool.box[0] > 20 and abs(tool.area - scene.objects[0].area) < 20
+    flat = np.zeros((120, 160), np.uint8)
+    flat[114:] = np.arange(160) < 90
+    assert not find_objects(flat, roles(space), None)
+    (again,) = Scene(label_map * (np.arange(120)[:, None] > 20), space).with_objects(flat).objects
+    assert again.area == 6 * 90
+
+
 def test_an_instrument_before_a_hand_stays_before_it_beyond_the_frame():
     label_map = eye()
     label_map[150:230, :30] = np.where(label_map[150:230, :30] == 17, 17, 2)
@@ -143,7 +160,7 @@ def test_objects_of_a_changed_map_are_those_that_a_look_at_the_whole_map_finds()
     scene = Scene(label_map, CADIS)
     for index, way in enumerate([(12, 0), (-9, 14), (20, -40)]):
         after = move(scene, index, shift_matrix(*way), 200)
-        found = find_again(after, label_map, scene.objects, roles(CADIS))
+        found = find_again(after, label_map, scene.objects, roles(CADIS), scene.bare)
         assert sum(any(obj is other for other in scene.objects) for obj in found) == 2
         looked = objects(after, CADIS)
         assert [(t.class_ids, t.box, t.area, t.entries) for t in found] == [

@@ -27,11 +27,12 @@ def find_objects(label_map: np.ndarray, roles: Roles, ignore: int | None) -> tup
 
 
 def find_again(
-    label_map: np.ndarray, before: np.ndarray, objects: Sequence[SceneObject], roles: Roles
+    label_map: np.ndarray, before: np.ndarray, objects: Sequence[SceneObject], roles: Roles, bare: np.ndarray
 ) -> tuple[SceneObject, ...]:
-    """The objects of a label map [H, W], of which `objects` were there in `before` [H, W].
+    """The objects of a label map [H, W], of which `objects` were there in `before` [H, W]; `bare` [H, W] is without.
 
-    Those that nothing came near are the same ones; the rest is looked at where something changed.
+    Those that nothing came near are the same ones; the rest is looked at where something changed. What was no object
+    does not become one, and an object remains one, wherever it was moved.
     """
     x, y, w, h = cv2.boundingRect(cv2.compare(label_map, before, cv2.CMP_NE))
     if not w:
@@ -42,7 +43,8 @@ def find_again(
     near = [obj.box for obj in objects if _meet(obj.box, changed)] + [(y, x, y + h, x + w)]
     y0, x0 = np.min(near, 0)[:2].tolist()
     y1, x1 = np.max(near, 0)[2:].tolist()
-    found = _of_classes(label_map, sorted(roles.movable), roles.handles, _known_kind, (y0, x0, y1, x1), far)
+    box = (y0, x0, y1, x1)
+    found = _of_classes(label_map, sorted(roles.movable), roles.handles, lambda obj: obj.kind, box, far, bare)
     return tuple(sorted([*far, *found], key=lambda obj: (roles.handles.get(i := obj.class_ids[0], i), obj.box)))
 
 
@@ -68,14 +70,17 @@ def _of_classes(
     kind_of: Callable[[SceneObject], str | None],
     box: tuple[int, int, int, int] | None = None,
     known: Sequence[SceneObject] = (),
+    bare: np.ndarray | None = None,
 ) -> list[SceneObject]:
-    """The objects of these classes; in `box`, if given, where `known` ones are left out."""
+    """The objects of these classes; in `box`, if given, where `known` ones and what is in `bare` are left out."""
     table = np.zeros(int(np.iinfo(label_map.dtype).max) + 1, np.uint16)
     for class_id in class_ids:
         table[class_id] = handles.get(class_id, class_id) + 1
     top, left, bottom, right = box or (0, 0, *label_map.shape)
     part = label_map[top:bottom, left:right]
     owners = looked_up(table, part)
+    if bare is not None:
+        owners[part == bare[top:bottom, left:right]] = 0
     for obj in known:
         y0, x0 = max(obj.box[0], top), max(obj.box[1], left)
         y1, x1 = min(obj.box[2], bottom), min(obj.box[3], right)

@@ -98,7 +98,8 @@ class Scene:
         if self._objects is not None:
             return self._objects
         if self._same_anatomy is not None:
-            return find_again(self.label_map, self._same_anatomy.label_map, self._same_anatomy.objects, self.roles)
+            former = self._same_anatomy
+            return find_again(self.label_map, former.label_map, former.objects, self.roles, self.bare)
         return find_objects(self.label_map, self.roles, self.space.ignore)
 
     @cached_property
