@@ -114,6 +114,15 @@ def test_what_was_drawn(tmp_path: Path) -> None:
     assert np.unique(found.load_label(2)).tolist() == [found.space.ids[names.index("background")]]
 
 
+TRIANGLE = [[0, 0], [50, 0], [50, 50]]
+BOX = region("rectanglelabels", "iris", x=20, y=25, width=40, height=50) | {"id": "box"}
+# The tags Polygon and Labels: the region and its label are two results of one id.
+TWO_RESULTS = [
+    region("polygon", "", points=TRIANGLE) | {"id": "1"},
+    region("labels", "iris", points=TRIANGLE) | {"id": "1"},
+]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -122,6 +131,16 @@ def test_what_was_drawn(tmp_path: Path) -> None:
         (task("a.png", region("brushlabels", "iris", rle=[1, 2, 3])), "a damaged region (a brush that breaks off)"),
         (task("a.png", region("polygonlabels", "iris")), "'points' missing"),
         (task("a.png") | {"annotations": [{"result": []}, {"result": []}]}, "2 annotations; keep one"),
+        (task("a.png", *TWO_RESULTS), "a region of the kind polygon; regions of brushlabels, polygonlabels"),
+        (task("a.png", region("bitmasklabels", "iris", imageDataURL="data:")), "a region of the kind bitmasklabels"),
+        (
+            task("a.png", BOX | {"to_name": "left"}, BOX | {"to_name": "right"}),
+            "regions of several images (left, right)",
+        ),
+        (
+            task("a.png", BOX) | {"data": {"one": "a.png", "two": "b.png"}},
+            "several images (a.png, b.png), and not which",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_named(tmp_path: Path, wrong: dict, said: str) -> None:
@@ -129,6 +148,15 @@ def test_what_cannot_be_drawn_is_named(tmp_path: Path, wrong: dict, said: str) -
     faults = find_faults(open_pairs(export(tmp_path, wrong, right)), Silent(), need_images=True)
     assert [fault.item for fault in faults] == [0]
     assert said in faults[0].line
+
+
+def test_answers_about_a_region_are_no_regions_and_its_image_is_the_one_it_names(tmp_path: Path) -> None:
+    answer = {"id": "box", "type": "choices", "to_name": "eye", "value": {"x": 20, "y": 25, "choices": ["sharp"]}}
+    labelled = task("b.png", BOX | {"to_name": "eye"}, answer, {"id": "q", "type": "rating", "value": {"rating": 3}})
+    found = open_pairs(export(tmp_path, labelled | {"data": {"before": "a.png", "eye": "b.png"}}))
+    assert not find_faults(found, Silent(), need_images=True)
+    assert [item.name for item in found.items] == ["b"]
+    assert len(np.unique(found.load_label(0))) == 2
 
 
 def test_tasks_without_annotation_are_passed_over(tmp_path: Path) -> None:

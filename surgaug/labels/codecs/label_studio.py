@@ -27,7 +27,10 @@ _CHANNELS = 4  # a brush is an RGBA picture; its alpha counts
 _COUNTS = (3, 4, 8, 16)  # bits of a run's length, as Label Studio chooses them
 _CONTROL, _PICTURE = "label", "image"  # what a labelling interface calls its labels and the image that they are of
 _BRUSH, _POLYGON, _RECTANGLE = "brushlabels", "polygonlabels", "rectanglelabels"
+_DRAWN = (_BRUSH, _POLYGON, _RECTANGLE)
 _WITHOUT_AREA = ("ellipselabels", "keypointlabels", "vectorlabels", "paragraphlabels")
+# What a result's value holds if it is of a place in the image: a region, or an answer to a question about one.
+_PLACES = ("points", "x", "rle", "imageDataURL", "vertices")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class LabelStudioCodec(DrawnCodec):
             raise DataError(task.fault)
         results = [result for result in task.results or () if _is_label(result)]
         shown = path.parent / task.file_name
+        _refuse_unlabelled(task.results or (), shown)
         hw = _size(results[0], shown) if results else self.sizes(path) if self.sizes else (0, 0)
         if min(hw) < 1 or hw[0] * hw[1] > MAX_PIXELS:
             raise DataError(f"{shown}: size {hw[0]}x{hw[1]}; it must be between 1 and {MAX_PIXELS:,} pixels")
@@ -195,15 +199,26 @@ def _parse(path: Path, stamp: int) -> dict[str, Task]:
 
 def _task(entry: Mapping[str, Any], path: Path) -> Task:
     """A task. Of several annotations the one called ground truth counts; without it, it is open which is meant."""
-    file_name = next((name for value in entry["data"].values() if (name := _image_name(value))), "")
-    if not file_name:
+    images = {key: name for key, value in entry["data"].items() if (name := _image_name(value))}
+    if not images:
         raise ValueError(f"task {entry.get('id')} names no image")
     drawn = [a for a in entry["annotations"] if not a.get("was_cancelled")]
     drawn = [a for a in drawn if a.get("ground_truth")] or drawn
+    results = drawn[0]["result"] if len(drawn) == 1 else None
+    # `to_name` is what the interface calls an image; which of the data it is stands in the interface alone.
+    regions_of = {str(r["to_name"]) for r in results or () if _is_label(r) and "to_name" in r}
+    file_name = images.get(next(iter(regions_of), ""), next(iter(images.values())))
+    fault = ""
     if len(drawn) > 1:
-        fault = f"{path / file_name}: {len(drawn)} annotations; keep one, or make it ground truth"
-        return Task(file_name, None, fault, entry["data"])
-    return Task(file_name, drawn[0]["result"] if drawn else None, data=entry["data"])
+        fault = f"{len(drawn)} annotations; keep one, or make it ground truth"
+    elif len(regions_of) > 1:
+        fault = f"regions of several images ({', '.join(sorted(regions_of))}); export each as a task of its own"
+    elif results is not None and len(set(images.values())) > 1 and not regions_of & images.keys():
+        fault = (
+            f"the task names several images ({', '.join(images.values())}), and not which is labelled; leave one in "
+            "its data"
+        )
+    return Task(file_name, None if fault else results, fault and f"{path / file_name}: {fault}", entry["data"])
 
 
 def _image_name(value: Any) -> str:
@@ -216,7 +231,23 @@ def _image_name(value: Any) -> str:
 
 def _is_label(result: Mapping[str, Any]) -> bool:
     """Whether a result marks a region; others are answers to questions, or ties between regions."""
-    return result.get("type") in (_BRUSH, _POLYGON, _RECTANGLE, *_WITHOUT_AREA)
+    return result.get("type") in (*_DRAWN, *_WITHOUT_AREA)
+
+
+def _refuse_unlabelled(results: Sequence[Mapping[str, Any]], shown: Path) -> None:
+    """Raises DataError for a region that is no label of itself: passed over, it would be background.
+
+    So where a label and its region are two results (tags Polygon and Labels), and of kinds that are not known here.
+    """
+    labelled = {str(result["id"]) for result in results if _is_label(result) and "id" in result}
+    for result in results:
+        value = result.get("value")
+        placed = isinstance(value, Mapping) and any(key in value for key in _PLACES)
+        if placed and not _is_label(result) and str(result.get("id", "")) not in labelled:
+            raise DataError(
+                f"{shown}: a region of the kind {result.get('type')}; regions of {', '.join(_DRAWN)} are read (tags "
+                "PolygonLabels, RectangleLabels, BrushLabels). Draw it as one"
+            )
 
 
 def _title(result: Mapping[str, Any]) -> str:
