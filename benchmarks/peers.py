@@ -1,14 +1,17 @@
 """The same work done with what one would pick instead, side by side in one run on one machine.
 
     pip install diffusers albumentations
-    python benchmarks/peers.py [--rows ddim,usual,sdm,sdm-cache,train,masks] [--size 64x112] [--batch 1] [--seconds 45]
+    python benchmarks/peers.py [--rows ddim,usual,student,sdm,sdm-usual,sdm-cache,train,masks] [--size 64x112]
+                               [--batch 1] [--seconds 45] [--model RUN] [--student RUN]
 
-- `ddim`, `usual`, `train`: sampling with DDIM, sampling as `surgaug synthesize` does unless told otherwise
-  (DPM-Solver++, 20 steps), and a step of training, beside `diffusers`: UNet2DModel with the label map's one-hot
-  channels beside the image's, as its users condition it, DDIM of 40 steps; as many weights as our `tiny` to a tenth,
-  float32 on CPUs, the device's best elsewhere, the same batch;
-- `sdm`: sampling with SPADE as SDM has it (a hidden layer and 3x3 projections in every block of the decoder, full
-  resolution, computed anew in every step), as many weights to a tenth;
+- `ddim`, `train`: sampling with DDIM, and a step of training, of our `tiny` beside `diffusers`: UNet2DModel with the
+  label map's one-hot channels beside the image's, as its users condition it, DDIM of 40 steps; as many weights to a
+  tenth, float32 on CPUs, the device's best elsewhere, the same batch;
+- `usual`, `student`: `--model` (a run or a file; the model that ships, without) and `--student`, a student of it, as
+  `surgaug synthesize` samples them unless told otherwise, beside the same peer: guidance is in it, and of a model of
+  two stages both, but where `--size` is no larger than the first one's;
+- `sdm`, `sdm-usual`: sampling with DDIM, and that of `usual`, beside SPADE as SDM has it (a hidden layer and 3x3
+  projections in every block of the decoder, full resolution, computed anew in every step), as many weights to a tenth;
 - `sdm-cache`: that same network by our generator, which computes the label map's part once;
 - `masks`: new label maps of 540x960 with `albumentations`: mirror, affine, elastic of the whole map.
 
@@ -19,14 +22,15 @@ What is compared is done turn by turn, so that a slow minute slows both: a turn 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
-import albumentations
 import cv2
 import diffusers
 import numpy as np
@@ -42,37 +46,45 @@ from speed import NETWORKS
 
 from surgaug.diffusion.schedules import Schedule
 from surgaug.labels.builtin_spaces import load_space
-from surgaug.models.checkpoint import LoadedModel
+from surgaug.models.checkpoint import LoadedModel, load_model
+from surgaug.models.model_files import SHIPPED, model_file
 from surgaug.models.unet import SemanticUNet
 from surgaug.perturb.engine import Engine, build, sample_rng
 from surgaug.perturb.recipe import Recipe as Perturbation
 from surgaug.runtime.device import autocast, pick_device, pick_precision, to_images
 from surgaug.runtime.feedback import Silent
+from surgaug.synthesis.cascade import CascadeGenerator
+from surgaug.synthesis.config import SynthesizeConfig
 from surgaug.synthesis.generators import DiffusionGenerator
-from surgaug.synthesis.sampling_settings import SamplingSettings
+from surgaug.synthesis.sampling_settings import SamplingSettings, choose_settings
 
 SPACE = load_space("cadis")
 CLASSES = SPACE.num_classes
 STEPS, LEAST = 40, 3
-ROWS = ("ddim", "usual", "sdm", "sdm-cache", "train", "masks")
+ROWS = ("ddim", "usual", "student", "sdm", "sdm-usual", "sdm-cache", "train", "masks")
 MASK_SIZE = (540, 960)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default=",".join(ROWS), help="some of " + ",".join(ROWS))
+    parser.add_argument("--rows", help="some of " + ",".join(ROWS) + " [default: all; student with --student]")
     parser.add_argument("--size", type=size, default=(64, 112), metavar="HxW")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=45.0, help="a row")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--model", type=Path, default=SHIPPED)
+    parser.add_argument("--student", type=Path)
     options = parser.parse_args()
-    wanted = options.rows.split(",")
+    usual = [row for row in ROWS if row != "student" or options.student]
+    wanted = options.rows.split(",") if options.rows else usual
+    if "student" in wanted and not options.student:
+        parser.error("--rows student: name one with --student")
     if unknown := sorted(set(wanted) - set(ROWS)):
         parser.error(f"--rows {','.join(unknown)}: some of {','.join(ROWS)}")
     device = pick_device(options.device)
     print(
         f"{device}, {torch.get_num_threads()} CPU threads, torch {torch.__version__}, diffusers "
-        f"{diffusers.__version__}, albumentations {albumentations.__version__}; "
+        f"{diffusers.__version__}, albumentations {version('albumentations') if 'masks' in wanted else 'not used'}; "
         f"{options.size[0]}x{options.size[1]}, batch {options.batch}"
     )
     rows = make_rows(options, device, pick_precision("auto", device))
@@ -113,11 +125,21 @@ def make_rows(options: argparse.Namespace, device: torch.device, dtype: torch.dt
         scenes = [phantom(k, k, "Test", MASK_SIZE)[1] for k in range(8)]
         return "label maps of 540x960", engine(scenes), "albumentations", warps(scenes)
 
+    def trained(model: Path) -> tuple[str, Callable[[], int]]:
+        loaded = load_model(model_file(model), device)
+        if options.size <= loaded.first.size:  # a small picture alone
+            loaded = loaded.first
+        settings = choose_settings(SynthesizeConfig(masks=Path()), loaded)
+        second = f" and {settings.second.steps} at full size" if settings.second else ""
+        return f"images, {settings.sampler} {settings.steps}{second}", sampling(loaded, settings, maps, device, dtype)
+
     paint, sdm = own_generator(ours, maps, device, dtype), own_generator(spade, maps, device, dtype)
     return {
         "ddim": lambda: ("images, DDIM 40", paint("ddim", STEPS), "diffusers, DDIM 40", with_diffusers()),
-        "usual": lambda: ("images, DPM-Solver++ 20", paint("dpmpp", 20), "diffusers, DDIM 40", with_diffusers()),
+        "usual": lambda: (*trained(options.model), "diffusers, DDIM 40", with_diffusers()),
+        "student": lambda: (*trained(options.student), "diffusers, DDIM 40", with_diffusers()),
         "sdm": lambda: ("images, DDIM 40", paint("ddim", STEPS), "SPADE of SDM, DDIM 40", anew()),
+        "sdm-usual": lambda: (*trained(options.model), "SPADE of SDM, DDIM 40", anew()),
         "sdm-cache": lambda: ("images, SPADE of SDM, DDIM 40", sdm("ddim", STEPS), "the same without cache", anew()),
         "train": lambda: (
             "frames of training",
@@ -173,21 +195,23 @@ def one_hot(maps: torch.Tensor) -> torch.Tensor:
 
 
 def own_generator(net: SemanticUNet, maps: np.ndarray, device: torch.device, dtype: torch.dtype | None):
-    """`surgaug synthesize`'s own generator."""
+    """`surgaug synthesize`'s own generator, of a network that was never trained."""
     model = LoadedModel(net, SPACE, Schedule().to_dict(), "x0", maps.shape[1:], "")
+    return lambda sampler, steps: sampling(model, SamplingSettings(sampler, steps), maps, device, dtype)
 
-    def with_recipe(sampler: str, steps: int) -> Callable[[], int]:
-        generator = DiffusionGenerator(model, SamplingSettings(sampler, steps), device, dtype)
-        rng = np.random.default_rng(0)
 
-        def run() -> int:
-            noise = rng.standard_normal((len(maps), 3, *maps.shape[1:]), dtype=np.float32)
-            generator.forget()
-            return len(generator.generate(list(maps), range(len(maps)), lambda i, shape: noise))
+def sampling(
+    model: LoadedModel, settings: SamplingSettings, maps: np.ndarray, device: torch.device, dtype: torch.dtype | None
+) -> Callable[[], int]:
+    generator = (CascadeGenerator if model.stages else DiffusionGenerator)(model, settings, device, dtype)
+    rng = np.random.default_rng(0)
 
-        return run
+    def run() -> int:
+        generator.forget()
+        noise = functools.cache(lambda i, shape: rng.standard_normal((len(maps), *shape), dtype=np.float32))
+        return len(generator.generate(list(maps), range(len(maps)), noise))
 
-    return with_recipe
+    return run
 
 
 def ddim(
@@ -251,6 +275,8 @@ def engine(scenes: list[np.ndarray], n: int = 40) -> Callable[[], int]:
 
 
 def warps(scenes: list[np.ndarray], n: int = 40) -> Callable[[], int]:
+    import albumentations  # the other rows do without it
+
     nearest = {"interpolation": cv2.INTER_NEAREST, "mask_interpolation": cv2.INTER_NEAREST}
     compose = albumentations.Compose(
         [

@@ -47,6 +47,8 @@ def benchmark(monkeypatch):
         "large",
         "wrong_labels",
         "mix",
+        "peers",
+        "race",
     ):
         sys.modules.pop(name, None)
 
@@ -344,3 +346,23 @@ def test_scale_in_its_reduced_form(benchmark, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "| 24 | 3 |" in said and "| 2,000 |" in said and (tmp_path / "scale.md").read_text() in said
     assert len((tmp_path / "set-24" / "manifest.jsonl").read_text().splitlines()) == 24
+
+
+def test_race_says_when_ours_is_as_near_as_its_peer(benchmark, tmp_path):
+    pytest.importorskip("diffusers")
+    race = benchmark("race")
+    maps = np.array([[[0, 1], [2, 255]]], np.uint8)
+    coded = race.one_hot(maps, 3)
+    assert coded.shape == (1, 3, 2, 2) and coded.sum().item() == 3
+    assert torch.equal(coded.argmax(1)[0, 0], torch.tensor([0, 1])) and not coded[0, :, 1, 1].any()
+
+    entries = [
+        race.Entry(name, minutes, 1, tmp_path)
+        for name, minutes in (("ours", 1), ("ours", 2), ("ours, from nothing", 1), ("diffusers", 5), ("diffusers", 9))
+    ]
+    rows = [{"measures": {"frechet_colour_texture": {"value": value}}} for value in (9.0, 3.0, 20.0, 10.0, 5.0)]
+    report = {"definitions": {"frechet_colour_texture": {"title": "Frechet"}}, "rows": rows}
+    said = race.table(report, entries)
+    assert "| diffusers | 5 | 1 | 10 |" in said
+    assert "diffusers after 5 minutes: ours after 1" in said and "diffusers after 9 minutes: ours after 2" in said
+    assert "diffusers after 9 minutes: ours, from nothing later" in said
