@@ -42,6 +42,7 @@ from surgaug.training.run_folder import (
     Position,
     claim,
     find_run,
+    finished,
     read_run,
     refuse_other_data,
     refuse_other_models,
@@ -269,11 +270,6 @@ def build(
         source = f"{PHANTOM}, the model that ships (--init none starts from nothing)" if init == PHANTOM else init
         feedback.info(f"weights from {source}" + (f"; starting fresh: {len(fresh)} of its tensors" if fresh else ""))
     return net
-
-
-def finished(config: TrainConfig, position: Position) -> bool:
-    """Whether the steps or the minutes are over."""
-    return position.step >= (config.steps or math.inf) or position.minutes >= (config.minutes or math.inf)
 
 
 def spoilt(values: dict[str, float], dtype: torch.dtype | None) -> bool:

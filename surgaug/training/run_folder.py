@@ -29,7 +29,7 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.io import output_folder
 from surgaug.io.atomic import atomic_write, write_text
 from surgaug.labels.label_space import LabelSpace
-from surgaug.models.checkpoint import save_model
+from surgaug.models.checkpoint import read_header, save_model
 from surgaug.models.description import STAGE_NAMES
 from surgaug.models.model_files import CONFIG, DATA, METRICS, MODEL_FILES, SHEETS, STATE, STATUS
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
@@ -54,6 +54,11 @@ class Position:
     step: int = 0
     minutes: float = 0.0
     best: float = math.inf
+
+
+def finished(config: TrainConfig, position: Position) -> bool:
+    """Whether the steps or the minutes are over."""
+    return position.step >= (config.steps or math.inf) or position.minutes >= (config.minutes or math.inf)
 
 
 class Checkpoints:
@@ -107,8 +112,8 @@ class Checkpoints:
 def find_run(run: Path, config: TrainConfig, resume: bool) -> bool:
     """Whether there is a run to go on with (`read_run`); False: a new one can begin. Changes nothing.
 
-    UsageError: the folder holds a run of other settings (with the differences) or something else, or `resume` finds
-    nothing to go on with. ModelError: its files are damaged.
+    UsageError: the folder holds a run of other settings (with the differences), one that lost its state before it was
+    finished, or something else, or `resume` finds nothing to go on with. ModelError: its files are damaged.
     """
     names = {p.name for p in run.iterdir() if not p.name.startswith(".")} if run.is_dir() else set()
     trained = bool(names & {STATE, *MODEL_FILES})
@@ -129,14 +134,31 @@ def find_run(run: Path, config: TrainConfig, resume: bool) -> bool:
             f"{run} holds a run with other settings ({'; '.join(lines)}); "
             "repeat the settings it began with, or name another folder with --out"
         )
-    if STATE not in names and resume:
-        raise UsageError(f"--resume: {run / STATE} is missing; train --init {run} starts from its weights")
-    return STATE in names
+    if STATE in names:
+        return True
+    status = output_folder.read_description(run / STATUS)
+    if status.get("step") == 0 and not resume:
+        return False  # killed within its first save
+    if not _is_over(status, config):
+        raise UsageError(
+            f"{run / STATE} is missing, without which this run cannot go on; train --init {run} with another --out "
+            "starts from its weights"
+        )
+    return True
+
+
+def _is_over(status: Mapping[str, Any], config: TrainConfig) -> bool:
+    """Whether a run of this status is finished, and no more is asked for: its state may be gone."""
+    return status.get("status") == "finished" and finished(config, Position(status["step"], status["minutes"]))
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """The state to go on from, with the run's "status" beside it."""
-    return load_state(run / STATE) | {"status": output_folder.read_description(run / STATUS).get("status")}
+    """The state to go on from, with the run's "status" beside it; of a finished run without state, its position."""
+    status = output_folder.read_description(run / STATUS)
+    if (run / STATE).exists():
+        return load_state(run / STATE) | {"status": status.get("status")}
+    best = read_header(run / MODEL_FILES[0])["meta"].get("val_loss")
+    return {**status, "best": math.inf if best is None else best}
 
 
 def completed(old: dict[str, Any], config: TrainConfig) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from test_loop import same, settings, weights, write_frames
 
 from surgaug.errors import DataError, UsageError
 from surgaug.models.checkpoint import load_model, model_hash, read_header
-from surgaug.training import denoising
+from surgaug.training import denoising, run_folder
 from surgaug.training.config import FREE_ON_RESUME, TrainConfig, to_dict
 from surgaug.training.logs import Logs
 from surgaug.training.presets import from_command_line
@@ -28,6 +28,7 @@ from surgaug.training.run_folder import (
     refuse_other_data,
     refuse_other_models,
     save_state,
+    write_status,
 )
 from surgaug.training.validation import Validation
 
@@ -96,6 +97,34 @@ def test_a_model_is_not_overwritten_by_other_settings_even_without_its_state(dat
         train(settings(data, run, steps=1, batch=2))
     with pytest.raises(UsageError, match=r"state\.pt is missing"):
         train(settings(data, run, steps=2), resume=True)
+
+
+def test_a_finished_model_needs_no_state_and_is_not_trained_over(data, tmp_path):
+    run = tmp_path / "run"
+    best = train(settings(data, run, steps=2)).val_loss
+    (run / "state.pt").unlink()
+    before = (run / "last.safetensors").stat().st_mtime_ns
+    for resume in False, True:
+        done = train(settings(data, run, steps=2), resume=resume)
+        assert (done.step, done.val_loss) == (2, best)
+    with pytest.raises(UsageError, match=r"state\.pt is missing.*--init"):
+        train(settings(data, run, steps=4))
+    write_status(run, status="stopped", step=2, minutes=0.1)
+    with pytest.raises(UsageError, match=r"state\.pt is missing"):
+        train(settings(data, run, steps=2))
+    assert (run / "last.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_that_was_killed_within_its_first_save_begins_again(data, tmp_path, monkeypatch):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(settings(data, tmp_path / "run", steps=2))
+    assert (tmp_path / "run" / "last.safetensors").exists()
+    assert train(settings(data, tmp_path / "run", steps=2)).step == 2
 
 
 def test_replaced_frames_are_noticed_by_what_they_hold(data, tmp_path):
