@@ -29,7 +29,8 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
-_YEAR = re.compile(r"[\s_-]?(?:19|20)\d\d$")  # train2017
+# What may stand behind such a name: train2017, training_set, test data.
+_BEHIND = re.compile(r"[\s_-]?(?:(?:19|20)\d\d|set|data|split)$")
 Pair = tuple[str, Path | None, Path | None]
 Twins = dict[Path, list[Path]]  # files of one stem, by the first of them
 _SEPARATORS = "_-. "
@@ -46,14 +47,14 @@ def _only_boxes(folder: Path) -> bool:
 
 
 def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    """The one subfolder of `root` that goes by one of `names` (any case, with a year behind or not), or None. DataError
-    if there are several."""
+    """The one subfolder of `root` that goes by one of `names` (any case, with a year, "set" or the like behind or not);
+    None if there is none. DataError if there are several."""
     folders = sorted(p for p in root.iterdir() if p.is_dir())
     found = [p for p in folders if p.name.lower() in names]
     if not found:
         found = [p for p in folders if re.sub(r"[\s_-]", "", p.name.lower()) in _OTHER_NAMES.get(names, ())]
     if not found:
-        found = [p for p in folders if _YEAR.sub("", p.name.lower()) in names]
+        found = [p for p in folders if _BEHIND.sub("", p.name.lower()) in names]
     if len(found) > 1:  # Pascal VOC's Annotations hold boxes
         found = [p for p in found if p.name.lower() != "annotations" or not _only_boxes(p)] or found
     if len(found) > 1:
@@ -62,14 +63,14 @@ def find_folder(root: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder or a subset of that name is, with a year behind or not."""
-    plain = _YEAR.sub("", name.lower())
+    """The split that a folder or a subset of that name is, with a year, "set" or the like behind or not."""
+    plain = _BEHIND.sub("", name.lower())
     return next((split for split, names in SPLIT_FOLDERS.items() if plain in names), None)
 
 
 def is_telling(name: str) -> bool:
     """Whether a folder of that name is one of images, of label maps or of a split."""
-    plain, joined = _YEAR.sub("", name.lower()), re.sub(r"[\s_-]", "", name.lower())
+    plain, joined = _BEHIND.sub("", name.lower()), re.sub(r"[\s_-]", "", name.lower())
     kinds = (IMAGE_FOLDERS, LABEL_FOLDERS)
     return split_of(name) is not None or any(plain in names or joined in _OTHER_NAMES[names] for names in kinds)
 
@@ -113,8 +114,11 @@ def files_below(
 
 
 def _walk(folder: Path) -> Iterable[Path]:
-    for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "@", "__"))]
+    seen = {folder.resolve()}  # links are followed, and one may lead back
+    for where, folders, files in os.walk(folder, followlinks=True):
+        inner = {name: (Path(where) / name).resolve() for name in sorted(folders)}
+        folders[:] = [n for n, real in inner.items() if not n.startswith((".", "@", "__")) and real not in seen]
+        seen.update(inner[name] for name in folders)
         yield from (Path(where) / name for name in files)
 
 

@@ -103,9 +103,16 @@ def test_a_name_in_several_splits_gets_the_split_before_it(image: str, label: st
 
 
 @pytest.mark.parametrize(
-    "folders", [("images/train2017", "annotations/train2017"), ("train_2018/imgs", "train_2018/gt")]
+    "folders",
+    [
+        ("images/train2017", "annotations/train2017"),
+        ("train_2018/imgs", "train_2018/gt"),
+        ("train_set/images", "train_set/masks"),
+        ("images/traindata", "labels/traindata"),
+        ("train split/images", "train split/labels"),
+    ],
 )
-def test_splits_may_have_a_year_behind_their_names(folders: tuple[str, str], tmp_path: Path) -> None:
+def test_splits_may_have_a_year_or_set_behind_their_names(folders: tuple[str, str], tmp_path: Path) -> None:
     for kind, pixels in zip(folders, (np.full((8, 8, 3), 90, np.uint8), np.full((8, 8), 1, np.uint8)), strict=True):
         for folder, name in ((kind, "a"), (kind.replace("train", "val"), "b")):
             (tmp_path / folder).mkdir(parents=True)

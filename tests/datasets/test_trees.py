@@ -70,6 +70,15 @@ def test_trees_that_are_read(
     assert {(i.split, i.video) for i in frames.items} == {(split, video)}
 
 
+def test_folders_that_are_links_are_read_and_one_that_leads_back_ends(tmp_path: Path) -> None:
+    plant(tmp_path / "data", "images/caseA/1.png", "labels/caseA/1.png")
+    plant(tmp_path, "elsewhere/frames/2.png", "elsewhere/maps/2.png", 2)
+    for kind, store in (("images", "frames"), ("labels", "maps")):
+        (tmp_path / "data" / kind / "caseB").symlink_to(tmp_path / "elsewhere" / store)
+        (tmp_path / "data" / kind / "caseA" / "back").symlink_to(tmp_path / "data" / kind)
+    assert [(item.name, item.video) for item in opened(tmp_path / "data").items] == [("1", "caseA"), ("2", "caseB")]
+
+
 def test_names_that_occur_in_several_cases_stay_apart(tmp_path: Path) -> None:
     for root, image, label in (
         ("a", "{}/images/0.png", "{}/labels/0.png"),
