@@ -57,6 +57,13 @@ def test_boxes_beside_the_masks_are_passed_over(task: Path, boxes: tuple[str, ..
     np.testing.assert_array_equal(found.load_label(0), indices(0))
 
 
+def test_a_frame_of_two_subsets_is_refused(task: Path) -> None:
+    listed = (task / "ImageSets" / "Segmentation" / "Train.txt").read_text()
+    write_text(task / "ImageSets" / "Segmentation" / "test.txt", listed)
+    with pytest.raises(DataError, match=r"test\.txt: a is of the subset train, too; keep it in one of both lists"):
+        open_pairs(task)
+
+
 def test_labels_meet_another_space_by_name(task: Path) -> None:
     space = LabelSpace("mine", (LabelClass(7, "Forceps"), LabelClass(3, "iris")), ignore=255)
     found = open_pairs(task, classes=space)

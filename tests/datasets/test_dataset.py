@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,21 @@ def test_splits_txt_is_heeded(tmp_path: Path) -> None:
     _cadis(tmp_path, {1: [10], 2: [10], 30: [10]})
     (tmp_path / "splits.txt").write_text("# Training\nVideo02\n\n# Validation\nVideo01\n# Test\nVideo30\n")
     assert [i.split for i in open_pairs(tmp_path).items] == ["val", "train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Training: Video01\nTest: Video02\n", "'Training: Video01' stands below no heading; write"),
+        ("# Videos\nVideo01\n", "'Video01' stands below no heading"),
+        ("# Training\nVideo01\nVideo02\n# Test\nVideo02\n", "video 2 is of train and of test; keep it in one"),
+    ],
+)
+def test_a_splits_txt_that_does_not_say_the_split_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    _cadis(tmp_path, {1: [10], 2: [10]})
+    (tmp_path / "splits.txt").write_text(text)
+    with pytest.raises(DataError, match=re.escape(said)):
+        open_pairs(tmp_path)
 
 
 def test_a_missing_split_of_cadis(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The items of all videos, or of those of a split, in order of video and frame.
 
-    Raises DataError: no frame in the split.
+    Raises DataError: no frame in the split, a `splits.txt` that says no split or two.
     """
     base = next(base for base in _bases(root) if _videos(base))
     own = _read_splits(base / "splits.txt")
@@ -148,7 +148,11 @@ def _number(name: str) -> int:
 
 
 def _read_splits(path: Path) -> dict[int, str]:
-    """Split by video from a file with a heading line ("# Training") above the videos of each split."""
+    """Split by video from a file with a heading line ("# Training") above the videos of each split.
+
+    DataError: a video of two splits, or none of any, where the file says something: the official split would train on
+    what it holds out.
+    """
     if not path.is_file():
         return {}
     found: dict[int, str] = {}
@@ -159,5 +163,12 @@ def _read_splits(path: Path) -> dict[int, str]:
             heading = next((split for start, split in _HEADINGS.items() if title.startswith(start)), None)
         elif heading:
             numbers = _VIDEO.findall(line) or re.findall(r"\b0*(\d+)\b", line)
-            found.update(dict.fromkeys(map(int, numbers), heading))
+            for number in map(int, numbers):
+                if found.setdefault(number, heading) != heading:
+                    raise DataError(f"{path}: video {number} is of {found[number]} and of {heading}; keep it in one")
+        elif line.strip():
+            raise DataError(
+                f"{path}: {line.strip()[:60]!r} stands below no heading; write the lines '# Training', '# Validation' "
+                "and '# Test', and the videos of each below it, one a line"
+            )
     return found

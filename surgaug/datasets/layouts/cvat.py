@@ -45,7 +45,7 @@ def matches(root: Path) -> bool:
 def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The masks, with their images where these were exported; the split is the subset, where it is called as one.
 
-    Raises DataError: no frame of the split.
+    Raises DataError: no frame of the split, one that two subsets list.
     """
     twins: Twins = {}
     images, subsets = root / IMAGES, _subsets(root)
@@ -165,5 +165,7 @@ def _subsets(root: Path) -> dict[str, str]:
     for file in sorted((root / SUBSETS).glob("*.txt")):
         if split := split_of(file.stem):
             listed = file.read_text(encoding="utf-8-sig").splitlines()
-            found |= {PurePosixPath(name.strip()).name: split for name in listed if name.strip()}
+            for name in (PurePosixPath(line.strip()).name for line in listed if line.strip()):
+                if found.setdefault(name, split) != split:
+                    raise DataError(f"{file}: {name} is of the subset {found[name]}, too; keep it in one of both lists")
     return found
