@@ -31,8 +31,8 @@ from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.runtime.interrupt import graceful
 from surgaug.runtime.notebook import picture_html, table_html
 from surgaug.training import ema, methods
-from surgaug.training.config import TrainConfig
-from surgaug.training.data import digests, label_digests, load_data, style_bank
+from surgaug.training.config import TrainConfig, to_dict
+from surgaug.training.data import Digests, digests, label_digests, load_data, style_bank
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
 from surgaug.training.logs import Logs, StepFigures
 from surgaug.training.presets import PHANTOM, start_file
@@ -43,6 +43,7 @@ from surgaug.training.run_folder import (
     claim,
     find_run,
     finished,
+    first_run,
     read_run,
     refuse_other_data,
     refuse_other_models,
@@ -107,8 +108,7 @@ def train_stage(
     data = load_data(config, feedback, group)
     space = data.frames.paired.space
     fingerprints = digests(data)
-    if saved:
-        group.from_main(lambda: refuse_other_data(run, fingerprints))
+    group.from_main(lambda: _refuse_other_data(config, fingerprints, bool(saved)))
     styles = style_bank(data.frames) if getattr(config.network, "style", False) else []
     dtype = pick_precision(config.precision, device)
     net = build(config, data.frames.paired, styles, None if saved else config.init, feedback)
@@ -243,6 +243,13 @@ def _open_run(
     refuse_other_models(run, models)
     held.enter_context(folder_lock(run, feedback))
     return read_run(run)
+
+
+def _refuse_other_data(config: TrainConfig, fingerprints: Digests, begun: bool) -> None:
+    """UsageError unless the frames are those of the run, if it has begun, and of the first stage that it stands on."""
+    first = first_run(to_dict(config))
+    for run in ([first] if first else []) + ([Path(config.out)] if begun else []):
+        refuse_other_data(run, fingerprints)
 
 
 def _lock_new(run: Path, config: TrainConfig, held: ExitStack, feedback: Feedback) -> None:

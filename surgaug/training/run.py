@@ -7,6 +7,7 @@ OUT/run.json              status: running, stopped or finished
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from surgaug.training.config import Cascade, TrainConfig, cascade_of, check
 from surgaug.training.data import warn_of_crops
 from surgaug.training.loop import TrainResult, train_stage
 from surgaug.training.presets import check_student, first_stage, given_models, second_stage, start_file
-from surgaug.training.run_folder import write_status
+from surgaug.training.run_folder import find_run, write_status
 
 
 def train(config: TrainConfig, feedback: Feedback | None = None, *, resume: bool = False) -> TrainResult:
@@ -56,12 +57,16 @@ def _train_cascade(
 ) -> TrainResult:
     """Each stage that is not given, then both in one file."""
     out = Path(config.out)
-    for stage in (first_stage(config), second_stage(config, out)):  # before the first one is trained for an hour
+    # All that may be refused of either stage is, before the first one is trained for an hour.
+    first = start_file(cascade.first) if cascade.first else out / STAGE_NAMES[0] / MODEL_FILES[0]
+    stages = dict(zip(STAGE_NAMES, (first_stage(config), second_stage(config, first)), strict=True))
+    for stage in stages.values():
         check(stage)
     if cascade.second:
         check_second(start_file(cascade.second), cascade_of(config)[1])
     models = given_models(config)
-    group.from_main(lambda: _refuse_others(out, resume))
+    trained = [stages[name] for name in STAGE_NAMES if not getattr(cascade, name)]
+    group.from_main(lambda: _refuse_others(out, trained, resume))
     results: list[TrainResult] = []
     files: list[Path] = []
     for name, given in zip(STAGE_NAMES, (cascade.first, cascade.second), strict=True):
@@ -69,7 +74,7 @@ def _train_cascade(
             files.append(start_file(given))
             feedback.info(f"{name} stage: {files[-1]}")
             continue
-        stage = first_stage(config) if name == "first" else second_stage(config, files[0])
+        stage = stages[name]
         share = f", for {stage.minutes:.3g} of {config.minutes:g} min" if stage.minutes and config.minutes else ""
         feedback.info(f"{name} stage: {stage.out}, at {stage.size[0]}x{stage.size[1]}{share}")
         with ExitStack() as held:
@@ -88,8 +93,9 @@ def _train_cascade(
     return TrainResult(model, step, minutes, results[-1].val_loss if results else float("nan"))
 
 
-def _refuse_others(out: Path, resume: bool) -> None:
-    """UsageError where the folder holds something else than a cascade, or nothing though `resume` insists on a run."""
+def _refuse_others(out: Path, stages: Sequence[TrainConfig], resume: bool) -> None:
+    """UsageError where the folder holds something else than a cascade, or nothing though `resume` insists on a run, or
+    one of the `stages` that are trained with other settings (`find_run`)."""
     known = {*STAGE_NAMES, MODEL_FILES[0], STATUS}
     names = {p.name for p in out.iterdir() if not p.name.startswith(".")} if out.is_dir() else set()
     if not names <= known:
@@ -97,3 +103,5 @@ def _refuse_others(out: Path, resume: bool) -> None:
         raise UsageError(f"{out}: holds {what} ({min(names - known)}); name another folder with --out")
     if resume and not names & set(STAGE_NAMES):
         raise UsageError(f"--resume: {out} holds no run to resume; leave --resume out to start one")
+    for stage in stages:
+        find_run(Path(stage.out), stage, resume=False)

@@ -280,11 +280,18 @@ def _read_data(run: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def _wherever_it_lies(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run with the first stage that was trained beside it named as such: both may have moved."""
+def first_run(settings: Mapping[str, Any]) -> Path | None:
+    """The run of the first stage that was trained beside the second one of these settings (`config.to_dict`); None
+    where there is none, or another was given."""
     cascade = settings.get("cascade")
     if not cascade or not cascade.get("first"):
+        return None
+    run = Path(cascade["first"]).parent
+    return run if run == Path(settings["out"]).with_name(STAGE_NAMES[0]) else None
+
+
+def _wherever_it_lies(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with the first stage that was trained beside it named as such: both may have moved."""
+    if first_run(settings) is None:
         return settings
-    if Path(cascade["first"]).parent != Path(settings["out"]).with_name(STAGE_NAMES[0]):
-        return settings
-    return {**settings, "cascade": {**cascade, "first": OWN_FIRST}}
+    return {**settings, "cascade": {**settings["cascade"], "first": OWN_FIRST}}

@@ -129,6 +129,25 @@ def test_a_finished_run_is_not_trained_again(data, run, monkeypatch):
     assert train(settings(data, run)).step == 10
 
 
+@pytest.mark.parametrize("setting", ["cascade.share=0.9", "cascade.own=0.5"])
+def test_what_the_second_stage_refuses_is_refused_before_the_first_is_trained_on(data, run, setting):
+    before = model_hash(run / "first" / "last.safetensors")
+    with pytest.raises(UsageError, match=rf"second holds a run with other settings .*{setting.partition('=')[0]}"):
+        train(settings(data, run, setting, steps=20))
+    assert model_hash(run / "first" / "last.safetensors") == before
+
+
+def test_the_second_stage_is_not_trained_on_other_frames_than_the_first(data, run, tmp_path):
+    frames = shutil.copytree(data, tmp_path / "frames")
+    shutil.copytree(run / "first", tmp_path / "run" / "first")
+    file = tmp_path / "run" / "first" / "config.json"
+    file.write_text(file.read_text().replace(str(data), str(frames)))
+    shutil.copy(frames / "images" / "f004.png", frames / "images" / "f003.png")
+    with pytest.raises(UsageError, match=r"first was trained on other frames: .* 1 have another image \(f003\)"):
+        train(settings(frames, tmp_path / "run"))
+    assert not (tmp_path / "run" / "second").exists()
+
+
 def test_a_stage_may_be_given(data, run, tmp_path):
     """A second stage serves any first stage of the same classes and size."""
     other = train(settings(data, tmp_path / "other", f"cascade.second={run / 'second'}", seed=1))
