@@ -120,6 +120,16 @@ def test_an_annotation_without_the_key_of_its_mask_is_refused(tmp_path: Path) ->
     assert "has a box and no mask" in refused(write(tmp_path, [entry]))
 
 
+def test_background_is_a_hole_in_what_stands_before_it(tmp_path: Path) -> None:
+    categories = [*TOOLS, {"id": 3, "name": "background"}]
+    hole = annotation(category=3, segmentation=[[4, 4, 6, 4, 6, 6, 4, 6]])
+    after = open_pairs(write(tmp_path / "after", [annotation(), hole], categories=categories)).load_label(0)
+    before = open_pairs(write(tmp_path / "before", [hole, annotation()], categories=categories)).load_label(0)
+    assert after[5, 5] == 0 and after[3, 3] == before[5, 5] != 0
+    cut_away = write(tmp_path / "whole", [annotation(), annotation(category=3)], categories=categories)
+    assert "an object of a.png (knife) lies whole under background that stands after it" in refused(cut_away)
+
+
 def test_ids_as_text_mean_the_same(tmp_path: Path) -> None:
     frames = open_pairs(write(tmp_path, [annotation("0", "2")], categories=[*TOOLS, {"id": "3", "name": "wire"}]))
     assert names_in(frames, 0) == {"background", "hook"}

@@ -72,6 +72,14 @@ def test_what_was_drawn(tmp_path: Path, order: int, above: str) -> None:
     assert np.unique(found.load_label(1)).tolist() == [ids["background"]]
 
 
+def test_the_z_order_counts_before_the_depth_of_classes(tmp_path: Path) -> None:
+    lid = '<box label="skin" xtl="2" ytl="3" xbr="9" ybr="8" z_order="{}"/>'
+    cornea = '<box label="cornea" xtl="4" ytl="3" xbr="14" ybr="12" z_order="0"/>'
+    for z, above in ((1, "skin"), (0, "cornea")):
+        found = open_pairs(task(tmp_path, image("a.png", lid.format(z), cornea)))
+        assert found.space.by_id(int(found.load_label(0)[5, 6])).name == above
+
+
 def test_two_of_one_stem_get_their_folders(tmp_path: Path) -> None:
     found = open_pairs(task(tmp_path, image("one/b.png", BOX.format(z=0)), image("two/b.png")))
     assert [item.name for item in found.items] == ["one_b", "two_b"]

@@ -108,6 +108,17 @@ def test_foreign_labels_smaller_objects_on_top_and_frames_without_file_empty(tmp
     assert open_pairs(flat).items[0].split is None
 
 
+def test_background_is_a_hole_in_what_is_larger(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    write_text(root / "classes.txt", "background\ntool\n")
+    write_png(root / "images" / "a.png", np.zeros((*HW, 3), np.uint8))
+    write_text(root / "labels" / "a.txt", "1 0 0 0.9 0 0.9 0.9 0 0.9\n0 0.2 0.2 0.4 0.2 0.4 0.4 0.2 0.4\n")
+    drawn = open_pairs(root).load_label(0)
+    assert drawn[12, 18] == 0 and drawn[2, 2] == drawn[25, 40] == 1
+
+
 def test_stems_that_occur_in_two_splits_get_the_split_before_them(tmp_path: Path) -> None:
     root = foreign(tmp_path / "label_maps", {"a": "0 0 0 0.5 0 0.5 0.5"})  # a name that means something inside only
     shutil.copytree(root / "train", root / "valid")

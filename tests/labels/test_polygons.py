@@ -57,6 +57,19 @@ def test_holes_and_rectangles(tmp_path: Path) -> None:
     assert (ids == 5).sum() == 7 * 5
 
 
+def test_background_is_a_hole_in_what_was_drawn_before_it(tmp_path: Path) -> None:
+    ring = ("Gauge", "polygon", _square(0, 0, 15, 15), [])
+    hole, under = ("background", "polygon", _square(5, 5, 9, 9), []), ("Cornea", "polygon", _square(7, 0, 19, 19), [])
+    drawn = PolygonCodec(C1K).decode(_write(tmp_path / "a.json", ring, hole, under))
+    assert [drawn[6, 6], drawn[8, 8], drawn[6, 12], drawn[6, 3], drawn[19, 19]] == [0, 1, 5, 5, 1]
+    drawn = PolygonCodec(C1K).decode(_write(tmp_path / "b.json", under, hole, ring))
+    assert [drawn[6, 6], drawn[8, 8]] == [5, 5], "what is drawn after it lies above"
+    whole = ("_background_", "polygon", _square(0, 0, 29, 19), [])
+    with pytest.raises(DataError, match=r"c\.json: 'Gauge' lies whole under background drawn after it"):
+        PolygonCodec(C1K).decode(_write(tmp_path / "c.json", ring, whole))
+    assert (PolygonCodec(C1K).decode(_write(tmp_path / "d.json", whole, ring)) == 5).any()
+
+
 def test_polygons_may_reach_over_the_edge(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.json", ("Cornea", "polygon", _square(-50, -50, 500, 500), []))
     assert (PolygonCodec(C1K).decode(path) == 1).all()
@@ -96,6 +109,13 @@ def test_spaces_from_titles(tmp_path: Path) -> None:
     assert found.names == ("background", "Iris", "pupil", "Whisk") and found.ids == (0, 1, 2, 3)
     assert [c.kind for c in found.classes] == ["other", "anatomy", "anatomy", "other"]
     assert found.by_id(1).depth < found.by_id(2).depth < found.by_id(3).depth
+
+
+def test_titles_that_numbers_alone_tell_apart_are_classes_of_their_own() -> None:
+    found = space_of_titles(["instrument1", "instrument2"], listed=True)
+    assert found.names == ("background", "instrument1", "instrument2")
+    assert space_of_titles(["instrument", "instrument2"]).names == space_of_titles(["instrument1"]).names
+    assert space_of_titles(["Pupil", "cornea", "cornea1"], listed=True) == C1K
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from pycocotools import mask as pycoco
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, read_image
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import as_stamped, background_id, match_title
+from surgaug.labels.codecs.polygons import as_stamped, background_id, is_background, match_title
 from surgaug.labels.label_space import LabelSpace
 
 _KEYS = (b'"annotations"', b'"categories"', b'"images"')
@@ -249,13 +249,16 @@ def segment_classes(coco: CocoFile, image: CocoImage, space: LabelSpace) -> Mapp
 
 @dataclass(frozen=True)
 class InstancesCodec(DrawnCodec):
-    """Draws the objects of an instances file, lower depth first, then in the file's order; by FILE.json/NAME."""
+    """Draws the objects of an instances file, lower depth first, then in the file's order; by FILE.json/NAME.
+
+    A category called background cuts holes into what stands before it.
+    """
 
     encoding: str = "instances"
 
     def decode(self, path: Path) -> np.ndarray:
-        """Ids [H, W]. Raises DataError: a category that is no class of the space, an object without a mask, or with
-        one that does not fit its image."""
+        """Ids [H, W]. Raises DataError: a category that is no class of the space, an object without a mask, with one
+        that does not fit its image, or that is cut away whole."""
         coco = read_coco(path.parent)
         image = coco.images[path.name]
         if image.fault:
@@ -272,9 +275,17 @@ class InstancesCodec(DrawnCodec):
                 shape = _bitmap(annotation, hw, self.space.name == _OUTLINE_FILLED)
             except DataError as error:
                 raise DataError(f"{path.parent}: {what} ({self.space.by_id(class_id).name}) {error}") from None
-            placed.append((self.space.by_id(class_id).depth, class_id, shape))
+            placed.append((self.space.by_id(class_id).depth, number, class_id, shape))
         ids: np.ndarray = np.full(hw, background_id(self.space, path.parent), self.space.id_type)
-        for _, class_id, shape in sorted(placed, key=lambda p: p[0]):
+        holes = [(k, shape) for _, k, class_id, shape in placed if is_background(self.space.by_id(class_id).name)]
+        for _, number, class_id, shape in sorted(placed, key=lambda p: p[:2]):
+            for _, hole in (later for later in holes if later[0] > number):
+                shape = shape & ~hole
+            if not shape.any():
+                raise DataError(
+                    f"{path.parent}: an object of {image.file_name} ({self.space.by_id(class_id).name}) lies whole "
+                    "under background that stands after it; remove one of them"
+                )
             ids[shape] = class_id
         return ids
 

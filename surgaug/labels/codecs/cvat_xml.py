@@ -1,13 +1,14 @@
 """CVAT's "CVAT for images 1.1": one XML file with the polygons, boxes and masks of many images.
 
-Format: docs.cvat.ai, "XML annotation format". What has a higher z_order lies above, within the depth of its class.
+Format: docs.cvat.ai, "XML annotation format". What has a higher z_order lies above, whatever its class; where all
+have the same, depths of classes count.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -45,7 +46,8 @@ class CvatXmlCodec(DrawnCodec):
         shown = path.parent / path.name
         if min(frame.hw) < 1 or frame.hw[0] * frame.hw[1] > MAX_PIXELS:
             raise DataError(f"{shown}: size {frame.hw[0]}x{frame.hw[1]}; at most {MAX_PIXELS:,} pixels are possible")
-        shapes = [_shape(kind, told, shown) for kind, told in sorted(frame.regions, key=_z_order)]
+        regions = sorted(frame.regions, key=_z_order)
+        shapes = [replace(_shape(*region, shown), layer=_z_order(region)) for region in regions]
         return draw(frame.hw, shapes, self.space, shown)
 
     def count_objects(self, path: Path) -> int:

@@ -1,6 +1,7 @@
 """Label maps drawn from annotation files of one frame each, Supervisely's and labelme's: polygons, discs, bitmaps.
 
-Drawn as Cataract-1K's and as labelme draws them, lower depth first, outlines filled. Formats:
+Drawn as Cataract-1K's and as labelme draws them, lower depth first, outlines filled. What is called background cuts
+holes into what was drawn before it. Formats:
 docs.supervisely.com/data-organization/Annotation-JSON-format, github.com/wkentaro/labelme (labelme/utils/shape.py).
 """
 
@@ -47,7 +48,7 @@ class Shape:
     """An object: class title as written, outline and holes as points (x, y) in pixels.
 
     bitmap: instead of an outline, bool [h, w] whose first pixel lies at `exterior[0]`. disc: `exterior` is its centre
-    and a point on its edge.
+    and a point on its edge. layer: where the tool says what lies above what; counts before the depth of the class.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Shape:
     holes: tuple[tuple[tuple[float, float], ...], ...] = ()
     bitmap: np.ndarray | None = None
     disc: bool = False
+    layer: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,21 +92,23 @@ def read_annotation(path: Path) -> tuple[tuple[int, int], tuple[Shape, ...]]:
 
 
 def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: Path) -> np.ndarray:
-    """Objects as ids [H, W]: by depth of the class, then in the file's order; the rest is background.
+    """Objects as ids [H, W]: by layer, then depth of the class, then in the file's order; the rest is background.
 
-    Raises DataError for a title that is no class of the space, an object that covers no pixel, or if there is a rest
-    and nothing can stand for it.
+    Raises DataError for a title that is no class of the space, an object that covers no pixel or is cut away whole, or
+    if there is a rest and nothing can stand for it.
     """
     titles = {c.name: c for c in space.classes}
     placed = []
-    for shape in shapes:
+    holes: list[tuple[int, Image.Image]] = []
+    for number, shape in enumerate(shapes):
         name = match_title(shape.title, titles)
-        if name is not None:
-            placed.append((titles[name].depth, titles[name].id, shape))
+        if is_background(shape.title if name is None else name):
+            placed.append((shape.layer, 0, number, background_id(space, path), shape))
+            holes.append((number, _stencil(shape, hw)))
+        elif name is not None:
+            placed.append((shape.layer, titles[name].depth, number, titles[name].id, shape))
         elif shape.title == IGNORED and space.ignore is not None:
-            placed.append((max(c.depth for c in space.classes), space.ignore, shape))
-        elif shape.title.strip().lower() in _BACKGROUND:
-            placed.append((0, background_id(space, path), shape))
+            placed.append((shape.layer, max(c.depth for c in space.classes), number, space.ignore, shape))
         else:
             raise DataError(
                 f"{path}: title {shape.title!r} is no class of the label space '{space.name}' "
@@ -112,10 +116,14 @@ def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: 
             )
     rest = background_id(space, path) if has_rest(space) else _UNCOVERED
     image = Image.new("I" if max(space.max_id, rest) > 255 else "L", hw[::-1], rest)
-    for _, class_id, shape in sorted(placed, key=lambda p: p[0]):
+    for _, _, number, class_id, shape in sorted(placed, key=lambda p: p[:3]):
         stencil = _stencil(shape, hw)
         if stencil.getbbox() is None:
             raise DataError(f"{path}: {shape.title!r} covers no pixel of {hw[0]}x{hw[1]}; correct or remove it")
+        for _, hole in (later for later in holes if later[0] > number):
+            stencil.paste(0, mask=hole)
+        if stencil.getbbox() is None:
+            raise DataError(f"{path}: {shape.title!r} lies whole under background drawn after it; remove one of them")
         image.paste(class_id, mask=stencil)
     if rest == _UNCOVERED and image.getextrema()[1] == _UNCOVERED:
         background_id(space, path)  # raises
@@ -140,6 +148,11 @@ def _stencil(shape: Shape, hw: tuple[int, int]) -> Image.Image:
     return stencil
 
 
+def is_background(title: str) -> bool:
+    """Whether a region of that title means that there is nothing: of an object drawn before it, it is a hole."""
+    return title.strip().lower() in _BACKGROUND
+
+
 def match_title(title: str, names: Iterable[str]) -> str | None:
     """The class that a title means: the same but for case, or but for a number at its end (cornea1); None if none."""
     plain = title.strip().lower()
@@ -162,11 +175,12 @@ def space_of_titles(titles: Sequence[str], listed: bool = False) -> LabelSpace:
     """The built-in space (with a background) that has all titles; otherwise one of these titles, background 0.
 
     A title that is another one with a number at its end is that one; of titles that are `listed` somewhere as classes
-    only in a built-in space. The eye's parts get their natural depth, everything else lies above them.
+    only in a built-in space. Titles that differ in their numbers alone (tool1, tool2) are classes of their own. The
+    eye's parts get their natural depth, everything else lies above them.
     """
     named = [title for title in titles if title.lower() not in (IGNORED, *_BACKGROUND)]
     for space in map(load_space, sorted(builtin_spaces(), key=lambda name: name != _POLYGONS)):
-        if "background" in space.names and named and all(match_title(t, space.names) for t in named):
+        if "background" in space.names and named and _are_of(named, space.names):
             return replace(space, ignore=IGNORE_INDEX) if IGNORED in titles else space
     names: list[str] = []
     for title in sorted(titles, key=lambda t: (len(t), t)):
@@ -179,6 +193,14 @@ def space_of_titles(titles: Sequence[str], listed: bool = False) -> LabelSpace:
     for i, name in enumerate(names, 1):
         classes.append(LabelClass(i, name, kinds.get(name.lower(), "other"), distinct_color(i), _depth(name)))
     return LabelSpace("own classes", tuple(classes), IGNORE_INDEX if IGNORED in titles else None)
+
+
+def _are_of(titles: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether all titles mean classes of these names, and none but numbers tell those apart that mean the same one."""
+    by_name: dict[str | None, set[str]] = {}
+    for title in titles:
+        by_name.setdefault(match_title(title, names), set()).add(title.strip().lower())
+    return None not in by_name and all(len(t) == 1 or str(name).lower() in t for name, t in by_name.items())
 
 
 def has_rest(space: LabelSpace) -> bool:

@@ -2,7 +2,8 @@
 
 Format: docs.ultralytics.com/datasets/segment: class number, then x y of each corner as shares of width and height.
 Drawn as Ultralytics draws them: corners cut to whole pixels, filled with their outlines (cv2.fillPoly), larger objects
-first, so that smaller ones lie on top; what no polygon covers is background, and so is a frame without a file.
+first, so that smaller ones lie on top; what no polygon covers is background, and so is a frame without a file. What is
+called background is a hole in what is larger.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import MAX_PIXELS, SUFFIXES, image_size
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import background_id, match_title
+from surgaug.labels.codecs.polygons import background_id, is_background, match_title
 
 CONFIG = "data.yaml"
 NAMES = "classes.txt"
@@ -171,7 +172,10 @@ class YoloCodec(DrawnCodec):
         ids: np.ndarray = np.full(hw, background_id(self.space, path), self.space.id_type)
         if empty := [n for n, (_, size, _, _) in enumerate(placed, 1) if not size]:
             raise DataError(f"{path}: object {empty[0]} covers no pixel; correct or remove it")
-        for _, _, class_id, mask in sorted(placed, key=lambda p: p[:2]):
+        holes = [(size, mask) for _, size, class_id, mask in placed if is_background(self.space.by_id(class_id).name)]
+        for _, size, class_id, mask in sorted(placed, key=lambda p: p[:2]):
+            for _, hole in (smaller for smaller in holes if smaller[0] > size):  # sizes are negative
+                mask = mask & ~hole
             ids[mask.view(bool)] = class_id
         return ids
 
