@@ -42,7 +42,8 @@ def score(
         str | None,
         typer.Option(
             **list_of("all", "fid", "miou", *plugins("scoring/metrics")),
-            show_default="frechet,kid,brightness,class_frechet,hue,sharpness,psnr,ssim,balance; miou with --train",
+            show_default="frechet,kid,brightness,chroma,class_frechet,hue,sharpness,psnr,ssim,balance; "
+            "miou with --train",
             help="Comma-separated: the default's, msssim, prdc (precision, recall, density, coverage), "
             "frechet_infinity, diversity, fid (Inception's weights), lpips, cmmd (theirs), miou (--train); or all.",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from surgaug.cli import COMMANDS, encodings, help, run
+from surgaug.scoring import metrics
 
 OPTIONS = [("--masks DIR", "Folder of label maps.  [required]"), ("--classes auto|cadis|cadis-task1|FILE", "Of it.")]
 PAGE = help.Page(
@@ -63,6 +65,13 @@ def test_every_help_page_fits_and_shows_an_example(monkeypatch, capsys, command,
     assert lines[start + 1].startswith("  surgaug")
     text = [line for line in lines[:start] if len(line.split()) > 1 and not line.startswith("  -")]
     assert max(map(len, text)) <= columns
+
+
+def test_the_measures_that_are_usual_are_named(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["score", "--help"]) == 0
+    told = re.search(r"\[default:\s+\(([\w,\s]+);", capsys.readouterr().out)
+    assert set("".join(told[1].split()).split(",")) == {name for name in metrics.names() if metrics.get(name).default}
 
 
 @pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
