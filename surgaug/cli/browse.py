@@ -49,6 +49,5 @@ def browse(
     feedback = screen.feedback()
     done = run(BrowseConfig(data, out, real, classes), feedback)
     feedback.info(f"{done.pairs:,} pairs, {done.with_real:,} of them beside their real frame; open it in a browser:")
-    if json_file != outcome.STDOUT:
-        screen.result(done.page)
+    outcome.show(json_file, done.page)
     outcome.write(json_file, outcome.result("browse", **vars(done)))

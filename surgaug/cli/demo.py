@@ -41,6 +41,5 @@ def demo(
         "Next: surgaug train --data YOUR_FRAMES, as in docs/quickstart.md."
     )
     paths = {"pairs": done.pairs, "score": done.score, "preview": done.preview}
-    for path in paths.values() if json_file != outcome.STDOUT else ():
-        screen.result(path)
+    outcome.show(json_file, *paths.values())
     outcome.write(json_file, outcome.result("demo", **paths, details=done.details))

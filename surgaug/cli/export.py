@@ -68,6 +68,5 @@ def export(
         leave_out_bad=leave_out_bad, images=images, labels=labels, only=only, without=without,
     )  # fmt: skip
     done = run(config, screen.feedback())
-    if json_file != outcome.STDOUT:
-        screen.result(done.out)
+    outcome.show(json_file, done.out)
     outcome.write(json_file, outcome.result("export", out=done.out, layout=layout, splits=done.by_split()))

@@ -51,6 +51,5 @@ def init(
     else:
         several = f"{' and '.join(map(str, found))} both could be" if found else "none was found that could be"
         feedback.warn(f"{several} the data: name it in {file}, where it says data = and masks =")
-    if json_file != outcome.STDOUT:
-        screen.result(file)
+    outcome.show(json_file, file)
     outcome.write(json_file, outcome.result("init", file=file, data=found))

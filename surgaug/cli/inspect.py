@@ -70,6 +70,8 @@ def inspect(
 
     if html is not None and html.is_dir():
         raise UsageError(f"--html {html}: a folder; name a file in it, such as {html / 'index.html'}")
+    for file in (sheet, html):
+        outcome.to_be_written(file)
     feedback = screen.feedback()
     report = run(
         path,
@@ -101,18 +103,18 @@ def inspect(
         if report.audit is not None:
             from surgaug.inspect.audit import draw_audit
 
-            write_png(sheet, draw_audit(report.audit, report.path))
+            write_png(outcome.make_way(sheet), draw_audit(report.audit, report.path))
         elif report.frames is not None:
             from surgaug.inspect.sheet import draw_sheet
 
-            write_png(sheet, draw_sheet(report.frames))
+            write_png(outcome.make_way(sheet), draw_sheet(report.frames))
         elif logs := [log for log in report.logs if log.curves or log.samples]:
             from surgaug.inspect.sheet import draw_runs
 
-            write_png(sheet, draw_runs(logs))
+            write_png(outcome.make_way(sheet), draw_runs(logs))
         else:
             raise UsageError(f"--sheet: for data sets, label maps and runs that can be read; {path} is a {report.kind}")
-        screen.result(sheet)
+        outcome.show(json_file, sheet)
     if html is not None:
         from surgaug.inspect.browse import pictures_folder, write_page
 
@@ -124,5 +126,5 @@ def inspect(
 
             shown = doubts_by_frame(report.audit)
         write_page(html, pictures_folder(html), report.frames, report.path, None, feedback, shown)
-        screen.result(html)
+        outcome.show(json_file, html)
     outcome.write(json_file, report.to_dict())

@@ -73,5 +73,4 @@ def judge(
     )
     values = {"frames": found.frames, "size": found.size, "classes": [vars(c) for c in found.classes]}
     outcome.write(json_file, outcome.result("judge", file=out, **values))
-    if json_file != outcome.STDOUT:
-        screen.result(out)
+    outcome.show(json_file, out)

@@ -59,6 +59,12 @@ def result(command: str, **values: Any) -> dict[str, Any]:
     return {"format": FORMAT, "command": command, **values}
 
 
+def show(json_file: str | None, *paths: Path) -> None:
+    """Print paths as results, a line each; nothing where `--json -` has standard output to itself."""
+    for path in paths if json_file != STDOUT else ():
+        screen.result(path)
+
+
 def write(json_file: str | None, document: Mapping[str, Any]) -> None:
     """Write `document` to the file that `--json` names, or to standard output; nothing without the flag.
 

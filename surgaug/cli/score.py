@@ -295,7 +295,7 @@ def score(
         from surgaug.scoring.report.html.page import write_page
 
         write_page(outcome.make_way(html_file), report, scored.real, scored.train, scored.synths, feedback)
-        screen.result(html_file)
+        outcome.show(json_file, html_file)
     failed = gates.failures(report.gates)
     if failed:
         raise GateError("quality gate not met: " + "; ".join(failed))

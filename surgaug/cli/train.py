@@ -237,6 +237,5 @@ def train(
         line = ["surgaug", "synthesize", "--masks", str(masks), "--model", str(run_folder)]
         feedback.info(f"to synthesize, type: {shlex.join(line)}")
     if torchrun_group().is_main:
-        if json_file != outcome.STDOUT:
-            screen.result(done.model)
+        outcome.show(json_file, done.model)
         outcome.write(json_file, outcome.result("train", **vars(done)))

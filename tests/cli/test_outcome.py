@@ -42,6 +42,19 @@ def test_stdout_holds_the_result_alone(frames, capfd, argv, told):
     assert json.loads(capfd.readouterr().out) == {"format": outcome.FORMAT, **told}
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["inspect", "frames", "--classes", "cadis", "--sheet", "new/sheet.png", "--html", "page.html"],
+        ["score", "--real", "frames", "--synth", "frames", "--metrics", "brightness", "--html", "page.html"],
+    ],
+)
+def test_nor_do_pictures_and_pages_stand_there_beside_it(frames, capfd, argv):
+    assert run([*argv, "--json", "-"]) == 0
+    json.loads(capfd.readouterr().out)
+    assert Path("page.html").is_file()
+
+
 def test_into_a_file_beside_the_paths(frames, capfd):
     assert run(["export", "--data", "frames", "--classes", "cadis", "--json", "done.json", "-q"]) == 0
     assert capfd.readouterr().out == "training-set\ndone.json\n"
@@ -65,6 +78,8 @@ def test_a_file_in_a_missing_folder_gets_its_folder(frames, capfd):
     [
         (["export", "--data", "frames", "--json", "frames"], "frames: Is a directory"),
         (["score", "--real", "frames", "--synth", "frames", "--html", "file/a.html"], "file/a.html: Not a directory"),
+        (["inspect", "frames", "--sheet", "file/a.png"], "file/a.png: Not a directory"),
+        (["inspect", "frames", "--html", "file/a.html"], "file/a.html: Not a directory"),
         (["judge", "--data", "frames", "--out", "file/a.safetensors"], "file/a.safetensors: Not a directory"),
     ],
 )
