@@ -108,7 +108,7 @@ def _of_network(asked: _Asked, model: LoadedModel) -> SamplingSettings:
             f"{asked.flag}guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it "
             f"cannot do without one, as guidance must; give {asked.flag}guidance 1"
         )
-    scale = float(defaults["guidance"] if guidance is None else guidance)
+    scale = _scale(asked, defaults)
     options = _options(asked, scale, defaults.get("guidance_below"))
     if sampler == defaults["sampler"]:
         options = {**defaults.get("options", {}), **options}
@@ -174,5 +174,12 @@ def _of_student(asked: _Asked, defaults: dict[str, Any]) -> SamplingSettings:
                 f"distilled for {defaults['sampler']} in {defaults['steps']} steps and nothing else; use its teacher "
                 "for that"
             )
-    guidance = defaults["guidance"] if asked.guidance is None else asked.guidance
-    return SamplingSettings(defaults["sampler"], defaults["steps"], float(guidance), defaults["options"])
+    return SamplingSettings(defaults["sampler"], defaults["steps"], _scale(asked, defaults), defaults["options"])
+
+
+def _scale(asked: _Asked, defaults: Mapping[str, Any]) -> float:
+    """The guidance asked for, else the model's. Without any, or with less, an image does not show its label map."""
+    scale = float(defaults["guidance"] if asked.guidance is None else asked.guidance)
+    if not 0 < scale < math.inf:
+        raise UsageError(f"{asked.flag}guidance {scale:g}: above 0; 1 is the label map as it was learnt, 3 is much")
+    return scale

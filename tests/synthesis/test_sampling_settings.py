@@ -57,3 +57,9 @@ def test_without_guidance_there_is_nothing_to_limit(model):
 def test_a_noise_level_must_be_one(model, wrong):
     with pytest.raises(UsageError, match=r"--set guidance_below=.*above 0"):
         recipe(model, options={"guidance_below": wrong})
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
+def test_guidance_without_which_labels_would_not_be_shown_is_refused(model, wrong):
+    with pytest.raises(UsageError, match=r"--guidance .*: above 0"):
+        recipe(model, guidance=wrong)
