@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -139,6 +140,10 @@ DIFFUSION_ONLY = (
 )  # fmt: skip
 
 
+# Settings that only students heed; without --distill they are refused.
+OF_STUDENTS = ("student_steps", "student", "teacher_guidance", "teacher_guidance_below")
+
+
 def override(config: Any, path: str, value: Any, _shown: str = "") -> Any:
     """`config` with the field at the dotted `path` set; text is converted to the field's type.
 
@@ -182,6 +187,9 @@ def convert(value: Any, kind: Any, shown: str) -> Any:
             if isinstance(value, bool):
                 return value
             return {"true": True, "false": False, "1": True, "0": False}[str(value).strip().lower()]
+        if dataclasses.is_dataclass(kind):
+            inner = dataclasses.fields(kind)[0].name
+            raise UsageError(f"'{shown}': {value!r}: a table of settings; set one of them, as in '{shown}.{inner}'")
         if kind is int and isinstance(value, float) and not value.is_integer():
             raise ValueError
         return kind(value)
@@ -204,7 +212,17 @@ def check(config: TrainConfig) -> None:
     must(config.batch >= 1, f"--batch {config.batch}: at least 1")
     must(config.accumulate >= 1, f"accumulate {config.accumulate}: at least 1")
     must(config.batch % config.accumulate == 0, f"--batch {config.batch} is not a multiple of accumulate")
-    must(config.lr > 0, f"--lr {config.lr}: must be above 0")
+    must(0 < config.lr < math.inf, f"--lr {config.lr}: must be above 0")
+    must(config.clip > 0, f"clip {config.clip}: must be above 0; inf for none")
+    for name in ("muon_lr", "min_snr_gamma", "ema_power", "teacher_guidance_below"):
+        value = getattr(config, name)
+        must(value is None or value > 0, f"{name} {value}: must be above 0, or none")
+    for name in ("balance", "warmup", "weight_decay", "min_snr_floor", "teacher_guidance"):
+        must(0 <= getattr(config, name) < math.inf, f"{name} {getattr(config, name)}: 0 or more")
+    for name in ("save_minutes", "sample_minutes"):
+        must(getattr(config, name) >= 0, f"{name} {getattr(config, name)}: 0 or more")
+    must(all(0 <= beta < 1 for beta in config.betas), f"betas {config.betas}: from 0 to below 1")
+    must(config.validate_frames >= 1, f"validate_frames {config.validate_frames}: at least 1")
     must(0 <= config.seed <= MAX_SEED, f"--seed {config.seed}: from 0 to {MAX_SEED}")
     must(bool(config.steps or config.minutes), "give --steps or --minutes")
     must(config.steps is None or config.steps >= 1, f"--steps {config.steps}: at least 1")
@@ -235,17 +253,34 @@ def check(config: TrainConfig) -> None:
         _check_cascade(config, config.cascade, must)
     lengths = {len(v) for v in dataclasses.asdict(config.network).values() if isinstance(v, (tuple, list))}
     must(len(lengths) == 1, "network: channels, blocks, attention and spade must name the same number of levels")
-    must(config.network.join in ("sum", "concat"), f"network.join {config.network.join}: sum or concat")
+    _check_sizes(config.network, must)
     detail, most = config.network.label_detail, 1 if config.model == families.UPSAMPLER else 8
     must(1 <= detail <= most, f"network.label_detail {detail}: from 1 to {most}")
     _check_skips(config.network, must)
     _check_heads(config.network, must)
     parameterisation.check(config.prediction, config.schedule)
-    if config.distill:
+    if not config.distill:
+        for f in dataclasses.fields(config):
+            unheeded = f.name in OF_STUDENTS and getattr(config, f.name) != f.default
+            must(not unheeded, f"{f.name}: of a student; name its teacher with --distill")
+    else:
+        must(config.min_snr_gamma is None, "min_snr_gamma: a student's noise levels have no weights")
         must(config.student_steps >= 1, f"student_steps {config.student_steps}: at least 1")
         must(config.student in STUDENTS, f"student {config.student}: one of {', '.join(STUDENTS)}")
         must(config.classes == "auto", f"--classes {config.classes}: a student has its teacher's")
         distillation.check(config.prediction)
+
+
+def _check_sizes(network: UNetConfig, must: Callable[[bool, str], None]) -> None:
+    must(network.join in ("sum", "concat"), f"network.join {network.join}: sum or concat")
+    must(network.norm in ("group", "channel"), f"network.norm {network.norm}: group or channel")
+    must(0 <= network.dropout < 1, f"network.dropout {network.dropout}: from 0 to below 1")
+    must(network.label_channels >= 0, f"network.label_channels {network.label_channels}: 0 or more")
+    for name in ("patch", "channels", "encoder_blocks", "decoder_blocks", "spade_hidden", "spade_kernel", "noise_dim"):
+        value = getattr(network, name)
+        least = min(value) if isinstance(value, tuple) else value
+        must(least >= 1, f"network.{name} {value}: at least 1")
+    must(network.spade_kernel % 2 == 1, f"network.spade_kernel {network.spade_kernel}: an odd number")
 
 
 def _check_skips(network: UNetConfig, must: Callable[[bool, str], None]) -> None:

@@ -192,7 +192,9 @@ def from_command_line(
     preset_name = table.pop("preset", preset_name)
     given = {k: v for k, v in given.items() if v is not None}
     model = given.pop("model", table.pop("model", families.DIFFUSION))
-    asked = given.pop("cascade", None) or "auto"
+    asked = given.pop("cascade", None)
+    if isinstance(table.get("cascade"), str):  # the flag, not the table of settings
+        asked = table.pop("cascade") if asked in (None, "auto") else asked
     settings = dict(a.partition("=")[::2] for a in assignments)
     if bad := [a for a in assignments if "=" not in a]:
         raise UsageError(f"--set {bad[0]}: must be KEY=VALUE")
@@ -223,7 +225,19 @@ def from_command_line(
     plain, fitted = _with_out(config, preset_name), _with_out(fitted, preset_name)
     # Up to version 0.1 the default was the preset's own size: a run that began so goes on so.
     begun = _size_of_run(plain.out) == plain.size and _size_of_run(fitted.out) != fitted.size
-    return with_cascade(plain if begun else fitted, asked)
+    found = with_cascade(plain if begun else fitted, asked or "auto")
+    if found.cascade is None and (key := _of_cascade(table, settings)):
+        raise UsageError(
+            f"{key}: of two stages, and this is one network of {found.size[0]}x{found.size[1]}; add --cascade on, or "
+            "leave it out"
+        )
+    return found
+
+
+def _of_cascade(table: dict[str, Any], settings: dict[str, str]) -> str | None:
+    """The first setting of two stages that a settings file or `--set` has."""
+    given = [f"cascade.{key}" for key in table.get("cascade", {})] + list(settings)
+    return next((key for key in given if key.startswith("cascade.")), None)
 
 
 def size_like_frames(config: TrainConfig) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -59,7 +60,12 @@ def test_unknown_preset():
     [
         {"batch": 0}, {"lr": 0.0}, {"minutes": -1.0}, {"flip": "x"}, {"zoom": 1.0}, {"drop_map": 1.0}, {"loss": "l3"},
         {"batch": 6, "accumulate": 4}, {"network": {"channels": (8, 8)}}, {"size": (4, 64)},
-        {"prediction": "eps"}, {"seed": -1}, {"seed": 10**13 + 1},
+        {"prediction": "eps"}, {"seed": -1}, {"seed": 10**13 + 1}, {"lr": math.inf}, {"clip": -1.0}, {"clip": 0.0},
+        {"warmup": -1}, {"ema_power": -3.0}, {"muon_lr": -0.02}, {"min_snr_gamma": -1.0}, {"min_snr_floor": -1.0},
+        {"balance": -0.1}, {"save_minutes": math.nan}, {"sample_minutes": math.nan}, {"validate_frames": 0},
+        {"betas": (0.9, 1.0)}, {"weight_decay": -1.0}, {"network": {"norm": "batch"}}, {"network": {"dropout": 1.0}},
+        {"network": {"encoder_blocks": (0, 1, 1)}}, {"network": {"noise_dim": 0}}, {"network": {"spade_kernel": 2}},
+        {"student": "consistency"}, {"student_steps": 2}, {"teacher_guidance": 2.0}, {"teacher_guidance_below": 1.0},
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(change):
@@ -68,6 +74,26 @@ def test_what_cannot_be_meant_is_refused(change):
         config = override(config, k, v)
     with pytest.raises(UsageError):
         check(config)
+
+
+@pytest.mark.parametrize("more", [{}, {"cascade": "off", "size": "256x256"}])
+def test_settings_of_two_stages_are_refused_where_there_is_one(more, tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("[cascade]\nshare = 0.5\n")
+    given = {"data": "d", "size": "64x64", **more}
+    for line in ((file, []), (None, ["cascade.share=0.5"])):
+        with pytest.raises(UsageError, match=r"cascade\.share: of two stages.* --cascade on"):
+            from_command_line("tiny", given, *line)
+
+
+def test_a_settings_file_may_say_how_many_stages_there_are(tmp_path):
+    file = tmp_path / "c.toml"
+    for said, stages in (("off", 1), ("on", 2)):
+        file.write_text(f'cascade = "{said}"\n')
+        config = from_command_line("tiny", {"data": "d", "size": "256x256", "cascade": "auto"}, file, [])
+        assert (config.cascade is None) == (stages == 1)
+    with pytest.raises(UsageError, match=r"cascade.: 'off': a table of settings; set one .*cascade\.base"):
+        from_command_line("tiny", {"data": "d"}, None, ["cascade=off"])
 
 
 def test_the_highest_seed_is_one_to_torch_at_any_step():
