@@ -25,6 +25,7 @@ from surgaug.datasets.pairing import (
     is_telling,
     items_of_labels,
 )
+from surgaug.datasets.passed_over import frames_not_read
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import image_size, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
@@ -38,6 +39,8 @@ from surgaug.runtime.paths import portable
 _VIDEO = re.compile(r"((?:video|vid|case|seq|sequence|patient)[ _-]?\d+)[_-]", re.IGNORECASE)
 # What other layouts' folders can look like as well, the least telling first.
 _PLAIN = (("two_folders",), ("beside",), ("cases",), ("folders", "splits"))
+# Layouts of folders that people name themselves, beside which others may lie.
+_OWN_FOLDERS = ("two_folders", "beside", "cases", "folders", "splits", "mmseg", "yolo", "labelme")
 _PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _SIZES_READ = 32  # images whose headers tell the usual size
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
@@ -143,7 +146,9 @@ def open_pairs(
     strays = tuple(module.strays(root)) if hasattr(module, "strays") else ()
     unread = tuple(module.unread(root, everything)) if hasattr(module, "unread") else ()
     named = tuple(map(_named, items))
-    maps = (named, read.space, read.codec, root, read.scans, notes, read.doubts)
+    told = {"beside": not given, "outputs": layout == "cases"}
+    passed_over = frames_not_read(root, everything, **told) if layout in _OWN_FOLDERS else []
+    maps = (named, read.space, read.codec, root, read.scans, notes, (*read.doubts, *passed_over))
     return PairedFrames(*maps, strays=strays, unread=unread, layout=layout)
 
 
@@ -171,7 +176,9 @@ def open_masks(
     read = find_encoding(items, classes, [root] if root else [], module, feedback)
     strays = tuple(module.strays(root)) if root and module and hasattr(module, "strays") else ()
     named = tuple(map(_named, items))
-    return LabelMaps(named, read.space, read.codec, root, read.scans, read.notes, read.doubts, strays=strays)
+    passed_over = frames_not_read(root, items, beside=False) if root and root.is_dir() and not layout else []
+    doubts = (*read.doubts, *passed_over)
+    return LabelMaps(named, read.space, read.codec, root, read.scans, read.notes, doubts, strays=strays)
 
 
 def is_data_set(root: Path) -> bool:
@@ -197,8 +204,7 @@ def would_change(root: Path, out: Path) -> bool:
         return False
     if is_telling(inner[0]):
         return True
-    layout = _layout_if_any(root)
-    return layout == "two_folders" or (layout == "cases" and len(inner) == 1)
+    return _layout_if_any(root) == "two_folders"
 
 
 def items_of(root: Path) -> list[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from surgaug.datasets import layouts
 from surgaug.datasets.dataset import PairedFrames, open_masks, open_pairs, would_change
 from surgaug.datasets.survey import survey
 from surgaug.errors import DataError
-from surgaug.io.atomic import write_png
+from surgaug.io.atomic import write_png, write_text
+from surgaug.labels.builtin_spaces import load_space
 from surgaug.runtime.feedback import Silent
 
 
@@ -47,6 +49,7 @@ def opened(root: Path, **options: Path) -> PairedFrames:
         ("val_images/{}.png", "val_masks/{}.png", "splits", "val", None),
         ("{}.png", "{}_mask.png", "beside", None, None),
         ("valid/{}.png", "valid/{}_mask.png", "beside", "val", None),
+        ("img_dir/validation/{}.png", "ann_dir/validation/{}.png", "mmseg", "val", None),
         ("rgb/{}.png", "seg/{}.png", "folders", None, None),
         ("Original/{}.png", "Ground truth/{}.png", "folders", None, None),
         ("images/{}.png", "segmentations/{}.png", "folders", None, None),
@@ -68,6 +71,38 @@ def test_trees_that_are_read(
     frames = opened(tmp_path)
     assert (len(frames), frames.layout) == (3, layout)
     assert {(i.split, i.video) for i in frames.items} == {(split, video)}
+
+
+@pytest.mark.parametrize(
+    ("read", "passed_over"),
+    [
+        (("images/{}.png", "labels/{}.png"), ("images/more/{}.png", "labels/more/{}.png")),
+        (("train/images/{}.png", "train/labels/{}.png"), ("holdout/images/{}.png", "holdout/labels/{}.png")),
+        (("caseA/images/{}.png", "caseA/labels/{}.png"), ("caseB/images/{}.png", "caseB/maps/{}.png")),
+        (("{}.png", "{}_mask.png"), ("more/{}.png", "more/{}_mask.png")),
+    ],
+)
+def test_frames_of_folders_that_are_not_read_are_told(
+    tmp_path: Path, read: tuple[str, str], passed_over: tuple[str, str]
+) -> None:
+    for i in (1, 2):
+        plant(tmp_path, *(name.format(i) for name in read), i)
+    plant(tmp_path, "synthetic/images/1.png", "synthetic/labels/1.png")
+    write_text(tmp_path / "synthetic" / "dataset.json", json.dumps({"label_space": load_space("cadis").to_dict()}))
+    before = [doubt for doubt in opened(tmp_path).doubts if "not read" in doubt]
+    assert not before or ("caseA" in read[0] and "in synthetic/images (1)" in before[0])
+    plant(tmp_path, *(name.format(3) for name in passed_over))
+    folder = Path(passed_over[0]).parent.as_posix()
+    found = opened(tmp_path)
+    assert len(found) == 2
+    assert any("not read" in doubt and f" {folder} (" in doubt for doubt in found.doubts)
+
+
+def test_label_maps_of_folders_within_are_told(tmp_path: Path) -> None:
+    for name in ("a.png", "more/b.png"):
+        plant(tmp_path, f"elsewhere/{name}", f"masks/labels/{name}")
+    found = open_masks(tmp_path / "masks")
+    assert len(found) == 1 and "1 image file is not read, in labels/more (1)" in found.doubts[-1]
 
 
 def test_folders_that_are_links_are_read_and_one_that_leads_back_ends(tmp_path: Path) -> None:
@@ -178,7 +213,7 @@ def test_an_output_that_would_change_what_is_read_is_known_before(
     assert not would_change(root, root) and not would_change(root / "images", root / "made")
 
 
-def test_cases_are_none_beside_label_maps_nor_outputs_of_ours_alone(tmp_path: Path, made: Path) -> None:
+def test_cases_are_none_beside_label_maps_nor_outputs_of_ours(tmp_path: Path, made: Path) -> None:
     flat, ours = tmp_path / "flat", tmp_path / "ours"
     for i in range(3):
         plant_picture(flat, f"caseA/images/{i}.png", f"caseA/labels/{i}.png", i + 1)
@@ -188,7 +223,7 @@ def test_cases_are_none_beside_label_maps_nor_outputs_of_ours_alone(tmp_path: Pa
     with pytest.raises(DataError, match="no images with label maps"):
         open_pairs(ours)
     plant_picture(ours, "caseA/images/0.png", "caseA/labels/0.png", 1)
-    assert {item.video for item in open_pairs(ours, classes="cadis").items} >= {"caseA"}
+    assert {item.video for item in open_pairs(ours, classes="cadis").items} == {"caseA"}
 
 
 def plant_picture(root: Path, image: str, label: str, value: int) -> None:

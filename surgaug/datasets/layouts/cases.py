@@ -23,11 +23,8 @@ from surgaug.io.images import is_label_file
 
 
 def matches(root: Path) -> bool:
-    """Whether folders that are not named by a split hold an image and a label folder each.
-
-    Outputs of ours alone are no cases: they lie beside what they were made from.
-    """
-    return any(read_description([folder]) is None for folder in {images.parent for _, _, images, _ in _cases(root)})
+    """Whether folders that are not named by a split hold an image and a label folder each."""
+    return any(True for _ in _cases(root))
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
@@ -60,7 +57,10 @@ def _refuse_single_objects(items: Sequence[Item]) -> None:
 
 
 def _cases(root: Path) -> Iterator[tuple[str | None, str, Path, Path]]:
-    """Split, name, image folder and label folder of each case; there is none where images or label maps lie beside."""
+    """Split, name, image folder and label folder of each case; there is none where images or label maps lie beside.
+
+    Outputs of ours are no cases: they lie beside what they were made from.
+    """
     by_split = [(split, find_folder(root, names)) for split, names in SPLIT_FOLDERS.items()]
     splits = [folder for _, folder in by_split if folder]
     for split, base in [(None, root), *by_split]:
@@ -70,5 +70,5 @@ def _cases(root: Path) -> Iterator[tuple[str | None, str, Path, Path]]:
             if not folder.is_dir() or folder.name.startswith((".", "_")) or folder in splits:
                 continue
             images, labels = find_folder(folder, IMAGE_FOLDERS), find_folder(folder, LABEL_FOLDERS)
-            if images and labels and holds_files(images):
+            if images and labels and holds_files(images) and read_description([folder]) is None:
                 yield split, folder.name, images, labels

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import items_of_folders, items_of_split
+from surgaug.datasets.pairing import SPLIT_FOLDERS, find_folder, items_of_folders, items_of_split
 from surgaug.datasets.splits import SPLITS
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.io.atomic import write_text
@@ -22,7 +22,7 @@ CONFIG = "dataset.py"
 
 def matches(root: Path) -> bool:
     """Whether img_dir and ann_dir have a folder by the name of a split in common."""
-    return any(_folder(root, "img_dir", s).is_dir() and _folder(root, "ann_dir", s).is_dir() for s in SPLITS)
+    return any(_folder(root, "img_dir", s) and _folder(root, "ann_dir", s) for s in SPLITS)
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
@@ -33,7 +33,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     found = []
     for name in SPLITS:
         images, labels = _folder(root, "img_dir", name), _folder(root, "ann_dir", name)
-        if images.is_dir() and labels.is_dir():
+        if images and labels:
             found += items_of_folders(images, labels, name)
     return items_of_split(found, split, f"{root}: no split '{split}' under img_dir and ann_dir")
 
@@ -72,5 +72,5 @@ def finish(root: Path, frames: Sequence[WrittenItem], space: LabelSpace) -> None
     write_text(root / CONFIG, "\n".join(lines) + "\n")
 
 
-def _folder(root: Path, kind: str, split: str) -> Path:
-    return root / kind / split
+def _folder(root: Path, kind: str, split: str) -> Path | None:
+    return find_folder(root / kind, SPLIT_FOLDERS[split]) if (root / kind).is_dir() else None

@@ -1,0 +1,54 @@
+"""Folders of frames that a layout passes over, to be told of: what is quietly left out looks as if it counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from surgaug.datasets.item import Item
+from surgaug.datasets.pairing import IMAGE_FOLDERS, LABEL_FOLDERS
+from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
+from surgaug.io.images import is_image_file
+from surgaug.io.manifest import MANIFEST
+
+_DEEPEST = 3  # folders below the data set's
+_NAMED = 3
+_OUTPUT = (MANIFEST, DESCRIPTION, FOLDERS_DESCRIPTION)
+
+
+def frames_not_read(root: Path, items: Sequence[Item], beside: bool = True, outputs: bool = False) -> list[str]:
+    """A warning of folders with image files that no item is from: within folders of items and, if `beside`, others that
+    are called as folders of images are. Label maps are none, nor are outputs of surgaug unless `outputs`."""
+    read = {path.parent for item in items for path in (item.image, item.label) if path is not None}
+    within = {item.image.parent if item.image else item.label.parent for item in items if item.image or item.label}
+    maps = LABEL_FOLDERS if any(item.image for item in items) else ()
+    found = {}
+    for folder, files in _folders(root, outputs):
+        parts = {part.lower() for part in folder.relative_to(root).parts}
+        told = any(folder.is_relative_to(other) for other in within) or (beside and parts.intersection(IMAGE_FOLDERS))
+        if told and folder not in read and not parts.intersection(maps) and any(map(is_image_file, files)):
+            found[folder] = sum(map(is_image_file, files))
+    if not found:
+        return []
+    named = [f"{folder.relative_to(root).as_posix()} ({n:,})" for folder, n in list(found.items())[:_NAMED]]
+    more = ", ..." if len(found) > _NAMED else ""
+    count = sum(found.values())
+    return [
+        f"{root}: {count:,} image file{'s are' if count > 1 else ' is'} not read, in {', '.join(named)}{more}: the "
+        "layout keeps its frames in other folders. Move them there to be read, label maps too; or elsewhere, if they "
+        "are not meant"
+    ]
+
+
+def _folders(folder: Path, outputs: bool, depth: int = 0) -> Iterator[tuple[Path, list[Path]]]:
+    """A folder and those below it, with their files."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:  # one that may not be seen
+        return
+    if depth and not outputs and any(path.name in _OUTPUT for path in inside):
+        return
+    yield folder, [path for path in inside if path.is_file()]
+    for path in inside if depth < _DEEPEST else ():
+        if not path.name.startswith((".", "_", "@")) and path.is_dir():
+            yield from _folders(path, outputs, depth + 1)
