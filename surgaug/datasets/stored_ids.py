@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from surgaug.errors import DataError
 from surgaug.io.output_folder import DATASET
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_ID, LabelSpace
 
 DESCRIPTION = "surgaug.json"
 FOLDERS_DESCRIPTION = DATASET  # of the layout `folders`, whose label maps hold the ids themselves
 FORMAT = "surgaug-dataset-1"
+_OURS = '"surgaug-'  # what the formats of all descriptions begin with
 BACKGROUND = "background"
 
 
@@ -67,18 +69,28 @@ class Declared:
 
 
 def read_description(folders: Iterable[Path]) -> Declared | None:
-    """The description in the first of `folders` that has one."""
+    """The description in the first of `folders` that has one.
+
+    Raises DataError for one of ours that is damaged: without it, the numbers in label maps would be taken for ids.
+    """
     for path in (folder / name for folder in folders for name in (DESCRIPTION, FOLDERS_DESCRIPTION)):
         if not path.is_file():
             continue
         try:
-            parsed = json.loads(path.read_text(encoding="utf-8"))
+            content = path.read_text(encoding="utf-8", errors="replace")
+            parsed = json.loads(content)
             space = LabelSpace.from_dict(parsed["label_space"])
             values = parsed.get("values") or plain_values(space)
             table = {int(v): int(i) for i, v in values.items()}
             if not set(table.values()) <= set(plain_values(space)) or not all(0 <= v <= MAX_ID for v in table):
                 raise ValueError("values of no class, or that no label map can hold")
             return Declared(space, table, path, str(parsed.get("layout", "")))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            continue  # another program's file of that name
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            if path.name != DESCRIPTION and _OURS not in content:
+                continue  # another program's file of that name
+            reason = f"{error} missing" if isinstance(error, KeyError) else str(error)
+            raise DataError(
+                f"{path}: says what the label maps beside it hold, and cannot be read ({reason}); restore it, or write "
+                "the data set anew. Remove it only where the label maps hold plain class ids"
+            ) from error
     return None

@@ -372,6 +372,16 @@ def test_another_programs_dataset_json_is_passed_over(tmp_path: Path) -> None:
     assert open_pairs(tmp_path).space.ids == (8,)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("surgaug.json", '{"label_sp'), ("dataset.json", '{"format": "surgaug-dataset-1", "label_sp')]
+)
+def test_a_damaged_description_of_ours_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    _frames(tmp_path, "a", label=8)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name}: says what the label maps beside it hold, and cannot be read \("):
+        open_pairs(tmp_path)
+
+
 def test_a_label_space_can_be_given_as_it_is(tmp_path: Path) -> None:
     space = LabelSpace("s", (LabelClass(0, "a"), LabelClass(8, "b")))
     assert open_pairs(_frames(tmp_path, "a", label=8), classes=space).space is space
