@@ -12,7 +12,7 @@ from surgaug.datasets.dataset import open_masks
 from surgaug.datasets.survey import count, find_faults
 from surgaug.errors import DataError
 from surgaug.inspect.report import Report
-from surgaug.io.images import image_size
+from surgaug.io.images import ARRAY_SUFFIXES
 from surgaug.io.manifest import is_there, named_check, read_lines
 from surgaug.labels.class_file import read_class_file
 from surgaug.labels.codecs.coco import objects_of, read_coco
@@ -32,9 +32,12 @@ def inspect_image(path: Path, classes: str) -> Report:
     if scan.problem and not _is_photograph(scan):
         return Report(path, "image", problems=[scan.problem])
     report = Report(path, "image" if _is_photograph(scan) and classes == "auto" else "label map")
-    with Image.open(path) as image:
-        report.add("format", f"{image.format}, mode {image.mode}")
-    height, width = image_size(path)
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        report.add("format", "NumPy array")
+    else:
+        with Image.open(path) as image:
+            report.add("format", f"{image.format}, mode {image.mode}")
+    height, width = scan.hw
     report.add("size", f"{height}x{width}")
     if report.kind == "image":
         return report

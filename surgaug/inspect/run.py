@@ -9,7 +9,7 @@ from surgaug.datasets.stored_ids import DESCRIPTION, FOLDERS_DESCRIPTION
 from surgaug.errors import DataError, UsageError
 from surgaug.inspect import dataset, files, model
 from surgaug.inspect.report import Report
-from surgaug.io.images import is_image_file
+from surgaug.io.images import is_label_file
 from surgaug.labels.class_file import SUFFIXES as CLASS_FILES
 from surgaug.labels.codecs.coco import is_coco
 from surgaug.runtime.feedback import Feedback, Silent
@@ -80,7 +80,7 @@ def _inspect(
         return model.inspect_model(path)
     if path.suffix == ".jsonl":
         return files.inspect_manifest(path)
-    if is_image_file(path):
+    if is_label_file(path):
         return files.inspect_image(path, classes)
     if path.suffix.lower() == ".json" and is_coco(path):
         return files.inspect_coco(path)

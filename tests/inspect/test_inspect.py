@@ -52,6 +52,13 @@ def test_a_data_set(data: Path) -> None:
     json.dumps(report.to_dict(), allow_nan=False)
 
 
+def test_a_label_map_that_is_an_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.eye(4, 6, dtype=np.int64))
+    report = inspect(tmp_path / "a.npy", "auto")
+    assert report.kind == "label map" and not report.problems
+    assert dict(report.facts)["format"] == "NumPy array" and dict(report.facts)["size"] == "4x6"
+
+
 def test_all_problems_are_named(data: Path) -> None:
     (data / "train" / "images" / "case2_00.png").write_bytes(b"no image")
     write_png(data / "val" / "labels" / "case3_00.png", np.full((24, 40), 77, np.uint8))
