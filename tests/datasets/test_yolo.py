@@ -154,17 +154,31 @@ def test_classes_must_be_named(tmp_path: Path) -> None:
         open_pairs(foreign(tmp_path / "other", line), classes="kvasir-seg").load_label(0)
 
 
-def test_polygons_with_holes_points_and_lines() -> None:
-    mask = np.zeros((20, 30), bool)
-    mask[2:15, 2:15], mask[4:6, 4:6], mask[9:12, 8:12] = True, False, False
-    mask[18, 3], mask[17, 10:20] = True, True
+def assert_drawn_again(mask: np.ndarray) -> None:
     drawn = np.zeros(mask.shape, np.uint8)
     for polygon in polygons(mask):
         one = np.zeros(mask.shape, np.uint8)
         cv2.fillPoly(one, [polygon.astype(np.int32)], 1)
         drawn |= one
     np.testing.assert_array_equal(drawn.astype(bool), mask)
+
+
+def test_polygons_with_holes_points_and_lines() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[2:15, 2:15], mask[4:6, 4:6], mask[9:12, 8:12] = True, False, False
+    mask[18, 3], mask[17, 10:20] = True, True
+    assert_drawn_again(mask)
     assert polygons(np.zeros((4, 4), bool)) == []
+    square = np.zeros((9, 9), bool)
+    square[1:8, 1:8] = True
+    assert len(polygons(square)[0]) == 4, "corners alone"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_cut_to_a_hole_runs_through_another_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for share in (0.02, 0.1, 0.5):
+        assert_drawn_again(rng.random((40, 40)) > share)
 
 
 def test_a_set_of_training_frames_alone_says_so(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def lines_of(label_map: np.ndarray, numbers: Sequence[int]) -> list[str]:
 
 def polygons(mask: np.ndarray) -> list[np.ndarray]:
     """Outlines of the parts of a bool mask [H, W], each int [N, 2] of x, y with N >= 3; holes are joined in."""
-    contours, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    contours, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if tree is None:
         return []
     found = []
@@ -213,17 +213,34 @@ def polygons(mask: np.ndarray) -> list[np.ndarray]:
         while hole >= 0:
             holes.append(contours[hole][:, 0])
             hole = tree[0][hole][0]
+        # From left to right: what a hole's cut meets on its left is joined in before it.
         for inner in sorted(holes, key=lambda h: int(h[:, 0].min())):
-            outline = _joined(outline, inner)
+            outline = _joined(outline, inner, mask)
+        outline = _corners(outline)
         if len(outline) < 3:  # a point or a line of pixels
             outline = np.concatenate([outline, np.repeat(outline[-1:], 3 - len(outline), axis=0)])
         found.append(outline)
     return found
 
 
-def _joined(outline: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """One closed line along the outline, over the shortest cut to the hole, around it, and back."""
-    distance = ((outline[:, None] - hole[None]) ** 2).sum(-1)
-    i, j = np.unravel_index(int(distance.argmin()), distance.shape)
+def _joined(outline: np.ndarray, hole: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """One closed line along the outline, over a cut to the hole, around it, and back.
+
+    The cut runs from the hole's leftmost pixel to the left as far as the mask goes: it covers no pixel beside the mask,
+    as the shortest one may.
+    """
+    j = int(hole[:, 0].argmin())
+    x, y = hole[j]
+    beside = np.flatnonzero(~mask[y, :x])
+    end = beside[-1] + 1 if len(beside) else 0
+    i = int(np.flatnonzero((outline == (end, y)).all(1))[0])
     around = np.concatenate([hole[j:], hole[: j + 1]])
     return np.concatenate([outline[: i + 1], around, outline[i:]])
+
+
+def _corners(outline: np.ndarray) -> np.ndarray:
+    """A closed line without the points between others of a straight piece of it."""
+    before, after = outline - np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0) - outline
+    straight = before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]
+    onwards = (np.sign(before) == np.sign(after)).all(1) & before.any(1)
+    return outline[~(straight & onwards)]
