@@ -61,11 +61,13 @@ def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | Non
     paired = _open(config, feedback)
     if config.leave_out_bad:
         paired = without_faults(paired, feedback, need_images=True)
-    train, val = split(paired, config.seed)
     if config.val:
-        train = train if any(i.split for i in paired.items) else paired
         val = _open_val(Path(config.val), config, paired, feedback)
         val = without_faults(val, feedback, need_images=True) if config.leave_out_bad else val
+        val = _its_validation_split(val, feedback)
+        train = _without(replace(paired, items=tuple(for_training(paired))), val, feedback)
+    else:
+        train, val = split(paired, config.seed)
     if not len(train):
         raise DataError(f"{config.data}: no frame to train on")
     seen = survey(train, feedback, need_images=True)
@@ -182,6 +184,42 @@ def style_bank(frames: Frames) -> list[dict[str, Any]]:
     return bank
 
 
+def for_training(paired: PairedFrames) -> list[Item]:
+    """The frames of the data's training split; without one, all that are of no split.
+
+    Raises DataError where all are held out from training.
+    """
+    own = [i for i in paired.items if i.split == "train"]
+    if items := own or [i for i in paired.items if i.split is None]:
+        return items
+    splits = " and ".join(sorted({str(i.split) for i in paired.items}))
+    raise DataError(
+        f"{paired.root}: all {len(paired)} frames are of the {splits} split, and none is there to be trained on; name "
+        "the training frames with --data"
+    )
+
+
+def _its_validation_split(val: PairedFrames, feedback: Feedback) -> PairedFrames:
+    """Of the frames of --val those of their own validation split, where they have one."""
+    own = tuple(i for i in val.items if i.split == "val")
+    if not own or len(own) == len(val):
+        return val
+    feedback.info(f"of --val {val.root} the {len(own)} frames of its validation split, of {len(val)} in all")
+    return replace(val, items=own)
+
+
+def _without(train: PairedFrames, val: PairedFrames, feedback: Feedback) -> PairedFrames:
+    """The training frames that are no validation frames as well; all of them where that leaves none."""
+    shown = {i.image.resolve() for i in val.items if i.image}
+    kept = tuple(i for i in train.items if not (i.image and i.image.resolve() in shown))
+    if not kept:
+        feedback.warn(f"--val {val.root} has all training frames: the validation loss is measured on them")
+        return train
+    if both := len(train) - len(kept):
+        feedback.warn(f"{both} of {len(train)} frames are of --val {val.root}, too: they are not trained on")
+    return replace(train, items=kept)
+
+
 def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:
     """Training and validation frames: the data's own split where it has one; otherwise whole videos are held out, or
     single frames where no videos are known. Never a frame of a validation video in training.
@@ -193,7 +231,7 @@ def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:
     own = {s: [i for i in paired.items if i.split == s] for s in ("train", "val")}
     if own["train"] and own["val"]:
         return only(own["train"]), only(own["val"])
-    items = own["train"] or list(paired.items)
+    items = for_training(paired)
     if len(items) < TOO_FEW:
         everything = only(items)
         return everything, everything

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from surgaug.io.atomic import write_png
 from surgaug.runtime.feedback import Silent
 from surgaug.training.config import TrainConfig
 from surgaug.training.data import load_data, warn_of_crops
+from surgaug.training.frames import Frames
 
 
 def pairs(root: Path, ids: list[int]) -> str:
@@ -49,6 +52,41 @@ def test_validation_frames_that_name_their_classes_are_brought_to_training_by_na
     (tmp_path / "val" / "classes.json").write_text('{"hook": 1, "eye": 2}')
     with pytest.raises(DataError, match=r"does not know: 1 \(hook"):
         load_data(TrainConfig(data=train, val=val, size=(8, 8)), Silent())
+
+
+def names(frames: Frames) -> set[str]:
+    return {item.name for item in frames.paired.items}
+
+
+def test_frames_of_val_are_not_trained_on(tmp_path: Path) -> None:
+    pairs(tmp_path / "a", [1, 2]), pairs(tmp_path / "b", [3])
+    config, heard = TrainConfig(data=str(tmp_path), val=str(tmp_path / "b"), size=(8, 8)), Heard()
+    data = load_data(config, heard)
+    assert (names(data.frames), names(data.val)) == ({"1", "2"}, {"3"})
+    assert any("1 of 3 frames are of --val" in told for told in heard.warnings)
+    data = load_data(replace(config, val=str(tmp_path)), heard := Heard())
+    assert len(data.frames) == len(data.val) == 3 and any("has all training frames" in told for told in heard.warnings)
+
+
+def test_val_spares_frames_of_the_training_split_and_takes_its_own_validation_split(tmp_path: Path) -> None:
+    for split, ids in (("train", list(range(1, 25))), ("test", [1, 2])):
+        pairs(tmp_path / split, ids)
+    classes = tmp_path / "classes.json"
+    classes.write_text(json.dumps({f"c{i}": i for i in range(1, 25)}))
+    config = TrainConfig(data=str(tmp_path), classes=str(classes), size=(8, 8))
+    assert (len((data := load_data(config, Silent())).frames), len(data.val)) == (23, 1)
+    data = load_data(replace(config, val=str(tmp_path / "test")), Silent())
+    assert (len(data.frames), len(data.val)) == (24, 2)
+    pairs(tmp_path / "val", [3])
+    data = load_data(replace(config, val=str(tmp_path)), Silent())
+    assert (len(data.frames), len(data.val)) == (24, 1)
+
+
+def test_frames_that_are_all_held_out_train_nothing(tmp_path: Path) -> None:
+    pairs(tmp_path / "val", [1, 2]), pairs(tmp_path / "test", [3])
+    for more in ({}, {"val": str(tmp_path / "val")}):
+        with pytest.raises(DataError, match=r"all 3 frames are of the test and val split.* --data"):
+            load_data(TrainConfig(data=str(tmp_path), size=(8, 8), **more), Silent())
 
 
 def test_a_size_that_cuts_much_off_the_frames_warns(tmp_path: Path) -> None:
