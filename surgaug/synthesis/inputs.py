@@ -200,10 +200,13 @@ def _warn_of_size(
             f"trained at {trained[0]}x{trained[1]}; --size native keeps theirs"
         )
         return
+    small = model.first.size
+    near_first = model.stages and not native and factor(size, small) <= FAR
+    cure = f"for the first stage's pictures of {small[0]}x{small[1]} say --size base" if near_first else ""
     feedback.warn(
         f"--size {'native: ' if native else ''}{size[0]}x{size[1]}: the model was trained at "
         f"{trained[0]}x{trained[1]}, and images that differ from it by a factor of {factors[size]:.1f} will be poor; "
-        "leave --size out, or train at that size"
+        f"{cure or 'leave --size out, or train at that size'}"
     )
 
 

@@ -134,6 +134,12 @@ def test_masks_far_from_the_models_size_are_brought_to_it_and_it_is_said(large, 
     assert any("--size native keeps theirs" in message for message in heard.infos)
 
 
+def test_a_size_near_the_first_stages_is_told_what_makes_such_pictures(large, model, tmp_path):
+    heard = Heard()
+    synthesize(config(large, model, tmp_path / "out", n=1, size=(24, 32)), heard)
+    assert any("of 24x32 say --size base" in message for message in heard.warnings)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [({"second.steps": 2.5}, "expected a number"), ({"second.start": 3}, "from 0 to 1"),
