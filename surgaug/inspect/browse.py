@@ -79,7 +79,7 @@ def write_page(
     feedback: Feedback,
     doubts: Mapping[str, Doubts] | None = None,
 ) -> Result:
-    """Write the file `page` and, into the folder `pictures`, what it shows, where that is older than its source.
+    """Write the file `page` and, into the folder `pictures`, what it shows, where that is not there yet of its source.
 
     root: where the data set lies. real: as in `BrowseConfig`. doubts: what an audit says, by the frame's name.
     Raises DataError where nothing can be shown.
@@ -88,6 +88,7 @@ def write_page(
     for kind in (THUMBNAILS, LABELS, *([OUTLINES] if doubts else [])):
         (pictures / kind).mkdir(parents=True, exist_ok=True)
     with folder_lock(pictures, feedback):
+        _drop_other_colours(pictures / LABELS, frames)
         write = partial(_pictures, frames, page.parent, pictures, doubts)
         drawn = list(in_threads(write, range(len(frames)), feedback=feedback, title="pictures", unit="pairs"))
         sources = sources_of(frames, root, real, feedback)
@@ -134,8 +135,9 @@ def _pictures(frames: LabelMaps, base: Path, pictures: Path, doubts: Mapping[str
     try:
         image, thumb = _thumbnail(frames, base, pictures, i) if item.image is not None else ("", "")
         label = pictures / LABELS / f"{item.name}.png"
-        if item.label is not None and not _is_newer(label, item.label):
+        if item.label is not None and not _is_of(label, item.label):
             write_png(label, frames.space.to_index(frames.load_label(i)), palette=frames.space.palette)
+            _set_of(label, item.label)
     except DataError:  # named by `surgaug inspect`
         return None
     if item.name in doubts:
@@ -158,11 +160,12 @@ def _thumbnail(frames: LabelMaps, base: Path, pictures: Path, i: int) -> tuple[s
     if shows and width <= WIDTH:
         return _url(source, base), _url(source, base)
     thumb = pictures / THUMBNAILS / f"{frames.items[i].name}.jpg"
-    if not _is_newer(thumb, source):
+    if not _is_of(thumb, source):
         hw = max(1, round(height * WIDTH / width)), WIDTH
         small = resize_image(frames.load_image(i), hw if width > WIDTH else (height, width))
         with atomic_write(thumb) as temporary:
             Image.fromarray(small).save(temporary, "JPEG", quality=85)
+        _set_of(thumb, source)
     return _url(source if shows else thumb, base), _url(thumb, base)
 
 
@@ -174,10 +177,28 @@ def _write_outline(path: Path, outline: np.ndarray) -> None:
         image.save(temporary, "PNG", transparency=0)
 
 
-def _is_newer(made: Path, source: Path) -> bool:
-    """Whether a picture was made since its source was last written."""
+def _drop_other_colours(labels: Path, frames: LabelMaps) -> None:
+    """Remove the pictures of label maps that were drawn with other classes or colours, and note those of `frames`."""
+    note, digest = labels / "classes.txt", frames.space.digest(colors=True)
+    if not note.is_file() or note.read_text(encoding="utf-8") != digest:
+        for picture in labels.glob("*.png"):
+            picture.unlink()
+        write_text(note, digest)
+
+
+def _is_of(made: Path, source: Path) -> bool:
+    """Whether a picture was made of this source, as it is now: it has its time. (Being newer would not do: another data
+    set of the same names may be older than the pictures.)"""
+    return made.is_file() and made.stat().st_mtime_ns == _time(source)
+
+
+def _set_of(made: Path, source: Path) -> None:
+    os.utime(made, ns=(_time(source), _time(source)))
+
+
+def _time(source: Path) -> int:
     file = source if source.is_file() else source.parent  # FILE.json/NAME, where one file annotates many frames
-    return made.is_file() and made.stat().st_mtime_ns >= file.stat().st_mtime_ns
+    return file.stat().st_mtime_ns
 
 
 def _url(file: Path, base: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -88,6 +89,29 @@ def test_again_only_what_changed_is_drawn(synth: Path, tmp_path: Path) -> None:
     browse(BrowseConfig(synth, tmp_path / "page", classes="cadis"))
     changed = {path.stem for path, stamp in before.items() if path.stat().st_mtime_ns != stamp}
     assert changed == {"000001"}
+
+
+def test_pictures_of_another_set_of_these_names_are_drawn_anew_though_it_is_older(synth: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(synth, tmp_path / "other")
+    for folder in (other / "images", other / "labels"):  # the pairs of `other` are those of `synth` exchanged
+        for name, image in zip(("000001", "000000"), [f.read_bytes() for f in sorted(folder.iterdir())], strict=True):
+            (folder / f"{name}.png").write_bytes(image)
+            os.utime(folder / f"{name}.png", (1, int(name) + 2))
+    first = browse(BrowseConfig(synth, tmp_path / "page", classes="cadis")).page.parent
+    kept = {k: (first / k).read_bytes() for k in ("thumbnails/000000.jpg", "labels/000000.png")}
+    page = browse(BrowseConfig(other, tmp_path / "page", classes="cadis")).page.parent
+    for kind, suffix in (("thumbnails", "jpg"), ("labels", "png")):
+        assert (page / kind / f"000001.{suffix}").read_bytes() == kept[f"{kind}/000000.{suffix}"]
+
+
+def test_label_maps_are_drawn_anew_in_other_colours(synth: Path, tmp_path: Path) -> None:
+    page = browse(BrowseConfig(synth, tmp_path / "page", classes="cadis")).page.parent
+    classes = tmp_path / "classes.csv"
+    rows = [f"{c.id},{c.name},{c.kind},#{c.id:02x}0000" for c in CADIS.classes]
+    classes.write_text("\n".join(["id,name,kind,color", *rows]))
+    browse(BrowseConfig(synth, tmp_path / "page", classes=str(classes)))
+    shown = np.asarray(Image.open(page / "labels" / "000000.png").convert("RGB"))
+    np.testing.assert_array_equal(shown[..., 0], np.asarray(Image.open(synth / "labels" / "000000.png")))
 
 
 def test_small_images_are_shown_themselves_and_label_maps_alone_too(synth: Path, tmp_path: Path) -> None:
