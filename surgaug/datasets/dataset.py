@@ -26,6 +26,7 @@ from surgaug.datasets.pairing import (
     items_of_labels,
 )
 from surgaug.datasets.passed_over import frames_not_read
+from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import image_size, read_image
 from surgaug.labels.codec import Codec, DrawnCodec
@@ -165,6 +166,8 @@ def open_masks(
     Raises:
         DataError: as `open_pairs`; an empty list; a path that is not there.
     """
+    if not isinstance(source, (str, Path)) and len(source) == 1 and Path(source[0]).is_dir():
+        source = source[0]
     if isinstance(source, (str, Path)):
         root, listed = Path(source), None
         items, layout = _mask_items(root)
@@ -318,7 +321,13 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
     items: list[Item] = []
     for path in paths:
         if path.is_dir():
-            items += _mask_items(path)[0]
+            found, layout = _mask_items(path)
+            if layout and hasattr(layouts.get(layout), "codec") and read_description([path]) is None:
+                raise DataError(
+                    f"{path}: a data set of the layout {layout}, whose label files cannot be read without it; give it "
+                    "alone, or bring it to label maps first, with export"
+                )
+            items += found
         elif path.is_file():
             items.append(Item(path.stem, None, path))
         else:

@@ -224,6 +224,15 @@ def holds_files(folder: Path | None) -> bool:
     return any(is_image_file(path) for p in inner for path in _walk(p))
 
 
+def refuse_shared_images(items: Iterable[Item], cure: str) -> None:
+    """Raises DataError, with `cure`, where one image is that of several items: entries whose folders are not here, say,
+    and that are called alike."""
+    by_image: dict[Path, Item] = {}
+    for item in items:
+        if item.image and (other := by_image.setdefault(item.image, item)) is not item:
+            raise DataError(f"{item.image}: could be the image of two entries, {other.name} and {item.name}; {cure}")
+
+
 def not_named(items: Iterable[Item]) -> list[Path]:
     """Image files that lie beside those of the items and belong to none of them."""
     named = {path for item in items for path in (item.image, item.label) if path is not None}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as pycoco
 
-from surgaug.datasets.dataset import PairedFrames, open_pairs
+from surgaug.datasets.dataset import PairedFrames, open_masks, open_pairs
 from surgaug.datasets.survey import survey, without_faults
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
@@ -198,6 +198,19 @@ def test_one_stem_in_several_folders_of_one_file_stays_apart(tmp_path: Path) -> 
     assert [i.image.parent.name for i in frames.items] == ["case_0", "case_1"]
 
 
+def test_one_image_for_entries_of_two_folders_is_refused(tmp_path: Path) -> None:
+    images = [{"id": i, "file_name": f"case_{i}/a.png"} for i in range(2)]
+    root = write(tmp_path, [annotation(0, 1), annotation(1, 2)], images)
+    with pytest.raises(DataError, match=r"a\.png: could be the image of two entries, case_0_a and case_1_a; keep"):
+        open_pairs(root)
+
+
+@pytest.mark.parametrize(("name", "split"), [("instances_trainset", "train"), ("test-data", "test"), ("dev", "val")])
+def test_splits_come_from_the_files_names(tmp_path: Path, name: str, split: str) -> None:
+    root = write(tmp_path, [annotation()], file=f"annotations/{name}.json")
+    assert [item.split for item in open_pairs(root).items] == [split]
+
+
 @pytest.mark.parametrize(
     "name", ["images\\a.png", "../../label-studio/media/upload/4/a.png", "/data/upload/4/0123abcd-a.png"]
 )
@@ -208,6 +221,14 @@ def test_paths_of_windows_and_of_label_studio(tmp_path: Path, name: str) -> None
     frames = open_pairs(root)
     survey(frames, Silent(), need_images=True)
     assert frames.items[0].image == root / "images" / "a.png"
+
+
+def test_label_maps_of_a_list_with_a_folder_of_annotations(tmp_path: Path) -> None:
+    root = write(tmp_path / "set", [annotation()])
+    np.testing.assert_array_equal(open_masks([root]).load(0), open_pairs(root).load_label(0))
+    write_png(tmp_path / "b.png", np.eye(4, dtype=np.uint8))
+    with pytest.raises(DataError, match="a data set of the layout coco, whose label files cannot be read without it"):
+        open_masks([root, tmp_path / "b.png"])
 
 
 def test_a_group_of_categories_is_no_class_and_images_without_entry_are_told(tmp_path: Path) -> None:

@@ -174,7 +174,12 @@ def test_two_images_of_one_name(tmp_path: Path) -> None:
 
 def test_uploads_of_one_name_keep_what_tells_them_apart(tmp_path: Path) -> None:
     tasks = [task("a.png", address=f"/data/upload/3/{k}a1b2c3d-{{}}") for k in range(2)]
-    assert [item.name for item in open_pairs(export(tmp_path, *tasks)).items] == ["0a1b2c3d-a", "1a1b2c3d-a"]
+    root = export(tmp_path, *tasks)
+    with pytest.raises(DataError, match=r"a\.png: could be the image of two entries, 0a1b2c3d-a and 1a1b2c3d-a; call"):
+        open_pairs(root)
+    for k in range(2):
+        (root / "images" / f"{k}a1b2c3d-a.png").write_bytes((root / "images" / "a.png").read_bytes())
+    assert [item.name for item in open_pairs(root).items] == ["0a1b2c3d-a", "1a1b2c3d-a"]
 
 
 # Written for correction

@@ -18,7 +18,7 @@ import numpy as np
 from pycocotools import mask as pycoco
 
 from surgaug.datasets.item import Item, WrittenItem, can_be_a_path, inside
-from surgaug.datasets.pairing import items_of_split, natural, not_named
+from surgaug.datasets.pairing import items_of_split, natural, not_named, refuse_shared_images, split_of
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -48,7 +48,6 @@ __all__ = ["codec", "decode", "encode", "finish", "matches", "paths", "read", "s
 _CATARACT1K = "Images-and-Supervisely-Annotations"  # where Cataract-1K keeps the images of its Coco-Annotations
 NO_IGNORE = "has no value for them: they are in no object, and its trainers take them for background"
 NO_PALETTE = "whose label files are RGB (panoptic PNGs)"
-_SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _BETTER = (("instances", "panoptic"), ("person_keypoints", "instances"), ("person_keypoints", "panoptic"))
 _NOT_VIDEOS = ("annotations", "annotation", "images", "coco_json")
 # Label Studio names files by where they lie on its server: /data/upload/4/1f2e3d4c-NAME.png.
@@ -64,21 +63,25 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The images of all annotation files. The split is that of the file's name (instances_val2017) or of a folder above
     it (valid/_annotations.coco.json); the video is the name of another folder, where each has its own file.
 
-    Raises DataError: no image of the split, an image named by two files, a damaged file.
+    Raises DataError: no image of the split, an image named by two files or entries, a damaged file.
     """
     items: list[Item] = []
     sources: list[Path] = []
+    sound: list[bool] = []
     for path in _files(root):
         own, video = _split_of(root, path), _video_of(root, path)
         coco = read_coco(path)
         for image in coco.images.values():
             items.append(Item(image.name, _image(root, path, image.file_name), _label(coco, image), video, own))
             sources.append(path)
+            sound.append(image.fault is None)
     names = Counter(item.name for item in items)
     if max(names.values(), default=0) > 1:
         _refuse_twice(items, sources)
         items = [replace(item, name=_longer_name(item)) for item in items]
         _refuse_twice(items, sources, by_name=True)
+    read_once = [item for item, good in zip(items, sound, strict=True) if good]
+    refuse_shared_images(read_once, "keep the folders that images have in their file names")
     items = items_of_split(items, split, f"{root}: no annotation file of the split '{split}'")
     return sorted(items, key=lambda item: natural(item.name))
 
@@ -206,13 +209,13 @@ def _words(text: str) -> list[str]:
 
 def _split_of(root: Path, path: Path) -> str | None:
     folders = path.relative_to(root).parts[:-1]
-    return next((_SPLITS[word] for part in (path.stem, *folders) for word in _words(part) if word in _SPLITS), None)
+    return next(filter(None, (split_of(word) for part in (path.stem, *folders) for word in _words(part))), None)
 
 
 def _video_of(root: Path, path: Path) -> str | None:
     """The name of the folder directly in `root`, unless it is one by split, or of all annotations."""
     first = path.relative_to(root).parts[0]
-    if first == path.name or first.lower() in _NOT_VIDEOS or any(word in _SPLITS for word in _words(first)):
+    if first == path.name or first.lower() in _NOT_VIDEOS or any(map(split_of, _words(first))):
         return None
     return first
 

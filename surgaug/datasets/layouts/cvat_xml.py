@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item, inside
-from surgaug.datasets.pairing import IMAGE_FOLDERS, find_folder, items_of_split, not_named, split_of
+from surgaug.datasets.pairing import (
+    IMAGE_FOLDERS,
+    find_folder,
+    items_of_split,
+    not_named,
+    refuse_shared_images,
+    split_of,
+)
 from surgaug.errors import DataError
 from surgaug.labels.codecs.cvat_xml import CvatXmlCodec, Frame, is_cvat_xml, read_frames, titles_of
 from surgaug.labels.codecs.polygons import space_of_titles
@@ -34,10 +41,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     ]
     if twice := [name for name, n in Counter(item.name for item in items).items() if n > 1]:
         raise DataError(f"{root}: two files have an image called {twice[0]}; keep one of them")
-    if shared := [image for image, n in Counter(item.image for item in items if item.image).items() if n > 1]:
-        raise DataError(
-            f"{shared[0]}: could be the image of two entries; keep the folders that images have in the task"
-        )
+    refuse_shared_images(items, "keep the folders that images have in the task")
     of_subset = f" of the subset '{split}'; leave the split out" if split else ""
     return items_of_split(items, split, f"{root}: no image{of_subset}")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from surgaug.datasets.item import Item, WrittenItem, can_be_a_path
-from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, find_folder, not_named
+from surgaug.datasets.pairing import IMAGE_FOLDERS, SPLIT_FOLDERS, find_folder, not_named, refuse_shared_images
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError, UsageError
@@ -53,7 +53,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 
     The split is that of the task's data, where surgaug wrote it there.
 
-    Raises DataError: a damaged file, no such split, no annotated task, two of one name.
+    Raises DataError: a damaged file, no such split, no annotated task, two of one name
+    or of one image.
     """
     folders = [folder for folder in (find_folder(root, IMAGE_FOLDERS), root) if folder]
     items = [
@@ -64,6 +65,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     ]
     if not items:
         raise DataError(f"{root}: no task of the export is annotated")
+    refuse_shared_images(items, "call the files as the server does, with what it puts before the names")
     items = [item for item in items if split in (None, item.split)]
     if not items:
         raise DataError(f"{root}: no task of the export is of the split '{split}'; leave the split out")
