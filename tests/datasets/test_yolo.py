@@ -108,6 +108,14 @@ def test_foreign_labels_smaller_objects_on_top_and_frames_without_file_empty(tmp
     assert open_pairs(flat).items[0].split is None
 
 
+def test_images_whose_ending_is_in_capitals(tmp_path: Path) -> None:
+    root = foreign(tmp_path, {"a": "0 0 0 0.5 0 0.5 0.5 0 0.5\n"})
+    image = open_pairs(root).items[0].image
+    assert image is not None
+    image.rename(image.with_suffix(".PNG"))
+    assert open_pairs(root).load_label(0).any()
+
+
 def test_background_is_a_hole_in_what_is_larger(tmp_path: Path) -> None:
     root = tmp_path / "set"
     for folder in ("images", "labels"):

@@ -107,7 +107,7 @@ def image_of(label: Path) -> Path:
     if place is not None:
         parts[place] = "images" if parts[place].islower() else "Images"
         stem = Path(*parts).with_suffix("")
-        for suffix in SUFFIXES:
+        for suffix in (*SUFFIXES, *map(str.upper, SUFFIXES)):
             if (path := stem.with_name(stem.name + suffix)).is_file():
                 return path
     raise DataError(f"{label}: no image of that name under images, whose size the polygons need")
