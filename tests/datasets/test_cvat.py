@@ -60,7 +60,7 @@ def test_boxes_beside_the_masks_are_passed_over(task: Path, boxes: tuple[str, ..
 def test_a_frame_of_two_subsets_is_refused(task: Path) -> None:
     listed = (task / "ImageSets" / "Segmentation" / "Train.txt").read_text()
     write_text(task / "ImageSets" / "Segmentation" / "test.txt", listed)
-    with pytest.raises(DataError, match=r"test\.txt: a is of the subset train, too; keep it in one of both lists"):
+    with pytest.raises(DataError, match=r"test\.txt: a is of the list of train, too; keep it in one of them"):
         open_pairs(task)
 
 

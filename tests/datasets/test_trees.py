@@ -105,6 +105,32 @@ def test_label_maps_of_folders_within_are_told(tmp_path: Path) -> None:
     assert len(found) == 1 and "1 image file is not read, in labels/more (1)" in found.doubts[-1]
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("ImageSets/Segmentation/", "{}"),
+        ("", "images/{}.png labels/{}.png"),
+        ("", "/home/someone/set/images/{}.png"),
+        ("", "{}.png"),
+    ],
+)
+def test_lists_beside_the_folders_say_the_split(tmp_path: Path, place: str, line: str) -> None:
+    for name in ("a b", "c", "d"):
+        plant(tmp_path, f"images/{name}.png", f"labels/{name}.png")
+    lists = {"train": ["c"], "val": ["d"], "trainval": ["c", "d"]}
+    for stem, names in lists.items():
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / f"{stem}.txt").write_text("".join(line.format(name, name) + "\r\n" for name in names))
+    assert {i.name: i.split for i in opened(tmp_path).items} == {"a b": None, "c": "train", "d": "val"}
+    assert [i.name for i in open_pairs(tmp_path, split="val").items] == ["d"]
+    (tmp_path / place / "test.txt").write_text(line.format("c", "c"))
+    with pytest.raises(DataError, match=r"train\.txt: c is of the list of test, too; keep it in one of them"):
+        open_pairs(tmp_path)
+    for stem in ("train", "val", "test"):
+        (tmp_path / place / f"{stem}.txt").write_text("of something else\n")
+    assert {i.split for i in opened(tmp_path).items} == {None}
+
+
 def test_folders_that_are_links_are_read_and_one_that_leads_back_ends(tmp_path: Path) -> None:
     plant(tmp_path / "data", "images/caseA/1.png", "labels/caseA/1.png")
     plant(tmp_path, "elsewhere/frames/2.png", "elsewhere/maps/2.png", 2)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from surgaug.datasets.item import Item, WrittenItem
-from surgaug.datasets.pairing import Twins, items_of_pairs, items_of_split, pair_folders, split_of
+from surgaug.datasets.pairing import Twins, items_of_pairs, items_of_split, pair_folders
+from surgaug.datasets.split_lists import with_listed_splits
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError, UsageError
@@ -48,9 +49,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     Raises DataError: no frame of the split, one that two subsets list.
     """
     twins: Twins = {}
-    images, subsets = root / IMAGES, _subsets(root)
+    images = root / IMAGES
     pairs = pair_folders(images if images.is_dir() else None, root / CLASSES, twins)
-    items = [replace(item, split=subsets.get(item.name)) for item in items_of_pairs(pairs, twins)]
+    items = with_listed_splits(root, items_of_pairs(pairs, twins))
     return items_of_split(items, split, f"{root}: no subset '{split}' in {SUBSETS}; leave the split out")
 
 
@@ -157,15 +158,3 @@ def _ignored(file: Path) -> list[Color]:
     rows = (line.strip().split(":") for line in file.read_text(encoding="utf-8-sig").splitlines() if ":" in line)
     found = [row[1].split(",") for row in rows if row[0].strip().lower() == _IGNORE]
     return [(int(r), int(g), int(b)) for r, g, b in found]
-
-
-def _subsets(root: Path) -> dict[str, str]:
-    """Split by the stem of a frame, of the lists that are called as splits."""
-    found: dict[str, str] = {}
-    for file in sorted((root / SUBSETS).glob("*.txt")):
-        if split := split_of(file.stem):
-            listed = file.read_text(encoding="utf-8-sig").splitlines()
-            for name in (PurePosixPath(line.strip()).name for line in listed if line.strip()):
-                if found.setdefault(name, split) != split:
-                    raise DataError(f"{file}: {name} is of the subset {found[name]}, too; keep it in one of both lists")
-    return found
