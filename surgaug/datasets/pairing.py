@@ -68,6 +68,13 @@ def split_of(name: str) -> str | None:
     return next((split for split, names in SPLIT_FOLDERS.items() if plain in names), None)
 
 
+def split_among(names: Iterable[str]) -> str | None:
+    """The split of the first of these folders or files that is called as one, or has one among its words
+    (instrument_5_8_testing)."""
+    words = (word for name in names for word in (name, *re.split(r"[^a-z]+", name.lower())))
+    return next(filter(None, map(split_of, words)), None)
+
+
 def is_telling(name: str) -> bool:
     """Whether a folder of that name is one of images, of label maps or of a split."""
     plain, joined = _BEHIND.sub("", name.lower()), re.sub(r"[\s_-]", "", name.lower())

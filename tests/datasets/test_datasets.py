@@ -88,6 +88,27 @@ def test_endovis2018(tmp_path: Path) -> None:
     assert len(open_pairs(tmp_path / "miccai_challenge_release_2")) == 1
 
 
+@pytest.mark.parametrize(
+    ("image_file", "label_file"),
+    [
+        ("video0{0}/video0{0}_00080/frame_80_endo.png", "video0{0}/video0{0}_00080/frame_80_endo_watershed_mask.png"),
+        ("seq_{0}/left_frames/frame000.png", "seq_{0}/labels/frame000.png"),
+        ("dataset_{0}/left_frames/frame000.png", "dataset_{0}/ground_truth/Grasper_labels/frame000.png"),
+    ],
+)
+@pytest.mark.parametrize("folders", [("train", "test"), ("instrument_1_4_training", "instrument_5_8_testing")])
+def test_folders_by_split_above_published_trees(
+    tmp_path: Path, image_file: str, label_file: str, folders: tuple[str, str]
+) -> None:
+    for number, folder in enumerate(folders, 1):
+        image(tmp_path / folder / image_file.format(number), number)
+        label(tmp_path / folder / label_file.format(number), [0] * 8, channels=3)
+    assert {i.split for i in open_pairs(tmp_path).items} == {"train", "test"}
+    assert [i.split for i in open_pairs(tmp_path, split="test").items] == ["test"]
+    with pytest.raises(DataError, match="no split"):
+        open_pairs(tmp_path, split="val")
+
+
 @pytest.fixture
 def endovis2017(tmp_path: Path) -> Path:
     folder = tmp_path / "instrument_dataset_1"

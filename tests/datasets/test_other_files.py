@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from surgaug.datasets.dataset import open_masks, open_pairs
+from surgaug.datasets.dataset import items_of, open_masks, open_pairs
 from surgaug.datasets.survey import survey
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
@@ -75,6 +75,13 @@ def test_arrays_that_would_run_code_or_claim_any_size(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(DataError, match="empty file"):
             read_raw(tmp_path / name)
+
+
+def test_a_row_of_a_table_may_say_its_split(tmp_path: Path) -> None:
+    frames(tmp_path, "0", "1", folder="x")
+    rows = ["file_name,mask_file_name,split", "x/0.png,x/0.png,train", "x/1.png,x/1.png,validation"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
+    assert [item.split for item in items_of(tmp_path)] == ["train", "val"]
 
 
 @pytest.mark.parametrize(

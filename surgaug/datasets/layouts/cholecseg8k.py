@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import natural
+from surgaug.datasets.pairing import items_of_split, natural, split_among
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import load_space, stored_of
 from surgaug.labels.codec import Codec
@@ -27,23 +27,23 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The frames of all clips; the video is what the clip's name begins with.
+    """The frames of all clips; the video is what the clip's name begins with, the split that of a folder above it.
 
-    Raises DataError: a `split` was asked for, which there is none of; two frames of one name.
+    Raises DataError: a `split` that there is none of; two frames of one name.
     """
-    if split is not None:
-        raise DataError(f"{root}: CholecSeg8k has no split '{split}'; leave the split out, and hold out whole videos")
     items: dict[str, Item] = {}
     label = _ending(root) or _LABEL
     for ending, kind in ((_IMAGE, "image"), (label, "label")):
         for path in (p for depth in range(_DEPTH) for p in root.glob(f"{'*/' * depth}*{ending}")):
             clip = path.parent.resolve().name
             name = f"{clip}_{path.name.removesuffix(ending)}"
-            old = items.get(name, Item(name, None, None, clip.split("_")[0]))
+            own = split_among(path.relative_to(root).parts[:-1])
+            old = items.get(name, Item(name, None, None, clip.split("_")[0], own))
             if getattr(old, kind) is not None:
                 raise DataError(f"{getattr(old, kind)} and {path}: two frames of one name; name the folder of one")
             items[name] = Item(**{**vars(old), kind: path})
-    return sorted(items.values(), key=lambda item: natural(item.name))
+    none = f"{root}: CholecSeg8k has no split '{split}'; leave the split out, and hold out whole videos"
+    return items_of_split(sorted(items.values(), key=lambda item: natural(item.name)), split, none)
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> Codec | None:

@@ -18,7 +18,7 @@ import numpy as np
 from pycocotools import mask as pycoco
 
 from surgaug.datasets.item import Item, WrittenItem, can_be_a_path, inside
-from surgaug.datasets.pairing import items_of_split, natural, not_named, refuse_shared_images, split_of
+from surgaug.datasets.pairing import items_of_split, natural, not_named, refuse_shared_images, split_among
 from surgaug.datasets.stored_ids import BACKGROUND, read_description
 from surgaug.datasets.stored_ids import plain_values as values
 from surgaug.errors import DataError
@@ -203,19 +203,15 @@ def _files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _words(text: str) -> list[str]:
-    return re.split(r"[^a-z]+", text.lower())
-
-
 def _split_of(root: Path, path: Path) -> str | None:
     folders = path.relative_to(root).parts[:-1]
-    return next(filter(None, (split_of(word) for part in (path.stem, *folders) for word in _words(part))), None)
+    return split_among((path.stem, *folders))
 
 
 def _video_of(root: Path, path: Path) -> str | None:
     """The name of the folder directly in `root`, unless it is one by split, or of all annotations."""
     first = path.relative_to(root).parts[0]
-    if first == path.name or first.lower() in _NOT_VIDEOS or any(map(split_of, _words(first))):
+    if first == path.name or first.lower() in _NOT_VIDEOS or split_among((first,)):
         return None
     return first
 

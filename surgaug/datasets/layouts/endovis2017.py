@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import Twins, items_of_pairs, natural, pair_folders
+from surgaug.datasets.pairing import Twins, items_of_pairs, items_of_split, natural, pair_folders, split_among
 from surgaug.errors import DataError
 from surgaug.io.images import read_numbers
 from surgaug.labels.builtin_spaces import load_space
@@ -32,19 +32,20 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The frames of all videos; a label is one tool's file, which leads to those of the others.
+    """The frames of all videos; a label is one tool's file, which leads to those of the others. The split is that of a
+    folder above the video (instrument_5_8_testing).
 
-    Raises DataError: a `split` was asked for, which there is none of.
+    Raises DataError: a `split` that there is none of.
     """
-    if split is not None:
-        raise DataError(f"{root}: EndoVis 2017 has no split '{split}'; leave the split out, and hold out whole videos")
     items = []
     for folder in _videos(root):
         video, tools = folder.resolve().name, _tools(folder)
         twins: Twins = {}
         pairs = pair_folders(folder / "left_frames", tools[0], twins)
-        items += [replace(item, name=f"{video}_{item.name}") for item in items_of_pairs(pairs, twins, video)]
-    return items
+        own = split_among(folder.relative_to(root).parts)
+        items += [replace(item, name=f"{video}_{item.name}") for item in items_of_pairs(pairs, twins, video, own)]
+    none = f"{root}: EndoVis 2017 has no split '{split}'; leave the split out, and hold out whole videos"
+    return items_of_split(items, split, none)
 
 
 def codec(root: Path, items: Sequence[Item], given: LabelSpace | None) -> ToolsCodec:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import Twins, items_of_pairs, natural, pair_folders
+from surgaug.datasets.pairing import Twins, items_of_pairs, items_of_split, natural, pair_folders, split_among
 from surgaug.errors import DataError
 
 SPACE = "endovis2018"
@@ -18,12 +18,10 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The frames of all sequences, each of which is a video.
+    """The frames of all sequences, each of which is a video; the split is that of a folder above it.
 
-    Raises DataError: a `split` was asked for, which there is none of; two sequences of one name.
+    Raises DataError: a `split` that there is none of; two sequences of one name.
     """
-    if split is not None:
-        raise DataError(f"{root}: EndoVis 2018 has no split; leave it out, and hold out whole sequences")
     items: list[Item] = []
     seen: dict[str, Path] = {}
     for folder in _sequences(root):
@@ -33,8 +31,10 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         seen[video] = folder
         twins: Twins = {}
         pairs = pair_folders(folder / "left_frames", folder / "labels", twins)
-        items += [replace(item, name=f"{video}_{item.name}") for item in items_of_pairs(pairs, twins, video)]
-    return items
+        own = split_among(folder.relative_to(root).parts)
+        items += [replace(item, name=f"{video}_{item.name}") for item in items_of_pairs(pairs, twins, video, own)]
+    none = f"{root}: EndoVis 2018 has no split '{split}'; leave it out, and hold out whole sequences"
+    return items_of_split(items, split, none)
 
 
 def _sequences(root: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.datasets.item import Item, WrittenItem, inside
-from surgaug.datasets.pairing import SPLIT_FOLDERS, find_folder, not_named
+from surgaug.datasets.pairing import SPLIT_FOLDERS, find_folder, not_named, split_of
 from surgaug.datasets.stored_ids import index_values as values
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
@@ -43,10 +43,11 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items that the tables name. Raises DataError: no such split, a row that cannot be read."""
+    """The items that the tables name; the split is that of the folder, or the row's. Raises DataError: no such split, a
+    row that cannot be read."""
     items = []
     for own, path in _tables(root):
-        if split not in (None, own) or not _columns(_first(path)):
+        if not _columns(_first(path)):
             continue
         for number, row in _rows(path):
             columns = _columns(row)
@@ -54,7 +55,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
                 raise DataError(f"{path}:{number}: image_file_name or label_file_name missing")
             image, label = (inside(path.parent, str(row[c]).replace("\\", "/"), path) for c in columns)
             name, video = row.get("name"), row.get("video")
-            items.append(Item(str(name) if name else image.stem, image, label, str(video) if video else None, own))
+            told = own or split_of(str(row.get("split") or ""))
+            items.append(Item(str(name) if name else image.stem, image, label, str(video) if video else None, told))
+    items = [item for item in items if split in (None, item.split)]
     twice = [name for name, n in Counter((item.split, item.name) for item in items).items() if n > 1]
     if twice:
         raise DataError(
