@@ -1,4 +1,7 @@
-"""Ctrl-C once: finish the piece of work at hand, save, say how to go on. Twice: stop at once. SIGTERM is the same."""
+"""Ctrl-C once: finish the piece of work at hand, save, say how to go on. Twice: stop at once.
+
+SIGTERM is as the first one, however often it comes: schedulers send it to a launcher and to the processes to which the
+launcher sends it again, and end what does not end with SIGKILL."""
 
 from __future__ import annotations
 
@@ -44,7 +47,8 @@ def ignore() -> None:
 
 @contextmanager
 def graceful() -> Iterator[Stop]:
-    """While inside, the first SIGINT or SIGTERM only sets `Stop.requested`. Outside the main thread: no effect."""
+    """While inside, SIGINT or SIGTERM only sets `Stop.requested`; a SIGINT that follows ends at once. Outside the main
+    thread: no effect."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -52,7 +56,7 @@ def graceful() -> Iterator[Stop]:
     before = {s: signal.getsignal(s) for s in _USUAL}
 
     def handle(signum: int, frame: object) -> None:
-        if stop.requested:
+        if stop.requested and signum == signal.SIGINT:
             raise KeyboardInterrupt
         stop.requested = True
 

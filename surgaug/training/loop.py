@@ -203,8 +203,8 @@ def train_stage(
             # Stop, validate, or save.
             if stopping:
                 refuse_spoilt()
-                if group.is_main:
-                    checkpoints.save(position, "stopped", compiled=compiler.compiled)
+                # All wait: as soon as one has left, torchrun ends the one that saves.
+                group.from_main(lambda: checkpoints.save(position, "stopped", compiled=compiler.compiled))
                 raise Interrupted(
                     f"stopped at step {position.step} and saved in {run}; type the same line again to go on"
                 )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,6 +61,44 @@ def test_training_by_two_processes_goes_on_as_one_and_is_the_same(lines, run, tm
     steps = [row.split(",")[0] for row in (split / "metrics.csv").read_text().splitlines()[1:]]
     assert steps == sorted(steps, key=int) and steps[-1] == "4"
     assert torch.load(split / "state.pt", weights_only=True)["step"] == 4
+
+
+SLOW_TO_SAVE = """
+import time
+from surgaug.cli import main
+from surgaug.training import run_folder
+save = run_folder.save_state
+run_folder.save_state = lambda *args: (time.sleep(3), save(*args))
+main()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds torchrun's processes in /proc")
+def test_a_stop_of_all_processes_saves_before_any_leaves(lines, tmp_path):
+    """A scheduler signals torchrun and its processes; torchrun signals them again, and ends all when one has left."""
+    script, out = tmp_path / "slow.py", tmp_path / "run"
+    script.write_text(SLOW_TO_SAVE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    line = lines("train", out, "--batch", "4", "--steps", "100000")
+    process = subprocess.Popen([*launch, *line], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until((out / "metrics.csv").exists)  # made just before the first step
+    time.sleep(2)
+    for pid in (*children(process.pid), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    _, err = process.communicate(timeout=300)
+    assert json.loads((out / "run.json").read_text())["status"] == "stopped", err
+    assert torch.load(out / "state.pt", weights_only=True)["step"] > 0
+
+
+def children(pid):
+    return map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+def until(done):
+    begun = time.monotonic()
+    while not done():
+        assert time.monotonic() < begun + 300
+        time.sleep(0.1)
 
 
 def test_synthesis_by_two_processes_is_the_same_and_a_dead_ones_share_is_done_by_the_same_line(lines, run, tmp_path):

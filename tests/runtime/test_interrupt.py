@@ -23,6 +23,12 @@ def test_once_is_a_request_and_twice_an_end():
     assert asked.stdout == "True\n" and "KeyboardInterrupt" in asked.stderr
 
 
+def test_sigterm_asks_however_often_it_comes():
+    """A scheduler's reaches the processes of a launcher twice."""
+    asked = ["    signal.raise_signal(signal.SIGTERM)"] * 2
+    assert say("with graceful() as stop:", *asked, "    print(stop.requested)", "print('on')").stdout == "True\non\n"
+
+
 def test_one_that_python_drops_stops_the_work_that_follows():
     dropped = ["class Dropping:", "    def __del__(self):", "        press()", "Dropping()"]
     seen = ["with graceful() as stop:", "    print(stop.requested)"]
