@@ -194,6 +194,8 @@ def train(
     refuse_missing("--val", val)
     refuse_missing("--config", config)
 
+    from surgaug.datasets.dataset import items_of
+    from surgaug.datasets.splits import trains_apart
     from surgaug.models.description import STAGE_NAMES
     from surgaug.models.families import UPSAMPLER
     from surgaug.models.model_files import SHEETS
@@ -233,8 +235,10 @@ def train(
     if sheets:
         feedback.info(f"what it makes of validation frames: {', '.join(sheets)}")
     if settings.model != UPSAMPLER:
-        masks = Path(settings.data) / (settings.labels or "")
-        line = ["surgaug", "synthesize", "--masks", str(masks), "--model", str(run_folder)]
+        masks = [str(Path(settings.data) / (settings.labels or ""))]
+        if not (settings.images or settings.labels) and trains_apart(items_of(Path(settings.data))):
+            masks += ["--split", "train"]
+        line = ["surgaug", "synthesize", "--masks", *masks, "--model", str(run_folder)]
         feedback.info(f"to synthesize, type: {shlex.join(line)}")
     if torchrun_group().is_main:
         outcome.show(json_file, done.model)

@@ -257,6 +257,14 @@ def test_its_last_words_are_where_to_look_and_what_to_type_next(data, tmp_path, 
     ]
 
 
+def test_of_data_with_splits_it_names_the_training_masks_alone(tmp_path, capsys):
+    for split in ("train", "val"):
+        write_frames(tmp_path / "data" / split, 4)
+    line = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--size", "16x16", "--batch", "4"]
+    assert run_cli(["train", *line, "--steps", "1", *(x for s in TINY for x in ("--set", s))]) == 0
+    assert f"--masks {tmp_path / 'data'} --split train --model" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_what_comes_before_training_takes_its_time_once(data, tmp_path, monkeypatch):
     monkeypatch.setattr(denoising.Denoising, "prepare", lambda *given: time.sleep(3))
     heard = Heard()
