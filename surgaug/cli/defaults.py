@@ -88,10 +88,10 @@ def _lines(off: str, key: str, values: Sequence[str]) -> str:
 
 
 def _training_size(frames: tuple[int, int] | None) -> str:
-    """256 pixels on the shorter side, or what the frames have, in their proportions and in steps of 32."""
+    """256 pixels on the shorter side, or what the frames have, in their proportions and in steps of 16."""
     height, width = frames or (256, 448)
     scale = min(1.0, 256 / min(height, width))
-    return "x".join(str(max(32, round(side * scale / 32) * 32)) for side in (height, width))
+    return "x".join(str(max(16, round(side * scale / 16) * 16)) for side in (height, width))
 
 
 def _quoted(value: str | Path) -> str:

@@ -114,6 +114,14 @@ def test_init_leaves_the_choice_among_several(here, monkeypatch, capfd):
     assert parse_toml(text.encode())["train"] == {}
 
 
+@pytest.mark.parametrize(
+    ("frames", "size"),
+    [((540, 960), "256x448"), ((64, 112), "64x112"), ((768, 1024), "256x336"), ((352, 352), "256x256")],
+)
+def test_the_size_that_init_suggests_has_the_frames_proportions(frames, size):
+    assert f'# size = "{size}"' in defaults.template([Path("data")], None, frames)
+
+
 def test_every_suggestion_of_init_is_a_flag(monkeypatch):
     group = typer.main.get_command(root)
     tables = parse_toml(all_flags(defaults.template([Path('a "b"')], None, (540, 960), True)).encode())
