@@ -172,8 +172,8 @@ def pair_folders(images: Path | None, labels: Path | None, twins: Twins | None =
 
 def items_of_folders(images: Path | None, labels: Path | None, split: str | None = None) -> list[Item]:
     """The items of two folders, either of which may be missing (None): of the files in them or, where the images lie in
-    folders within, of all files below; each of these folders is a video then. An item of which a file has twins has
-    neither image nor label.
+    folders within, of all files below; each of these folders is a video then, and of a split if its name says so. An
+    item of which a file has twins has neither image nor label.
 
     Raises DataError as `files_by_stem` and `pair` do, except for files of one stem.
     """
@@ -187,7 +187,8 @@ def items_of_folders(images: Path | None, labels: Path | None, split: str | None
     for name, image, label in pairs:
         folder, stem = PurePosixPath(name).parent, PurePosixPath(name).name
         plain = stem if stems[stem] == 1 else name.replace("/", "_")
-        items += items_of_pairs([(plain, image, label)], twins, "_".join(folder.parts) or None, split)
+        own = split or split_among(folder.parts)
+        items += items_of_pairs([(plain, image, label)], twins, "_".join(folder.parts) or None, own)
     return items
 
 

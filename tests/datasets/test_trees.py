@@ -131,6 +131,16 @@ def test_lists_beside_the_folders_say_the_split(tmp_path: Path, place: str, line
     assert {i.split for i in opened(tmp_path).items} == {None}
 
 
+@pytest.mark.parametrize(
+    ("image", "label"), [("{}/images/1.png", "{}/labels/1.png"), ("images/{}/1.png", "labels/{}/1.png")]
+)
+def test_cases_whose_names_say_the_split(tmp_path: Path, image: str, label: str) -> None:
+    cases = {"train_case1": "train", "val_case2": "val", "Test3": "test", "case4": None, "latest_5": None}
+    for case in cases:
+        plant(tmp_path, image.format(case), label.format(case))
+    assert {item.video: item.split for item in opened(tmp_path).items} == cases
+
+
 def test_folders_that_are_links_are_read_and_one_that_leads_back_ends(tmp_path: Path) -> None:
     plant(tmp_path / "data", "images/caseA/1.png", "labels/caseA/1.png")
     plant(tmp_path, "elsewhere/frames/2.png", "elsewhere/maps/2.png", 2)

@@ -1,4 +1,7 @@
-"""A folder a video, each with its images and label maps: case_1/images with case_1/labels; by split or not."""
+"""A folder a video, each with its images and label maps: case_1/images with case_1/labels; by split or not.
+
+A case called test_case_1 is of that split.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from surgaug.datasets.pairing import (
     holds_files,
     items_of_folders,
     natural,
+    split_among,
 )
 from surgaug.datasets.stored_ids import read_description
 from surgaug.errors import DataError
@@ -71,4 +75,4 @@ def _cases(root: Path) -> Iterator[tuple[str | None, str, Path, Path]]:
                 continue
             images, labels = find_folder(folder, IMAGE_FOLDERS), find_folder(folder, LABEL_FOLDERS)
             if images and labels and holds_files(images) and read_description([folder]) is None:
-                yield split, folder.name, images, labels
+                yield split or split_among((folder.name,)), folder.name, images, labels

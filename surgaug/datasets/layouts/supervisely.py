@@ -8,7 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from surgaug.datasets.item import Item
-from surgaug.datasets.pairing import Twins, files_by_stem, items_of_pairs, items_of_split, natural, pair, split_of
+from surgaug.datasets.pairing import (
+    Twins,
+    files_by_stem,
+    items_of_pairs,
+    items_of_split,
+    natural,
+    pair,
+    split_among,
+    split_of,
+)
 from surgaug.errors import DataError
 
 _CATARACT1K = "Images-and-Supervisely-Annotations"
@@ -20,7 +29,7 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items; each folder with its own `ann` is a video, or a split if it is called so. A name that occurs in
+    """The items; each folder with its own `ann` is a video, or a split if its name says so. A name that occurs in
     several splits gets the split before it.
 
     Raises DataError: no frame of the split, two frames of one name.
@@ -30,8 +39,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         twins: Twins = {}
         labels = annotation_files(folder / "ann", twins)
         images = files_by_stem(folder / "img", twins=twins) if (folder / "img").is_dir() else {}
-        own = split_of(folder.name)
-        video = None if folder == root or own else folder.name
+        own = None if folder == root else split_among((folder.name,))
+        video = None if folder == root or split_of(folder.name) else folder.name
         items += items_of_pairs(pair(images, labels), twins, video, own)
     seen: dict[tuple[str | None, str], Item] = {}
     for item in items:
