@@ -112,6 +112,14 @@ def test_splits_images_apart_old_files_and_images_without_annotation(tmp_path: P
     np.testing.assert_array_equal(where(open_pairs(tmp_path / "apart"), 0, "eye"), polygon())
 
 
+def test_a_file_that_is_cut_short_is_no_frame_without_annotation(tmp_path: Path) -> None:
+    for name in "ab":
+        labelme(tmp_path, name, {"label": "eye", "points": TRIANGLE})
+    (tmp_path / "b.json").write_text('{"version": "5.0", "shapes": [{"label": "eye", "poi')
+    with pytest.raises(DataError, match=r"b\.json: not a Supervisely annotation, nor labelme's"):
+        survey(open_pairs(tmp_path), Silent(), need_images=True)
+
+
 def test_pixels_to_be_ignored(tmp_path: Path) -> None:
     outside = {"label": "__ignore__", "points": [[0, 0], [29, 0], [29, 2], [0, 2]]}
     frames = open_pairs(labelme(tmp_path, "a", {"label": "eye", "points": TRIANGLE}, outside))
@@ -145,6 +153,14 @@ def supervisely(folder: Path, name: str, *objects: dict[str, Any]) -> None:
     write_png(folder / "img" / f"{name}.png", np.zeros((*HW, 3), np.uint8))
     content = {"size": {"height": HW[0], "width": HW[1]}, "objects": objects}
     (folder / "ann" / f"{name}.png.json").write_text(json.dumps(content))
+
+
+def test_supervisely_data_sets_whose_names_say_the_split(tmp_path: Path) -> None:
+    knife = {"classTitle": "knife", "geometryType": "polygon", "points": {"exterior": TRIANGLE, "interior": []}}
+    for k, folder in enumerate(("train", "test_ds", "case_1")):
+        supervisely(tmp_path / folder, str(k), knife)
+    found = {item.name: (item.split, item.video) for item in open_pairs(tmp_path).items}
+    assert found == {"0": ("train", None), "1": ("test", "test_ds"), "2": (None, "case_1")}
 
 
 def bitmap(content: bytes, x: int, y: int) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     for own, folder, images in _folders(root):
         twins: Twins = {}
         by_stem = files_by_stem(images, twins=twins) if any(is_image_file(p) for p in images.iterdir()) else {}
-        files = {stem: path for stem, path in files_by_stem(folder, _is_json, twins).items() if _is_labelme(path)}
+        found = files_by_stem(folder, _is_json, twins)
+        files = {stem: path for stem, path in found.items() if _is_labelme(path, broken=stem in by_stem)}
         pairs = [(stem, by_stem.get(stem) or _there(images / _named_in(path)), path) for stem, path in files.items()]
         items += items_of_pairs(pairs, twins, split=own)
     return items_of_split(items, split, f"{root}: no folder of its own for the split '{split}'; leave the split out")
@@ -136,9 +137,10 @@ def _is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json" and not path.name.startswith(".")
 
 
-def _is_labelme(path: Path) -> bool:
+def _is_labelme(path: Path, broken: bool = False) -> bool:
+    """Whether a file is labelme's; `broken`: or may have been, before it was cut short."""
     content = path.read_bytes()
-    return b'"shapes"' in content and b'"imagePath"' in content
+    return b'"shapes"' in content and (broken or b'"imagePath"' in content)
 
 
 def _named_in(path: Path) -> str:
