@@ -76,14 +76,14 @@ def test_what_cannot_be_meant_is_refused(change):
         check(config)
 
 
-@pytest.mark.parametrize("more", [{}, {"cascade": "off", "size": "256x256"}])
-def test_settings_of_two_stages_are_refused_where_there_is_one(more, tmp_path):
+def test_settings_of_two_stages_are_refused_where_there_is_one_unless_that_is_asked_for(tmp_path):
     file = tmp_path / "c.toml"
     file.write_text("[cascade]\nshare = 0.5\n")
-    given = {"data": "d", "size": "64x64", **more}
+    given = {"data": "d", "size": "64x64"}
     for line in ((file, []), (None, ["cascade.share=0.5"])):
         with pytest.raises(UsageError, match=r"cascade\.share: of two stages.* --cascade on"):
             from_command_line("tiny", given, *line)
+        assert from_command_line("tiny", {**given, "cascade": "off"}, *line).cascade is None
 
 
 def test_a_settings_file_may_say_how_many_stages_there_are(tmp_path):
