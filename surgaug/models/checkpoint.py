@@ -134,9 +134,7 @@ def save_cascade(path: Path, first: Path, second: Path, *, half: bool = False) -
         stored = _stored(tensors, half)
         headers[name] = {**header, "hash": _content_hash(json.dumps(_meaning(header)), stored)}
         weights |= {f"{name}.{key}": value for key, value in stored.items()}
-    ours, theirs = (LabelSpace.from_dict(header["space"]) for header in headers.values())
-    if (ours.ids, ours.names) != (theirs.ids, theirs.names):
-        raise ModelError(f"{second}: a second stage of other classes ({theirs.name}) than {first} ({ours.name})")
+    check_classes(second, families.UPSAMPLER, LabelSpace.from_dict(headers["first"]["space"]), str(first))
     height, width = headers["first"]["size"]
     check_second(second, (height, width))
     meaning = {name: _meaning(header) for name, header in headers.items()}
@@ -163,6 +161,15 @@ def check_second(path: Path, base: tuple[int, int]) -> None:
     if (found := tuple(header["base"])) != base:
         sizes = ["x".join(map(str, size)) for size in (found, base)]
         raise ModelError(f"{path}: a second stage for pictures of {sizes[0]}, but the first one makes {sizes[1]}")
+
+
+def check_classes(path: Path, family: str, space: LabelSpace, other: str) -> None:
+    """ModelError unless the stage of that family in `path` has the classes `space`, which are those of `other`."""
+    theirs = LabelSpace.from_dict(stage_header(path, family)["space"])
+    if (theirs.ids, theirs.names) != (space.ids, space.names):
+        name = STAGE_NAMES[families.STAGES.index(family)]
+        told = [f"{s.num_classes}, '{s.name}'" for s in (theirs, space)]
+        raise ModelError(f"{path}: a {name} stage of other classes ({told[0]}) than {other} ({told[1]})")
 
 
 def _stage(path: Path, family: str) -> tuple[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from surgaug.io.lock import folder_lock
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.sides import one_sided
 from surgaug.models import families
-from surgaug.models.checkpoint import read_header, transfer
+from surgaug.models.checkpoint import check_classes, read_header, transfer
 from surgaug.models.compiled import Compiler
 from surgaug.models.model_files import METRICS, MODEL_FILES, SHEETS
 from surgaug.runtime.device import is_out_of_memory, pick_precision
@@ -94,9 +94,10 @@ def train_stage(
     group: ProcessGroup,
     resume: bool,
     held: ExitStack,
+    other: Path | None = None,
 ) -> TrainResult:
     """Train one network (`training/run.py`). models: of `presets.given_models`; `held` takes the lock on the run's
-    folder."""
+    folder. other: of two stages the file of the other one, where it is there already; it must have the same classes."""
     run = Path(config.out)
     saved = group.from_main(lambda: _open_run(run, config, models, resume, held, feedback))
     position = Position(saved["step"], saved["minutes"], saved["best"]) if saved else Position()
@@ -107,6 +108,9 @@ def train_stage(
     # Everything that may be refused comes before the folder is claimed.
     data = load_data(config, feedback, group)
     space = data.frames.paired.space
+    if other:
+        family = families.DIFFUSION if config.model == families.UPSAMPLER else families.UPSAMPLER
+        check_classes(other, family, space, f"the frames of {config.data}")
     fingerprints = digests(data)
     group.from_main(lambda: _refuse_other_data(config, fingerprints, bool(saved)))
     styles = style_bank(data.frames) if getattr(config.network, "style", False) else []

@@ -81,7 +81,8 @@ def _train_cascade(
             # --resume insists on the stage that was stopped; the one behind it may not have begun.
             begun = (Path(stage.out) / STATUS).is_file()
             told = WithoutTables(feedback) if results else feedback  # the first one's are of the same frames
-            results.append(train_stage(stage, models, told, device, group, resume and begun, held))
+            other = files[0] if files else start_file(cascade.second) if cascade.second else None
+            results.append(train_stage(stage, models, told, device, group, resume and begun, held, other))
         group.from_main(lambda: None)  # the others wait until the file of the stage is there
         files.append(results[-1].model)
     model = out / MODEL_FILES[0]

@@ -18,6 +18,8 @@ from test_loop import TINY, same, write_frames
 
 from surgaug.errors import Interrupted, ModelError, UsageError
 from surgaug.inspect.run import inspect
+from surgaug.io.atomic import write_png
+from surgaug.io.images import read_raw
 from surgaug.models.checkpoint import load_model, model_hash, read_header, save_cascade
 from surgaug.runtime.feedback import Silent
 from surgaug.training import denoising, own_pictures
@@ -203,6 +205,17 @@ def test_stages_that_do_not_fit_are_refused(data, run, tmp_path):
     assert not (tmp_path / "z").exists()
     with pytest.raises(UsageError, match="a second stage alone"):
         settings(data, tmp_path / "z", distill=str(run / "second"))
+
+
+@pytest.mark.parametrize("given", ["first", "second"])
+def test_a_given_stage_of_other_classes_is_refused_before_the_other_is_trained(data, run, tmp_path, given):
+    frames = shutil.copytree(data, tmp_path / "frames")
+    for file in (frames / "labels").iterdir():
+        write_png(file, 3 * read_raw(file).values)
+    line = settings(frames, tmp_path / "run", f"cascade.{given}={run}", "cascade.own=0")
+    with pytest.raises(ModelError, match=rf"a {given} stage of other classes .* than the frames of"):
+        train(line)
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_of_both_stages_are_a_start(data, run, tmp_path):
