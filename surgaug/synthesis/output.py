@@ -22,7 +22,7 @@ from surgaug.errors import DataError
 from surgaug.io.atomic import write_png, write_text
 from surgaug.io.images import read_image
 from surgaug.io.journal import Journal
-from surgaug.io.manifest import REFUSED
+from surgaug.io.manifest import REFUSED, part_paths
 from surgaug.io.output_folder import PREVIEW, write_description
 from surgaug.labels.contact_sheet import ContactSheet
 from surgaug.models.checkpoint import LoadedModel
@@ -80,7 +80,7 @@ def finish(
     refused: the samples that a judge left out, of which the admission report tells; None without a judge.
     """
     if refused is not None:
-        if len(refused):
+        if len(refused) or part_paths(target.root, REFUSED):
             refused.join()
         frames = [frame for frame in frames if frame.index not in refused]
     manifest.join(frame.index for frame in frames)

@@ -143,6 +143,17 @@ def test_shards_and_a_run_that_goes_on_end_as_one_that_went_through(config):
             assert np.abs(read(other.out / row["image"]) - read(config.out / row["image"])).max() <= 1
 
 
+def test_what_one_machine_refused_and_another_admitted_is_admitted(config):
+    """Pictures differ by a grey level between machines; folders that they wrote may be copied together."""
+    assert synthesize(config).complete
+    row = rows_of(config.out)[0]
+    refused = {k: v for k, v in row.items() if k not in ("image", "label", "label_full")} | {"name": "twice"}
+    (config.out / "refused.jsonl").write_text(json.dumps(refused) + "\n")
+    assert synthesize(config).complete
+    assert rows_of(config.out)[0] == row and not rows_of(config.out, "refused.jsonl")
+    assert json.loads((config.out / "admission.json").read_text())["images"]["admitted"] == N
+
+
 def test_other_asks_of_the_judge_are_other_settings(config):
     synthesize(replace(config, n=2))
     with pytest.raises(UsageError, match="judge"):
