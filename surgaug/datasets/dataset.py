@@ -146,7 +146,7 @@ def open_pairs(
     notes = (*read.notes, *left_out, *_pairing_told(items, layout))
     strays = tuple(module.strays(root)) if hasattr(module, "strays") else ()
     unread = tuple(module.unread(root, everything)) if hasattr(module, "unread") else ()
-    named = tuple(map(_named, items))
+    named = _named_apart(items)
     told = {"beside": not given, "outputs": layout == "cases"}
     passed_over = frames_not_read(root, everything, **told) if layout in _OWN_FOLDERS else []
     maps = (named, read.space, read.codec, root, read.scans, notes, (*read.doubts, *passed_over))
@@ -178,7 +178,7 @@ def open_masks(
     module = layouts.get(layout) if layout else None
     read = find_encoding(items, classes, [root] if root else [], module, feedback)
     strays = tuple(module.strays(root)) if root and module and hasattr(module, "strays") else ()
-    named = tuple(map(_named, items))
+    named = _named_apart(items)
     passed_over = frames_not_read(root, items, beside=False) if root and root.is_dir() and not layout else []
     doubts = (*read.doubts, *passed_over)
     return LabelMaps(named, read.space, read.codec, root, read.scans, read.notes, doubts, strays=strays)
@@ -342,6 +342,16 @@ def _listed_items(paths: Sequence[Path]) -> list[Item]:
         if (first := by_name.setdefault(name, path)) is not path:
             raise DataError(f"{first} and {path}: two files of one name; rename one of them")
     return [replace(files[path], name=name) for name, path in by_name.items()]
+
+
+def _named_apart(items: Sequence[Item]) -> tuple[Item, ...]:
+    """The items with names as `_named` makes them. DataError where two come to the same one."""
+    by_name: dict[str, Item] = {}
+    for item in map(_named, items):
+        if (other := by_name.setdefault(item.name, item)) is not item:
+            files = [str(i.label or i.image or i.twins[0]) for i in (other, item)]
+            raise DataError(f"{' and '.join(files)}: two frames that would both be called {item.name}; rename one")
+    return tuple(by_name.values())
 
 
 def _named(item: Item) -> Item:

@@ -141,6 +141,14 @@ def test_cases_whose_names_say_the_split(tmp_path: Path, image: str, label: str)
     assert {item.video: item.split for item in opened(tmp_path).items} == cases
 
 
+@pytest.mark.parametrize("names", [("a:b", "a_b"), ("v1/a", "v2/a", "x/v1_a")])
+def test_frames_that_would_be_called_the_same_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        plant(tmp_path, f"images/{name}.png", f"labels/{name}.png")
+    with pytest.raises(DataError, match=r"png: two frames that would both be called \w+; rename one"):
+        open_pairs(tmp_path)
+
+
 def test_folders_that_are_links_are_read_and_one_that_leads_back_ends(tmp_path: Path) -> None:
     plant(tmp_path / "data", "images/caseA/1.png", "labels/caseA/1.png")
     plant(tmp_path, "elsewhere/frames/2.png", "elsewhere/maps/2.png", 2)
