@@ -122,8 +122,8 @@ def _rows(parsed: Any, where: str) -> Iterable[Mapping[str, Any]]:
         for key, value in parsed.items():
             if isinstance(value, Mapping):
                 yield {"name": key, **_canonical(value, f"{where}: {key}")}
-            elif isinstance(value, str) and not value.lstrip("-").isdecimal():
-                yield {"id": key, "name": value}
+            elif isinstance(value, str) and (key.isdecimal() or not value.lstrip("-").isdecimal()):
+                yield {"id": key, "name": value}  # a number in quotes is a name, where the key can be an id
             else:
                 yield {"id": value, "name": key}
     else:

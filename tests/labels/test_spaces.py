@@ -73,6 +73,11 @@ def test_json_forms(tmp_path: Path, content: str) -> None:
     assert (space.name, space.ids, space.names, space.ignore) == ("c", (4, 7), ("sky", "sea"), None)
 
 
+def test_a_number_in_quotes_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"4": "7", "7": "4"}')
+    assert load_space(tmp_path / "c.json").by_id(4).name == "7"
+
+
 def test_a_list_of_names_counts_from_0(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('["sky", "sea"]')
     assert load_space(tmp_path / "c.json").ids == (0, 1)
