@@ -106,6 +106,8 @@ def train_stage(
         return _result(run, position)
 
     # Everything that may be refused comes before the folder is claimed.
+    if config.init and not saved:
+        read_header(start_file(config.init))  # before the frames are read, which may take minutes
     data = load_data(config, feedback, group)
     space = data.frames.paired.space
     if other:

@@ -242,6 +242,13 @@ def test_bad_data_is_refused_before_training(data, tmp_path):
         train(settings(root, tmp_path / "run"))
 
 
+def test_a_start_that_is_not_there_is_refused_before_the_frames_are_read(data, tmp_path):
+    heard = Heard()
+    with pytest.raises(ModelError, match="nowhere: no such model file or run folder"):
+        train(settings(data, tmp_path / "run", "init=nowhere"), heard)
+    assert not heard.bars
+
+
 def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "surgaug", *args]
 
