@@ -65,6 +65,11 @@ def of_teacher(file: str) -> dict[str, Any]:
         )
     if family != families.DIFFUSION:
         raise UsageError(f"--distill {file}: a model of kind {family}, which samples in one step already")
+    if header["defaults"].get("student"):
+        raise UsageError(
+            f"--distill {file}: a student itself, which knows few noise levels alone; name the model that it was "
+            f"distilled from ({header['meta'].get('train', {}).get('distill')})"
+        )
     return {
         "init": file,
         "network": families.read_config(family, header["config"]),

@@ -221,6 +221,13 @@ def test_what_a_student_cannot_choose_is_refused(data, teacher, tmp_path):
         student(data, tmp_path / "nowhere", tmp_path / "x")
 
 
+def test_a_student_teaches_no_student(data, teacher, tmp_path):
+    """Between its own few noise levels it was never trained, where a teacher is asked."""
+    train(student(data, teacher, tmp_path / "student", steps=1))
+    with pytest.raises(UsageError, match=r"a student itself.*teacher/last\.safetensors"):
+        student(data, tmp_path / "student", tmp_path / "x")
+
+
 def test_a_student_is_of_its_teachers_preset(data, teacher, monkeypatch):
     header = presets.read_header(teacher / "last.safetensors")
     monkeypatch.setattr(presets, "read_header", lambda path: header | {"meta": {"train": {"preset": "small"}}})
