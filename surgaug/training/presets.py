@@ -231,9 +231,9 @@ def from_command_line(
     # Up to version 0.1 the default was the preset's own size: a run that began so goes on so.
     begun = _size_of_run(plain.out) == plain.size and _size_of_run(fitted.out) != fitted.size
     found = with_cascade(plain if begun else fitted, asked or "auto")
-    if found.cascade is None and asked != "off" and (key := _of_cascade(table, settings)):
+    if found.cascade is None and asked != "off" and (unheeded := _of_cascade(table, settings)):
         raise UsageError(
-            f"{key}: of two stages, and this is one network of {found.size[0]}x{found.size[1]}; add --cascade on, or "
+            f"{unheeded}: of two stages, and this is one network of {found.size[0]}x{found.size[1]}; add --cascade on, or "
             "off to do without"
         )
     return found
