@@ -233,8 +233,8 @@ def from_command_line(
     found = with_cascade(plain if begun else fitted, asked or "auto")
     if found.cascade is None and asked != "off" and (unheeded := _of_cascade(table, settings)):
         raise UsageError(
-            f"{unheeded}: of two stages, and this is one network of {found.size[0]}x{found.size[1]}; add --cascade on, or "
-            "off to do without"
+            f"{unheeded}: of two stages, and this is one network of {found.size[0]}x{found.size[1]}; add --cascade on, "
+            "or off to do without"
         )
     return found
 
