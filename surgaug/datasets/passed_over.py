@@ -20,7 +20,7 @@ def frames_not_read(root: Path, items: Sequence[Item], beside: bool = True, outp
     """A warning of folders with image files that no item is from: within folders of items and, if `beside`, others that
     are called as folders of images are. Label maps are none, nor are outputs of surgaug unless `outputs`."""
     read = {path.parent for item in items for path in (item.image, item.label) if path is not None}
-    within = {item.image.parent if item.image else item.label.parent for item in items if item.image or item.label}
+    within = {path.parent for item in items if (path := item.image or item.label) is not None}
     maps = LABEL_FOLDERS if any(item.image for item in items) else ()
     found = {}
     for folder, files in _folders(root, outputs):
