@@ -79,8 +79,8 @@ def holds_cadis_ids(scans: Sequence[Scan]) -> bool:
     cadis, known = load_space("cadis"), published_statistics("cadis")
     good = [s for s in scans if s.counts]
     values = union(good)
-    if known is None or any(s.color or s.lossy for s in good) or not values <= set(cadis.ids):
-        return True  # nothing to doubt here: colours say what they are, and other values are refused
+    if known is None or not values or any(s.color or s.lossy for s in good) or not values <= set(cadis.ids):
+        return True  # nothing to doubt here: colours say what they are; other values, and photographs, are refused
     if max(values) > 24:
         return True
     if 7 <= max(values) <= 16 and len(good) >= _ENOUGH:
