@@ -355,7 +355,7 @@ def test_a_grey_photograph_is_refused_as_label_map(tmp_path: Path) -> None:
 
 
 def test_photographs_with_names_as_in_cadis_are_refused_as_such(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     write_png(tmp_path / "Video1_frame000090.png", noise)
     with pytest.raises(DataError, match=r"Video1_frame000090\.png: holds [\d,]+ colours, as a photograph does"):
         open_masks(tmp_path).load_label(0)
