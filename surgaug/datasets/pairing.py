@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from surgaug.datasets.item import Item
 from surgaug.errors import DataError
-from surgaug.io.images import SUFFIXES, is_image_file, is_label_file
+from surgaug.io.images import SUFFIXES, is_broken_link, is_image_file, is_label_file
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "jpegimages")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "gt", "segmentationclass", "annotations")
@@ -95,7 +95,7 @@ def files_by_stem(
         raise DataError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda p: natural(p.name)):
-        if accept(path) and path.is_file():
+        if accept(path) and (path.is_file() or is_broken_link(path)):
             _add(found, unicodedata.normalize("NFC", path.stem), path, twins)
     if not found:
         raise DataError(f"{folder}: {_what_instead(folder)} ({', '.join(s[1:] for s in SUFFIXES)})")

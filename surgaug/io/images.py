@@ -215,6 +215,11 @@ def is_label_file(path: Path) -> bool:
     return is_image_file(path) or (path.suffix.lower() in ARRAY_SUFFIXES and not path.name.startswith("."))
 
 
+def is_broken_link(path: Path) -> bool:
+    """Whether a file was to be here that is not, as with data that a tool keeps elsewhere and has not fetched."""
+    return path.is_symlink() and not path.exists()
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, Stored]]:
     """The image of a file, its pixels not yet loaded, and what the file stores."""
@@ -282,6 +287,10 @@ def _deep_frame(path: Path, stored: Stored) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
+    if is_broken_link(path):
+        return DataError(
+            f"{path}: a link to {path.readlink()}, which is not there; fetch that file, or remove the link"
+        )
     if not path.exists():
         return DataError(f"{path}: no such file")
     if path.is_file() and path.stat().st_size == 0:

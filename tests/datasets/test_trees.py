@@ -149,6 +149,15 @@ def test_frames_that_would_be_called_the_same_are_refused(tmp_path: Path, names:
         open_pairs(tmp_path)
 
 
+@pytest.mark.parametrize(("image", "label"), [("images/{}", "labels/{}"), ("images/caseA/{}", "labels/caseA/{}")])
+def test_links_to_nothing_are_frames_that_cannot_be_read(tmp_path: Path, image: str, label: str) -> None:
+    plant(tmp_path, image.format("1.png"), label.format("1.png"))
+    for path in (image, label):
+        (tmp_path / path.format("2.png")).symlink_to(tmp_path / "annex" / "2.png")
+    with pytest.raises(DataError, match=r"2\.png: a link to .*annex/2\.png, which is not there; fetch that file"):
+        opened(tmp_path)
+
+
 def test_folders_that_are_links_are_read_and_one_that_leads_back_ends(tmp_path: Path) -> None:
     plant(tmp_path / "data", "images/caseA/1.png", "labels/caseA/1.png")
     plant(tmp_path, "elsewhere/frames/2.png", "elsewhere/maps/2.png", 2)
