@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from surgaug.errors import ModelError
+from surgaug.errors import ModelError, SurgaugError
 from surgaug.io.atomic import write_bytes
 from surgaug.labels.label_space import LabelSpace
 from surgaug.models import families
@@ -274,15 +274,20 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> LoadedMo
 
 def _load(path: Path, header: dict[str, Any], weights: dict[str, Tensor], device: str | torch.device) -> LoadedModel:
     """The network that `header` describes with these weights."""
-    space = LabelSpace.from_dict(header["space"])
     family = header.get("family", families.DIFFUSION)  # files of the first version have none
-    net = families.get(family).build(families.read_config(family, header["config"]), space.num_classes)
+    try:
+        space = LabelSpace.from_dict(header["space"])
+        net = families.get(family).build(families.read_config(family, header["config"]), space.num_classes)
+        size = (int(header["size"][0]), int(header["size"][1]))
+    except (SurgaugError, KeyError, IndexError, TypeError, ValueError) as e:
+        raise ModelError(
+            f"{path}: its description cannot be used ({e}); was it written by a newer version of surgaug?"
+        ) from None
     try:
         net.load_state_dict(weights)
     except RuntimeError as e:
         raise ModelError(f"{path}: the weights do not fit the network that the file describes ({e})") from None
     net = net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    size = (int(header["size"][0]), int(header["size"][1]))
     return LoadedModel(
         net, space, header["schedule"], header["prediction"], size, header.get("hash") or model_hash(path), family,
         header["defaults"], header["meta"], header=header,

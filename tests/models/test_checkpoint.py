@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from surgaug.errors import ModelError
 from surgaug.inspect.model import inspect_model
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.models.checkpoint import load_model, save_model, transfer
+from surgaug.models.checkpoint import FORMAT, load_model, read_header, save_model, transfer
 from surgaug.models.model_files import SHIPPED
 from surgaug.models.unet import SemanticUNet, UNetConfig
 
@@ -96,6 +96,17 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
     for name in ("cut", "other", "pickle", "absent"):
         with pytest.raises(ModelError, match=f"{name}.safetensors"):
             load_model(tmp_path / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("config", {"heads": 8}), ("family", "transformer"), ("space", {}), ("size", [16])]
+)
+def test_a_file_of_a_newer_version_is_named(tmp_path, key, value):
+    net, path = random_net(2), tmp_path / "newer.safetensors"
+    header = read_header(write(path, net, space_of("a", "b"))) | {key: value}
+    save_file(dict(net.state_dict()), path, {"format": FORMAT, "surgaug": json.dumps(header)})
+    with pytest.raises(ModelError, match=r"newer\.safetensors: its description cannot be used .* newer version"):
+        load_model(path)
 
 
 def test_a_hostile_pickle_is_never_executed(tmp_path):
