@@ -58,7 +58,7 @@ BOX = '<box label="plate" xtl="2" ytl="3" xbr="9" ybr="8" z_order="{z}"/>'
 def test_what_was_drawn(tmp_path: Path, order: int, above: str) -> None:
     blob = np.random.default_rng(0).random((6, 10)) < 0.5
     mask = f'<mask label="hook" rle="{run_lengths(blob)}" left="4" top="5" width="10" height="6" z_order="0"/>'
-    found = open_pairs(task(tmp_path, image("a.png", mask, BOX.format(z=order)), image("one/b.png", subset="Test")))
+    found = open_pairs(task(tmp_path, image("a.png", mask, BOX.format(z=order)), image("one/b.png", subset="Test 2")))
     assert found.layout == "cvat_xml"
     assert [(item.name, item.split) for item in found.items] == [("a", None), ("b", "test")]
     assert found.items[1].image == tmp_path / "images" / "one" / "b.png"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from written_cases import CADIS, GAPS, write
 
-from surgaug.datasets.dataset import open_pairs
+from surgaug.datasets.dataset import items_of, open_pairs
 from surgaug.datasets.layouts import fiftyone as layout
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_text
@@ -46,6 +46,13 @@ def test_samples_say_all_that_the_manifest_says(tmp_path: Path) -> None:
     assert targets == {**{str(k): c.name for k, c in enumerate(CADIS.classes, 1)}, "37": "ignore"}
     stored = np.asarray(Image.open(tmp_path / samples[0]["ground_truth"]["mask_path"]))
     np.testing.assert_array_equal(stored == 37, made.maps[0] == 255)
+
+
+def test_the_tag_of_validation_frames_as_fiftyone_has_it(tmp_path: Path) -> None:
+    made, _ = made_with_rows(tmp_path)
+    file = tmp_path / "samples.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"val"', '"validation"'), encoding="utf-8")
+    assert {item.split for item in items_of(tmp_path)} == {frame.split for frame in made.frames} >= {"val"}
 
 
 def test_a_background_has_no_target(tmp_path: Path) -> None:

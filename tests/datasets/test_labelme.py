@@ -163,6 +163,21 @@ def test_supervisely_data_sets_whose_names_say_the_split(tmp_path: Path) -> None
     assert found == {"0": ("train", None), "1": ("test", "test_ds"), "2": (None, "case_1")}
 
 
+def test_supervisely_tags_say_the_split(tmp_path: Path) -> None:
+    knife = {"classTitle": "knife", "geometryType": "polygon", "points": {"exterior": TRIANGLE, "interior": []}}
+    for name, tags in (
+        ("a", [{"name": "train"}]),
+        ("b", [{"name": "sharp"}, {"name": "Test"}]),
+        ("c", []),
+        ("d", "no"),
+    ):
+        supervisely(tmp_path / "ds", name, knife)
+        file = tmp_path / "ds" / "ann" / f"{name}.png.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "tags": tags}))
+    assert [item.split for item in open_pairs(tmp_path).items] == ["train", "test", None, None]
+    assert [item.name for item in open_pairs(tmp_path, split="test").items] == ["b"]
+
+
 def bitmap(content: bytes, x: int, y: int) -> dict[str, Any]:
     data = base64.b64encode(zlib.compress(content)).decode()
     return {"classTitle": "knife", "geometryType": "bitmap", "bitmap": {"data": data, "origin": [x, y]}}

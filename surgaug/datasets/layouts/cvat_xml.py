@@ -15,7 +15,7 @@ from surgaug.datasets.pairing import (
     items_of_split,
     not_named,
     refuse_shared_images,
-    split_of,
+    split_among,
 )
 from surgaug.errors import DataError
 from surgaug.labels.codecs.cvat_xml import CvatXmlCodec, Frame, is_cvat_xml, read_frames, titles_of
@@ -35,7 +35,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
     """The images of the files. Raises DataError: a damaged file, no image of the split, two of one name."""
     folder = find_folder(root, IMAGE_FOLDERS) or root
     items = [
-        Item(name, _image(folder, frame, file), file / name, split=split_of(frame.subset))
+        Item(name, _image(folder, frame, file), file / name, split=split_among((frame.subset,)))
         for file in _files(root)
         for name, frame in read_frames(file).items()
     ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from surgaug.datasets.item import Item, WrittenItem, inside
-from surgaug.datasets.pairing import SPLIT_FOLDERS
+from surgaug.datasets.pairing import split_of
 from surgaug.datasets.stored_ids import BACKGROUND
 from surgaug.datasets.stored_ids import background_values as values
 from surgaug.errors import DataError
@@ -88,5 +88,5 @@ def _keys_of_a_database(value: Any) -> Any:
 
 def _item(root: Path, sample: Mapping[str, Any], file: Path) -> Item:
     image, label = inside(root, sample["filepath"], file), inside(root, sample[FIELD]["mask_path"], file)
-    split = next((tag for tag in sample["tags"] if tag in SPLIT_FOLDERS), None)
+    split = next(filter(None, map(split_of, sample["tags"])), None)
     return Item(image.stem, image, label, sample.get("video"), split)

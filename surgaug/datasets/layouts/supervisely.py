@@ -5,6 +5,10 @@ Cataract-1K is found from above as well, as it was unpacked: [annotations/]Image
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from surgaug.datasets.item import Item
@@ -20,6 +24,7 @@ from surgaug.datasets.pairing import (
 )
 from surgaug.errors import DataError
 
+_TAGGED = re.compile(rb'"name"\s*:\s*"(train|val|test)', re.IGNORECASE)
 _CATARACT1K = "Images-and-Supervisely-Annotations"
 
 
@@ -29,7 +34,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items; each folder with its own `ann` is a video, or a split if its name says so. A name that occurs in
+    """The items; each folder with its own `ann` is a video, or a split if its name says so; else
+    the split is the frame's tag (train, val, test). A name that occurs in
     several splits gets the split before it.
 
     Raises DataError: no frame of the split, two frames of one name.
@@ -41,7 +47,9 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
         images = files_by_stem(folder / "img", twins=twins) if (folder / "img").is_dir() else {}
         own = None if folder == root else split_among((folder.name,))
         video = None if folder == root or split_of(folder.name) else folder.name
-        items += items_of_pairs(pair(images, labels), twins, video, own)
+        for item in items_of_pairs(pair(images, labels), twins, video, own):
+            told = own or (_split_in_tags(item.label) if item.label else None)
+            items.append(replace(item, split=told))
     seen: dict[tuple[str | None, str], Item] = {}
     for item in items:
         if (other := seen.setdefault((item.split, item.name), item)) is not item:
@@ -67,3 +75,14 @@ def _datasets(root: Path) -> list[Path]:
     inner = (p for base in bases for p in base.iterdir() if p.is_dir())
     folders = [root, *sorted(inner, key=lambda p: natural(p.name))]
     return [p for p in folders if (p / "ann").is_dir() and any((p / "ann").glob("*.json"))]
+
+
+def _split_in_tags(label: Path) -> str | None:
+    """The split that a tag of the frame says; None where none does, or the file is damaged, which its drawing says."""
+    try:
+        content = label.read_bytes()
+        tags = json.loads(content.decode("utf-8-sig")).get("tags") if _TAGGED.search(content) else None
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    names = [tag.get("name") for tag in tags if isinstance(tag, Mapping)] if isinstance(tags, list) else []
+    return next(filter(None, (split_of(name) for name in names if isinstance(name, str))), None)
