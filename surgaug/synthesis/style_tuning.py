@@ -19,6 +19,7 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.synthesis.inputs import Inputs
 from surgaug.synthesis.samples import Sample, Samples
 from surgaug.synthesis.style_choice import Styles
+from surgaug.synthesis.style_settings import FOURIER
 
 PILOTS = 16  # pictures of each try
 NEAR = 0.1  # what may be lacking; like all that follows in the training frames' standard deviations
@@ -59,10 +60,17 @@ def tuned(
     feedback.info(told(found))
     if found.after > POOR:
         feedback.warn(
-            "the model cannot take over this look whole: nothing like it was in its training frames; "
-            "--set style.fourier=0.01 gives pictures the light of one frame afterwards"
+            "the model cannot take over this look whole: nothing like it was in its training frames" + cure(styles)
         )
     return replace(styles, shift=(found.shift * spread).astype(np.float32))
+
+
+def cure(styles: Styles) -> str:
+    """What else there is: the light of a picture, unless images have it already; a folder's is of one of its frames."""
+    if styles.fourier:
+        return ""
+    frame = "" if len(styles.names) == 1 else "--style with one frame of them and "
+    return f"; {frame}--set {FOURIER}=0.01 gives pictures the light of that frame afterwards"
 
 
 @dataclass(frozen=True)

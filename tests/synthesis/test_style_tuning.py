@@ -15,10 +15,11 @@ from surgaug.models.checkpoint import load_model
 from surgaug.models.style import style_code
 from surgaug.runtime.device import to_tensor
 from surgaug.synthesis.config import SynthesizeConfig
+from surgaug.synthesis.fourier_style import FourierStyle
 from surgaug.synthesis.plan import Shard
 from surgaug.synthesis.run import synthesize
-from surgaug.synthesis.style_choice import choose
-from surgaug.synthesis.style_tuning import FARTHEST, NEAR, Found, search, told
+from surgaug.synthesis.style_choice import Styles, choose
+from surgaug.synthesis.style_tuning import FARTHEST, NEAR, Found, cure, search, told
 
 
 def test_a_network_that_heeds_half_is_asked_for_twice_as_much():
@@ -74,6 +75,12 @@ def test_how_near_the_pictures_came_is_said(before, after, said):
     line = told(Found(np.zeros(1), before, after))
     assert said in line and line.startswith(f"style: pictures are off by {after:.1f} ")
     assert ("near" in line) == (after < 1)
+
+
+def test_what_is_advised_is_what_can_be_typed():
+    assert cure(Styles(("a.png",))).startswith("; --set style.fourier=0.01")
+    assert cure(Styles(("a.png", "b.png"))).startswith("; --style with one frame of them and --set style.fourier=0.01")
+    assert cure(Styles(("a.png",), fourier=FourierStyle(np.zeros((8, 8, 3), np.uint8), 0.01))) == ""
 
 
 def test_of_a_folder_each_frame_is_drawn(model_file, frames):
