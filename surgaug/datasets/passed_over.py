@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -40,15 +41,13 @@ def frames_not_read(root: Path, items: Sequence[Item], beside: bool = True, outp
     ]
 
 
-def _folders(folder: Path, outputs: bool, depth: int = 0) -> Iterator[tuple[Path, list[Path]]]:
-    """A folder and those below it, with their files."""
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError:  # one that may not be seen
-        return
-    if depth and not outputs and any(path.name in _OUTPUT for path in inside):
-        return
-    yield folder, [path for path in inside if path.is_file()]
-    for path in inside if depth < _DEEPEST else ():
-        if not path.name.startswith((".", "_", "@")) and path.is_dir():
-            yield from _folders(path, outputs, depth + 1)
+def _folders(root: Path, outputs: bool) -> Iterator[tuple[Path, list[Path]]]:
+    """A folder and those below it, with their files; by `os.walk`, which asks no file what it is."""
+    for where, inner, names in os.walk(root, followlinks=True):
+        folder = Path(where)
+        depth = len(folder.relative_to(root).parts)
+        if depth and not outputs and not set(_OUTPUT).isdisjoint(names):
+            inner.clear()
+            continue
+        inner[:] = sorted(n for n in inner if not n.startswith((".", "_", "@"))) if depth < _DEEPEST else []
+        yield folder, [folder / name for name in names]
