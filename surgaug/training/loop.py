@@ -344,6 +344,11 @@ def validate(
     """
     by_level = validation.losses(average, batch, bar)
     value = float(np.mean(by_level))
+    if not math.isfinite(value):
+        raise ModelError(
+            f"the validation loss is {value} at step {position.step}: the model in {run} makes no images. "
+            "Try a lower --lr or --precision fp32, with a new --out"
+        )
     position.best = min(position.best, value)
     shown = " ".join(f"{v:.4f}" for v in by_level)
     logs.row(step=position.step, minutes=position.minutes, val_loss=value, val_by_level=shown)

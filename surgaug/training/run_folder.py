@@ -82,7 +82,17 @@ class Checkpoints:
         self.parts, self.sampling, self.about = parts, sampling, about
 
     def save(self, position: Position, status: str, *, best: bool = False, compiled: bool = False) -> None:
-        """Save all; `best`: as best.safetensors, too. compiled: whether the network is (see `models/compiled.py`)."""
+        """Save all; `best`: as best.safetensors, too. compiled: whether the network is (see `models/compiled.py`).
+
+        ModelError, with nothing saved, where weights are no numbers: the loss shows it one step later.
+        """
+        weights = self.average.state_dict()
+        if spoilt := [name for name, values in weights.items() if not bool(values.isfinite().all())]:
+            raise ModelError(
+                f"weights ({spoilt[0]}) are no numbers after step {position.step - 1}: training cannot go on. "
+                f"{self.run} keeps the last save. "
+                f"Try a lower --lr (it is {self.config.lr:g}) or --precision fp32, with a new --out"
+            )
         meta = {
             "surgaug": __version__,
             "step": position.step,
@@ -95,7 +105,7 @@ class Checkpoints:
         for name in MODEL_FILES if best else MODEL_FILES[:1]:
             save_model(
                 self.run / name,
-                self.average.state_dict(),
+                weights,
                 family=self.config.model,
                 config=self.config.network,
                 space=self.space,

@@ -201,6 +201,31 @@ def test_nan_stops_and_keeps_the_last_save(data, tmp_path, monkeypatch):
     assert same(good, weights(run))
 
 
+def test_weights_that_the_last_step_spoilt_are_not_saved(data, tmp_path, monkeypatch):
+    """Its loss was that of the weights before it."""
+    run, real = tmp_path / "run", denoising.apply
+    train(settings(data, run, steps=3))
+    good = weights(run)
+
+    def spoiling(net, *args):
+        norm = real(net, *args)
+        with torch.no_grad():
+            next(net.parameters()).fill_(float("inf"))
+        return norm
+
+    monkeypatch.setattr(denoising, "apply", spoiling)
+    with pytest.raises(ModelError, match=r"are no numbers after step 3: .* lower --lr"):
+        train(settings(data, run, steps=4))
+    assert same(good, weights(run))
+
+
+def test_a_model_whose_validation_loss_is_no_number_is_not_finished(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Validation, "losses", lambda *args: [float("nan")])
+    with pytest.raises(ModelError, match="the validation loss is nan at step 2"):
+        train(settings(data, tmp_path / "run", steps=2))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "running"
+
+
 def test_out_of_memory_says_what_to_try(data, tmp_path, monkeypatch):
     def full(*args):
         raise torch.OutOfMemoryError("CUDA out of memory")
