@@ -4,9 +4,10 @@
 #   N=5000 sbatch --array=1-8 examples/slurm.sh MASKS MODEL [OUT]
 #
 # The last task to finish joins the manifest. A task that dies, or is stopped at its time limit, is done by submitting
-# the same line again: the others find their images there and end at once. With several GPUs on a node, --gpus-per-task
-# says how many, and torchrun shares a task's shard between them. CLASSES: the label space of MASKS where nothing beside
-# them says it.
+# the same line again: the others find their images there and end at once. To submit some tasks alone, say of how many
+# they are: SHARDS=8 N=5000 sbatch --array=3,5 examples/slurm.sh MASKS MODEL [OUT]. With several GPUs on a node,
+# --gpus-per-task says how many, and torchrun shares a task's shard between them. CLASSES: the label space of MASKS
+# where nothing beside them says it.
 #SBATCH --job-name=surgaug
 #SBATCH --cpus-per-task=4
 #SBATCH --time=04:00:00
@@ -17,7 +18,7 @@ set -euo pipefail
 masks=${1:?usage: $0 MASKS MODEL [OUT]}
 model=${2:?usage: $0 MASKS MODEL [OUT]}
 out=${3:-synthetic}
-shard="${SLURM_ARRAY_TASK_ID:?submit with sbatch --array=1-COUNT}/${SLURM_ARRAY_TASK_COUNT:?}"
+shard="${SLURM_ARRAY_TASK_ID:?submit with sbatch --array=1-COUNT}/${SHARDS:-${SLURM_ARRAY_TASK_COUNT:?}}"
 gpus=${SLURM_GPUS_PER_TASK:-1}
 
 launch=(surgaug)

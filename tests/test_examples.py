@@ -61,8 +61,9 @@ def test_pipeline_then_shards(folder):
     assert sorted(row["index"] for row in rows) == list(range(5))
     assert all((folder / "sharded" / row["image"]).is_file() for row in rows)
 
-    for task in ("1", "2"):
-        array = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2"}
+    alone = {"SLURM_ARRAY_TASK_COUNT": "1", "SHARDS": "2"}  # submitted without the others
+    for task, array in (("1", {"SLURM_ARRAY_TASK_COUNT": "2"}), ("2", alone)):
+        array["SLURM_ARRAY_TASK_ID"] = task
         done = script(folder, "slurm.sh", "val", "all/run", "array", N="5", CLASSES="cadis", **array)
         assert done.returncode == 0, done.stderr
     assert (folder / "array" / "manifest.jsonl").read_text() == (folder / "sharded" / "manifest.jsonl").read_text()
