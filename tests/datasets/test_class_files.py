@@ -51,6 +51,18 @@ def test_masks_are_merged_and_a_class_without_file_is_not_shown(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("form", ["{i}_{name}", "{name}/{i}"])
+def test_a_mask_without_image_is_named_as_such(tmp_path: Path, form: str) -> None:
+    masks = {form.format(i=i, name=name): rows(k, k + 3) for i in range(4) for k, name in enumerate(("eye", "knife"))}
+    del masks[form.format(i=3, name="eye")]
+    frames = open_pairs(plant(tmp_path, masks))
+    assert frames.layout == "class_files"
+    stray = tmp_path / "masks" / form.format(i=3, name="knife")
+    with pytest.raises(DataError, match=rf"1 labels without image:\s+{stray}\.png"):
+        survey(frames, Silent(), need_images=True)
+    assert shown(without_faults(frames, Silent(), need_images=True), 0) == ["eye", *["knife"] * 3, *["background"] * 4]
+
+
+@pytest.mark.parametrize("form", ["{i}_{name}", "{name}/{i}"])
 def test_two_masks_of_one_class_are_an_open_choice(tmp_path: Path, form: str) -> None:
     masks = {form.format(i=i, name=name): rows(k, k + 3) for i in range(3) for k, name in enumerate(("eye", "knife"))}
     plant(tmp_path, masks)

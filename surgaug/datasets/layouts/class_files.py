@@ -169,6 +169,7 @@ def _two_values(file: Path) -> np.ndarray:
 def _by_name(images: Path, labels: Path, twins: Twins | None = None) -> ByClass:
     """The masks of each frame by what may be a class, in natural order; empty where the folder holds something else.
 
+    Masks of frames without image are among them, as long as they are not most, so that they are named as such.
     twins: takes files that are the mask of one class of one frame; the first of them is among the masks.
     """
     twins = {} if twins is None else twins
@@ -182,21 +183,36 @@ def _by_name(images: Path, labels: Path, twins: Twins | None = None) -> ByClass:
     inside = sorted(labels.iterdir(), key=lambda p: natural(p.name))
     files = [p for p in inside if is_image_file(p) and p.is_file()]
     found: ByClass = {}
+    strays: list[tuple[str, Path]] = []
     if files:
         for path in files:
             stem = unicodedata.normalize("NFC", path.stem)
             cuts = [i for i, sign in enumerate(stem) if sign in "_-. " and stem[:i] in stems]
-            if stem in stems or not cuts:
-                return {}  # a file that is called like an image, or like none
-            add(stem[: cuts[-1]], stem[cuts[-1] + 1 :], path)
+            if stem in stems:
+                return {}  # a file that is called like an image
+            if cuts:
+                add(stem[: cuts[-1]], stem[cuts[-1] + 1 :], path)
+            else:
+                strays.append((stem, path))
+        endings = sorted(_endings(found), key=len, reverse=True)
+        for stem, path in strays:
+            ending = next((e for e in endings if stem.endswith(tuple(sign + e for sign in "_-. "))), "")
+            if not ending or 2 * len(strays) > len(files):
+                return {}  # files that are called like no image
+            add(stem[: -len(ending) - 1], ending, path)
     else:
+        whole = 0
         for folder in (p for p in inside if p.is_dir() and not p.name.startswith((".", "_", "@"))):
             own = [p for p in sorted(folder.iterdir(), key=lambda p: natural(p.name)) if is_image_file(p)]
             for path in own:
                 stem = unicodedata.normalize("NFC", path.stem)
-                if split_of(folder.name) or stem not in stems:
+                if split_of(folder.name):
                     return {}
+                whole += 1
+                strays += [(stem, path)] if stem not in stems else []
                 add(stem, folder.name, path)
+        if 2 * len(strays) > whole:
+            return {}
     return found
 
 
