@@ -45,6 +45,7 @@ from surgaug.training.run_folder import (
     finished,
     first_run,
     read_run,
+    refuse_other_classes,
     refuse_other_data,
     refuse_other_models,
 )
@@ -114,7 +115,7 @@ def train_stage(
         family = families.DIFFUSION if config.model == families.UPSAMPLER else families.UPSAMPLER
         check_classes(other, family, space, f"the frames of {config.data}")
     fingerprints = digests(data)
-    group.from_main(lambda: _refuse_other_data(config, fingerprints, bool(saved)))
+    group.from_main(lambda: _refuse_other_data(config, fingerprints, space, bool(saved)))
     styles = style_bank(data.frames) if getattr(config.network, "style", False) else []
     dtype = pick_precision(config.precision, device)
     net = build(config, data.frames.paired, styles, None if saved else config.init, feedback)
@@ -251,11 +252,13 @@ def _open_run(
     return read_run(run)
 
 
-def _refuse_other_data(config: TrainConfig, fingerprints: Digests, begun: bool) -> None:
-    """UsageError unless the frames are those of the run, if it has begun, and of the first stage that it stands on."""
+def _refuse_other_data(config: TrainConfig, fingerprints: Digests, space: LabelSpace, begun: bool) -> None:
+    """UsageError unless frames and classes are those of the run, if it has begun, and of the first stage that it stands
+    on."""
     first = first_run(to_dict(config))
     for run in ([first] if first else []) + ([Path(config.out)] if begun else []):
         refuse_other_data(run, fingerprints)
+        refuse_other_classes(run, space)
 
 
 def _lock_new(run: Path, config: TrainConfig, held: ExitStack, feedback: Feedback) -> None:

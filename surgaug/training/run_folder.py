@@ -29,6 +29,7 @@ from surgaug.errors import ModelError, UsageError
 from surgaug.io import output_folder
 from surgaug.io.atomic import atomic_write, write_text
 from surgaug.labels.label_space import LabelSpace
+from surgaug.labels.space_match import is_named
 from surgaug.models.checkpoint import read_header, save_model
 from surgaug.models.description import STAGE_NAMES
 from surgaug.models.model_files import CONFIG, DATA, METRICS, MODEL_FILES, SHEETS, STATE, STATUS
@@ -212,6 +213,23 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
         raise UsageError(
             f"{run} was trained on other frames: of {len(old)}, {'; '.join(lines)}. Put them back to go on, or name "
             f"another folder with --out (--init {run} starts from its weights)"
+        )
+
+
+def refuse_other_classes(run: Path, space: LabelSpace) -> None:
+    """UsageError where the classes are others, or called otherwise, than those of the run's model; it says which.
+
+    Names count where both sides have some: the model's weights are of what a name meant.
+    """
+    if not (run / MODEL_FILES[0]).is_file():
+        return
+    spaces = LabelSpace.from_dict(read_header(run / MODEL_FILES[0])["space"]), space
+    named = all(map(is_named, spaces))
+    old, new = ({f"class {c.id}": c.name if named else "there" for c in s.classes} for s in spaces)
+    if lines := output_folder.differences(old, new):
+        raise UsageError(
+            f"{run} was trained with other classes ({'; '.join(lines)}): a class file or names beside the label "
+            "maps have changed; put them back to go on, or name another folder with --out"
         )
 
 

@@ -150,6 +150,26 @@ def test_replaced_frames_are_noticed_by_what_they_hold(data, tmp_path):
     assert train(settings(data, run, steps=3)).step == 3
 
 
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        ({"knife": 0, "eye": 1}, "class 0: eye there, knife now; class 1: knife there, eye now"),
+        ({"eye": 0, "knife": 1, "hook": 2}, "class 2: None there, hook now"),
+    ],
+)
+def test_a_run_goes_on_with_the_classes_that_it_began_with(data, tmp_path, classes, says):
+    """The same label files come to the same ids; a class file calls them otherwise."""
+    run, file = tmp_path / "run", data / "classes.json"
+    file.write_text('{"eye": 0, "knife": 1}')
+    train(settings(data, run, steps=1))
+    before = file.read_text()
+    file.write_text(json.dumps(classes))
+    with pytest.raises(UsageError, match=says):
+        train(settings(data, run, steps=2))
+    file.write_text(before)
+    assert train(settings(data, run, steps=2)).step == 2
+
+
 def test_a_digest_of_two_ends_is_the_beginning_of_that_of_the_whole_file(tmp_path):
     digests = {"frame": ["ends", "label", "map"]}
     claim(tmp_path, TrainConfig(), digests, Position())
