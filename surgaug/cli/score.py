@@ -100,11 +100,13 @@ def score(
         ),
     ] = True,
     seeds: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, help="Trainings of each kind for --utility, at most for --sweep.", rich_help_panel="Segmenter"
+            min=1,
+            help="Trainings of each kind for --utility, at most for --sweep. [default: 3]",
+            rich_help_panel="Segmenter",
         ),
-    ] = 3,
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -243,6 +245,13 @@ def score(
     from surgaug.scoring.segmenter.evaluation import parse_size
 
     feedback = screen.feedback()
+    if not (utility or sweep):
+        for flag, given in (("--seeds", seeds), ("--minutes", minutes)):
+            if given is not None:
+                raise UsageError(
+                    f"{flag} {given:g}: of the trainings of --utility and --sweep; give one of them as well"
+                )
+    budget = Budget(minutes=minutes) if seeds is None else Budget(seeds, minutes)
     if download_inception:
         if inception_weights is not None:
             raise UsageError("--download-inception and --inception-weights: give one of them")
@@ -272,8 +281,8 @@ def score(
             segmenter,
             parse_size(segmenter_size) if segmenter_size else None,
             segmenter_steps,
-            Budget(seeds, minutes) if utility else None,
-            Budget(seeds, minutes) if sweep else None,
+            budget if utility else None,
+            budget if sweep else None,
             segmenter_init,
         ),
         cache=cache,

@@ -358,7 +358,8 @@ def test_verdict_on_colours(hue, brightness, tone):
     made = row("a")
     grey = Measure(None, 40, reason="images that are grey on average have no hue")
     turned = grey if hue is None else Measure(hue, 40, hue - 1, hue + 1)
-    made.measures.update(hue=turned, brightness=Measure(brightness, 40, brightness - 1, brightness + 1))
+    light = Measure(brightness, 40, brightness - 1, brightness + 1)
+    made.measures.update(hue=turned, chroma=Measure(1.0, 40, 0.5, 1.5), brightness=light)
     found = next(v for v in verdicts(report(made), made) if "colour" in v.question)
     assert found.tone == tone
     assert ("hue" in found.text) is (hue is not None)

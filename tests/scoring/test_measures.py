@@ -251,6 +251,13 @@ def test_a_faint_hue_that_is_lost_is_at_fault():
     assert found.answer == "Not quite" and "hue is lost" in found.text
 
 
+def test_brightness_alone_does_not_say_that_colours_are_right():
+    measures = {"brightness": Measure(1.0, 60, 0.5, 1.5)}
+    row = Row("s", "s", 60, (40, 48), 0, "", measures, None, None, ())
+    found = next(v for v in verdicts(Report("r", 60, {}, {}, (row,), {}, {}, 0, 10), row) if "colour" in v.question)
+    assert found.answer == "Cannot be told" and "Not measured: hue, chroma" in found.text
+
+
 def measured(value, size, classes=None):
     return Measure(value, 2 * size, matched=Spread(value, 0.1, size, 10), classes=classes)
 

@@ -302,6 +302,8 @@ def test_the_command(folders, capfd):
     refused = capfd.readouterr()
     assert "did you mean 'ssim'" in refused.err
     assert refused.out == ""
+    assert cli.run([*score, str(folders / "fresh"), "--minutes", "5"]) == 2
+    assert "--minutes 5: of the trainings of --utility and --sweep" in capfd.readouterr().err
 
 
 def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path):

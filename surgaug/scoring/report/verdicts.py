@@ -183,7 +183,11 @@ def _drift(report: Report, row: Row, question: str) -> Verdict | None:
     figures = _drifts(report, row, question)
     if not figures:
         return None
-    return _answered(report, row, question, f"On average {' and '.join(f.text for f in figures)}.", figures)
+    answered = _answered(report, row, question, f"On average {' and '.join(f.text for f in figures)}.", figures)
+    unasked = [name for name in DRIFT_QUESTIONS[question] if name not in row.measures]
+    if answered.tone == "good" and unasked:
+        return Verdict(question, UNKNOWN, f"{answered.text} Not measured: {', '.join(unasked)} (--metrics).", "open")
+    return answered
 
 
 def _separation(found: Separation, row: Row) -> Bounded:
