@@ -28,7 +28,7 @@ TOOLS = re.compile(
     r"|tweezer|spreader|retract|speculum|suture|thread|drill|scope|wire|blade|chopper|marker|cotton|swab|intubat"
 )
 # What is no part of the scene, or of no class; it lies at the border, as instruments do.
-_NOTHING = re.compile(r"background|\bvoid\b|unlabel|unknown|undefined|vignette|\bborder\b")
+NOTHING = re.compile(r"background|\b(back|bg|void)\b|unlabel|unknown|undefined|vignette|\bborder\b")
 # Instruments that are fastened to the anatomy and so stay where it is.
 _FASTENED = frozenset({"fastened", "hooks", "ring"})
 _FASTENED_NAMES = re.compile(
@@ -114,7 +114,7 @@ def with_kinds(space: LabelSpace, label_maps: Iterable[np.ndarray]) -> LabelSpac
     for label_map in label_maps:
         for class_id, largest in _largest_parts(label_map, space.ids).items():
             seen[class_id].append(largest)
-    background = {c.id for c in space.classes if _NOTHING.search(c.name.lower())}
+    background = {c.id for c in space.classes if NOTHING.search(c.name.lower())}
     if not background and seen:
         background = {max(seen, key=lambda i: sum(s.rim for s in seen[i]))}
     found = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from surgaug.errors import DataError
 from surgaug.labels.builtin_spaces import remap_of, stored_of
+from surgaug.labels.class_roles import NOTHING
 from surgaug.labels.codec import DOUBTFUL, GREY, Codec
 from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.scan import Scan, scan_files
@@ -73,8 +74,8 @@ def detect_codec(
         return Codec("ids", space, stored_of(space), reading=reading)
     white = next((w for w in WHITES if values <= {0, w}), None)
     if white and space.num_classes == 2:
-        low, high = sorted(space.ids)
-        return Codec("binary", space, {0: low, white: high}, reading=reading)
+        black, other = _black_and_white_ids(space, good[0].path)
+        return Codec("binary", space, {0: black, white: other}, reading=reading)
     if space.num_classes == 2 and soft_two_class(good):
         return _two_class(space, good, reading)
     if has_distinct_colors(space):
@@ -184,9 +185,29 @@ def _two_class(space: LabelSpace, scans: Sequence[Scan], reading: ValueReading =
                 "save label maps as PNG, or masks of two classes as 0 and 255"
             )
         _refuse_third_class(s)
-    low, high = sorted(space.ids)
-    table = {v: low if v < 128 else high for v in range(256)}
+    black, white = _black_and_white_ids(space, first.path)
+    table = {v: black if v < 128 else white for v in range(256)}
     return Codec("two-class", space, table, snap_lossless=not lossy, reading=reading)
+
+
+def _black_and_white_ids(space: LabelSpace, path: Path) -> tuple[int, int]:
+    """The ids of what is black and what is white in masks of a space of two classes.
+
+    Black is id 0, else the class that the space draws black, else the one that is called background. Raises DataError
+    where nothing says it, and where black is ignored.
+    """
+    ids = sorted(space.ids)
+    drawn = [c.id for c in space.classes if c.color == (0, 0, 0)]
+    called = [c.id for c in space.classes if NOTHING.search(c.name.lower())]
+    black = next((found[0] for found in ([0] if 0 in ids else [], drawn, called) if len(found) == 1), None)
+    if black is None or 0 in space.ignored:
+        first, second = (f"{i} {space.by_id(i).name}" for i in ids)
+        raise DataError(
+            f"{path}: black and white, and nothing says which of them is {first} and which {second} in the label space "
+            f"'{space.name}'; save these ids, or give the class file a class 0, one of the colour 0,0,0, or one called "
+            "background"
+        )
+    return black, next(i for i in ids if i != black)
 
 
 def _refuse_third_class(scan: Scan) -> None:

@@ -116,6 +116,34 @@ def test_binary_takes_the_ids_of_the_space(tmp_path: Path) -> None:
     assert set(np.unique(detect_codec([tmp_path / "a.png"], space).decode(tmp_path / "a.png"))) == {2, 5}
 
 
+@pytest.mark.parametrize(
+    ("classes", "black"),
+    [
+        ((LabelClass(1, "tool"), LabelClass(2, "background")), 2),
+        ((LabelClass(3, "polyp"), LabelClass(7, "mucosa", color=(0, 0, 0))), 7),
+        ((LabelClass(1, "background"), LabelClass(0, "tool")), 0),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_black_is_the_class_that_the_space_says(tmp_path: Path, classes: tuple, black: int, suffix: str) -> None:
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24] = 255
+    Image.fromarray(mask).save(tmp_path / f"a{suffix}")
+    decoded = detect_codec([tmp_path / f"a{suffix}"], LabelSpace("s", classes)).decode(tmp_path / f"a{suffix}")
+    assert decoded[0, 0] == black and decoded[16, 16] == next(c.id for c in classes if c.id != black)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("ignore", [None, 0])
+def test_which_class_is_black_is_not_guessed(tmp_path: Path, suffix: str, ignore: int | None) -> None:
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24] = 255
+    Image.fromarray(mask).save(tmp_path / f"a{suffix}")
+    space = LabelSpace("s", (LabelClass(1, "tool"), LabelClass(2, "tissue")), ignore=ignore)
+    with pytest.raises(DataError, match=rf"a\{suffix}: black and white, and nothing says which of them is 1 tool"):
+        detect_codec([tmp_path / f"a{suffix}"], space)
+
+
 def test_0_and_255_are_ids_where_the_space_says_so(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", np.eye(6, dtype=np.uint8) * 255)
     space = LabelSpace("s", (LabelClass(0, "back"), LabelClass(1, "tool")), ignore=255)
