@@ -122,7 +122,7 @@ def _rows(parsed: Any, where: str) -> Iterable[Mapping[str, Any]]:
         for key, value in parsed.items():
             if isinstance(value, Mapping):
                 yield {"name": key, **_canonical(value, f"{where}: {key}")}
-            elif isinstance(value, str) and (key.isdecimal() or not value.lstrip("-").isdecimal()):
+            elif isinstance(value, str) and (str(key).isdecimal() or not value.lstrip("-").isdecimal()):
                 yield {"id": key, "name": value}  # a number in quotes is a name, where the key can be an id
             else:
                 yield {"id": value, "name": key}
