@@ -46,6 +46,7 @@ from speed import NETWORKS
 
 from surgaug.diffusion.schedules import Schedule
 from surgaug.labels.builtin_spaces import load_space
+from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.models.checkpoint import LoadedModel, load_model
 from surgaug.models.model_files import SHIPPED, model_file
 from surgaug.models.unet import SemanticUNet
@@ -127,7 +128,7 @@ def make_rows(options: argparse.Namespace, device: torch.device, dtype: torch.dt
 
     def trained(model: Path) -> tuple[str, Callable[[], int]]:
         loaded = load_model(model_file(model), device)
-        if options.size <= loaded.first.size:  # a small picture alone
+        if all(side <= small for side, small in zip(options.size, loaded.first.size, strict=True)):
             loaded = loaded.first
         settings = choose_settings(SynthesizeConfig(masks=Path()), loaded)
         second = f" and {settings.second.steps} at full size" if settings.second else ""
@@ -190,8 +191,10 @@ def unet(classes: int) -> diffusers.UNet2DModel:
     )  # fmt: skip
 
 
-def one_hot(maps: torch.Tensor) -> torch.Tensor:
-    return F.one_hot(maps.long(), CLASSES).movedim(-1, 1).float()
+def one_hot(maps: torch.Tensor, classes: int = CLASSES) -> torch.Tensor:
+    """Label maps uint8 [B, H, W] as float32 [B, classes, H, W]; nothing where there is no label."""
+    known = torch.where(maps == IGNORE_INDEX, classes, maps.long())
+    return F.one_hot(known, classes + 1)[..., :classes].movedim(-1, 1).float()
 
 
 def own_generator(net: SemanticUNet, maps: np.ndarray, device: torch.device, dtype: torch.dtype | None):
@@ -221,21 +224,28 @@ def ddim(
     prepare: Callable[[torch.Tensor], torch.Tensor],
     predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> Callable[[], int]:
-    """The loop of diffusers' documentation. prepare(maps): once a batch. predict(x, t, prepared): in every step."""
-    scheduler = diffusers.DDIMScheduler(num_train_timesteps=1000)
-    scheduler.set_timesteps(STEPS)
+    """A batch of `maps` a turn. prepare(maps): once a batch. predict(x, t, prepared): in every step."""
 
     @torch.inference_mode()
     def run() -> int:
-        x = torch.randn(len(maps), 3, *maps.shape[1:], device=device)
         prepared = prepare(torch.from_numpy(maps).to(device))
-        for t in scheduler.timesteps:
+
+        def noise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             with autocast(device, dtype):
-                out = predict(x.to(memory_format=torch.channels_last), t, prepared)
-            x = scheduler.step(out.float(), t, x).prev_sample
-        return len(to_images(x))
+                return predict(x.to(memory_format=torch.channels_last), t, prepared)
+
+        return len(to_images(sampled(torch.randn(len(maps), 3, *maps.shape[1:], device=device), noise)))
 
     return run
+
+
+def sampled(x: torch.Tensor, predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """The loop of diffusers' documentation: from noise x [B, 3, H, W] to images, by what noise is predicted in them."""
+    scheduler = diffusers.DDIMScheduler(num_train_timesteps=1000)
+    scheduler.set_timesteps(STEPS)
+    for t in scheduler.timesteps:
+        x = scheduler.step(predict(x, t).float(), t, x).prev_sample
+    return x
 
 
 def training(net: nn.Module, maps: np.ndarray, device: torch.device, dtype: torch.dtype | None, forward):

@@ -28,22 +28,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.training_utils import EMAModel
-from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from frames import size, write_frames, write_pairs
-from peers import unet
+from peers import one_hot, sampled, unet
 
 import surgaug
 from surgaug.cli import screen
 from surgaug.datasets.dataset import PairedFrames, open_pairs
 from surgaug.io.atomic import write_text
-from surgaug.labels.label_space import IGNORE_INDEX
 from surgaug.runtime.device import to_images, to_tensor
 from surgaug.scoring.config import EvaluationConfig
 
-BATCH, WARM_UP, DDIM = 8, 100, 40
+BATCH, WARM_UP = 8, 100
 METRICS = ("frechet", "kid", "sharpness", "psnr", "ssim", "miou")
 # The first that there is decides who is nearer to the real frames; lower is better of the first three.
 SHOWN = (
@@ -136,7 +134,7 @@ def learn(net: diffusers.UNet2DModel, paired: PairedFrames, minutes: list[float]
     start, steps = time.monotonic(), 0
     while left:
         chosen = rng.integers(len(images), size=BATCH)
-        x_0, labels = to_tensor(images[chosen], "cpu"), one_hot(maps[chosen], classes)
+        x_0, labels = to_tensor(images[chosen], "cpu"), one_hot(torch.from_numpy(maps[chosen]), classes)
         mirrored = torch.from_numpy(rng.random(BATCH) < 0.5)[:, None, None, None]
         x_0, labels = (torch.where(mirrored, part.flip(-1), part) for part in (x_0, labels))
         eps, t = torch.randn_like(x_0), torch.randint(0, 1000, (BATCH,))
@@ -162,21 +160,12 @@ def learn(net: diffusers.UNet2DModel, paired: PairedFrames, minutes: list[float]
 @torch.inference_mode()
 def paint(net: diffusers.UNet2DModel, maps: list[np.ndarray], classes: int) -> np.ndarray:
     """Images uint8 [N, H, W, 3] of N label maps of class indices uint8 [H, W]."""
-    scheduler, generator, made = diffusers.DDIMScheduler(num_train_timesteps=1000), torch.Generator().manual_seed(0), []
-    scheduler.set_timesteps(DDIM)
+    generator, made = torch.Generator().manual_seed(0), []
     for begin in range(0, len(maps), BATCH):
-        labels = one_hot(np.stack(maps[begin : begin + BATCH]), classes)
-        x = torch.randn(len(labels), 3, *labels.shape[2:], generator=generator)
-        for t in scheduler.timesteps:
-            x = scheduler.step(net(torch.cat([x, labels], 1), t).sample, t, x).prev_sample
-        made.append(to_images(x))
+        labels = one_hot(torch.from_numpy(np.stack(maps[begin : begin + BATCH])), classes)
+        noise = torch.randn(len(labels), 3, *labels.shape[2:], generator=generator)
+        made.append(to_images(sampled(noise, lambda x, t, m=labels: net(torch.cat([x, m], 1), t).sample)))
     return np.concatenate(made)
-
-
-def one_hot(maps: np.ndarray, classes: int) -> Tensor:
-    """Label maps uint8 [B, H, W] as float32 [B, classes, H, W]; nothing where there is no label."""
-    known = torch.from_numpy(np.where(maps == IGNORE_INDEX, classes, maps).astype(np.int64))
-    return F.one_hot(known, classes + 1)[..., :classes].movedim(-1, 1).float()
 
 
 def table(report: dict, entries: list[Entry]) -> str:

@@ -352,7 +352,7 @@ def test_race_says_when_ours_is_as_near_as_its_peer(benchmark, tmp_path):
     pytest.importorskip("diffusers")
     race = benchmark("race")
     maps = np.array([[[0, 1], [2, 255]]], np.uint8)
-    coded = race.one_hot(maps, 3)
+    coded = race.one_hot(torch.from_numpy(maps), 3)
     assert coded.shape == (1, 3, 2, 2) and coded.sum().item() == 3
     assert torch.equal(coded.argmax(1)[0, 0], torch.tensor([0, 1])) and not coded[0, :, 1, 1].any()
 

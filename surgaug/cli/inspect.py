@@ -103,17 +103,18 @@ def inspect(
         if report.audit is not None:
             from surgaug.inspect.audit import draw_audit
 
-            write_png(outcome.make_way(sheet), draw_audit(report.audit, report.path))
+            picture = draw_audit(report.audit, report.path)
         elif report.frames is not None:
             from surgaug.inspect.sheet import draw_sheet
 
-            write_png(outcome.make_way(sheet), draw_sheet(report.frames))
+            picture = draw_sheet(report.frames)
         elif logs := [log for log in report.logs if log.curves or log.samples]:
             from surgaug.inspect.sheet import draw_runs
 
-            write_png(outcome.make_way(sheet), draw_runs(logs))
+            picture = draw_runs(logs)
         else:
             raise UsageError(f"--sheet: for data sets, label maps and runs that can be read; {path} is a {report.kind}")
+        write_png(outcome.make_way(sheet), picture)
         outcome.show(json_file, sheet)
     if html is not None:
         from surgaug.inspect.browse import pictures_folder, write_page

@@ -251,7 +251,7 @@ def score(
                 raise UsageError(
                     f"{flag} {given:g}: of the trainings of --utility and --sweep; give one of them as well"
                 )
-    budget = Budget(minutes=minutes) if seeds is None else Budget(seeds, minutes)
+    budget = Budget(seeds or Budget.seeds, minutes)
     if download_inception:
         if inception_weights is not None:
             raise UsageError("--download-inception and --inception-weights: give one of them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -196,6 +197,7 @@ def train(
 
     from surgaug.datasets.dataset import items_of
     from surgaug.datasets.splits import trains_apart
+    from surgaug.errors import DataError
     from surgaug.models.description import STAGE_NAMES
     from surgaug.models.families import UPSAMPLER
     from surgaug.models.model_files import SHEETS
@@ -236,8 +238,9 @@ def train(
         feedback.info(f"what it makes of validation frames: {', '.join(sheets)}")
     if settings.model != UPSAMPLER:
         masks = [str(Path(settings.data) / (settings.labels or ""))]
-        if not (settings.images or settings.labels) and trains_apart(items_of(Path(settings.data))):
-            masks += ["--split", "train"]
+        if not (settings.images or settings.labels):
+            with suppress(DataError):  # gone since: what was trained is not lost for that
+                masks += ["--split", "train"] if trains_apart(items_of(Path(settings.data))) else []
         line = ["surgaug", "synthesize", "--masks", *masks, "--model", str(run_folder)]
         feedback.info(f"to synthesize, type: {shlex.join(line)}")
     if torchrun_group().is_main:

@@ -147,8 +147,9 @@ def open_pairs(
     strays = tuple(module.strays(root)) if hasattr(module, "strays") else ()
     unread = tuple(module.unread(root, everything)) if hasattr(module, "unread") else ()
     named = _named_apart(items)
-    told = {"beside": not given, "outputs": layout == "cases"}
-    passed_over = frames_not_read(root, everything, **told) if layout in _OWN_FOLDERS else []
+    passed_over = []
+    if layout in _OWN_FOLDERS:
+        passed_over = frames_not_read(root, everything, beside=not given, outputs=layout == "cases")
     maps = (named, read.space, read.codec, root, read.scans, notes, (*read.doubts, *passed_over))
     return PairedFrames(*maps, strays=strays, unread=unread, layout=layout)
 

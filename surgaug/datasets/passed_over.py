@@ -27,8 +27,8 @@ def frames_not_read(root: Path, items: Sequence[Item], beside: bool = True, outp
     for folder, files in _folders(root, outputs):
         parts = {part.lower() for part in folder.relative_to(root).parts}
         told = any(folder.is_relative_to(other) for other in within) or (beside and parts.intersection(IMAGE_FOLDERS))
-        if told and folder not in read and not parts.intersection(maps) and any(map(is_image_file, files)):
-            found[folder] = sum(map(is_image_file, files))
+        if told and folder not in read and not parts.intersection(maps) and (n := sum(map(is_image_file, files))):
+            found[folder] = n
     if not found:
         return []
     named = [f"{folder.relative_to(root).as_posix()} ({n:,})" for folder, n in list(found.items())[:_NAMED]]

@@ -53,8 +53,7 @@ def read(root: Path, *, split: str | None = None) -> list[Item]:
 
     The split is that of the task's data, where surgaug wrote it there.
 
-    Raises DataError: a damaged file, no such split, no annotated task, two of one name
-    or of one image.
+    Raises DataError: a damaged file, no such split, no annotated task, two of one name or of one image.
     """
     folders = [folder for folder in (find_folder(root, IMAGE_FOLDERS), root) if folder]
     items = [

@@ -34,9 +34,8 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, *, split: str | None = None) -> list[Item]:
-    """The items; each folder with its own `ann` is a video, or a split if its name says so; else
-    the split is the frame's tag (train, val, test). A name that occurs in
-    several splits gets the split before it.
+    """The items; each folder with its own `ann` is a video, or a split if its name says so; else the split is the
+    frame's tag (train, val, test). A name that occurs in several splits gets the split before it.
 
     Raises DataError: no frame of the split, two frames of one name.
     """

@@ -22,7 +22,7 @@ from pycocotools import mask as pycoco
 from surgaug.errors import DataError
 from surgaug.io.images import MAX_PIXELS, read_image
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import as_stamped, background_id, is_background, match_title
+from surgaug.labels.codecs.polygons import as_stamped, background_id, behind, is_background, match_title
 from surgaug.labels.label_space import LabelSpace
 
 _KEYS = (b'"annotations"', b'"categories"', b'"images"')
@@ -279,7 +279,7 @@ class InstancesCodec(DrawnCodec):
         ids: np.ndarray = np.full(hw, background_id(self.space, path.parent), self.space.id_type)
         holes = [(k, shape) for _, k, class_id, shape in placed if is_background(self.space.by_id(class_id).name)]
         for _, number, class_id, shape in sorted(placed, key=lambda p: p[:2]):
-            for _, hole in (later for later in holes if later[0] > number):
+            for hole in behind(number, holes):
                 shape = shape & ~hole
             if not shape.any():
                 raise DataError(

@@ -30,6 +30,7 @@ from surgaug.labels.codec import DrawnCodec
 from surgaug.labels.label_space import IGNORE_INDEX, LabelClass, LabelSpace
 
 Content = TypeVar("Content")
+Hole = TypeVar("Hole")
 # The data set that comes as polygons; others share names with it.
 _POLYGONS = "cataract1k"
 # Of the eye's parts, what lies in front; everything else lies above them.
@@ -120,7 +121,7 @@ def draw(hw: tuple[int, int], shapes: Sequence[Shape], space: LabelSpace, path: 
         stencil = _stencil(shape, hw)
         if stencil.getbbox() is None:
             raise DataError(f"{path}: {shape.title!r} covers no pixel of {hw[0]}x{hw[1]}; correct or remove it")
-        for _, hole in (later for later in holes if later[0] > number):
+        for hole in behind(number, holes):
             stencil.paste(0, mask=hole)
         if stencil.getbbox() is None:
             raise DataError(f"{path}: {shape.title!r} lies whole under background drawn after it; remove one of them")
@@ -151,6 +152,11 @@ def _stencil(shape: Shape, hw: tuple[int, int]) -> Image.Image:
 def is_background(title: str) -> bool:
     """Whether a region of that title means that there is nothing: of an object drawn before it, it is a hole."""
     return title.strip().lower() in _BACKGROUND
+
+
+def behind(number: int, holes: Iterable[tuple[int, Hole]]) -> list[Hole]:
+    """The holes that come behind `number` in the order of objects: those cut into the object of that number."""
+    return [hole for own, hole in holes if own > number]
 
 
 def match_title(title: str, names: Iterable[str]) -> str | None:

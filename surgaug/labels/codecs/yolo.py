@@ -19,7 +19,7 @@ import numpy as np
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import MAX_PIXELS, SUFFIXES, image_size
 from surgaug.labels.codec import DrawnCodec
-from surgaug.labels.codecs.polygons import background_id, is_background, match_title
+from surgaug.labels.codecs.polygons import background_id, behind, is_background, match_title
 
 CONFIG = "data.yaml"
 NAMES = "classes.txt"
@@ -174,7 +174,7 @@ class YoloCodec(DrawnCodec):
             raise DataError(f"{path}: object {empty[0]} covers no pixel; correct or remove it")
         holes = [(size, mask) for _, size, class_id, mask in placed if is_background(self.space.by_id(class_id).name)]
         for _, size, class_id, mask in sorted(placed, key=lambda p: p[:2]):
-            for _, hole in (smaller for smaller in holes if smaller[0] > size):  # sizes are negative
+            for hole in behind(size, holes):  # the smaller ones: sizes are negative
                 mask = mask & ~hole
             ids[mask.view(bool)] = class_id
         return ids
