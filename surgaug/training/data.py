@@ -74,6 +74,8 @@ def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | Non
     for title, columns, rows in seen.tables():
         feedback.table(title, columns, rows)
     warn_of_one_class(seen, feedback)
+    if val is not train:
+        _warn_of_shared_videos(train, val, feedback)
     if config.val:
         survey(val, feedback, need_images=True)
     elif val is train:
@@ -218,6 +220,19 @@ def _without(train: PairedFrames, val: PairedFrames, feedback: Feedback) -> Pair
     if both := len(train) - len(kept):
         feedback.warn(f"{both} of {len(train)} frames are of --val {val.root}, too: they are not trained on")
     return replace(train, items=kept)
+
+
+def _warn_of_shared_videos(train: PairedFrames, val: PairedFrames, feedback: Feedback) -> None:
+    """Frames of one video are alike: a validation loss of videos that training saw is lower than that of others."""
+    trained = {i.video for i in train.items}
+    of_shared = [i.video for i in val.items if i.video and i.video in trained]
+    if of_shared:
+        names = sorted(set(of_shared), key=natural)
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        feedback.warn(
+            f"{len(of_shared)} of {len(val)} validation frames are of videos that are trained on, too ({some}): the "
+            "validation loss says little of other videos; name frames of those with --val"
+        )
 
 
 def split(paired: PairedFrames, seed: int) -> tuple[PairedFrames, PairedFrames]:

@@ -82,6 +82,24 @@ def test_val_spares_frames_of_the_training_split_and_takes_its_own_validation_sp
     assert (len(data.frames), len(data.val)) == (24, 1)
 
 
+def test_videos_that_are_trained_on_and_validated_on_warn(tmp_path: Path) -> None:
+    def framed(root: Path, names: dict[str, int]) -> str:
+        pairs(root, list(names.values()))
+        for name, i in names.items():
+            for kind in ("images", "labels"):
+                (root / kind / f"{i}.png").rename(root / kind / f"{name}.png")
+        return str(root)
+
+    train = framed(tmp_path / "train", {f"video0{v}_frame{k}": 1 + 2 * v + k for v in range(2) for k in range(2)})
+    val = framed(tmp_path / "val", {"video01_frame8": 1, "video01_frame9": 2, "video07_frame1": 3, "video07_frame2": 4})
+    load_data(TrainConfig(data=train, val=val, size=(8, 8)), heard := Heard())
+    assert any("2 of 4 validation frames are of videos that are trained on, too (video01)" in w for w in heard.warnings)
+    for frame in (tmp_path / "val").glob("*/video01*"):
+        frame.unlink()
+    load_data(TrainConfig(data=train, val=val, size=(8, 8)), heard := Heard())
+    assert not any("are of videos" in w for w in heard.warnings)
+
+
 def test_frames_that_are_all_held_out_train_nothing(tmp_path: Path) -> None:
     pairs(tmp_path / "val", [1, 2]), pairs(tmp_path / "test", [3])
     for more in ({}, {"val": str(tmp_path / "val")}):
