@@ -2,8 +2,7 @@
 
 usage: python python_api.py TRAIN VAL OUT [MINUTES]
 
-TRAIN and VAL: folders with images/ and labels/. Nothing here is more than the commands do; use it where a script or a
-notebook is at home.
+TRAIN and VAL: folders with images/ and labels/. It does no more than the commands do; use it in scripts and notebooks.
 """
 
 import sys

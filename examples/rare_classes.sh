@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Rare classes, synthesized more often: quotas for new label maps, their frames, and what became of each class.
+# Rare classes more often: new label maps with quotas and without, images of both, and how each class fares.
 #
 #   examples/rare_classes.sh [DATA] [OUT]
 #
 # DATA is a data set with images and label maps (CaDIS, say, with CLASSES=cadis); rendered phantom scenes without it.
-# As many maps are made and used with quotas as without. OUT (rare-classes) gets plain/ and
-# balanced/ with masks and frames, and score.json. The same line goes on where it was stopped.
+# As many maps are made with quotas as without. OUT (rare-classes) gets plain/ and balanced/ with masks and frames, and
+# score.json. The same line goes on where it was stopped.
 #
 # By environment: SIZE, TRAIN and VAL (frames at most), CLASSES, MINUTES (of training the generator), MODEL (one trained
 # already, on training frames alone), N (synthetic images), BALANCE (a share: what is in fewer maps comes more often; or a

@@ -5,8 +5,8 @@
 #   examples/reproduce_thesis.sh [DATA] [OUT]
 #
 # DATA is a data set with images and label maps; rendered phantom scenes without it. CaDIS as published, or any part of it
-# in its layout, is one line, and its own split counts: table 2 is of models of its 3,490 good training frames (the 60 that
-# are known to be mislabelled are left out), table 1 of one of 533 of them, both on 533 of its test frames.
+# in its layout, is one line, and its own split counts. Models of table 2 are trained on its 3,490 good training frames
+# (without the 60 that are known to be mislabelled), the one of table 1 on 533 of these; both are tested on 533 test frames.
 #
 #   INCEPTION=inception.pth VGG=vgg19.pth examples/reproduce_thesis.sh CaDIS
 #

@@ -4,10 +4,10 @@
 #
 #   examples/shards.sh MASKS MODEL [OUT] [SHARDS]
 #
-# The same with GNU parallel, which spreads over machines with --sshlogin:
+# By environment: N (images, 1000), CLASSES (the label space of MASKS where nothing beside them says it; see surgaug
+# synthesize --help). The same with GNU parallel, which spreads over machines with --sshlogin:
 #
 #   seq 4 | parallel surgaug synthesize --masks MASKS --model MODEL --n 1000 --out OUT --shard {}/4
-# CLASSES: the label space of MASKS where nothing beside them says it (see surgaug synthesize --help).
 set -euo pipefail
 
 masks=${1:?usage: $0 MASKS MODEL [OUT] [SHARDS]}

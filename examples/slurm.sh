@@ -3,9 +3,9 @@
 #
 #   N=5000 sbatch --array=1-8 examples/slurm.sh MASKS MODEL [OUT]
 #
-# The last task to finish joins the manifest. A task that dies, or is stopped at its time limit, is done by submitting
-# the same line again: the others find their images there and end at once. To submit some tasks alone, say of how many
-# they are: SHARDS=8 N=5000 sbatch --array=3,5 examples/slurm.sh MASKS MODEL [OUT]. With several GPUs on a node,
+# The last task to finish joins the manifest. After a task died, or was stopped at its time limit, submit the same line
+# again: it goes on, and the others find their images there and end at once. To submit some tasks alone, say how many
+# there are in all: SHARDS=8 N=5000 sbatch --array=3,5 examples/slurm.sh MASKS MODEL [OUT]. With several GPUs on a node,
 # --gpus-per-task says how many, and torchrun shares a task's shard between them. CLASSES: the label space of MASKS
 # where nothing beside them says it.
 #SBATCH --job-name=surgaug

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # A model like the one that ships: phantom scenes rendered from seed 0, both stages of the tiny preset, one CPU core.
-# Usage: examples/train_phantom.sh [OUT] [MINUTES]
-# (docs/model-card.md says in which steps the one that ships was made.)
+#
+#   examples/train_phantom.sh [OUT] [MINUTES]
+#
+# Its first stage makes pictures of 96x168, that of the shipped one 64x112. docs/model-card.md says how that was trained.
 set -euo pipefail
 out=${1:-phantom-model}
 minutes=${2:-120}

@@ -59,7 +59,8 @@ def train(
     lr: the highest learning rate. cascade: "on" for two stages (a small picture, then a large one), "off" for one,
     "auto" for two above 128 pixels a side. settings: any other by its dotted name, as `--set` takes them
     ({"network.dropout": 0.1}). model: "diffusion" (the U-Net of SR3, Saharia et al. 2022, with the normalisation of
-    SPADE), "pix2pix" (Isola et al. 2017), "cyclegan" (Zhu et al. 2017) or "spade" (Park et al. 2019).
+    SPADE), "pix2pix" (Isola et al. 2017), "pix2pixhd" (Wang et al. 2018), "cyclegan" (Zhu et al. 2017), "spade" (Park
+    et al. 2019) or "clade" (Tan et al. 2021).
 
     Returns the model file, the steps and minutes trained, and the validation loss (mean of the loss over noise levels).
     Raises UsageError, DataError, ModelError (the loss is no number, or memory ran out), Interrupted after SIGINT.
@@ -94,9 +95,8 @@ def augment_masks(
     """Make `n` new label maps from real ones, as `surgaug augment-masks` does. Needs no torch.
 
     masks: a folder of label maps, a data set, or the files; of a data set with splits those of `split` ("train") alone,
-    where it is given. n: None for one each. ops: "shift:0.5,flip" (operation:
-    probability), the path of a recipe, or "" for the usual mix. Map K depends on the seed and K alone. emit: called
-    with the path of each map.
+    where it is given. n: None for one each. ops: "shift:0.5,flip" (operation:probability), the path of a recipe, or ""
+    for the usual mix. Map K depends on the seed and K alone. emit: called with the path of each map.
 
     Returns the folder, the number of maps, and the samples left out with the reason. Maps are PNGs of class ids, uint8
     [H, W] (uint16 where an id is above 255). Raises UsageError, DataError, Interrupted.
@@ -136,11 +136,11 @@ def synthesize(
     n, seed: None for the recipe's, else 5000 and 0. model: a model file or run; None for the newest finished run, else
     the phantom model that ships. layout: see docs/data.md. size: (H, W), "native" for that of each mask, "base" for a
     cascade's first stage alone; None: native for a cascade trained at about that, else the model's. sampler: "ddim"
-    (Song et al. 2021), "ddpm" (Ho et al. 2020) or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1: none; Ho
-    and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of operations. more: other
-    fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as palette PNGs. Image K
-    depends on the seed and K alone (same label map and noise; pixels to one grey level in 255).
-    emit: called with the path of each image.
+    (Song et al. 2021), "ddpm" (Ho et al. 2020), "dpm1" or "dpmpp" (Lu et al. 2022); sampler, steps and guidance (1:
+    none; Ho and Salimans 2022) are the model's if None. augment: as `--augment` takes it, or a list of operations.
+    more: other fields of `surgaug.synthesis.config.SynthesizeConfig`, among them `palette`: label maps as palette PNGs.
+    Image K depends on the seed and K alone (same label map and noise; pixels to one grey level in 255). emit: called
+    with the path of each image.
 
     Returns the folder, the images synthesized now and in all, and whether the set is complete. Images are RGB PNGs,
     uint8 [H, W, 3], each with a label map of its size. Raises UsageError, DataError, ModelError, Interrupted.

@@ -30,7 +30,7 @@ COMMANDS = {
     "init": "Write a surgaug.toml from what lies in this folder.",
     "train": "Learn to synthesize images from label maps.",
     "augment-masks": "Make new label maps from real ones.",
-    "judge": "Train what says which labels of synthetic images can be trusted.",
+    "judge": "Train a judge of which labels of synthetic images can be trusted.",
     "synthesize": "Synthesize images from label maps: a folder of paired images and labels.",
     "export": "Write real and synthetic images as one training set.",
     "inspect": "Say what a data set, a run or a file holds, and what is wrong with it.",

@@ -55,10 +55,10 @@ def augment_masks(
     ] = None,
     plausibility: Annotated[
         float | None,
-        _How(metavar="F", help="Draw again what is stranger than all but a share F of the real maps: 0.05, say."),
+        _How(metavar="F", help="Draw again what is stranger than all but a share F of the real maps; 0.05, say."),
     ] = None,
     tries: Annotated[
-        int | None, _How(help="Of an operation, and of a map, before it is left out. Default: 20.")
+        int | None, _How(help="How often an operation, or a map, is tried before it is left out. Default: 20.")
     ] = None,
     seed: Annotated[int | None, _How(help="Map K depends on the seed and K alone. Default: 0.")] = None,
     out: Annotated[Path, _Where(help="Folder to write; a stopped run goes on in it.")] = Path("augmented"),

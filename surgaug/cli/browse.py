@@ -20,7 +20,8 @@ def browse(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Real frames to put beside what their masks became [default: where the manifest says the masks lay]",
+            help="Real frames, each to be shown beside the images of its mask [default: where the manifest says the "
+            "masks lay]",
             show_default=False,
         ),
     ] = None,
@@ -32,9 +33,9 @@ def browse(
 ) -> None:
     """Write a page to look at thousands of pairs: no server, any browser, keyboard or finger.
 
-    Filter and sort by class, video, source mask, operation, style or agreement; label map and overlay by a key; beside
-    it the real frame of its mask. What is marked is saved as a list, for export --only or --without. The large pictures
-    are those of DIR: keep the page where it can find them.
+    Filter and sort by class, video, source mask, operation, style or agreement; see label map or overlay at a key, and
+    the real frame of the mask beside each image. What is marked is saved as a list, for export --only or --without. The
+    large pictures are those of DIR: keep the page where it can find them.
 
     Examples:
     surgaug browse synthetic

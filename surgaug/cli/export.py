@@ -34,7 +34,9 @@ def export(
     only: Annotated[
         Path | None,
         _What(
-            metavar="LIST", help="Of each set that the list names frames of, only these: a name a line, as of browse."
+            metavar="LIST",
+            help="Only the frames that the list names, a name a line, as browse saves it; of data sets that it names "
+            "none of, all.",
         ),
     ] = None,
     without: Annotated[
@@ -50,7 +52,8 @@ def export(
 ) -> None:
     """Write real frames, and synthetic images if wanted, as one data set in the layout of a segmentation trainer.
 
-    Synthetic images train only, and none whose mask is of a validation or test frame, or of its video.
+    Synthetic images go to the training part alone, and none whose mask is of a validation or test frame, or of its
+    video.
 
     Example:  surgaug export --data cadis --synth synthetic --ratio 1 --layout nnunet --out Dataset501_Cadis
     """

@@ -70,7 +70,7 @@ def score(
         bool,
         typer.Option(
             "--utility",
-            help="Train a segmenter on real, on synthetic, on both, judged and raw; test each on --real: does it help?",
+            help="Does it help? Train a segmenter on real frames, on synthetic ones and on both; test each on --real.",
             rich_help_panel="Segmenter",
         ),
     ] = False,
@@ -95,7 +95,7 @@ def score(
         bool,
         typer.Option(
             "--miou/--no-miou",
-            help="By default with --train and labels: a segmenter of real frames on the synthetic images.",
+            help="Whether a segmenter of real frames reads the synthetic images, where there are --train and labels.",
             rich_help_panel="Segmenter",
         ),
     ] = True,
@@ -137,14 +137,16 @@ def score(
         int | None,
         typer.Option(
             min=1,
-            help="Batches of 8 frames of each training; 800, or 100 for each class of the training frames.",
+            help="Batches of 8 frames of each training. Default: 100 a class of the training frames, at least 800.",
             rich_help_panel="Segmenter",
         ),
     ] = None,
     segmenter_size: Annotated[
         str | None,
         typer.Option(
-            metavar="HxW", help="Size to work at; the images' own, up to 128x128 pixels.", rich_help_panel="Segmenter"
+            metavar="HxW",
+            help="Size to work at. Default: the images' own, up to 128x128 pixels.",
+            rich_help_panel="Segmenter",
         ),
     ] = None,
     inception_weights: Annotated[

@@ -68,7 +68,7 @@ def synthesize(
         str,
         _What(
             **one_of("even", "rare-first", "hard"),
-            help="Which masks come first; hard: those that the judge finds hard come more often.",
+            help="Which masks come first; hard: those that --judge finds hard come more often.",
         ),
     ] = "even",
     augment: Annotated[
@@ -85,14 +85,15 @@ def synthesize(
         _How(help="Of the sampler. Default: the model's, or 40 for ddim and dpm1, 100 for ddpm, 20 for dpmpp."),
     ] = None,
     guidance: Annotated[
-        float | None, _How(help="How strongly the label map is followed; 1: plainly, with the least work.")
+        float | None,
+        _How(help="How strongly the label map is followed; 1: as learnt, in half of the time. Default: the model's."),
     ] = None,
     style: Annotated[
         str,
         _How(
             metavar="auto|any|NAME|IMAGE|DIR",
-            help="Colours, contrast and sharpness: of training frames drawn at random, left to the model, "
-            "of one video or frame it was trained on, of a picture, or of the frames in a folder.",
+            help="Colours, contrast and sharpness. auto: of training frames drawn at random; any: left to the model; "
+            "NAME: of a video or frame it was trained on; IMAGE: of a picture; DIR: of the frames in a folder.",
         ),
     ] = "auto",
     size: Annotated[
@@ -112,8 +113,8 @@ def synthesize(
             "--set",
             metavar="KEY=VALUE",
             help="Of the sampler: eta=0.5, variance=large, spacing=leap, or guidance_below=5, the highest noise "
-            "level (sigma) with guidance; second.steps=6 and the like of a second stage; style.fourier=0.01: light and "
-            "colour of --style IMAGE by its lowest frequencies; style.tries=0: ask for pictures' style only once.",
+            "level (sigma) with guidance. Of a second stage: second.steps=6 and the like. style.fourier=0.01: light "
+            "and colour of --style IMAGE by its lowest frequencies; style.tries=0: no trials for a picture's style.",
         ),
     ] = None,
     judge: Annotated[
@@ -125,12 +126,14 @@ def synthesize(
         ),
     ] = None,
     trust: Annotated[
-        float, _Judge(help="How many times its class's mean cross-entropy on real frames a pixel may have.")
+        float,
+        _Judge(help="A label pixel is trusted up to so many times the mean cross-entropy of its class on real frames."),
     ] = 1.25,
     least_agreement: Annotated[
         float | None,
         _Judge(
-            metavar="SHARE", help="Of an image's label pixels that must be trusted, 0 to 1; else it is drawn again."
+            metavar="SHARE",
+            help="Of an image's label pixels that must be trusted, 0 to 1; else it is drawn again, thrice at most.",
         ),
     ] = None,
     segmenter_steps: Annotated[
@@ -163,7 +166,7 @@ def synthesize(
 
     Examples:
     surgaug synthesize --masks frames/train --n 5000
-    surgaug synthesize --masks masks --n 5000 --model runs/frames-tiny-64x112 --out synthetic
+    surgaug synthesize --masks masks --n 5000 --model runs/frames-train-tiny-64x112 --out synthetic
     surgaug synthesize --masks frames/train --n 5000 --judge frames/train --least-agreement 0.7
     surgaug synthesize --masks frames/train --n 500 --augment flip:0.5,shift --sampler dpmpp --steps 20
     """

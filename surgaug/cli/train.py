@@ -31,8 +31,8 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of frames with label maps: images/ with labels/, train/ and val/ subfolders, or CaDIS "
-            "[default: what lies here by a usual name]",
+            help="Frames with label maps: any data set that is read (docs/data.md) [default: what lies here by a usual "
+            "name]",
             rich_help_panel=DATA,
             show_default=False,
         ),
@@ -40,7 +40,7 @@ def train(
     val: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of validation frames [default: the data's own split, or some held out]",
+            help="Validation frames, likewise [default: the data's own split, or some held out]",
             rich_help_panel=DATA,
             show_default=False,
         ),
@@ -60,7 +60,8 @@ def train(
         str | None,
         typer.Option(
             **one_of(*plugins("models/families")),
-            help="diffusion (ours), or a baseline: pix2pix, pix2pixhd, cyclegan, spade or clade [default: diffusion]",
+            help="diffusion (ours), upsampler (a second stage alone), or a baseline: pix2pix, pix2pixhd, cyclegan, "
+            "spade or clade [default: diffusion]",
             rich_help_panel=MODEL,
             show_default=False,
         ),
@@ -132,7 +133,11 @@ def train(
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(help="Frames an optimizer step [default: 8]", rich_help_panel=LENGTH, show_default=False),
+        typer.Option(
+            help="Frames an optimizer step [default: the preset's; 8 of tiny]",
+            rich_help_panel=LENGTH,
+            show_default=False,
+        ),
     ] = None,
     lr: Annotated[
         float | None,
@@ -182,8 +187,8 @@ def train(
 ) -> None:
     """Train a model that synthesizes images from label maps.
 
-    The run folder gets last.safetensors and best.safetensors, metrics.csv, and samples/ to look at. A run that was
-    stopped or killed goes on when the same line is typed again.
+    The run folder gets last.safetensors, the model. metrics.csv and samples/ to look at lie beside it, of two stages in
+    first/ and second/. A run that was stopped or killed goes on when the same line is typed again.
 
     Examples:
     surgaug train --data frames/train --val frames/val --size 64x112 --minutes 60
