@@ -49,6 +49,7 @@ def benchmark(monkeypatch):
         "mix",
         "peers",
         "race",
+        "looks",
     ):
         sys.modules.pop(name, None)
 
@@ -64,6 +65,17 @@ def test_frames_of_a_data_set_keep_its_split(benchmark, tmp_path):
     assert len(json.loads((tmp_path / "smaller" / "classes.json").read_text())["classes"]) == 36
     with pytest.raises(SystemExit, match="name another folder"):
         frames.write_frames("phantom", tmp_path / "phantom", 3, 2, (16, 32))
+
+
+def test_videos_alike_are_nearer_to_one_unlike_the_longest(benchmark):
+    looks, rng = benchmark("looks"), np.random.default_rng(0)
+    videos = np.array(["long"] * 60 + ["a"] * 8 + ["b"] * 8 + ["new"] * 8)
+    features = rng.normal(size=(84, 130)).astype(np.float32) + 5 * (videos == "long")[:, None]
+    found = looks.compared(features, videos, 10)
+    assert list(found) == ["long"]
+    found = looks.compared(features, videos, 8)
+    assert found["new"]["all videos alike"][-1] < found["new"]["all frames alike"][-1]
+    assert looks.report(found)[-1].endswith("of 4 videos held out")
 
 
 @pytest.mark.parametrize("kind", ["moved", "swapped", "other"])

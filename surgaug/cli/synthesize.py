@@ -92,8 +92,8 @@ def synthesize(
         str,
         _How(
             metavar="auto|any|NAME|IMAGE|DIR",
-            help="Colours, contrast and sharpness. auto: of training frames drawn at random; any: left to the model; "
-            "NAME: of a video or frame it was trained on; IMAGE: of a picture; DIR: of the frames in a folder.",
+            help="Colours, contrast and sharpness. auto: of training frames, of each video as often; any: left to the "
+            "model; NAME: of a video or frame it was trained on; IMAGE: of a picture; DIR: of the frames in a folder.",
         ),
     ] = "auto",
     size: Annotated[

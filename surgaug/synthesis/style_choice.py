@@ -32,7 +32,7 @@ class Styles:
     behind the other. None at all: the model's own choice. fourier: what images are given afterwards, if anything.
     tries: how often pictures are painted to find `shift` float32 [7], what is added to the first stage's codes so that
     pictures have the look asked for (`style_tuning`). pictures: a digest of the picture files that were read; ""
-    without any."""
+    without any. videos: the numbers of the styles of each video; without any, all styles are drawn alike."""
 
     names: tuple[str, ...] = ()
     codes: np.ndarray = field(default_factory=lambda: np.empty((0, DIMENSION), np.float32))
@@ -40,6 +40,7 @@ class Styles:
     tries: int = 0
     shift: np.ndarray | None = None
     pictures: str = ""
+    videos: tuple[tuple[int, ...], ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -52,18 +53,23 @@ class Styles:
         return self.fourier(images) if self.fourier else images
 
     def draw(self, seed: int, sample: int) -> tuple[str | None, np.ndarray]:
-        """Name and code for a sample; (None, NaN) where there is nothing to draw from."""
+        """Name and code for a sample; (None, NaN) where there is nothing to draw from.
+
+        First a video, each as often, then one of its frames. A video that nobody has seen may look like any other, and
+        those with many frames are no likelier for that.
+        """
         if not self.names:
             return None, np.full(self.codes.shape[1], np.nan, np.float32)
-        i = int(style_rng(seed, sample).integers(len(self.names)))
+        rng = style_rng(seed, sample)
+        i = int(rng.choice(self.videos[rng.integers(len(self.videos))] if self.videos else len(self.names)))
         if self.shift is None:
             return self.names[i], self.codes[i]
         return self.names[i], np.concatenate([self.codes[i, :DIMENSION] + self.shift, self.codes[i, DIMENSION:]])
 
 
 def choose(asked: str, model: LoadedModel, file: Path, options: dict[str, Any] | None = None) -> Styles:
-    """What `--style` asks for: "auto" (any of the training frames'), "any" (left to the model), the name of a video or
-    frame that the model was trained on, a picture's path, or a folder of pictures, each of which is drawn as often.
+    """What `--style` asks for: "auto" (a training frame's, of each video as often), "any" (left to the model), the name
+    of a video or frame that the model was trained on, a picture's path, or a folder of pictures, each drawn as often.
     options: those of `--set`, see `style_settings`.
 
     Raises UsageError for a name that the model does not know, or for a model that was trained without styles, and
@@ -140,4 +146,7 @@ def _styles(bank: list[dict], stages: tuple[LoadedModel, ...]) -> Styles:
         own = {style["name"]: style["code"] for style in (stage.meta.get("styles", []) if k else bank)}
         codes = [own.get(name, [np.nan] * DIMENSION) for name in names]
         columns.append(np.array(codes, np.float32).reshape(-1, DIMENSION))
-    return Styles(names, np.concatenate(columns, axis=1))
+    videos: dict[str | None, list[int]] = {}  # frames of no known video count as one
+    for i, style in enumerate(bank):
+        videos.setdefault(style["video"], []).append(i)
+    return Styles(names, np.concatenate(columns, axis=1), videos=tuple(map(tuple, videos.values())))

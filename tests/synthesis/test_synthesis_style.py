@@ -31,6 +31,21 @@ def test_auto_draws_from_all_frames_by_seed_and_sample_alone(model, model_file):
     assert drawn != [styles.draw(4, k)[0] for k in range(200)]
 
 
+def test_auto_draws_each_video_as_often_however_many_frames_it_has(model, model_file):
+    code = model.meta["styles"][0]["code"]
+    bank = [{"name": f"{v}-{k}", "video": v, "code": code} for v, n in (("A", 1), ("B", 29)) for k in range(n)]
+    styles = choose("auto", replace(model, meta=model.meta | {"styles": bank}), model_file)
+    drawn = [styles.draw(0, k)[0] for k in range(1000)]
+    assert 440 < drawn.count("A-0") < 560 and set(drawn) == {style["name"] for style in bank}
+
+
+def test_of_frames_without_videos_each_is_drawn_as_often(model, model_file):
+    bank = [{**style, "video": None} for style in model.meta["styles"]]
+    styles = choose("auto", replace(model, meta=model.meta | {"styles": bank}), model_file)
+    drawn = [styles.draw(0, k)[0] for k in range(1000)]
+    assert all(200 < drawn.count(style["name"]) < 300 for style in bank)
+
+
 def test_a_video_or_a_frame_by_name(model, model_file):
     assert choose("Video1", model, model_file).names == ("frame2", "frame3")
     np.testing.assert_allclose(choose("frame3", model, model_file).codes[0, 0], 0.6)
