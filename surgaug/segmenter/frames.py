@@ -34,14 +34,6 @@ class LabelledFrames:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
-    def clusters(self) -> tuple[str, ...]:
-        """What resampling draws together: the groups, or, where one video is all there is, its frames.
-
-        Figures then stand for that video alone, as all distances to its frames do.
-        """
-        return self.groups if len(set(self.groups)) > 1 else self.names
-
     def digests(self) -> list[str]:
         """A hash of the pixels of each image: equal for equal images, whatever their files are called."""
         return [hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in self.images]

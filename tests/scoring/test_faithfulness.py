@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import groupby
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from segmenter_data import SPACE, labelled, scene, write_set
 
 from surgaug.errors import DataError, UsageError
 from surgaug.labels.label_space import LabelClass, LabelSpace
-from surgaug.scoring.config import EvaluationConfig, ScoreConfig
+from surgaug.scoring.config import Budget, EvaluationConfig, ScoreConfig
 from surgaug.scoring.report.verdicts import verdicts
 from surgaug.scoring.run import run_score
 from surgaug.scoring.segmenter.agreement import compare_maps
@@ -22,6 +24,7 @@ from surgaug.scoring.segmenter.faithfulness import (
     NOT_IN_SYNTH,
     NOT_IN_TRAIN,
     Agreement,
+    agreement,
     deranged,
     faithfulness,
     rarest_quarter,
@@ -171,7 +174,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-def run(folders, cache, *synth, **options):
+def run(folders, cache, *synth, synth_root=None, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SURGAUG_CACHE", str(cache))
         options = {
@@ -180,7 +183,9 @@ def run(folders, cache, *synth, **options):
             "evaluation": EvaluationConfig(steps=60),
             **options,
         }
-        return run_score(ScoreConfig(folders / "real", tuple(folders / name for name in synth), **options))
+        return run_score(
+            ScoreConfig(folders / "real", tuple((synth_root or folders) / name for name in synth), **options)
+        )
 
 
 @pytest.mark.slow
@@ -201,11 +206,27 @@ def test_right_labels_are_told_from_wrong_ones(folders, cache):
     assert again.rows[0].faithfulness == right.faithfulness
 
 
-def test_frames_of_one_video_are_resampled_and_stand_for_it_alone():
-    frames = labelled(6)
-    assert replace(frames, groups=("v",) * 6).clusters == frames.names
-    videos = ("v", "v", "v", "w", "w", "w")
-    assert replace(frames, groups=videos).clusters == videos
+def test_real_frames_of_one_video_are_resampled_in_stretches():
+    frames = labelled(12)
+
+    def drawn_together(groups):
+        return agreement(lambda x: x[:, :2], replace(frames, groups=groups), torch.device("cpu")).groups
+
+    assert [len(list(run)) for _, run in groupby(drawn_together(("v",) * 12))] == [4, 4, 4]
+    videos = ("v", "v", "v", "w", "w", "w") * 2
+    assert drawn_together(videos) == videos
+
+
+def test_a_class_of_the_synthetic_images_alone_can_be_trained_on(folders, cache, tmp_path):
+    write_set(tmp_path / "more", 8, 5)
+    for path in (tmp_path / "more" / "labels").iterdir():
+        label_map = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        label_map[:4, :4] = 4
+        cv2.imwrite(str(path), label_map)
+    steps = EvaluationConfig(steps=2, utility=Budget(seeds=1))
+    report = run(folders, cache, "more", synth_root=tmp_path, evaluation=steps)
+    assert report.rows[0].utility.train_images == 16
+    assert {c.id: c.reason for c in report.rows[0].faithfulness.classes}[4] == NOT_IN_TRAIN
 
 
 def test_what_cannot_be_judged_is_refused_before_anything_is_read(folders, cache, tmp_path):

@@ -12,6 +12,7 @@ from time import monotonic
 
 import numpy as np
 
+from surgaug.datasets.pairing import natural
 from surgaug.runtime.feedback import Feedback, Silent, Task
 from surgaug.scoring.segmenter.agreement import compare_maps
 from surgaug.segmenter.config import SegmenterConfig
@@ -109,10 +110,10 @@ def clusters_of(test: LabelledFrames) -> tuple[tuple[str, ...], str]:
     if count < 2:
         return test.groups, ""
     place = np.empty(len(test), int)
-    place[sorted(range(len(test)), key=test.names.__getitem__)] = np.arange(len(test)) * count // len(test)
+    place[sorted(range(len(test)), key=lambda i: natural(test.names[i]))] = np.arange(len(test)) * count // len(test)
     note = (
         f"the {len(test)} test frames are of one video ({test.groups[0]}): intervals are over {count} contiguous "
-        "stretches of it and over seeds, and hold for this video alone"
+        "stretches of it, those of gains over seeds as well, and hold for this video alone"
     )
     return tuple(f"stretch {i}" for i in place), note
 

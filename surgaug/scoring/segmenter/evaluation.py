@@ -155,7 +155,9 @@ def evaluate(
     """
     size = config.size or (supplied and supplied.size) or working_size(min(inputs.sizes, key=lambda hw: hw[0] * hw[1]))
     spaces = [folder.frames.space for folder in (inputs.train, inputs.real, *inputs.synths) if folder.frames]
-    space, classes = joint_space(*spaces), spaces[0].num_classes
+    space = joint_space(*spaces)
+    # Synthetic images may show classes that the real training frames do not, and trainings on them learn these, too.
+    classes = space.num_classes if config.utility or config.sweep else spaces[0].num_classes
 
     def read(frames: PairedFrames, folder: Folder, task: str) -> LabelledFrames:
         groups = {name: f"mask {origin.key}" for name, origin in folder.origins.items()}
@@ -197,9 +199,10 @@ def evaluate(
         if config.sweep:
             mixed = [measure_sweep(bench, pairs, config.sweep) for pairs in sets]
     facts = _trained_facts(trainer, train, classes, training) if supplied is None else _facts(supplied, size)
+    _, stretches = clusters_of(test)
     facts |= {"train_frames": len(train), "test_frames": len(test)}
     evaluations = [
-        Evaluation(f, u, s, (*sides.notes, *of_set))
+        Evaluation(f, u, s, (*sides.notes, *[stretches] * bool(stretches), *of_set))
         for f, u, s, of_set in zip(faithful, useful, mixed, notes, strict=True)
     ]
     return evaluations, facts
@@ -228,7 +231,6 @@ def _pairs(
 ) -> tuple[list[Pairs], list[tuple[str, ...]]]:
     """Each set with all its labels where a judge took some away, without its copies of test frames; and notes."""
     sets, notes = [], []
-    _, stretches = clusters_of(bench.test)
     for frames, folder in zip(synths, inputs.synths, strict=True):
         kept, copies = without_test_frames(frames, bench.test)
         full = None if folder.frames is None else full_labels(folder.frames)
@@ -237,7 +239,7 @@ def _pairs(
             every = read(full, folder, f"reading all labels of {folder.root.name}")
             raw = without_test_frames(every, bench.test)[0]
         sets.append(Pairs(kept, raw))
-        notes.append((*copies, *[stretches] * bool(stretches)))
+        notes.append(copies)
     return sets, notes
 
 

@@ -17,6 +17,7 @@ from surgaug.labels.label_space import LabelSpace
 from surgaug.scoring.compute.bootstrap import chance_of_clusters, cluster_sums, clusters_showing, student_interval
 from surgaug.scoring.report.model import NOTHING, ClassReading, Faithfulness, Figure
 from surgaug.scoring.segmenter.agreement import LABELLED, boundary_f, compare_maps, iou
+from surgaug.scoring.segmenter.arms import clusters_of
 from surgaug.segmenter.frames import LabelledFrames
 from surgaug.segmenter.training import predict
 
@@ -39,8 +40,8 @@ class Agreement:
 
 
 def agreement(network: nn.Module, frames: LabelledFrames, device: torch.device) -> Agreement:
-    """The agreement of a segmenter with labelled frames."""
-    return Agreement(_counts(network, frames, device)[0], frames.clusters)
+    """The agreement of a segmenter with labelled real frames; see `clusters_of` for what resampling draws together."""
+    return Agreement(_counts(network, frames, device)[0], clusters_of(frames)[0])
 
 
 def agreement_with_floor(network: nn.Module, frames: LabelledFrames, device: torch.device, seed: int) -> Agreement:

@@ -306,6 +306,8 @@ def _steps(bench: Bench, sets: Sequence[Pairs], budget: Budget) -> int:
         return bench.config.steps
     trainings = list(_round(bench, sets, bench.config).values())
     kept = bench.trainer.plan_path(trainings, bench.classes, budget.minutes)
+    if budget.seeds < FEWEST and not kept.is_file():
+        kept = kept.with_stem(f"{kept.stem}-{budget.seeds}")  # so few may train longer than several
     units = total_steps(trainings, bench.classes) / bench.config.steps
     return planned_steps(bench, kept, units * min(FEWEST, budget.seeds), budget.minutes)
 

@@ -253,8 +253,8 @@ def _conventions(report: Report) -> list[tuple[str, str]]:
             (
                 "Segmenter",
                 f"{made}; tested on {s['test_frames']} other frames. "
-                "Intervals resample videos or source masks where they are known, images otherwise; they do not hold "
-                "the chance in the segmenter's own training.",
+                "Intervals resample videos (of one alone, stretches) or source masks where they are known, images "
+                "otherwise; they do not hold the chance in the segmenter's own training.",
             )
         )
     return lines
