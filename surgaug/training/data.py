@@ -58,16 +58,7 @@ class TrainingData:
 def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | None = None) -> TrainingData:
     """Open, check and read the frames. DataError names the file and the value when one cannot be used."""
     keeping = Keeping(config.frames_on_disk, config.zoom, group or ProcessGroup())
-    paired = _open(config, feedback)
-    if config.leave_out_bad:
-        paired = without_faults(paired, feedback, need_images=True)
-    if config.val:
-        val = _open_val(Path(config.val), config, paired, feedback)
-        val = without_faults(val, feedback, need_images=True) if config.leave_out_bad else val
-        val = _its_validation_split(val, feedback)
-        train = _without(replace(paired, items=tuple(for_training(paired))), val, feedback)
-    else:
-        train, val = split(paired, config.seed)
+    train, val = choose_frames(config, feedback)
     if not len(train):
         raise DataError(f"{config.data}: no frame to train on")
     seen = survey(train, feedback, need_images=True)
@@ -84,8 +75,21 @@ def load_data(config: TrainConfig, feedback: Feedback, group: ProcessGroup | Non
         feedback.info(f"{len(val)} frames held out for validation (name others with --val)")
     frames = _frames(train, config, keeping, feedback, "reading frames")
     val_frames = frames if val is train else _frames(val, config, keeping, feedback, "reading validation frames")
-    left_out = (*paired.left_out, *(val.left_out if config.val else ()))
+    left_out = (*train.left_out, *(val.left_out if config.val else ()))
     return TrainingData(frames, val_frames, _statistics(train, seen), seen.presence_by_item, left_out)
+
+
+def choose_frames(config: TrainConfig, feedback: Feedback) -> tuple[PairedFrames, PairedFrames]:
+    """The frames to train on, and those to validate on; the same twice where none can be spared."""
+    paired = _open(config, feedback)
+    if config.leave_out_bad:
+        paired = without_faults(paired, feedback, need_images=True)
+    if not config.val:
+        return split(paired, config.seed)
+    val = _open_val(Path(config.val), config, paired, feedback)
+    val = without_faults(val, feedback, need_images=True) if config.leave_out_bad else val
+    val = _its_validation_split(val, feedback)
+    return _without(replace(paired, items=tuple(for_training(paired))), val, feedback), val
 
 
 def _frames(paired: PairedFrames, config: TrainConfig, keeping: Keeping, feedback: Feedback, task: str) -> Frames:
@@ -163,10 +167,14 @@ def _statistics(train: PairedFrames, seen: Survey) -> ClassStatistics:
 
 def digests(data: TrainingData) -> Digests:
     """What the files of all frames hold, so that it can be told later whether they are the same."""
-    found = {item.name: d for item, d in zip(data.frames.paired.items, data.frames.digests, strict=True)}
-    if data.val is not data.frames:  # of --val, where names may be the same
-        found |= {f"val/{item.name}": d for item, d in zip(data.val.paired.items, data.val.digests, strict=True)}
-    return {name: [d.image, d.label_file, d.label_map] for name, d in found.items()}
+    both = data.frames.digests if data.val is data.frames else [*data.frames.digests, *data.val.digests]
+    named = zip(frame_names(data.frames.paired, data.val.paired), both, strict=True)
+    return {name: [d.image, d.label_file, d.label_map] for name, d in named}
+
+
+def frame_names(train: PairedFrames, val: PairedFrames) -> list[str]:
+    """Of the frames of training and, unless they are the same, of validation, whose names may occur in both."""
+    return [i.name for i in train.items] + [f"val/{i.name}" for i in val.items if val is not train]
 
 
 def label_digests(data: TrainingData) -> list[str]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from surgaug.datasets.dataset import LabelMaps
 from surgaug.datasets.space_match import of_model, start_space
-from surgaug.errors import Interrupted, ModelError, UsageError
+from surgaug.errors import Interrupted, ModelError, SurgaugError, UsageError
 from surgaug.io.atomic import write_png
 from surgaug.io.lock import folder_lock
 from surgaug.labels.label_space import LabelSpace
@@ -32,7 +32,15 @@ from surgaug.runtime.interrupt import graceful
 from surgaug.runtime.notebook import picture_html, table_html
 from surgaug.training import ema, methods
 from surgaug.training.config import TrainConfig, to_dict
-from surgaug.training.data import Digests, digests, label_digests, load_data, style_bank
+from surgaug.training.data import (
+    Digests,
+    choose_frames,
+    digests,
+    frame_names,
+    label_digests,
+    load_data,
+    style_bank,
+)
 from surgaug.training.frames import FrameBatch, batches, repeat_factors
 from surgaug.training.logs import Logs, StepFigures
 from surgaug.training.presets import PHANTOM, start_file
@@ -40,6 +48,7 @@ from surgaug.training.run_folder import (
     Checkpoints,
     Models,
     Position,
+    changed_names,
     claim,
     find_run,
     finished,
@@ -104,6 +113,7 @@ def train_stage(
     position = Position(saved["step"], saved["minutes"], saved["best"]) if saved else Position()
     if saved and saved["status"] == "finished" and finished(config, position):
         feedback.info(f"{run} is trained already ({position.step} steps, {position.minutes:.1f} min)")
+        group.from_main(lambda: _warn_of_other_frames(run, config, feedback))
         return _result(run, position)
 
     # Everything that may be refused comes before the folder is claimed.
@@ -250,6 +260,19 @@ def _open_run(
     refuse_other_models(run, models)
     held.enter_context(folder_lock(run, feedback))
     return read_run(run)
+
+
+def _warn_of_other_frames(run: Path, config: TrainConfig, feedback: Feedback) -> None:
+    """Say where the frames that a finished run would have today are others, by name, than it was trained on."""
+    try:
+        names = frame_names(*choose_frames(config, Silent()))
+    except SurgaugError:
+        return  # gone since: the model does without them
+    if changes := changed_names(run, names):
+        feedback.warn(
+            f"its frames are others today: {changes}. To train on them, name another folder with --out; --init {run} "
+            "starts from its weights"
+        )
 
 
 def _refuse_other_data(config: TrainConfig, fingerprints: Digests, space: LabelSpace, begun: bool) -> None:

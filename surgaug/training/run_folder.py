@@ -17,7 +17,7 @@ import json
 import math
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,9 +194,7 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
     if old is None:
         return
     both = sorted(old.keys() & digests.keys())
-    found = {
-        "are gone": sorted(old.keys() - digests.keys()),
-        "are new": sorted(digests.keys() - old.keys()),
+    found = _by_name(old, digests) | {
         # Some runs have digests of two ends of a file, with which that of the whole file begins.
         "have another image": [n for n in both if not digests[n][0].startswith(old[n][0])],
         "have another label map": [n for n in both if old[n][1] != digests[n][1]],
@@ -204,16 +202,30 @@ def refuse_other_data(run: Path, digests: Digests) -> None:
             n for n in both if old[n][1] == digests[n][1] and old[n][2:] and old[n][2:] != digests[n][2:]
         ],
     }
-    lines = [
+    if lines := _listed(found):
+        raise UsageError(
+            f"{run} was trained on other frames: of {len(old)}, {lines}. Put them back to go on, or name "
+            f"another folder with --out (--init {run} starts from its weights)"
+        )
+
+
+def changed_names(run: Path, names: Collection[str]) -> str:
+    """In words, which of the run's frames are gone and which are new; "" where none are, or nothing is known."""
+    old = _read_data(run).get("frames")
+    return "" if old is None else _listed(_by_name(old, names))
+
+
+def _by_name(old: Collection[str], new: Collection[str]) -> dict[str, list[str]]:
+    return {"are gone": sorted(set(old) - set(new)), "are new": sorted(set(new) - set(old))}
+
+
+def _listed(found: Mapping[str, Sequence[str]]) -> str:
+    """Of each kind how many frames, and the first of them."""
+    return "; ".join(
         f"{len(names)} {what} ({', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''})"
         for what, names in found.items()
         if names
-    ]
-    if lines:
-        raise UsageError(
-            f"{run} was trained on other frames: of {len(old)}, {'; '.join(lines)}. Put them back to go on, or name "
-            f"another folder with --out (--init {run} starts from its weights)"
-        )
+    )
 
 
 def refuse_other_classes(run: Path, space: LabelSpace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -113,6 +114,19 @@ def test_a_finished_model_needs_no_state_and_is_not_trained_over(data, tmp_path)
     with pytest.raises(UsageError, match=r"state\.pt is missing"):
         train(settings(data, run, steps=2))
     assert (run / "last.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_finished_run_says_that_its_frames_are_others_today(data, tmp_path):
+    run = tmp_path / "run"
+    train(settings(data, run, steps=1))
+    train(settings(data, run, steps=1), heard := Heard())
+    assert not any("others today" in said for said in heard.warnings)
+    for kind in ("labels", "images"):
+        (data / kind / "f005.png").rename(data / kind / "f009.png")
+    assert train(settings(data, run, steps=1), heard := Heard()).step == 1
+    assert any("1 are gone (f005); 1 are new (f009)" in said for said in heard.warnings)
+    shutil.rmtree(data)
+    assert train(settings(data, run, steps=1)).step == 1
 
 
 def test_a_run_that_was_killed_within_its_first_save_begins_again(data, tmp_path, monkeypatch):
