@@ -19,6 +19,7 @@ MAX_TERMINAL_ALPHA_BAR = 0.005
 # Below this, neighbouring levels may be equal in float64.
 MIN_BETA = 1e-9
 COSINE_OFFSET, COSINE_MAX_BETA = 0.008, 0.999
+LEAST_HAND_OVER = 0.05
 
 
 def names() -> list[str]:
@@ -64,8 +65,8 @@ class Schedule:
                 raise UsageError(f"schedule.{name}: {getattr(self, name)!r} is not from {MIN_BETA} to below 1")
         if not 0.01 <= self.shift <= 100:
             raise UsageError(f"schedule.shift: {self.shift!r} is not from 0.01 to 100")
-        if self.hand_over is not None and not 0.05 <= self.hand_over <= 100:
-            raise UsageError(f"schedule.hand_over: {self.hand_over!r} is not from 0.05 to 100")
+        if self.hand_over is not None and not LEAST_HAND_OVER <= self.hand_over <= 100:
+            raise UsageError(f"schedule.hand_over: {self.hand_over!r} is not from {LEAST_HAND_OVER:g} to 100")
 
     def check(self) -> None:
         """Raise UsageError unless a network trained on these levels can be sampled.
@@ -111,7 +112,7 @@ class Schedule:
 
         spacing: one of `diffusion.spacing.SPACINGS`. Raises UsageError for another, or unless 1 <= steps <= timesteps.
         """
-        if spacing not in SPACINGS:
+        if spacing not in list(SPACINGS):
             raise UsageError(f"spacing: {spacing!r} is not one of {', '.join(SPACINGS)}")
         last = len(self.alpha_bars) - 1
         if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= last:

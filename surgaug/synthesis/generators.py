@@ -165,12 +165,18 @@ def finite_images(x: Tensor) -> np.ndarray:
 
 
 def check_options(settings: SamplingSettings, sample: Callable[..., Tensor], flag: str = "--set ") -> None:
-    """UsageError for an option that the sampler does not have."""
+    """UsageError for an option that the sampler does not have, or a value that it does not take, which is tried on a
+    single number: before the judge is trained and the output folder is begun, not at the first image."""
     parameters = inspect.signature(sample).parameters.values()
     known = [*NOT_THE_SAMPLERS, *(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)]
     for name in settings.options:
         if name not in known:
             raise UsageError(f"{flag}{name}: sampler {settings.sampler} has {', '.join(known)}")
+    nothing = torch.zeros(1)
+    try:
+        sample(lambda x_t, alpha_bar: x_t, nothing, [0.5, 1.0], lambda step: nothing, **settings.sampler_options)
+    except ValueError as error:
+        raise UsageError(f"{flag}{error}") from None
 
 
 class BatchLimit:

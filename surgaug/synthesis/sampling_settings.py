@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surgaug.diffusion import samplers
+from surgaug.diffusion.schedules import LEAST_HAND_OVER
 from surgaug.errors import UsageError
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel
@@ -96,18 +97,19 @@ def _of_network(asked: _Asked, model: LoadedModel) -> SamplingSettings:
             )
         return SamplingSettings(sampler=ONE_PASS, steps=1)
     defaults = {"sampler": SamplingSettings.sampler, "guidance": SamplingSettings.guidance, **model.defaults}
-    if defaults.get("student"):
-        return _of_student(asked, defaults)
-    sampler, guidance = asked.sampler or defaults["sampler"], asked.guidance
-    steps = asked.steps
-    if steps is None:  # the model's are its own sampler's
-        own = defaults.get("steps") if sampler == defaults["sampler"] else None
-        steps = own or samplers.steps(sampler)
+    guidance = asked.guidance
     if guidance not in (None, 1) and _always_saw_maps(model):
         raise UsageError(
             f"{asked.flag}guidance {guidance:g}: this model was trained with every label map (drop_map 0), so it "
             f"cannot do without one, as guidance must; give {asked.flag}guidance 1"
         )
+    if defaults.get("student"):
+        return _of_student(asked, defaults)
+    sampler = asked.sampler or defaults["sampler"]
+    steps = asked.steps
+    if steps is None:  # the model's are its own sampler's
+        own = defaults.get("steps") if sampler == defaults["sampler"] else None
+        steps = own or samplers.steps(sampler)
     scale = _scale(asked, defaults)
     options = _options(asked, scale, defaults.get("guidance_below"))
     if sampler == defaults["sampler"]:
@@ -124,15 +126,15 @@ def _of_second(given: dict[str, Any], model: LoadedModel) -> SamplingSettings:
     numbers = {name: given.pop(name, value) for name, value in own.items()}
     highest = model.meta.get("train", {}).get("cascade", {}).get("picture_noise", math.inf)
     trained = ", the most that it was trained with"
-    for name, limit, why in (
-        ("picture_noise", highest, trained),
-        ("start", hand_over, trained),
-        ("grain", 1.0, ""),
-        ("sharper", MOST_SHARPER, ""),
+    for name, least, limit, why in (
+        ("picture_noise", 0, highest, trained),
+        ("start", LEAST_HAND_OVER, hand_over, trained),
+        ("grain", 0, 1.0, ""),
+        ("sharper", 0, MOST_SHARPER, ""),
     ):
         value = numbers[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
-            raise UsageError(f"--set {SECOND}{name}={value}: from 0 to {limit:g}{why}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= limit:
+            raise UsageError(f"--set {SECOND}{name}={value}: from {least:g} to {limit:g}{why}")
     asked = _Asked(
         given.pop("sampler", None), given.pop("steps", None), given.pop("guidance", None), given, f"--set {SECOND}"
     )

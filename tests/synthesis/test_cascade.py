@@ -142,7 +142,8 @@ def test_a_size_near_the_first_stages_is_told_what_makes_such_pictures(large, mo
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"second.steps": 2.5}, "expected a number"), ({"second.start": 3}, "from 0 to 1"),
+    [({"second.steps": 2.5}, "expected a number"), ({"second.start": 3}, "from 0.05 to 1"),
+     ({"second.start": 0}, "--set second.start=0: from 0.05 to 1"),
      ({"second.picture_noise": -1}, "picture_noise"), ({"second.grain": -1}, "grain"),
      ({"second.sharper": 3}, "from 0 to 2"),
      ({"second.eta": 0.5}, "sampler dpmpp has")],

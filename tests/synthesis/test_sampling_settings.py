@@ -63,3 +63,12 @@ def test_a_noise_level_must_be_one(model, wrong):
 def test_guidance_without_which_labels_would_not_be_shown_is_refused(model, wrong):
     with pytest.raises(UsageError, match=r"--guidance .*: above 0"):
         recipe(model, guidance=wrong)
+
+
+def test_a_student_that_always_saw_maps_cannot_be_guided(model):
+    """As any model: of pictures without a label map it knows nothing."""
+    defaults = {"sampler": "ddim", "steps": 4, "guidance": 1.0, "student": True, "options": {"spacing": "student"}}
+    student = replace(model, defaults=defaults, meta={"train": {"drop_map": 0.0, "init": None}})
+    assert recipe(student, guidance=1.0).guidance == recipe(student).guidance == 1
+    with pytest.raises(UsageError, match="--guidance 2: this model was trained with every label map"):
+        recipe(student, guidance=2.0)

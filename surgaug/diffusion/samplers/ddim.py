@@ -21,10 +21,10 @@ def sample(
 ) -> Tensor:
     """Equation 12, with sigma from equation 16. eta = 0 is deterministic, eta = 1 is DDPM with the small variance.
 
-    Arguments as in `surgaug.diffusion.samplers`. Raises ValueError unless 0 <= eta <= 1.
+    Arguments as in `surgaug.diffusion.samplers`. Raises ValueError unless eta is a number from 0 to 1.
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta: {eta!r} is not from 0 to 1")
+    if isinstance(eta, bool) or not isinstance(eta, (int, float)) or not 0 <= eta <= 1:
+        raise ValueError(f"eta: {eta!r} is not a number from 0 to 1")
     for step, (here, there) in enumerate(pairwise(map(float, alpha_bars))):
         x_0 = denoise(x_t, here)
         eps = (x_t - math.sqrt(here) * x_0) / math.sqrt(1 - here)
