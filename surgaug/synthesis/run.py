@@ -186,6 +186,8 @@ def _judging(inputs: Inputs, target: DatasetWriter, feedback: Feedback) -> Judgi
             f"--layout {config.layout}, pixels that are not trusted: it {target.no_ignore} (id {target.space.ignore}; "
             f"{FULL_LABELS} has the whole label maps)"
         )
+    # Whether its own frames have pixels without label says nothing of these label maps.
+    judge = replace(judge, space=replace(judge.space, ignore=target.space.ignore))
     return Judging(judge, config.trust, config.least_agreement)
 
 

@@ -93,6 +93,22 @@ def test_pixels_that_are_not_trusted_are_ignored_and_counted(config, space):
     assert any(title.startswith(f"Admitted: {N} of {N} images") for title in heard.tables)
 
 
+def test_pixels_without_label_are_none_to_a_judge_whose_frames_have_none(config, masks, monkeypatch):
+    """They had counted as trusted ones, of a class 255, which ended the forecast in an IndexError."""
+    monkeypatch.setattr("surgaug.synthesis.run.PROBES", 2)
+    classes = json.loads((masks.parent / "classes.json").read_text())
+    (masks.parent / "classes.json").write_text(json.dumps({**classes, "ignore": 255}))
+    for file in masks.iterdir():
+        label_map = np.asarray(Image.open(file)).copy()
+        label_map[:8] = 255
+        Image.fromarray(label_map).save(file)
+    assert synthesize(config).complete
+    for row in rows_of(config.out).values():
+        kept, whole = read(config.out / row["label"]), read(config.out / row["label_full"])
+        assert (whole[:8] == 255).all() and set(row["classes"]) <= set("01234")
+        assert row["agreement"] == pytest.approx((kept != 255).sum() / (whole != 255).sum(), abs=1e-4)
+
+
 def test_what_is_hardly_trusted_is_drawn_again_then_left_out_and_named(config):
     synthesize(config)
     agreements = sorted(row["agreement"] for row in rows_of(config.out).values())
