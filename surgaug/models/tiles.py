@@ -44,9 +44,12 @@ def reach(config: UNetConfig) -> int:
 
 
 def tiles(frame: tuple[int, int], config: UNetConfig, side: int) -> Iterator[Tile]:
-    """Tiles whose kept parts cover `frame` = (H, W) once, each at most side x side pixels (a multiple of
-    `config.multiple`)."""
+    """Tiles whose kept parts cover `frame` = (H, W) once, each at most side x side pixels.
+
+    All begin at multiples of `config.multiple`, so that the network's coarse cells lie as in the whole.
+    """
     rim = reach(config)
+    side = max(1, side // config.multiple) * config.multiple
     for top in range(0, frame[0], side):
         for left in range(0, frame[1], side):
             kept = Window(frame, top, left, (min(side, frame[0] - top), min(side, frame[1] - left)))

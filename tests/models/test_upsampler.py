@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from surgaug.diffusion.schedules import Schedule
 from surgaug.models.families import upsampler
 from surgaug.models.tiles import part, reach, tiles
+from surgaug.models.unet import UNetConfig
 from surgaug.models.upsampler import DETAIL, LEAST_NOISE, Upsampler, Window, enlarge
 from surgaug.training.diffusion_step import strata
 
@@ -22,9 +23,9 @@ CONFIG = replace(
 CLASSES = 4
 
 
-def network(std: float = 0.15) -> Upsampler:
+def network(std: float = 0.15, config: UNetConfig = CONFIG) -> Upsampler:
     torch.manual_seed(0)
-    net = Upsampler(CONFIG, CLASSES).eval()
+    net = Upsampler(config, CLASSES).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=std)
     return net
@@ -158,11 +159,12 @@ def test_nothing_further_away_than_its_reach_is_seen():
     assert seen <= reach(CONFIG)
 
 
-@pytest.mark.parametrize("frame", [(300, 412), (257, 131), (64, 64)])
-def test_tiles_equal_the_whole(frame):
-    scene = Scene(network(), frame)
+@pytest.mark.parametrize(("frame", "patch"), [((300, 412), 2), ((257, 131), 2), ((64, 64), 2), ((257, 40), 3)])
+def test_tiles_equal_the_whole(frame, patch):
+    config = replace(CONFIG, patch=patch)
+    scene = Scene(network(config=config), frame)
     whole, out = scene.made(Window.whole(frame)), torch.full((1, 3, *frame), torch.nan)
-    for tile in tiles(frame, CONFIG, 64):
+    for tile in tiles(frame, config, 64):
         rows, columns = part(tile.kept)
         assert out[:, :, rows, columns].isnan().all()  # each pixel once
         out[:, :, rows, columns] = scene.made(tile.window)[(..., *tile.inside)]
