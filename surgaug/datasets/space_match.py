@@ -78,6 +78,9 @@ class RenumberedCodec(DrawnCodec):
     def scan(self, path: Path) -> Scan:
         return self.inner.scan(path) if isinstance(self.inner, DrawnCodec) else Scan(path)
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        return self.inner.files(path) if isinstance(self.inner, DrawnCodec) else (path,)
+
     def count_ids(self, scan: Scan) -> tuple[dict[int, int], dict[int, int]]:
         counts, unknown = self.inner.count_ids(scan)
         found: dict[int, int] = {}

@@ -64,7 +64,7 @@ class Inputs:
         config, recipe = self.config, self.perturbations and self.perturbations.recipe
         return {
             "model": self.model.hash,
-            "masks": digest([item.label for item in self.maps.items if item.label]),
+            "masks": digest(self.maps),
             READ_AS: read_as(self.maps.space, self.pixels),
             "classes": self._classes(),
             "seed": config.seed,

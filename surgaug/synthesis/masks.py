@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from surgaug.datasets.dataset import LabelMaps, open_masks
-from surgaug.datasets.item import fingerprint
 from surgaug.datasets.space_match import INSIST, bring, of_model, open_own
 from surgaug.datasets.splits import HELD_OUT, of_split
 from surgaug.datasets.survey import FILE_FAULTS, Survey, count, survey, without_faults
@@ -77,9 +76,10 @@ def of_chosen_split(
     return replace(maps, items=items), by_item[kept]
 
 
-def digest(files: Sequence[Path]) -> str:
+def digest(maps: LabelMaps) -> str:
     """A hash of the label maps' names and contents, in their order, wherever the folder lies."""
-    return output_folder.digest((file.name, fingerprint(file)) for file in files)[:16]
+    files = ((item.label.name, maps.fingerprint(i)) for i, item in enumerate(maps.items) if item.label)
+    return output_folder.digest(files)[:16]
 
 
 def output_size(

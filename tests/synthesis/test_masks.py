@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from surgaug.datasets.dataset import open_masks
 from surgaug.errors import DataError, ModelError
 from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.runtime.feedback import Silent
@@ -70,10 +71,36 @@ def test_what_cannot_be_read_is_named(tmp_path, space):
 def test_digest_is_of_names_and_contents_not_of_places(tmp_path):
     a = save(tmp_path / "a", {"x.png": np.zeros((4, 4)), "y.png": np.ones((4, 4))})
     b = save(tmp_path / "b", {"x.png": np.zeros((4, 4)), "y.png": np.ones((4, 4))})
-    files = [[folder / "x.png", folder / "y.png"] for folder in (a, b)]
-    assert digest(files[0]) == digest(files[1]) != digest(files[0][::-1])
+
+    def found(folder, *names):
+        return digest(open_masks(tuple(folder / name for name in names)))
+
+    first = found(a, "x.png", "y.png")
+    assert first == found(b, "x.png", "y.png") != found(a, "y.png", "x.png")
     save(b, {"y.png": np.full((4, 4), 2)})
-    assert digest(files[0]) != digest(files[1])
+    assert first != found(b, "x.png", "y.png")
+
+
+def test_digest_is_of_all_files_of_a_label_map(tmp_path):
+    """Of a file for each class all count: one that is moved has as many pixels as before."""
+    root, knife = tmp_path / "set", np.zeros((8, 10))
+    knife[:3] = 255
+    for name in ("images", "masks", "masks/eye", "masks/knife"):
+        (root / name).mkdir(parents=True)
+    for i in range(3):
+        save(root / "images", {f"{i}.png": np.zeros((8, 10))})
+        save(root / "masks/eye", {f"{i}.png": knife[::-1]})
+        save(root / "masks/knife", {f"{i}.png": knife})
+    names = ("background", "eye", "knife")
+    space = LabelSpace("mine", tuple(LabelClass(i, name) for i, name in enumerate(names)))
+
+    def found():
+        return digest(open_for(space, tmp_path / "model", root, "auto", Silent())[0])
+
+    before = found()
+    assert found() == before
+    save(root / "masks/knife", {"1.png": np.roll(knife, 1, axis=0)})
+    assert found() != before
 
 
 def test_output_size():
