@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ import torch
 from surgaug.datasets.dataset import LabelMaps, would_change
 from surgaug.datasets.space_match import INSIST
 from surgaug.datasets.survey import read_as
-from surgaug.errors import UsageError
+from surgaug.diffusion import samplers
+from surgaug.diffusion.parameterisation import KINDS
+from surgaug.diffusion.schedules import Schedule
+from surgaug.errors import ModelError, UsageError
 from surgaug.io.output_folder import READ_AS, STYLE, STYLE_PICTURES
 from surgaug.labels.builtin_spaces import load_space
 from surgaug.labels.class_statistics import ClassStatistics
+from surgaug.labels.label_space import LabelSpace
 from surgaug.labels.resize import fit_size, same_aspect
 from surgaug.models import families
 from surgaug.models.checkpoint import LoadedModel, load_model
@@ -28,7 +33,7 @@ from surgaug.runtime.feedback import Feedback
 from surgaug.synthesis import plan
 from surgaug.synthesis.cascade import CascadeGenerator, SmallPictures
 from surgaug.synthesis.config import BASE, NATIVE, SynthesizeConfig
-from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator
+from surgaug.synthesis.generators import DiffusionGenerator, OnePassGenerator, check_options
 from surgaug.synthesis.judge import JudgeSource, open_judge
 from surgaug.synthesis.masks import FAR, digest, factor, of_chosen_split, open_for, output_size
 from surgaug.synthesis.model_choice import resolve_model
@@ -126,6 +131,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
             f"{model_file}: a second stage, which makes small pictures large and cannot begin; name the folder above "
             "it, or join it to a first stage: surgaug train --set cascade.first=RUN --set cascade.second=RUN"
         )
+    _check_description(model, model_file)
     if config.size == BASE:
         model = model.first
     sampling = choose_settings(config, model)
@@ -154,7 +160,9 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     ranking = plan.rank_rare_first(presence) if config.order == "rare-first" else None
     perturbations = None
     if recipe:
-        perturbations = Engine(maps.space, recipe, targets_of(recipe, maps.space, maps, presence))
+        known = _known_classes(maps.space, model.space)
+        perturbations = Engine(known, recipe, targets_of(recipe, known, maps, presence))
+        _warn_of_unseen_targets(perturbations.targets, presence.any(axis=0), maps.space, model, feedback)
     elif config.n > len(maps) and not _draws_noise(model):
         feedback.warn(
             f"{model.family} draws no noise: of {config.n} images from {len(maps)} label maps, those of one map are "
@@ -219,6 +227,50 @@ def _warn_of_unseen(maps: LabelMaps, presence: np.ndarray, model: LoadedModel, f
         feedback.warn(
             f"none of the {known.frames} frames that the model was trained on shows {listed}: it cannot know it"
         )
+
+
+def _warn_of_unseen_targets(
+    targets: Mapping[int, float], shown: np.ndarray, space: LabelSpace, model: LoadedModel, feedback: Feedback
+) -> None:
+    """As `_warn_of_unseen`, of classes that a balance brings in though no label map shows them. targets: shares by id.
+    shown: bool [K], by classes of `space`, those of the label maps."""
+    known = ClassStatistics.from_dict(model.meta.get("statistics", {}), model.space.ids)
+    there = {i for i, yes in zip(space.ids, shown.tolist(), strict=True) if yes}
+    if unseen := [i for i in known.unseen if targets.get(i) and i not in there]:
+        listed = ", ".join(model.space.by_id(i).name for i in unseen)
+        feedback.warn(
+            f"balance asks for {listed}, which none of the {known.frames} frames that the model was trained on shows: "
+            "it cannot know it; take it out of the balance"
+        )
+
+
+def _known_classes(space: LabelSpace, model: LabelSpace) -> LabelSpace:
+    """`space` with the model's classes alone. Where the ids were bare to the model and have names in the label maps,
+    these may name more classes; no operation may bring in one of them, which the model could not be told."""
+    known = set(model.ids)
+    classes = (c for c in space.classes if c.id in known)
+    return replace(
+        space, classes=tuple(replace(c, handle_of=c.handle_of if c.handle_of in known else None) for c in classes)
+    )
+
+
+def _check_description(model: LoadedModel, file: Path) -> None:
+    """ModelError where a stage predicts, or is sampled by, what this version does not know."""
+    for stage in model.stages or (model,):
+        if stage.family not in families.STAGES:
+            continue
+        own = SamplingSettings(
+            stage.defaults.get("sampler", SamplingSettings.sampler), options=stage.defaults.get("options", {})
+        )
+        try:
+            if stage.prediction not in KINDS:
+                raise UsageError(f"prediction: {stage.prediction!r} is not one of {', '.join(KINDS)}")
+            Schedule.from_dict(stage.schedule)
+            check_options(own, samplers.get(own.sampler), "")
+        except (UsageError, TypeError) as error:
+            raise ModelError(
+                f"{file}: its description cannot be used ({error}); was it written by a newer version of surgaug?"
+            ) from None
 
 
 def _told_size(size: tuple[int, int] | str | None) -> str:

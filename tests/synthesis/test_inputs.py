@@ -13,6 +13,8 @@ from PIL import Image
 
 from surgaug.cli import run
 from surgaug.errors import ModelError, UsageError
+from surgaug.labels.label_space import LabelClass, LabelSpace
+from surgaug.models.checkpoint import read_header, read_weights, save_model
 from surgaug.models.model_files import SHIPPED
 from surgaug.models.unet import UNetConfig
 from surgaug.runtime.feedback import Silent
@@ -57,22 +59,71 @@ def test_a_size_of_other_proportions_than_the_label_maps_is_said(config, masks):
     assert "--size 32x24 changes the proportions of label maps of " in said and "--size 24x32 keeps them" in said
 
 
-def test_a_class_that_training_never_showed_is_said(config, model_file, tmp_path):
-    from surgaug.labels.label_space import LabelSpace
-    from surgaug.models.checkpoint import read_header, read_weights, save_model
-
+def changed(model_file: Path, file: Path, **given) -> Path:
+    """The model of `model_file` in another file, with another value of what is given."""
     header = read_header(model_file)
-    file = tmp_path / "model.safetensors"
-    presence = {"0": 50, "1": 50, "2": 50, "3": 0, "4": 0}
+    told = {key: header[key] for key in ("schedule", "prediction", "defaults", "meta")}
+    told |= {"config": UNetConfig(**header["config"]), "space": LabelSpace.from_dict(header["space"]), "size": (24, 32)}
+    save_model(file, read_weights(model_file), **(told | given))
+    return file
+
+
+def never_showing(model_file: Path, file: Path, *ids: int) -> Path:
+    """The model, whose training frames showed nothing of these classes."""
+    presence = {str(i): 0 if i in ids else 50 for i in range(5)}
     statistics = {"frames": 50, "presence": presence, "pixels": dict.fromkeys(presence, 0.2), "touching": []}
-    save_model(
-        file, read_weights(model_file), config=UNetConfig(**header["config"]),
-        space=LabelSpace.from_dict(header["space"]), schedule=header["schedule"], prediction="v", size=(24, 32),
-        defaults=header["defaults"], meta={**header["meta"], "statistics": statistics},
-    )  # fmt: skip
-    said = heard(replace(config, model=file))
+    return changed(model_file, file, meta={**read_header(model_file)["meta"], "statistics": statistics})
+
+
+def test_a_class_that_training_never_showed_is_said(config, model_file, tmp_path):
+    said = heard(replace(config, model=never_showing(model_file, tmp_path / "model.safetensors", 3, 4)))
     assert "none of the 50 frames that the model was trained on shows Skin (5 of 5 label maps), Cannula (1 of 5" in said
     assert "none of the" not in heard(config)
+
+
+def test_a_class_that_training_never_showed_is_said_where_a_balance_alone_brings_it_in(
+    config, masks, model_file, tmp_path
+):
+    (masks / "m4.png").unlink(missing_ok=True)
+    for file in masks.iterdir():  # none of them shows a cannula
+        label_map = np.asarray(Image.open(file)).copy()
+        label_map[label_map == 4] = 3
+        Image.fromarray(label_map).save(file)
+    (tmp_path / "recipe.toml").write_text("balance = { Cannula = 0.3 }\n[ops]\nswap = 0.5\n", encoding="utf-8")
+    augmented = replace(config, augment=(str(tmp_path / "recipe.toml"),))
+    said = heard(replace(augmented, model=never_showing(model_file, tmp_path / "model.safetensors", 4)))
+    assert "balance asks for Cannula, which none of the 50 frames that the model was trained on shows" in said
+    assert "balance asks" not in heard(augmented)
+
+
+def test_no_operation_brings_in_a_class_that_the_model_lacks(config, masks, model_file, tmp_path):
+    """Its classes are bare ids, of which the label maps name more: an image could not be told of them."""
+    bare = LabelSpace("auto", tuple(LabelClass(i, f"class {i}") for i in range(5)))
+    names = ("Pupil", "Iris", "Cornea", "Skin", "Cannula", "Phaco Handpiece")
+    (masks.parent / "classes.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
+    (tmp_path / "recipe.toml").write_text('balance = { "Phaco Handpiece" = 0.3 }\n', encoding="utf-8")
+    config = replace(config, model=changed(model_file, tmp_path / "model.safetensors", space=bare))
+    inputs = open_inputs(replace(config, augment=("swap", "flip")), Silent())
+    assert inputs.maps.space.names == names and inputs.perturbations.space.names == names[:5]
+    with pytest.raises(UsageError, match="Phaco Handpiece is no class"):
+        open_inputs(replace(config, augment=(str(tmp_path / "recipe.toml"),)), Silent())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"prediction": "flow"}, "prediction: 'flow' is not one of eps, v, x0"),
+        ({"schedule": {"kind": "sigmoid"}}, "'sigmoid' is not one of"),
+        ({"schedule": {"warp": 2}}, "schedule.warp: unknown"),
+        ({"defaults": {"sampler": "heun", "steps": 4, "guidance": 1.0}}, "'heun' is not one of"),
+        ({"defaults": {"sampler": "ddim", "guidance": 1.0, "options": {"churn": 1}}}, "churn: sampler ddim has"),
+    ],
+)
+def test_a_model_that_this_version_cannot_sample_is_named(config, model_file, tmp_path, given, says):
+    """A prediction that was not known had been taken for v, and the others named no file."""
+    file = changed(model_file, tmp_path / "model.safetensors", **given)
+    with pytest.raises(ModelError, match=rf"model.safetensors: its description cannot be used \(.*{says}.*newer"):
+        open_inputs(replace(config, model=file), Silent())
 
 
 def test_permuted_names_are_written_in_the_models_ids(config, masks, space):
