@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from heard import Heard
@@ -346,6 +347,18 @@ def test_a_frame_that_exif_turns_is_written_turned(tmp_path: Path) -> None:
     export(ExportConfig(data=tmp_path / "in", out=tmp_path / "out"))
     with Image.open(next((tmp_path / "out").rglob("images/**/*.png"))) as image:
         assert np.array_equal(np.asarray(image), shown) and 0x0112 not in image.getexif()
+
+
+def test_frames_of_16_bits_are_written_with_8(tmp_path: Path) -> None:
+    """Trainers that read all bits would find some frames 257 times as bright as others."""
+    shown = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    (tmp_path / "in" / "images").mkdir(parents=True)
+    (tmp_path / "in" / "labels").mkdir()
+    assert cv2.imwrite(str(tmp_path / "in" / "images" / "a.png"), shown[..., ::-1].astype(np.uint16) * 257)
+    write_png(tmp_path / "in" / "labels" / "a.png", (shown[..., 0] > 99).astype(np.uint8))
+    export(ExportConfig(data=tmp_path / "in", out=tmp_path / "out"))
+    written = cv2.imread(str(next((tmp_path / "out").rglob("images/**/*.png"))), cv2.IMREAD_UNCHANGED)
+    assert written.dtype == np.uint8 and np.array_equal(written[..., ::-1], shown)
 
 
 def names_written(out: Path) -> set[str]:

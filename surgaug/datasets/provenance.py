@@ -156,17 +156,16 @@ class Provenance:
         return step.origin
 
     def find(self, file: str, kind: Kind) -> Step | None:
-        """What the manifest above an image or a label map says of it.
-
-        A relative path was noted from where the command ran: tried from here, then from the folders above the root.
-        """
-        for path in self._places(file):
+        """What the manifest above an image or a label map says of it."""
+        for path in self.places(file):
             within, steps = self._manifest_above(path.parent, kind)
             if found := steps.get(within + path.name):
                 return found
         return None
 
-    def _places(self, file: str) -> Iterator[Path]:
+    def places(self, file: str) -> Iterator[Path]:
+        """Where a file that a manifest names may lie. A relative path was noted from where the command ran: it is tried
+        from here, then from the folders above the root."""
         if not file:
             return
         path = Path(file)

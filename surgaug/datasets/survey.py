@@ -209,9 +209,22 @@ def find_faults(frames: LabelMaps, feedback: Feedback, need_images: bool) -> lis
         elif isinstance(size, str):
             found.append(Fault(UNUSABLE, size, i))
         elif size and item.label is not None and label_hw != (0, 0) and label_hw != size:
-            both = f"{size[0]}x{size[1]}, its label map {item.label.name} {label_hw[0]}x{label_hw[1]}"
-            found.append(Fault(OTHER_SIZE, f"{item.image}: {both}{unturned(item.image, label_hw)}", i))
+            found.append(Fault(OTHER_SIZE, of_other_size(item.image, item.label, size, label_hw), i))
     return sorted(found, key=lambda fault: KINDS.index(fault.kind))
+
+
+def refuse_other_size(image: Path, label: Path, hw: tuple[int, int], label_hw: tuple[int, ...]) -> None:
+    """Raises DataError where an image and its label map are not of one size (H, W)."""
+    if hw != label_hw:
+        said = of_other_size(image, label, hw, (label_hw[0], label_hw[1]))
+        raise DataError(f"{said}: make both of one size, or leave the frame out (--leave-out-bad)")
+
+
+def of_other_size(image: Path, label: Path, hw: tuple[int, int], label_hw: tuple[int, int]) -> str:
+    """What to say of an image and its label map whose sizes differ."""
+    return (
+        f"{image}: {hw[0]}x{hw[1]}, its label map {label.name} {label_hw[0]}x{label_hw[1]}{unturned(image, label_hw)}"
+    )
 
 
 def count(frames: LabelMaps) -> Survey:

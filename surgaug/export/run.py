@@ -227,9 +227,11 @@ def _write_pair(target: DatasetWriter, pair: Pair) -> None:
 
 
 def _is_rgb_png(path: Path) -> bool:
-    """Whether a file is what would be written of it: one that EXIF turns is not, since few programs turn it."""
+    """Whether a file is what would be written of it: one that EXIF turns is not, since few programs turn it, nor one of
+    16 bits a channel, of which some trainers read all."""
     with Image.open(path) as image:
-        return image.format == "PNG" and image.mode == "RGB" and stored_size(path)[1] == 1
+        plain = image.format == "PNG" and image.mode == "RGB" and image.tile[0].args == "RGB"
+        return plain and stored_size(path)[1] == 1
 
 
 def _write_card(config: ExportConfig, done: Result, space: LabelSpace) -> None:

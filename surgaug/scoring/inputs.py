@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames, open_pairs
-from surgaug.datasets.provenance import Origin, read_origins
+from surgaug.datasets.item import Item, check_names
+from surgaug.datasets.provenance import Origin, Provenance, read_origins
 from surgaug.datasets.splits import numbers_of
-from surgaug.datasets.survey import OTHER_SIZE, TWINS, UNUSABLE, problem_of, refuse_twins, without_faults
+from surgaug.datasets.survey import NO_LABEL, OTHER_SIZE, TWINS, UNUSABLE, problem_of, refuse_twins, without_faults
 from surgaug.errors import DataError
 from surgaug.io.images import is_image_file
 from surgaug.io.manifest import is_there, part_paths, read_lines
@@ -99,7 +100,8 @@ class Pairing:
 def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback, leave_out_bad: bool = False) -> Folder:
     """Images, and labels where there are any: a data set, an output of `synthesize`, or just a folder of images.
 
-    leave_out_bad: without files that cannot be read, and pairs of different sizes.
+    leave_out_bad: without files that cannot be read, and, of a data set, without images that have no label map, or one
+    of another size.
     Raises:
         DataError: no such folder, no image in it, two images of one name, a manifest of which no line is a row.
     """
@@ -110,7 +112,7 @@ def open_folder(root: Path, classes: str | LabelSpace, feedback: Feedback, leave
     except DataError as reason:
         return _plain_folder(root, str(reason), feedback, leave_out_bad)
     if leave_out_bad:
-        frames = without_faults(frames, feedback, need_images=True, kinds=(TWINS, UNUSABLE, OTHER_SIZE))
+        frames = without_faults(frames, feedback, need_images=True, kinds=(TWINS, NO_LABEL, UNUSABLE, OTHER_SIZE))
     else:
         refuse_twins(frames)
     positions = tuple(i for i, item in enumerate(frames.items) if item.image is not None)
@@ -203,7 +205,7 @@ def pair(synth: Folder, real: Folder) -> Pairing:
     Images of a mask that was changed on the way show another scene than the frame: they are left out (and counted). So
     are those whose mask only shares its name with the frame's (`0.png` of another split), where both files are at hand.
     """
-    frame_of = _frame_finder(real)
+    frame_of = _frame_finder(real, Provenance(synth.root))
     partner = np.full(len(synth), -1, np.int64)
     told_by: set[str] = set()
     changed = 0
@@ -221,13 +223,16 @@ def pair(synth: Folder, real: Folder) -> Pairing:
 def shown_frames(synth: Folder, real: Folder) -> list[set[str]]:
     """By synthetic image, the names of the real frames whose label maps are to be seen in its own, however changed: the
     one that it was made from, and those that lent it instruments."""
-    frame_of = _frame_finder(real)
+    frame_of = _frame_finder(real, Provenance(synth.root))
     origins = [synth.origins.get(name, Origin(name, "")) for name in synth.names]
     return [{real.names[i] for mask in origin.all() if (i := frame_of(mask)) >= 0} for origin in origins]
 
 
-def _frame_finder(real: Folder) -> Callable[[Origin], int]:
-    """Finds the position of the real frame that has a label map, -1 where there is none."""
+def _frame_finder(real: Folder, before: Provenance) -> Callable[[Origin], int]:
+    """Finds the position of the real frame that has a label map, -1 where there is none.
+
+    before: of the set whose manifest names the label maps.
+    """
     by_name = {name: i for i, name in enumerate(real.names)}
     by_stem = {
         **_unique(label.stem if label else None for label in real.labels),
@@ -237,7 +242,7 @@ def _frame_finder(real: Folder) -> Callable[[Origin], int]:
     def frame_of(origin: Origin) -> int:
         keys = (origin.stem, origin.mask)
         match = next((found[key] for key in keys for found in (by_name, by_stem) if key in found), -1)
-        return -1 if match >= 0 and _another_mask(origin.path, real.labels[match]) else match
+        return -1 if match >= 0 and _another_mask(before.places(origin.path), real.labels[match]) else match
 
     return frame_of
 
@@ -284,6 +289,7 @@ def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad:
     twice = [name for name, n in Counter(path.stem for path in images).items() if n > 1]
     if twice:
         raise DataError(f"{place}: several images of one name: {', '.join(twice[:10])}")
+    check_names(Item(path.stem, path, None) for path in images)
     names, origins, trusts = tuple(path.stem for path in images), read_origins(root), read_trusts(root)
     return Folder(
         root,
@@ -311,9 +317,10 @@ def _unique(stems: Iterable[str | None]) -> dict[str, int]:
     return {stem: i for i, stem in enumerate(stems) if stem is not None and counts[stem] == 1}
 
 
-def _another_mask(source: str, label: Path | None) -> bool:
-    """Whether the mask is at hand and holds something else than the frame's label file."""
-    mask = Path(source)
-    if label is None or not is_there(mask) or mask.resolve() == label.resolve():
+def _another_mask(places: Iterable[Path], label: Path | None) -> bool:
+    """Whether the mask is at hand, in the first of the places that is a file, and holds something else than the frame's
+    label file."""
+    mask = next(filter(is_there, places), None)
+    if label is None or mask is None or mask.resolve() == label.resolve():
         return False
     return not filecmp.cmp(mask, label, shallow=False)

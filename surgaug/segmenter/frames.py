@@ -9,6 +9,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.splits import group_of
+from surgaug.datasets.survey import refuse_other_size
 from surgaug.errors import DataError
 from surgaug.labels.label_space import IGNORE_INDEX, MAX_CLASSES, LabelSpace
 from surgaug.labels.resize import resize_image, resize_label_map
@@ -85,10 +86,7 @@ def read_frames(
 
     def read(i: int) -> tuple[np.ndarray, np.ndarray]:
         image, label_map = frames.load_image(i), frames.load_label(i)
-        item = frames.items[i]
-        if image.shape[:2] != label_map.shape:
-            sizes = f"{image.shape[0]}x{image.shape[1]} and {label_map.shape[0]}x{label_map.shape[1]}"
-            raise DataError(f"{item.image} and {item.label}: an image and its label map of different size ({sizes})")
+        refuse_other_size(*frames.items[i].files, image.shape[:2], label_map.shape)
         index_map = indices[resize_label_map(label_map, size, frames.space)]
         return resize_image(image, size), index_map
 

@@ -9,9 +9,13 @@ from heard import Heard
 
 from surgaug.errors import DataError
 from surgaug.io.atomic import write_png
+from surgaug.io.images import read_numbers
 from surgaug.phantom import render
 from surgaug.runtime.feedback import Silent
+from surgaug.scoring.config import ScoreConfig
 from surgaug.scoring.inputs import of_chosen_split, open_folder, pair
+from surgaug.scoring.report.model import Report
+from surgaug.scoring.run import run_score
 
 
 def pairs(root: Path, names: list[str]) -> Path:
@@ -78,6 +82,22 @@ def test_a_half_written_row_makes_no_difference(synth: Path) -> None:
     (synth / "manifest.jsonl").write_text(text[: text.rindex("\n") + 1])
     after = open_folder(synth, "cadis", Silent())
     assert before.origins == after.origins and len(before.origins) == 4
+
+
+def test_regions_are_not_read_where_a_label_map_does_not_fit(real: Path, tmp_path: Path) -> None:
+    synth = pairs(tmp_path / "synth", ["a", "b"])
+    label = synth / "labels" / "b.png"
+    write_png(label, read_numbers(label)[:, :20])
+    with pytest.raises(DataError, match=r"b.png: 24x40, its label map b.png 24x20: .*--leave-out-bad"):
+        regions_of_labels(real, synth)
+    label.unlink()
+    with pytest.raises(DataError, match=r"b.png: no label map of that name; .*--leave-out-bad"):
+        regions_of_labels(real, synth)
+    assert regions_of_labels(real, synth, leave_out_bad=True).rows[0].images == 1
+
+
+def regions_of_labels(real: Path, synth: Path, **options: bool) -> Report:
+    return run_score(ScoreConfig(real, (synth,), metrics=("class_frechet",), cache=False, **options))
 
 
 def test_of_real_frames_with_splits_those_of_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,12 @@ def test_odd_images_are_read(folders):
     assert plain.rows[0].measures["psnr"].n == 6
 
 
+def test_names_that_no_report_can_hold_are_refused_at_once(folders):
+    (folders / "fresh/new5.png").rename(os.fsdecode(os.fsencode(folders / "fresh") + b"/\xff.png"))
+    with pytest.raises(DataError, match="not UTF-8; rename the file"):
+        run(folders, "fresh")
+
+
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nbroken"])
 def test_damaged_files_are_named(folders, content):
     (folders / "fresh/new5.png").write_bytes(content)
@@ -306,8 +313,9 @@ def test_the_command(folders, capfd):
     assert "--minutes 5: of the trainings of --utility and --sweep" in capfd.readouterr().err
 
 
-def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path):
-    """`0.png` of the validation set is not `0.png` of the training set."""
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path, relative):
+    """`0.png` of the validation set is not `0.png` of the training set, wherever `score` runs."""
 
     rng = np.random.default_rng(0)
     masks = {}
@@ -319,7 +327,8 @@ def test_a_mask_that_only_shares_its_name_makes_no_pair(tmp_path):
         masks[root] = tmp_path / root / "labels" / "0.png"
         Image.fromarray(mask).save(masks[root])
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / root / "images" / "0.png")
-    row = {"index": 0, "image": "images/0.png", "source": str(masks["val"]), "perturbations": []}
+    source = masks["val"].relative_to(tmp_path) if relative else masks["val"]
+    row = {"index": 0, "image": "images/0.png", "source": str(source), "perturbations": []}
     (tmp_path / "synth" / "manifest.jsonl").write_text(json.dumps(row) + "\n")
     train, val, synth = (open_folder(tmp_path / r, "auto", Silent()) for r in ("train", "val", "synth"))
     assert pair(synth, val).count == 1

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from surgaug.datasets.dataset import PairedFrames
-from surgaug.datasets.survey import Survey, survey
+from surgaug.datasets.survey import Survey, refuse_other_size, survey
 from surgaug.errors import DataError
 from surgaug.io.images import image_size
 from surgaug.labels.resize import resize_label_map
@@ -239,11 +239,10 @@ class Scorer:
         return Measure(None, 0, reason=seen.pair_errors.get(planned.name) or _no_pairs(pairing))
 
     def _diversity(self, planned: PlannedMeasure, folder: Folder, seen: Pass, real: Pass) -> Measure:
-        frames = folder.frames
-        if frames is None:
+        if folder.frames is None:
             return Measure(None, 0, reason=folder.no_labels)
         rng = np.random.default_rng(self._seed)
-        maps = in_threads(lambda i: frames.load_label(i).tobytes(), folder.positions, self.workers)
+        maps = in_threads(lambda i: _label_map(folder, i).tobytes(), range(len(folder)), self.workers)
         pairs, groups = pairs_of_one_map([hash(m) for m in maps], rng)
         if not len(pairs):
             return Measure(None, 0, reason=NO_REPEATS)
@@ -354,8 +353,26 @@ def _label_measure(
 def _labels(folder: Folder, size: Size) -> Callable[[int], np.ndarray] | None:
     if folder.frames is None:
         return None
-    frames = folder.frames
-    return lambda i: resize_label_map(frames.load_label(folder.positions[i]), size, frames.space)
+    space = folder.frames.space
+
+    def load(i: int) -> np.ndarray:
+        image, label = folder.images[i], folder.labels[i]
+        label_map = _label_map(folder, i)
+        assert label is not None  # or there is no map
+        refuse_other_size(image, label, image_size(image), label_map.shape)
+        return resize_label_map(label_map, size, space)
+
+    return load
+
+
+def _label_map(folder: Folder, i: int) -> np.ndarray:
+    """Ids [H, W] of image i of a folder with labels. DataError where it has none, though others do."""
+    assert folder.frames is not None
+    if folder.labels[i] is None:
+        raise DataError(
+            f"{folder.images[i]}: no label map of that name; add it, or leave the image out (--leave-out-bad)"
+        )
+    return folder.frames.load_label(folder.positions[i])
 
 
 def _euclidean(features: np.ndarray) -> Callable[[int, int], float]:
