@@ -36,6 +36,20 @@ def test_both_arms_of_a_forceps_are_one_object_and_two_far_instruments_are_two()
     assert sorted(len(obj.entries) for obj in objects(label_map, CADIS)) == [1, 2]
 
 
+def test_a_handle_behind_another_instrument_is_joined_by_handle():
+    """It was joined by the class with the lowest id, which is the tip's: a band of tip in the midst of the handle."""
+    label_map = np.full((270, 480), 5, np.uint8)
+    label_map[120:140, :160], label_map[122:138, 160:240] = 24, 14  # a lens injector from the left
+    label_map[:200, 60:72] = 12  # a knife across its handle
+    scene = Scene(label_map, CADIS)
+    index = next(i for i, obj in enumerate(scene.objects) if obj.class_ids == (14, 24))
+    whole = scene.whole(index)
+    y0, x0 = whole.box[:2]
+    assert (whole.ids[122 - y0 : 138 - y0, 60 - x0 : 72 - x0] == 24).all()
+    hidden = whole.mask & ~scene.objects[index].mask
+    assert hidden[:, 60 - x0 : 72 - x0].sum() == hidden.sum() > 200
+
+
 def test_hooks_rings_marks_and_retractors_stay():
     for fastened in (35, 30, 31, 3):
         label_map = np.full((100, 100), 6, np.uint8)

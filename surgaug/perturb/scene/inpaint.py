@@ -103,12 +103,7 @@ def _commonest(label_map: np.ndarray, sources: np.ndarray, hole: np.ndarray, ori
 
 def _harmonic(around: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Ids [h, w]: the nearest known one, and in the hole, where classes meet, the one with the largest share."""
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~known).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    seeds = np.zeros(labels.max() + 1, around.dtype)
-    seeds[labels[known]] = around[known]
-    nearest = seeds[labels]
+    nearest, distance = nearest_ids(around, known)
     meet = np.zeros(hole.shape, bool)
     meet[1:] |= nearest[1:] != nearest[:-1]
     meet[:, 1:] |= nearest[:, 1:] != nearest[:, :-1]
@@ -121,6 +116,17 @@ def _harmonic(around: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.nda
     part = np.s_[max(y - margin, 0) : y + h + margin, max(x - margin, 0) : x + w + margin]
     nearest[part] = _shares(nearest[part], known[part], max(1.0, reach / _GRID))
     return nearest
+
+
+def nearest_ids(ids: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At each place of `ids` [h, w] the nearest of those that are `known` (bool [h, w]), and how far away it is,
+    float32 [h, w]."""
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~known).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    seeds = np.zeros(labels.max() + 1, ids.dtype)
+    seeds[labels[known]] = ids[known]
+    return seeds[labels], distance
 
 
 def _shares(nearest: np.ndarray, known: np.ndarray, step: float) -> np.ndarray:

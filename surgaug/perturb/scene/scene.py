@@ -19,7 +19,7 @@ from surgaug.perturb import NotApplicable
 from surgaug.perturb.scene.class_tables import Tables, holds, tables
 from surgaug.perturb.scene.eye_discs import Disc, Eye, find_discs
 from surgaug.perturb.scene.find_objects import find_again, find_objects
-from surgaug.perturb.scene.inpaint import bridge, fill, surroundings
+from surgaug.perturb.scene.inpaint import bridge, fill, nearest_ids, surroundings
 from surgaug.perturb.scene.objects import SceneObject
 from surgaug.perturb.scene.sprites import Sprite, cut
 
@@ -230,7 +230,7 @@ class Scene:
                 out[y0:y1, x0:x1][bridge(around == class_id, hole)] = class_id
 
     def whole(self, index: int) -> SceneObject:
-        """`objects[index]` joined behind what lies across it."""
+        """`objects[index]` joined behind what lies across it: a handle by a handle, a tip by a tip."""
         obj = self.objects[index]
         if not obj.stray:
             return obj
@@ -238,7 +238,7 @@ class Scene:
         over = self.tables.instruments[self.label_map[y0:y1, x0:x1]] & ~obj.mask
         hidden = bridge(obj.mask, over)
         ids = obj.ids.copy()
-        ids[hidden] = obj.class_ids[0]
+        ids[hidden] = nearest_ids(obj.ids, obj.mask)[0][hidden]
         return replace(obj, ids=ids, mask=obj.mask | hidden)
 
     @cached_property
