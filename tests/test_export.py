@@ -175,6 +175,25 @@ def test_copies_of_held_out_masks_are_known_by_what_they_hold(real: Path, tmp_pa
     assert any("from masks that are not in" in line and "1 (x)" in line for line in heard.said)
 
 
+def test_masks_noted_from_another_working_folder_are_found(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of no video, with names of their own in each split; `synthesize` ran in the folder above."""
+    plain, rows = tmp_path / "plain", []
+    for split, video in (("train", 1), ("val", 5)):
+        for kind, to in (("Images", "images"), ("Labels", "labels")):
+            (plain / split / to).mkdir(parents=True)
+            for k, file in enumerate(sorted((real / f"Video{video:02d}" / kind).iterdir())):
+                (plain / split / to / f"{k}.png").write_bytes(file.read_bytes())
+        rows.append({"name": f"of_{split}", "mask": "0", "source": f"plain/{split}/labels/0.png"})
+    synth = synthetic_set(tmp_path / "synth", rows)
+    monkeypatch.chdir(plain)
+    heard = Heard()
+    assert export(ExportConfig(plain, tmp_path / "out", (synth,), classes="cadis"), heard).counts["train", True] == 1
+    assert any("validation or test split: 1" in line for line in heard.said)
+    assert not any("from masks that are not in" in line for line in heard.said)
+
+
 def test_synthetic_images_stay_so_when_a_data_set_is_written_again(real: Path, synth: Path, tmp_path: Path) -> None:
     export(ExportConfig(real, tmp_path / "mixed", (synth,)))
     again = export(ExportConfig(tmp_path / "mixed", tmp_path / "Dataset501_Again", layout="nnunet"))

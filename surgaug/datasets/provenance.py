@@ -157,13 +157,19 @@ class Provenance:
 
     def find(self, file: str, kind: Kind) -> Step | None:
         """What the manifest above an image or a label map says of it."""
-        for path in self.places(file):
+        for path in self._places(file):
             within, steps = self._manifest_above(path.parent, kind)
             if found := steps.get(within + path.name):
                 return found
         return None
 
-    def places(self, file: str) -> Iterator[Path]:
+    def located(self, origin: Origin) -> Origin:
+        """With the files of it and of its donors where they lie from here; those that are not at hand stay as noted."""
+        there = next(filter(is_there, self._places(origin.path)), None)
+        path = origin.path if there is None else str(there)
+        return replace(origin, path=path, donors=tuple(map(self.located, origin.donors)))
+
+    def _places(self, file: str) -> Iterator[Path]:
         """Where a file that a manifest names may lie. A relative path was noted from where the command ran: it is tried
         from here, then from the folders above the root."""
         if not file:

@@ -17,7 +17,7 @@ import numpy as np
 
 from surgaug.datasets.dataset import PairedFrames
 from surgaug.datasets.item import Item, WrittenItem, fingerprint
-from surgaug.datasets.provenance import Origin, read_origins
+from surgaug.datasets.provenance import Origin, Provenance, read_origins
 from surgaug.datasets.splits import HELD_OUT, group_of, hold_out
 from surgaug.errors import DataError, UsageError
 from surgaug.io.images import SUFFIXES
@@ -157,9 +157,9 @@ def _allowed(
     left_out: list[Refused] = []
     unknown: list[str] = []
     for frames in synths:
-        origins = read_origins(frames.root)
+        origins, before = read_origins(frames.root), Provenance(frames.root)
         for k, item in enumerate(frames.items):
-            origin = origins.get(item.files[0].name, Origin(item.name, "", item.video, None))
+            origin = before.located(origins.get(item.files[0].name, Origin(item.name, "", item.video, None)))
             source, *lenders = map(find.of, replace(origin, video=origin.video or item.video).all())
             reason = source.reason or (LENDER_HELD_OUT if any(lender.reason for lender in lenders) else "")
             if reason:

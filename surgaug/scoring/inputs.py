@@ -242,7 +242,7 @@ def _frame_finder(real: Folder, before: Provenance) -> Callable[[Origin], int]:
     def frame_of(origin: Origin) -> int:
         keys = (origin.stem, origin.mask)
         match = next((found[key] for key in keys for found in (by_name, by_stem) if key in found), -1)
-        return -1 if match >= 0 and _another_mask(before.places(origin.path), real.labels[match]) else match
+        return -1 if match >= 0 and _another_mask(before.located(origin).path, real.labels[match]) else match
 
     return frame_of
 
@@ -317,10 +317,9 @@ def _unique(stems: Iterable[str | None]) -> dict[str, int]:
     return {stem: i for i, stem in enumerate(stems) if stem is not None and counts[stem] == 1}
 
 
-def _another_mask(places: Iterable[Path], label: Path | None) -> bool:
-    """Whether the mask is at hand, in the first of the places that is a file, and holds something else than the frame's
-    label file."""
-    mask = next(filter(is_there, places), None)
-    if label is None or mask is None or mask.resolve() == label.resolve():
+def _another_mask(source: str, label: Path | None) -> bool:
+    """Whether the mask is at hand and holds something else than the frame's label file."""
+    mask = Path(source)
+    if label is None or not is_there(mask) or mask.resolve() == label.resolve():
         return False
     return not filecmp.cmp(mask, label, shallow=False)
