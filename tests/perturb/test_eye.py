@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from perturb_cases import CADIS, draw, eye
 
+from surgaug.labels.label_space import LabelClass, LabelSpace
 from surgaug.perturb import NotApplicable, Rejected, ops
 from surgaug.perturb.geometry.camera import view
 from surgaug.perturb.geometry.eye import move_eye, scale_pupil
@@ -46,6 +47,34 @@ def test_the_pupil_gets_wider_the_iris_stays_and_instruments_stay_on_top(factor)
     assert after[0] == pytest.approx(factor * before[0], rel=0.03) and after[1] == pytest.approx(before[1], rel=0.02)
     for tool in INSTRUMENTS:
         assert np.array_equal(after_map == tool, label_map == tool)
+
+
+@pytest.mark.parametrize("lens", [0, 1])
+def test_what_an_instrument_hides_of_a_disc_is_of_the_class_that_is_seen_of_it(lens):
+    """Of two classes that make up one disc the map shows one; the other was put in where an instrument had been."""
+    names = ("Natural lens", "IOL", "Pupil", "Iris", "Cornea", "Skin")
+    anatomy = tuple(LabelClass(i, name, "anatomy") for i, name in enumerate(names))
+    space = LabelSpace("eye", (*anatomy, LabelClass(6, "Forceps", "instrument", depth=1)))
+    label_map = drawn()
+    label_map = np.array([2, 5, 5, 5, 3, 5, 4], np.uint8)[label_map]
+    cv2.ellipse(label_map, (240, 135), (45, 45), 0, 0, 360, lens, -1)
+    whole = label_map.copy()
+    label_map[:140, 236:244] = 6
+    scene = Scene(label_map, space)
+    filled = scene.without(0)
+    assert len(scene.discs) == 3 and set(np.unique(filled)) == set(np.unique(whole)) and (filled != whole).mean() < 1e-3
+    for moved in (move_eye(scene, shift_matrix(6, -9)), scale_pupil(scene, 0.8), scale_pupil(scene, 1.2)):
+        assert set(np.unique(moved)) == {lens, 2, 3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("degrees", [-20, -11, 7, 13])
+def test_what_lies_beside_the_eye_does_not_turn_with_it(degrees):
+    """Single pixels of it came along at the outline."""
+    label_map = drawn()
+    label_map[120:150, :190] = 3  # a retractor, which covers a part of the iris
+    scene = Scene(label_map, CADIS)
+    moved = move_eye(scene, turn_matrix(degrees, scene.discs[-1].centre))
+    assert np.array_equal(moved == 3, label_map == 3)
 
 
 def test_a_pupil_that_the_frame_cuts_constricts_to_a_disc():

@@ -44,6 +44,8 @@ def move_eye(scene: Scene, matrix: np.ndarray) -> np.ndarray:
     content = cv2.warpAffine(_completed(scene, base, origin), local, size[::-1], flags=cv2.INTER_NEAREST)
     beyond = moved & (cv2.warpAffine(np.ones(size, np.uint8), local, size[::-1], flags=cv2.INTER_NEAREST) == 0)
     content[beyond] = _labelled(scene, matrix, beyond, origin)
+    # Along the outline rounding leads to pixels that lie just outside, of whatever is there.
+    content[~holds(scene.of_eye, content)] = scene.discs[-1].class_ids[0]
     now_eye = holds(scene.of_eye, base)
     around = _around(scene, base, now_eye)
     out = np.where(now_eye, base.dtype.type(around), base)

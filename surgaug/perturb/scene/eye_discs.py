@@ -28,7 +28,8 @@ _POINTS = 500  # of an outline that are looked at
 
 @dataclass(frozen=True)
 class Disc:
-    """A closed shape by its radius over the angle, from `centre` (y, x); `class_ids` make it up with what lies inside.
+    """A closed shape by its radius over the angle, from `centre` (y, x); `class_ids` make it up with what lies inside,
+    the commonest of them first, which is what is hidden of it.
 
     radius: float32 [360] in pixels, at angles 0, 1, ... degrees from +x towards +y.
     """
@@ -117,7 +118,9 @@ def find_discs(
         # So many pixels that it cannot be the cornea need no outline.
         if inner is not None and cv2.countNonZero(mask) > _FAR_TOO_MANY * np.pi * inner.mean_radius**2:
             continue
-        disc = _complete(tuple(ids), mask, near_hidden)
+        # Of a lens and an implant, or cornea and limbus, the map may show one alone.
+        shown = sorted(ids, key=lambda i: -np.count_nonzero(label_map == i)) if len(ids) > 1 else ids
+        disc = _complete(tuple(shown), mask, near_hidden)
         if disc is not None and (inner is None or disc.mean_radius <= _CORNEA * inner.mean_radius):
             found.append(disc)
     return tuple(found)
