@@ -392,6 +392,9 @@ def test_verdict_on_copies(copies, auc, tone):
     assert verdicts(report(made), made)[-1].tone == ("open" if tone == "good" else tone)  # 0 of 12: up to 22 %
     made.measures.update(copies=Measure(copies, 40))
     assert (">copies</small>" in page(made, row("b"))) is (tone == "bad")
+    made.measures.update(leakage=Measure(None, 40, reason="none is held out"))
+    assert verdicts(report(made), made)[-1].tone == ("good" if tone == "mixed" else tone)
+    assert "no real frame is held out" in verdicts(report(made), made)[-1].text
 
 
 @pytest.fixture

@@ -121,7 +121,17 @@ def test_repeats_and_real_frames_that_are_not_held_out():
     found = leak(twice, prints(range(200, 210)), prints(range(200, 300)))
     assert found.measures["repeats"].value == 50
     assert any("10 of 10 real frames are in --train" in note for note in found.notes)
-    assert found.measures["leakage"].value == 0  # nothing is nearer than a frame to itself
+    assert found.measures["leakage"].value is None
+    assert "none is held out" in found.measures["leakage"].reason
+
+
+def test_leakage_is_told_by_the_real_frames_that_are_held_out():
+    """Nothing is nearer than a frame to itself: shared frames would hide images that are close to training."""
+    synth, train = prints(range(60)), prints(range(200, 300))
+    apart = leak(synth, prints(range(100, 140)), train)
+    mixed = leak(synth, prints([*range(100, 140), *range(200, 230)]), train)
+    assert mixed.measures["leakage"] == apart.measures["leakage"]
+    assert any("30 of 70 real frames are in --train" in note for note in mixed.notes)
 
 
 def test_a_picture_of_one_colour_has_a_fingerprint():

@@ -97,7 +97,7 @@ def find_leakage(
     distance, bits, index = _to_nearest(synth, train)
     real_distance, real_bits, _ = _to_nearest(real, train)
     near, real_near = _near(distance, bits), _near(real_distance, real_bits)
-    low, high = auc_interval(distance, real_distance, groups, np.random.default_rng(seed))
+    held_out = real_distance >= EXACT
     order = np.lexsort((bits, distance))[:LISTED]
     closest = tuple(
         ClosePair(
@@ -112,18 +112,29 @@ def find_leakage(
     exact = int((distance < EXACT).sum())
     notes = []
     if near.any():
+        real_ones = f"{int(real_near[held_out].sum())} of {int(held_out.sum())}"
         notes.append(
             f"{int(near.sum())} of {len(synth)} synthetic images are near-duplicates of training frames, {exact} of "
-            f"them exact; of held-out real frames, {int(real_near.sum())} of {len(real)} are"
+            f"them exact; of held-out real frames, {real_ones} are"
         )
-    if same := int((real_distance < EXACT).sum()):
-        notes.append(f"{same} of {len(real)} real frames are in --train as well: they are not held out")
+    if not held_out.all():
+        notes.append(
+            f"{int((~held_out).sum())} of {len(real)} real frames are in --train as well: they are not held out, and "
+            "leakage does without them"
+        )
     measures = {
-        LEAKAGE: Measure(auc(distance, real_distance), len(synth), low, high),
+        LEAKAGE: _leakage(distance, real_distance[held_out], (groups[0], groups[1][held_out]), seed),
         COPIES: Measure(100 * float(near.mean()), len(synth)),
         REPEATS: _repeats(synth),
     }
     return Leakage(measures, closest, tuple(notes))
+
+
+def _leakage(synth: np.ndarray, real: np.ndarray, groups: tuple[np.ndarray, np.ndarray], seed: int) -> Measure:
+    """From distances [n] and [m] to training, of synthetic images and of real frames that are held out."""
+    if not len(real):
+        return Measure(None, len(synth), reason="every real frame is in --train as well: none is held out")
+    return Measure(auc(synth, real), len(synth), *auc_interval(synth, real, groups, np.random.default_rng(seed)))
 
 
 def _repeats(synth: np.ndarray) -> Measure:

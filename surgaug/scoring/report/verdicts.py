@@ -298,10 +298,13 @@ def _copies(row: Row) -> Verdict | None:
     if copies is None or copies.value is None or leakage is None:
         return None
     interval = "" if leakage.low is None else f", 95 % interval {leakage.low:.2f} to {leakage.high:.2f}"
-    text = (
-        f"{copies.value:.3g} % are near-copies of training frames. A synthetic image is closer to training than a new "
-        f"real frame is with probability {leakage.value:.2f}{interval} (0.5: as far from it as new frames)."
+    closer = (
+        "How close new real frames come to training is not known, as no real frame is held out."
+        if leakage.value is None
+        else f"A synthetic image is closer to training than a new real frame is with probability {leakage.value:.2f}"
+        f"{interval} (0.5: as far from it as new frames)."
     )
+    text = f"{copies.value:.3g} % are near-copies of training frames. {closer}"
     if copied(row):
         return Verdict(NEW, "No, copies", text, "bad")
     if leakage.low is not None and leakage.low > CLOSE:
