@@ -81,7 +81,7 @@ def sources_of(frames: LabelMaps, root: Path, real: Path | None, feedback: Feedb
     by_file = rows_by_file(root)
     rows = [row_of((item.image, item.label), by_file) for item in frames.items]
     before = Provenance(root)
-    origins = [before.of_row(row) if row else None for row in rows]
+    origins = [before.located(origin) if row and (origin := before.of_row(row)) else None for row in rows]
     return Sources(rows, origins, _real_images(origins, real, feedback))
 
 

@@ -55,6 +55,15 @@ def data_of(page: Path) -> dict:
     return json.loads(block[1])
 
 
+def test_real_frames_are_found_from_any_working_folder(
+    synth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = synth / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace(f"{tmp_path}/", ""))
+    monkeypatch.chdir(synth)
+    assert browse(BrowseConfig(synth, tmp_path / "page", classes="cadis")).with_real == 2
+
+
 def test_rows_and_files(synth: Path, tmp_path: Path) -> None:
     done = browse(BrowseConfig(synth, tmp_path / "page", classes="cadis"))
     assert (done.pairs, done.with_real, done.left_out) == (2, 2, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from surgaug.runtime.feedback import Silent
 from surgaug.scoring.compute.judged import judged
 from surgaug.scoring.inputs import admitted, open_folder
 from surgaug.scoring.report.html.thumbnails import sheet
-from surgaug.scoring.segmenter.evaluation import full_labels
+from surgaug.scoring.segmenter.evaluation import full_labels, note_of_trust
 from surgaug.segmenter.judge import load
 
 AGREEMENTS = (0.9, 0.4, 0.7, 0.8)
@@ -48,6 +49,14 @@ def test_the_figures_are_those_of_the_manifest(synth):
     assert [trio.name for trio in sheet(folder, [], 4)] == [
         f"3_{i}, {p} % trusted" for i, p in ((0, 90), (3, 80), (2, 70), (1, 40))
     ]
+
+
+def test_what_is_read_of_labels_that_a_judge_thinned_is_told(synth):
+    (note,) = note_of_trust(open_folder(synth, "auto", Silent()))
+    assert "of 4 images only the labels that the judge trusts are read (70 % of theirs)" in note
+    manifest = synth / "manifest.jsonl"
+    manifest.write_text(re.sub(r'"agreement": [\d.]+', '"agreement": 1.0', manifest.read_text()))
+    assert note_of_trust(open_folder(synth, "auto", Silent())) == ()
 
 
 def test_images_can_be_chosen_by_it(synth):
