@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -248,25 +249,33 @@ def _frame_finder(real: Folder, before: Provenance) -> Callable[[Origin], int]:
 
 
 def read_settings(root: Path) -> dict[str, str | int | float]:
-    """Of `SETTINGS`, those that all rows of a folder's manifest agree on; empty where there is none."""
+    """Of `SETTINGS`, those that all rows of a folder's manifest agree on and a report can hold; empty where there is
+    none."""
     seen: dict[str, set] = {name: set() for name in SETTINGS}
     for path in part_paths(root):
         for line in read_lines(path):
             if line.row is not None:
                 for name, values in seen.items():
                     values.add(line.row.get(name))
-    return {name: value for name, values in seen.items() for value in values if len(values) == 1 and value is not None}
+    agreed = {name: values.pop() for name, values in seen.items() if len(values) == 1}
+    return {name: value for name, value in agreed.items() if value is not None and _is_finite(value)}
 
 
 def read_trusts(root: Path) -> dict[str, Trust]:
-    """What a judge said of the images of a folder, by file name, as its manifest has it."""
+    """What a judge said of the images of a folder, by file name, as its manifest has it; what is no number is passed
+    over."""
     found = {}
     for path in part_paths(root):
         for line in read_lines(path):
-            if line.row is not None and "image" in line.row and "agreement" in line.row:
-                by_class = {int(i): share for i, share in line.row.get("agreement_by_class", {}).items()}
+            if line.row is not None and "image" in line.row and _is_finite(line.row.get("agreement", math.nan)):
+                shares = line.row.get("agreement_by_class", {}).items()
+                by_class = {int(i): share for i, share in shares if i.isdecimal() and _is_finite(share)}
                 found[Path(line.row["image"]).name] = Trust(line.row["agreement"], by_class)
     return found
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _plain_folder(root: Path, no_labels: str, feedback: Feedback, leave_out_bad: bool) -> Folder:

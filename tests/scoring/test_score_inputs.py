@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from surgaug.io.images import read_numbers
 from surgaug.phantom import render
 from surgaug.runtime.feedback import Silent
 from surgaug.scoring.config import ScoreConfig
-from surgaug.scoring.inputs import of_chosen_split, open_folder, pair
+from surgaug.scoring.inputs import Trust, of_chosen_split, open_folder, pair
 from surgaug.scoring.report.model import Report
 from surgaug.scoring.run import run_score
 
@@ -82,6 +83,16 @@ def test_a_half_written_row_makes_no_difference(synth: Path) -> None:
     (synth / "manifest.jsonl").write_text(text[: text.rindex("\n") + 1])
     after = open_folder(synth, "cadis", Silent())
     assert before.origins == after.origins and len(before.origins) == 4
+
+
+def test_numbers_that_no_report_can_hold_are_passed_over(synth: Path) -> None:
+    """Infinite guidance was taken once; Python writes it, and NaN, where JSON has no word for them."""
+    said = {"agreement": 0.5, "agreement_by_class": {"4": 0.5, "iris": 0.5, "5": math.nan}, "guidance": math.inf}
+    rows = [{"image": f"images/s{k}.png", "steps": 9, **said} for k in range(2)]
+    manifest(synth, [*rows, {**rows[0], "image": "images/s2.png", "agreement": math.nan}])
+    folder = open_folder(synth, "auto", Silent())
+    assert folder.settings == {"steps": 9}
+    assert folder.trusts == {name: Trust(0.5, {4: 0.5}) for name in ("s0", "s1")}
 
 
 def test_regions_are_not_read_where_a_label_map_does_not_fit(real: Path, tmp_path: Path) -> None:
