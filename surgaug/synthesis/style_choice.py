@@ -75,6 +75,8 @@ def choose(asked: str, model: LoadedModel, file: Path, options: dict[str, Any] |
     Raises UsageError for a name that the model does not know, or for a model that was trained without styles, and
     DataError for a folder without pictures or a file that is none.
     """
+    if not asked:
+        raise UsageError("--style: empty; say auto, any, a video or frame, a picture or a folder of pictures")
     stages = model.stages or (model,)
     none = Styles((), np.empty((0, DIMENSION * len(stages)), np.float32))
     bank = model.first.meta.get("styles", [])

@@ -68,6 +68,8 @@ def test_any_leaves_it_to_the_model(model, model_file):
 def test_an_unknown_name_and_a_model_without_styles_are_refused(model, model_file):
     with pytest.raises(UsageError, match=r"Video9.*Video0, Video1"):
         choose("Video9", model, model_file)
+    with pytest.raises(UsageError, match="--style: empty"):
+        choose("", model, model_file)
     plain = replace(model, net=type("Net", (), {"style": None})())
     assert choose("auto", plain, model_file).names == ()
     with pytest.raises(UsageError, match="trained without styles"):
