@@ -162,7 +162,8 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     if recipe:
         known = _known_classes(maps.space, model.space)
         perturbations = Engine(known, recipe, targets_of(recipe, known, maps, presence))
-        _warn_of_unseen_targets(perturbations.targets, presence.any(axis=0), maps.space, model, feedback)
+        shown = np.asarray(presence.any(axis=0))
+        _warn_of_unseen_targets(perturbations.targets, shown, maps.space, model, feedback)
     elif config.n > len(maps) and not _draws_noise(model):
         feedback.warn(
             f"{model.family} draws no noise: of {config.n} images from {len(maps)} label maps, those of one map are "
