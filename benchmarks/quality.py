@@ -3,6 +3,7 @@
     python benchmarks/quality.py OUT [--data phantom] [--data DIR ...] [--frames 100,300,800] [--minutes 10] [--seeds 1]
                                  [--methods diffusion,pix2pix,cyclegan,spade] [--size 64x64] [--preset tiny] [--utility]
                                  [--synthetic 1000] [--augment OPS] [--test 700] [--segmenter-frames N]
+                                 [--exclude-known-errors]
 
 A cell is a data set, a number of training frames, a seed and a method: a model, or one with settings of its training,
 as in `diffusion,diffusion+prediction=v+min_snr_floor=0`. It is trained for `--minutes` and synthesizes images from the
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", action="append", help="phantom, or a data set; may be repeated")
     parser.add_argument("--classes", default="auto", help="label space of the data sets")
+    parser.add_argument("--exclude-known-errors", action="store_true", help="of CaDIS; nothing for other data sets")
     parser.add_argument("--frames", default="100,300,800", help="training frames")
     parser.add_argument("--val", type=int, default=100, help="validation frames")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, each")
@@ -92,12 +94,16 @@ def main(arguments: list[str] | None = None) -> None:
     for cell in {cell.group: cell for cell in cells}.values():
         folder = options.out / cell.group
         test = options.test if options.utility else 0
-        write_frames(cell.data, folder, cell.frames, options.val, size(options.size), options.classes, test)
+        write_frames(
+            cell.data, folder, cell.frames, options.val, size(options.size), options.classes, test,
+            options.exclude_known_errors,
+        )  # fmt: skip
         if options.segmenter_frames:
             teaching = segmenter_folder(cell, options)
             write_frames(
-                cell.data, teaching, options.segmenter_frames, options.val, size(options.size), options.classes
-            )
+                cell.data, teaching, options.segmenter_frames, options.val, size(options.size), options.classes,
+                exclude_known_errors=options.exclude_known_errors,
+            )  # fmt: skip
     results = {}
     for i, cell in enumerate(cells, 1):
         print(f"[{i}/{len(cells)}] {cell.group} {cell.method}", file=sys.stderr, flush=True)
