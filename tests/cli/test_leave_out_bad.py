@@ -97,8 +97,8 @@ def test_score_and_inspect(frames: Path, tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert cli.run([*line, "--leave-out-bad"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert said("\n".join(found["left_out"])) == {"cut_image", "cut_label", "other_size"}
-    assert found["rows"][0]["images"] == 7 and found["real_images"] == 5
+    assert said("\n".join(found["left_out"])) == {"cut_image", "cut_label", "other_size", "no_label"}
+    assert found["rows"][0]["images"] == 7 and found["real_images"] == 4
     assert cli.run(["inspect", str(frames), "--json", "-", "-q"]) == 0
     assert len(json.loads(capsys.readouterr().out)["problems"]) == 4
     assert cli.run(["inspect", str(frames), "--json", "-", "-q", "--leave-out-bad"]) == 0
