@@ -44,8 +44,7 @@ def main() -> None:
     parser.add_argument("--group", type=re.compile, metavar="REGEX")
     parser.add_argument("--exclude-known-errors", action="store_true")
     options = parser.parse_args()
-    given = {"exclude_known_errors": True} if options.exclude_known_errors else {}
-    paired = open_pairs(options.data, classes=options.classes, **given)
+    paired = open_pairs(options.data, classes=options.classes, exclude_known_errors=options.exclude_known_errors)
     splits = options.splits.split(",") if options.splits else None
     chosen = [i for i, item in enumerate(paired.items) if splits is None or item.split in splits]
     items = [paired.items[i] for i in chosen]

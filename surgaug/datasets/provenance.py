@@ -165,9 +165,12 @@ class Provenance:
 
     def located(self, origin: Origin) -> Origin:
         """With the files of it and of its donors where they lie from here; those that are not at hand stay as noted."""
-        there = next(filter(is_there, self._places(origin.path)), None)
-        path = origin.path if there is None else str(there)
-        return replace(origin, path=path, donors=tuple(map(self.located, origin.donors)))
+        return replace(origin, path=self.place(origin.path), donors=tuple(map(self.located, origin.donors)))
+
+    def place(self, file: str) -> str:
+        """Where a file that a manifest names lies from here; as noted, if it is not at hand."""
+        there = next(filter(is_there, self._places(file)), None)
+        return file if there is None else str(there)
 
     def _places(self, file: str) -> Iterator[Path]:
         """Where a file that a manifest names may lie. A relative path was noted from where the command ran: it is tried

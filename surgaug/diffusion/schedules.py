@@ -112,7 +112,7 @@ class Schedule:
 
         spacing: one of `diffusion.spacing.SPACINGS`. Raises UsageError for another, or unless 1 <= steps <= timesteps.
         """
-        if spacing not in list(SPACINGS):
+        if spacing not in list(SPACINGS):  # in a list, as what a user says may have no hash
             raise UsageError(f"spacing: {spacing!r} is not one of {', '.join(SPACINGS)}")
         last = len(self.alpha_bars) - 1
         if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= last:

@@ -243,7 +243,7 @@ def _frame_finder(real: Folder, before: Provenance) -> Callable[[Origin], int]:
     def frame_of(origin: Origin) -> int:
         keys = (origin.stem, origin.mask)
         match = next((found[key] for key in keys for found in (by_name, by_stem) if key in found), -1)
-        return -1 if match >= 0 and _another_mask(before.located(origin).path, real.labels[match]) else match
+        return -1 if match >= 0 and _another_mask(before.place(origin.path), real.labels[match]) else match
 
     return frame_of
 

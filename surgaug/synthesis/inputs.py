@@ -162,8 +162,7 @@ def open_inputs(config: SynthesizeConfig, feedback: Feedback) -> Inputs:
     if recipe:
         known = _known_classes(maps.space, model.space)
         perturbations = Engine(known, recipe, targets_of(recipe, known, maps, presence))
-        shown = np.asarray(presence.any(axis=0))
-        _warn_of_unseen_targets(perturbations.targets, shown, maps.space, model, feedback)
+        _warn_of_unseen_targets(perturbations.targets, maps, presence, model, feedback)
     elif config.n > len(maps) and not _draws_noise(model):
         feedback.warn(
             f"{model.family} draws no noise: of {config.n} images from {len(maps)} label maps, those of one map are "
@@ -231,12 +230,13 @@ def _warn_of_unseen(maps: LabelMaps, presence: np.ndarray, model: LoadedModel, f
 
 
 def _warn_of_unseen_targets(
-    targets: Mapping[int, float], shown: np.ndarray, space: LabelSpace, model: LoadedModel, feedback: Feedback
+    targets: Mapping[int, float], maps: LabelMaps, presence: np.ndarray, model: LoadedModel, feedback: Feedback
 ) -> None:
-    """As `_warn_of_unseen`, of classes that a balance brings in though no label map shows them. targets: shares by id.
-    shown: bool [K], by classes of `space`, those of the label maps."""
+    """As `_warn_of_unseen`, of classes that a balance brings in though no label map shows them.
+
+    targets: shares by id."""
     known = ClassStatistics.from_dict(model.meta.get("statistics", {}), model.space.ids)
-    there = {i for i, yes in zip(space.ids, shown.tolist(), strict=True) if yes}
+    there = {i for i, shown in zip(maps.space.ids, presence.sum(axis=0), strict=True) if shown}
     if unseen := [i for i in known.unseen if targets.get(i) and i not in there]:
         listed = ", ".join(model.space.by_id(i).name for i in unseen)
         feedback.warn(

@@ -60,8 +60,9 @@ class Styles:
         """
         if not self.names:
             return None, np.full(self.codes.shape[1], np.nan, np.float32)
-        rng = style_rng(seed, sample)
-        i = int(rng.choice(self.videos[rng.integers(len(self.videos))] if self.videos else len(self.names)))
+        rng, videos = style_rng(seed, sample), self.videos or (range(len(self.names)),)
+        video = videos[rng.integers(len(videos))]
+        i = video[rng.integers(len(video))]
         if self.shift is None:
             return self.names[i], self.codes[i]
         return self.names[i], np.concatenate([self.codes[i, :DIMENSION] + self.shift, self.codes[i, DIMENSION:]])
